@@ -1,0 +1,67 @@
+// Owns where credentials may follow a redirect to. Pure.
+
+import { ArmorError } from "./errors.ts";
+import type { ApiReply, ApiRequest, Send } from "./http.ts";
+
+const MAX_REDIRECTS = 5;
+const VENDOR_DOMAIN = "armor.fortanix.com";
+const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body
+ * (307 and 308, RFC 9110 section 15.4) and stay where the credentials are at home.
+ * @throws ArmorError redirect_refused; the other host is sent nothing
+ */
+export function followingRedirects(send: Send): Send {
+  return async (request, signal) => {
+    let current: ApiRequest = request;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      const reply = await send(current, signal);
+      const target = redirectTarget(reply);
+      if (target === undefined) return reply;
+      current = { ...current, url: target };
+    }
+    throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
+  };
+}
+
+/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
+export function redirectTarget(reply: ApiReply): URL | undefined {
+  if (!REDIRECT_STATUS.has(reply.status)) return undefined;
+  const from = reply.url;
+  const redirects = `${from.origin} redirects (${reply.status})`;
+  const location = reply.headers["location"];
+  if (location === undefined) throw refused(`${redirects} without saying where to`);
+  if (!URL.canParse(location, from.href)) throw refused(`${redirects} to something that is no address`);
+  const target = new URL(location, from);
+  if (!isTrustedRedirect(from, target)) {
+    const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
+    throw refused(`${redirects} to ${where}, where the credentials do not belong`);
+  }
+  if (target.username !== "" || target.password !== "") {
+    throw refused(`${redirects} to an address with a user name in it`);
+  }
+  if (reply.status !== 307 && reply.status !== 308) {
+    throw refused(`${redirects} in a way that turns a POST into a GET`);
+  }
+  target.hash = "";
+  return target;
+}
+
+/** Same origin, or from one https host of the vendor's to another. */
+export function isTrustedRedirect(from: URL, to: URL): boolean {
+  return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
+}
+
+function isVendorHost(url: URL): boolean {
+  const { protocol, hostname } = url;
+  return protocol === "https:" && (hostname === VENDOR_DOMAIN || hostname.endsWith(`.${VENDOR_DOMAIN}`));
+}
+
+function refused(problem: string): ArmorError {
+  return new ArmorError(
+    "redirect_refused",
+    problem,
+    "Set api-url to the address that Armor itself answers at.",
+  );
+}

@@ -1,0 +1,95 @@
+// Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
+
+import type { Clock } from "./clock.ts";
+import { ArmorError } from "./errors.ts";
+
+export interface Patience {
+  readonly clock: Clock;
+  /** For everything together: attempts and pauses, in ms. */
+  readonly timeoutMs: number;
+  /** Called before each pause. */
+  readonly onRetry: (error: ArmorError, pauseMs: number) => void;
+}
+
+const FIRST_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 8_000;
+/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
+const MIN_ATTEMPT_LIMIT_MS = 5_000;
+/** With less than this left, an attempt would only replace a telling error by a time-out. */
+const MIN_ATTEMPT_MS = 250;
+
+/**
+ * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
+ * at its own deadline, and settles then.
+ * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
+ */
+export async function retry<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  { clock, timeoutMs, onRetry }: Patience,
+): Promise<T> {
+  const start = clock.now();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
+    } catch (error) {
+      if (!(error instanceof ArmorError) || !error.canPass) throw error;
+      const elapsedMs = clock.now() - start;
+      const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS;
+      const pauseMs = pause(error, tries, spareMs, clock);
+      if (pauseMs > spareMs) throw gaveUp(error, tries, elapsedMs, timeoutMs);
+      onRetry(error, pauseMs);
+      await clock.sleep(pauseMs);
+    }
+  }
+}
+
+function attemptLimit(leftMs: number): number {
+  return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+}
+
+/** Runs the attempt with a signal that aborts after `limitMs`. */
+async function limited<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  limitMs: number,
+  clock: Clock,
+): Promise<T> {
+  const deadline = new AbortController();
+  const settled = new AbortController();
+  clock.sleep(limitMs, settled.signal).then(
+    () => deadline.abort(),
+    () => undefined, // the attempt settled first
+  );
+  try {
+    return await attempt(deadline.signal);
+  } finally {
+    settled.abort();
+  }
+}
+
+/**
+ * Exponential backoff with full jitter: many jobs that failed together must not come back together
+ * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a time,
+ * that time comes first and the jitter after it, as far as it fits.
+ */
+function pause(error: ArmorError, tries: number, spareMs: number, clock: Clock): number {
+  const backoffMs = clock.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1));
+  const askedMs = error.retryAfterMs;
+  if (askedMs === undefined) return backoffMs;
+  return Math.max(askedMs, Math.min(askedMs + backoffMs, spareMs));
+}
+
+function gaveUp(error: ArmorError, tries: number, elapsedMs: number, timeoutMs: number): ArmorError {
+  const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+  const askedMs = error.retryAfterMs;
+  return error.adding(
+    askedMs === undefined
+      ? tried
+      : `${tried}; it asks to wait ${seconds(askedMs)}, and ${seconds(timeoutMs - elapsedMs)} of timeout are left`,
+  );
+}
+
+/** For people: tenths below ten seconds, whole ones above, and no astronomy. */
+function seconds(ms: number): string {
+  if (ms > 86_400_000) return "more than a day";
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
