@@ -1,0 +1,163 @@
+// An embedded Armor on loopback, for trying and testing: a certified OAuth 2.0 server at Armor's own paths, and
+// Key Insight data behind it for tokens that this server issued and that still live.
+
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import Provider, { type Adapter, type AdapterPayload } from "oidc-provider";
+import { discovery } from "./discovery.ts";
+
+const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
+const TERMINATE_PATH = "/api/v1/iam/session/terminate";
+const DISCOVERY_PATH = "/api/v1/discovery/";
+
+export interface SandboxOptions {
+  readonly appId: string;
+  readonly apiKey: string;
+  /** Seconds that a token lives; 60 by default, as at Armor. */
+  readonly tokenLifetime?: number;
+}
+
+export interface Sandbox {
+  /** What to give the action as api-url. */
+  readonly url: string;
+  /** One entry a request that arrived, such as `POST /api/v1/iam/session/oauth2/token 200`. */
+  readonly requests: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Starts a sandbox on a free port of 127.0.0.1. */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const provider = authorizationServer(url, options);
+  const token = provider.callback();
+  const requests: string[] = [];
+  server.on("request", (request, response) => {
+    const path = new URL(request.url ?? "/", url).pathname;
+    response.on("finish", () => requests.push(`${request.method} ${path} ${response.statusCode}`));
+    if (path === TOKEN_PATH) {
+      if (hasCsrfHeader(request)) token(request, response);
+      else refuseCsrf(response);
+    } else if (path === TERMINATE_PATH) {
+      terminate(provider, request, response);
+    } else if (path.startsWith(DISCOVERY_PATH)) {
+      discover(provider, new URL(request.url ?? "/", url), request, response);
+    } else {
+      reply(response, 404, { error: "not_found" });
+    }
+  });
+  return { url, requests, close: () => close(server) };
+}
+
+/** oidc-provider with nothing but client credentials, opaque tokens, and one confidential client. */
+function authorizationServer(
+  issuer: string,
+  { appId, apiKey, tokenLifetime = 60 }: SandboxOptions,
+): Provider {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return new Provider(issuer, {
+    adapter: MemoryAdapter,
+    clients: [
+      {
+        client_id: appId,
+        client_secret: apiKey,
+        grant_types: ["client_credentials"],
+        response_types: [],
+        redirect_uris: [],
+        token_endpoint_auth_method: "client_secret_basic",
+        id_token_signed_response_alg: "ES256",
+      },
+    ],
+    clientAuthMethods: ["client_secret_basic"],
+    cookies: { keys: [randomBytes(32).toString("base64url")] },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+    },
+    jwks: { keys: [privateKey.export({ format: "jwk" }) as never] },
+    routes: { token: TOKEN_PATH },
+    ttl: { ClientCredentials: tokenLifetime },
+  });
+}
+
+/** Tokens live in this process alone; oidc-provider itself sees to their end. */
+class MemoryAdapter implements Adapter {
+  readonly #stored = new Map<string, AdapterPayload>();
+
+  async upsert(id: string, payload: AdapterPayload): Promise<void> {
+    this.#stored.set(id, payload);
+  }
+
+  async find(id: string): Promise<AdapterPayload | undefined> {
+    return this.#stored.get(id);
+  }
+
+  async destroy(id: string): Promise<void> {
+    this.#stored.delete(id);
+  }
+
+  // Sessions, device codes, grants and one-time use are no part of client credentials.
+  findByUserCode = unused;
+  findByUid = unused;
+  consume = unused;
+  revokeByGrantId = unused;
+}
+
+async function unused(): Promise<undefined> {
+  throw new Error("not used by client credentials");
+}
+
+/** Armor wants the two characters `""` in this header. */
+function hasCsrfHeader(request: IncomingMessage): boolean {
+  return request.headers["x-csrf-header"] === '""';
+}
+
+function refuseCsrf(response: ServerResponse): void {
+  reply(response, 403, { error: "invalid_request", error_description: "X-Csrf-Header is missing" });
+}
+
+async function terminate(
+  provider: Provider,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const token = await liveToken(provider, request);
+  if (request.method !== "POST") return reply(response, 405, { error: "method_not_allowed" });
+  if (!hasCsrfHeader(request)) return refuseCsrf(response);
+  if (token === undefined) return reply(response, 401, { error: "unauthorized" });
+  await token.destroy();
+  response.writeHead(204).end();
+}
+
+async function discover(
+  provider: Provider,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if ((await liveToken(provider, request)) === undefined) {
+    return reply(response, 401, { error: "unauthorized" });
+  }
+  const answer = request.method === "GET" ? discovery(url) : undefined;
+  if (answer === undefined) return reply(response, 404, { error: "not_found" });
+  reply(response, 200, answer);
+}
+
+/** The token in the Authorization header, if this server issued it and it neither expired nor was ended. */
+async function liveToken(provider: Provider, request: IncomingMessage) {
+  const [, value] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+  const token = value === undefined ? undefined : await provider.ClientCredentials.find(value);
+  return token?.isValid ? token : undefined;
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,160 @@
+// Runs the action's built steps as a GitHub runner would: inputs with the defaults of action.yml, file commands,
+// state, a closed stdin, two pipes, and masks on everything that is shown.
+
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+export type Values = Readonly<Record<string, string>>;
+
+interface ActionFile {
+  readonly inputs: Readonly<Record<string, { readonly default?: string; readonly required: boolean }>>;
+  readonly outputs: Readonly<Record<string, { readonly description: string }>>;
+  readonly runs: { readonly using: string; readonly main: string; readonly post: string };
+}
+
+export interface StepResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** From before the process was started until it was gone. */
+  readonly ms: number;
+  /** The file commands' files as the step left them, unparsed, by name: GITHUB_OUTPUT, GITHUB_STATE … */
+  readonly files: Values;
+}
+
+const FILE_COMMANDS = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"];
+const INHERITED = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "TEMP", "TMP", "LANG"];
+
+export async function readAction(): Promise<ActionFile> {
+  return parse(await readFile(join(ROOT, "action.yml"), "utf8")) as ActionFile;
+}
+
+/** One job with one step that uses this action. */
+export class Job {
+  readonly #temp: string;
+  readonly #action: ActionFile;
+  readonly #inputs: Values;
+  readonly #env: Values;
+  readonly #masks = new Set<string>();
+  #state: Values = {};
+  #outputs: Values = {};
+
+  /** What later steps get from this one. */
+  get outputs(): Values {
+    return this.#outputs;
+  }
+
+  private constructor(temp: string, action: ActionFile, inputs: Values, env: Values) {
+    this.#temp = temp;
+    this.#action = action;
+    this.#inputs = inputs;
+    this.#env = env;
+  }
+
+  /** @param inputs as under `with:` @param env as under `env:`, on top of the machine's own */
+  static async start(inputs: Values, env: Values = {}): Promise<Job> {
+    return new Job(await mkdtemp(join(tmpdir(), "armor job ")), await readAction(), inputs, env);
+  }
+
+  async main(): Promise<StepResult> {
+    const result = await this.#run(this.#action.runs.main);
+    this.#state = parseFileCommand(result.files["GITHUB_STATE"] ?? "");
+    this.#outputs = parseFileCommand(result.files["GITHUB_OUTPUT"] ?? "");
+    return result;
+  }
+
+  async post(): Promise<StepResult> {
+    return await this.#run(this.#action.runs.post);
+  }
+
+  /** What a person finds in the job's log for these lines: commands carried out, masks applied. */
+  log(text: string): string[] {
+    const lines = text.split(/\r?\n/).map((line) => {
+      const [, command = "", value = ""] = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line) ?? [];
+      if (command === "") return line;
+      if (command === "add-mask") this.#masks.add(unescapeData(value));
+      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: " }[command];
+      return shown === undefined ? undefined : shown + unescapeData(value);
+    });
+    return lines.filter((line) => line !== undefined && line !== "").map((line) => this.mask(line ?? ""));
+  }
+
+  /** The text with every masked value as `***`. */
+  mask(text: string): string {
+    const longestFirst = [...this.#masks].sort((a, b) => b.length - a.length);
+    return longestFirst.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+  }
+
+  async end(): Promise<void> {
+    await rm(this.#temp, { recursive: true, force: true });
+  }
+
+  async #run(file: string): Promise<StepResult> {
+    const folder = join(this.#temp, "_runner_file_commands");
+    await mkdir(folder, { recursive: true });
+    const paths = Object.fromEntries(FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]));
+    await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
+    const start = performance.now();
+    const child = spawn(process.execPath, [join(ROOT, file)], {
+      env: { ...this.#environment(), ...paths, ...this.#env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [stdout, stderr, exitCode] = await Promise.all([
+      collect(child.stdout),
+      collect(child.stderr),
+      new Promise<number | null>((resolve) => child.once("close", resolve)),
+    ]);
+    const ms = performance.now() - start;
+    const contents = await Promise.all(
+      Object.entries(paths).map(async ([name, path]) => [name, await readFile(path, "utf8")]),
+    );
+    return { exitCode, stdout, stderr, ms, files: Object.fromEntries(contents) as Values };
+  }
+
+  #environment(): Values {
+    const own = INHERITED.flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name]]],
+    );
+    const inputs = Object.entries(this.#action.inputs).flatMap(([name, { default: byDefault }]) => {
+      const value = this.#inputs[name] ?? byDefault;
+      return value === undefined ? [] : [[`INPUT_${name.toUpperCase()}`, value]];
+    });
+    const state = Object.entries(this.#state).map(([name, value]) => [`STATE_${name}`, value]);
+    return {
+      ...Object.fromEntries([...own, ...inputs, ...state]),
+      CI: "true",
+      GITHUB_ACTIONS: "true",
+      RUNNER_TEMP: this.#temp,
+    };
+  }
+}
+
+async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** `name<<delimiter`, the value's lines, `delimiter`: as the runner reads its file commands. */
+export function parseFileCommand(text: string): Values {
+  const values: Record<string, string> = {};
+  const lines = text.split(/\r?\n/);
+  for (let index = 0; index < lines.length; index += 1) {
+    const [, name, delimiter] = /^([^=]+?)<<(.+)$/.exec(lines[index] ?? "") ?? [];
+    if (name === undefined || delimiter === undefined) continue;
+    const end = lines.indexOf(delimiter, index + 1);
+    values[name] = lines.slice(index + 1, end).join("\n");
+    index = end;
+  }
+  return values;
+}
+
+function unescapeData(text: string): string {
+  return text.replaceAll("%0D", "\r").replaceAll("%0A", "\n").replaceAll("%25", "%");
+}
