@@ -3554,8 +3554,80 @@ function messageOf(error, quote) {
 
 ;// CONCATENATED MODULE: external "node:tls"
 const external_node_tls_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
+;// CONCATENATED MODULE: ./build/network-error.js
+// Owns what a failure on the wire means, in words for the user. Pure.
+
+/** Nothing came, or not all of it, before the signal aborted. */
+function timeoutError({ url, proxy, isReplying }) {
+    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, proxy === undefined
+        ? "Check that this runner can reach the host, or raise timeout."
+        : "Check that the proxy can reach the host, or raise timeout.");
+}
+function via(url, proxy) {
+    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
+}
+const UNTRUSTED = new Set([
+    "CERT_SIGNATURE_FAILURE",
+    "CERT_UNTRUSTED",
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "INVALID_CA",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
+const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
+/** OpenSSL's remaining verification results, as Node names them. */
+const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
+/** What Node or http-client threw. */
+function networkError(error, { url, proxy, isReplying }) {
+    const { code = "", message = "" } = error;
+    if (message.startsWith("tunneling socket could not be established")) {
+        return proxyError(message, url, proxy);
+    }
+    if (UNTRUSTED.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
+    }
+    if (OUT_OF_DATE.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is expired or not valid yet (${code})`, "Renew it on the server and check this runner's clock; ca-certificate adds authorities and excuses no date.");
+    }
+    if (WRONG_NAME.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is for another host name (${code})`, "Use the name that the certificate carries in api-url; ca-certificate adds authorities and excuses no name.");
+    }
+    if (OTHER_CERTIFICATE_FAULT.test(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} was rejected (${code})`, "Check the server's certificate chain and ca-certificate.");
+    }
+    if (code === "ENOTFOUND") {
+        return new ArmorError("host_unknown", `The host ${url.hostname} is not known to this runner's name service`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
+    }
+    if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
+        return new ArmorError("tls_failed", `${url.origin} does not speak TLS as this runner does (${code})`, "Check the scheme and port in api-url.");
+    }
+    if (code.startsWith("HPE_")) {
+        return new ArmorError("reply_invalid", `${url.origin} answered with something that is not HTTP (${code})`, "Check the scheme, host and port in api-url.");
+    }
+    return isReplying
+        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
+        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
+}
+/** `tunnel` reports the proxy's status, or why there is none, in words only. */
+function proxyError(message, url, proxy) {
+    const where = `The proxy ${proxy?.origin ?? ""}`;
+    const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
+    if (status === 407) {
+        return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
+    }
+    if (status < 500 && status !== 408 && status !== 429) {
+        return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
+    }
+    const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
+    return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
+}
+
 ;// CONCATENATED MODULE: ./build/http.js
 // Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
+
 
 
 
@@ -3566,25 +3638,22 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  * reply_incomplete, certificate_rejected, tls_failed, proxy_failed, proxy_refused or reply_invalid otherwise
  */
 const send = async (request, signal) => {
-    const proxy = proxyFor(request.url);
-    const progress = { replying: false };
-    const tooLate = rejectionOn(signal, () => timeoutError(request.url, proxy, progress.replying));
+    const circumstances = { url: request.url, proxy: proxyFor(request.url), isReplying: false };
+    const tooLate = rejectionOn(signal, () => timeoutError(circumstances));
     try {
         // A reply such as 101 makes Node drop the connection without a word to http-client: never wait for it alone.
-        return await Promise.race([exchange(request, signal, progress), tooLate.promise]);
+        return await Promise.race([exchange(request, signal, circumstances), tooLate.promise]);
     }
     catch (error) {
         if (error instanceof ArmorError)
             throw error;
-        if (signal.aborted)
-            throw timeoutError(request.url, proxy, progress.replying);
-        throw networkError(error, request.url, proxy, progress.replying);
+        throw signal.aborted ? timeoutError(circumstances) : networkError(error, circumstances);
     }
     finally {
         tooLate.release();
     }
 };
-async function exchange(request, signal, progress) {
+async function exchange(request, signal, circumstances) {
     // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
     const client = new HttpClient(USER_AGENT, [requestHandler(signal)], {
         allowRedirects: false,
@@ -3593,7 +3662,7 @@ async function exchange(request, signal, progress) {
     const response = await client.request(request.method, request.url.href, request.body, {
         ...request.headers,
     });
-    progress.replying = true;
+    circumstances.isReplying = true;
     const { message } = response;
     const body = await readBody(message, request.url);
     return {
@@ -3674,72 +3743,6 @@ function parseProxy(url) {
     catch {
         throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is not given as a valid address`, "Set https_proxy to an address such as http://proxy.example.com:3128, with user and password percent-encoded.");
     }
-}
-function timeoutError(url, proxy, replying) {
-    return new ArmorError("reply_timeout", replying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, proxy === undefined
-        ? "Check that this runner can reach the host, or raise timeout."
-        : "Check that the proxy can reach the host, or raise timeout.");
-}
-function via(url, proxy) {
-    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
-}
-const UNTRUSTED = new Set([
-    "CERT_SIGNATURE_FAILURE",
-    "CERT_UNTRUSTED",
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "INVALID_CA",
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "UNABLE_TO_GET_ISSUER_CERT",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
-const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
-/** OpenSSL's remaining verification results, as Node names them. */
-const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
-/** What Node or http-client threw, in words for the user. */
-function networkError(error, url, proxy, replying) {
-    const { code = "", message = "" } = error;
-    if (message.startsWith("tunneling socket could not be established")) {
-        return proxyError(message, url, proxy);
-    }
-    if (UNTRUSTED.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
-    }
-    if (OUT_OF_DATE.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is expired or not valid yet (${code})`, "Renew it on the server and check this runner's clock; ca-certificate adds authorities and excuses no date.");
-    }
-    if (WRONG_NAME.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is for another host name (${code})`, "Use the name that the certificate carries in api-url; ca-certificate adds authorities and excuses no name.");
-    }
-    if (OTHER_CERTIFICATE_FAULT.test(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} was rejected (${code})`, "Check the server's certificate chain and ca-certificate.");
-    }
-    if (code === "ENOTFOUND") {
-        return new ArmorError("host_unknown", `The host ${url.hostname} is not known to this runner's name service`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
-    }
-    if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
-        return new ArmorError("tls_failed", `${url.origin} does not speak TLS as this runner does (${code})`, "Check the scheme and port in api-url.");
-    }
-    if (code.startsWith("HPE_")) {
-        return new ArmorError("reply_invalid", `${url.origin} answered with something that is not HTTP (${code})`, "Check the scheme, host and port in api-url.");
-    }
-    return replying
-        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
-        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
-}
-/** `tunnel` reports the proxy's status, or why there is none, in words only. */
-function proxyError(message, url, proxy) {
-    const where = `The proxy ${proxy?.origin ?? ""}`;
-    const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
-    if (status === 407) {
-        return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
-    }
-    if (status < 500 && status !== 408 && status !== 429) {
-        return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
-    }
-    const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
-    return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
 }
 
 ;// CONCATENATED MODULE: external "node:crypto"
@@ -4264,7 +4267,11 @@ async function ask({ apiUrl, send, clock }, credentials, signal) {
     };
     const [encoded, raw] = basicPairs(credentials);
     const first = await askWith(encoded);
-    return first.reply.status === 401 && raw !== undefined ? await askWith(raw) : first;
+    if (first.reply.status !== 401 || raw === undefined)
+        return first;
+    const second = await askWith(raw);
+    // A server that insists on the encoding calls the raw pair malformed; what it said to the first one is the news.
+    return second.reply.status === 400 ? first : second;
 }
 /**
  * Ends the session that the token stands for.
@@ -4410,6 +4417,8 @@ async function finish({ expiresAt, accessToken }, secrets) {
 
 // Until success is certain, the step has failed: also when the process runs dry or dies.
 process.exitCode = 1;
+// What a library calls deprecated (`tunnel`: Buffer() for a proxy's credentials) is nothing a user can act on.
+process.noDeprecation = true;
 const crash = new Promise((_, reject) => process.once("uncaughtException", reject));
 crash.catch(() => undefined);
 const step = isPostStep(process.env) ? post : main;

@@ -12,9 +12,15 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 export type Values = Readonly<Record<string, string>>;
 
+interface Described {
+  readonly description: string;
+}
+
 interface ActionFile {
-  readonly inputs: Readonly<Record<string, { readonly default?: string; readonly required: boolean }>>;
-  readonly outputs: Readonly<Record<string, { readonly description: string }>>;
+  readonly inputs: Readonly<
+    Record<string, Described & { readonly default?: string; readonly required: boolean }>
+  >;
+  readonly outputs: Readonly<Record<string, Described>>;
   readonly runs: { readonly using: string; readonly main: string; readonly post: string };
 }
 

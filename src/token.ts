@@ -60,7 +60,10 @@ async function ask(
   };
   const [encoded, raw] = basicPairs(credentials);
   const first = await askWith(encoded);
-  return first.reply.status === 401 && raw !== undefined ? await askWith(raw) : first;
+  if (first.reply.status !== 401 || raw === undefined) return first;
+  const second = await askWith(raw);
+  // A server that insists on the encoding calls the raw pair malformed; what it said to the first one is the news.
+  return second.reply.status === 400 ? first : second;
 }
 
 /**
