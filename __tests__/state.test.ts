@@ -1,0 +1,27 @@
+import { describe, expect, test } from "@jest/globals";
+import { isPostStep, loadSession, markMainStarted, saveSession } from "../src/state.ts";
+
+/** What the runner makes of saved state in the post step. */
+function roundTrip(save: (sink: { saveState(name: string, value: unknown): void }) => void) {
+  const env: Record<string, string> = {};
+  save({ saveState: (name, value) => Object.assign(env, { [`STATE_${name}`]: String(value) }) });
+  return env;
+}
+
+describe("state", () => {
+  test("tells the post step from the main step", () => {
+    expect(isPostStep({})).toBe(false);
+    expect(isPostStep(roundTrip(markMainStarted))).toBe(true);
+  });
+
+  test.each([{ expiresAt: 5, accessToken: "abc" }, { expiresAt: 5 }])("keeps %p", (session) => {
+    expect(loadSession(roundTrip((sink) => saveSession(sink, session)))).toEqual(session);
+  });
+
+  test.each([{}, { STATE_access_token: "abc" }, { STATE_expires_at: "soon" }, { STATE_expires_at: "" }])(
+    "there is no session in %p",
+    (env) => {
+      expect(loadSession(env)).toBeUndefined();
+    },
+  );
+});
