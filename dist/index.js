@@ -489,198 +489,467 @@ __nccwpck_require__.d(core_namespaceObject, {
   warning: () => (warning)
 });
 
-;// CONCATENATED MODULE: ./build/exit.js
-// Owns the end of the process: what was printed has arrived, and nothing that is still open delays it.
-/** Ends the process with its `exitCode`, open sockets or not. */
-async function exit(process) {
-    await new Promise((resolve) => process.stdout.write("", resolve));
-    // exit() joins the thread that a name look-up runs on, and a resolver that never answers holds it for as long
-    // as the system's resolver is patient, commonly 10 s and more. Only another program in this process's place
-    // ends at once, with the same exit code.
-    if (process.execve !== undefined && process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap")) {
-        try {
-            process.execve(process.execPath, [process.execPath, "-e", `process.exit(${process.exitCode})`], {});
-        }
-        catch {
-            // Windows has no execve; nor does it wait for that thread.
-        }
-    }
-    process.exit();
-}
-
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
-;// CONCATENATED MODULE: external "os"
-const external_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+;// CONCATENATED MODULE: ./build/clock.js
+// Owns time and chance, so that everything above can be run in virtual time.
+
+const systemClock = {
+    now: () => performance.now(),
+    date: () => Date.now(),
+    sleep: (ms, signal) => (0,promises_namespaceObject.setTimeout)(ms, undefined, signal === undefined ? {} : { signal }),
+    random: () => Math.random(),
+};
+
+;// CONCATENATED MODULE: ./build/errors.js
+// Owns what can go wrong: one error class, a closed list of codes, and which of them can pass by themselves.
 /**
- * Sanitizes an input into a string so it can be passed into issueCommand safely
- * @param input input to sanitize into a string
+ * Every failure that a user can meet, and whether trying again can help.
+ * `docs` and tests key on these names; the annotation shows the sentence, not the code.
  */
-function toCommandValue(input) {
-    if (input === null || input === undefined) {
-        return '';
+const CAN_PASS = {
+    /** An input is missing, malformed or out of range. */
+    input_invalid: false,
+    /** The process was not started the way a runner starts an action, or its Node lacks a feature. */
+    runner_unsupported: false,
+    /** The name of the Armor host does not resolve. */
+    host_unknown: false,
+    /** Nobody listens, or the connection broke before a reply began. */
+    connection_failed: true,
+    /** The reply began and broke off. */
+    reply_incomplete: true,
+    /** No complete reply in the time that one attempt has. */
+    reply_timeout: true,
+    /** The certificate of the Armor host is untrusted, expired or for another name. */
+    certificate_rejected: false,
+    /** The peer does not speak TLS that Node accepts. */
+    tls_failed: false,
+    /** The proxy, or its way to the Armor host, is down. */
+    proxy_failed: true,
+    /** The proxy refuses: credentials, policy, or its address is unusable. */
+    proxy_refused: false,
+    /** A redirect that would carry the credentials elsewhere, turns POST into GET, or never ends. */
+    redirect_refused: false,
+    /** 401: the pair of app-id and api-key is not accepted. */
+    credentials_rejected: false,
+    /** 403 */
+    access_denied: false,
+    /** 404 */
+    endpoint_not_found: false,
+    /** 400 and every other status that no retry will change. */
+    request_rejected: false,
+    /** 429 */
+    rate_limited: true,
+    /** 408 and 5xx */
+    server_unavailable: true,
+    /** A 200 whose body is no token response (RFC 6749 section 5.1). */
+    reply_invalid: false,
+    /** A token was issued, and dead before it could be used. */
+    token_expired: true,
+    /** The token agent did not start, or said why it could not. */
+    agent_failed: false,
+};
+const ERROR_CODES = Object.keys(CAN_PASS);
+/**
+ * The only error that is raised on purpose. Its message is one sentence of fact and one of remedy, made for
+ * the annotation: it never holds a secret, a body, a header or an unquoted word of the server's.
+ */
+class ArmorError extends Error {
+    name = "ArmorError";
+    code;
+    problem;
+    remedy;
+    retryAfterMs;
+    /**
+     * @param problem what failed, and with whom; no full stop at its end
+     * @param remedy what to do; one or more whole sentences
+     * @param retryAfterMs how long the server asked to be left alone, in ms, where it asked
+     */
+    constructor(code, problem, remedy, retryAfterMs) {
+        super(`${problem}. ${remedy}`);
+        this.code = code;
+        this.problem = problem;
+        this.remedy = remedy;
+        this.retryAfterMs = retryAfterMs;
     }
-    else if (typeof input === 'string' || input instanceof String) {
-        return input;
+    get canPass() {
+        return CAN_PASS[this.code];
     }
-    return JSON.stringify(input);
+    /** The same error with one more fact behind the problem, such as how often it was tried. */
+    adding(fact) {
+        return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.retryAfterMs);
+    }
 }
-/**
- *
- * @param annotationProperties
- * @returns The command properties to send with the actual annotation command
- * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
- */
-function toCommandProperties(annotationProperties) {
-    if (!Object.keys(annotationProperties).length) {
-        return {};
+/** One line for anything that was thrown. What is no ArmorError is a fault of the action, and says so. */
+function messageOf(error, quote) {
+    if (error instanceof ArmorError)
+        return error.message;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return `Unexpected ${quote(what)}. This is a fault of the action itself: please report this line.`;
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:https");
+;// CONCATENATED MODULE: ./build/network-error.js
+// Owns what a failure on the wire means, in words for the user. Pure.
+
+/** Nothing came, or not all of it, before the signal aborted. */
+function timeoutError({ url, proxy, isReplying }) {
+    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, proxy === undefined
+        ? "Check that this runner can reach the host, or raise timeout."
+        : "Check that the proxy can reach the host, or raise timeout.");
+}
+function via(url, proxy) {
+    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
+}
+const UNTRUSTED = new Set([
+    "CERT_SIGNATURE_FAILURE",
+    "CERT_UNTRUSTED",
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "INVALID_CA",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
+const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
+/** OpenSSL's remaining verification results, as Node names them. */
+const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
+/** What Node or http-client threw. */
+function networkError(error, { url, proxy, isReplying }) {
+    const { code = "", message = "" } = error;
+    if (message.startsWith("tunneling socket could not be established")) {
+        return proxyError(message, url, proxy);
     }
-    return {
-        title: annotationProperties.title,
-        file: annotationProperties.file,
-        line: annotationProperties.startLine,
-        endLine: annotationProperties.endLine,
-        col: annotationProperties.startColumn,
-        endColumn: annotationProperties.endColumn
+    if (UNTRUSTED.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
+    }
+    if (OUT_OF_DATE.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is expired or not valid yet (${code})`, "Renew it on the server and check this runner's clock; ca-certificate adds authorities and excuses no date.");
+    }
+    if (WRONG_NAME.has(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is for another host name (${code})`, "Use the name that the certificate carries in api-url; ca-certificate adds authorities and excuses no name.");
+    }
+    if (OTHER_CERTIFICATE_FAULT.test(code)) {
+        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} was rejected (${code})`, "Check the server's certificate chain and ca-certificate.");
+    }
+    if (code === "ENOTFOUND") {
+        return new ArmorError("host_unknown", `The host ${url.hostname} is not known to this runner's name service`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
+    }
+    if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
+        return new ArmorError("tls_failed", `${url.origin} does not speak TLS as this runner does (${code})`, "Check the scheme and port in api-url.");
+    }
+    if (code.startsWith("HPE_")) {
+        return new ArmorError("reply_invalid", `${url.origin} answered with something that is not HTTP (${code})`, "Check the scheme, host and port in api-url.");
+    }
+    return isReplying
+        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
+        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
+}
+/** `tunnel` reports the proxy's status, or why there is none, in words only. */
+function proxyError(message, url, proxy) {
+    const where = `The proxy ${proxy?.origin ?? ""}`;
+    const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
+    if (status === 407) {
+        return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
+    }
+    if (status < 500 && status !== 408 && status !== 429) {
+        return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
+    }
+    const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
+    return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
+}
+
+;// CONCATENATED MODULE: ./build/redirect.js
+// Owns where credentials may follow a redirect to. Pure.
+
+const MAX_REDIRECTS = 5;
+const VENDOR_DOMAIN = "armor.fortanix.com";
+const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+/**
+ * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body
+ * (307 and 308, RFC 9110 section 15.4) and stay where the credentials are at home.
+ * @throws ArmorError redirect_refused; the other host is sent nothing
+ */
+function followingRedirects(send) {
+    return async (request, signal) => {
+        let current = request;
+        for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+            const reply = await send(current, signal);
+            const target = redirectTarget(reply);
+            if (target === undefined)
+                return reply;
+            current = { ...current, url: target };
+        }
+        throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
     };
 }
-//# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
-
-
-/**
- * Issues a command to the GitHub Actions runner
- *
- * @param command - The command name to issue
- * @param properties - Additional properties for the command (key-value pairs)
- * @param message - The message to include with the command
- * @remarks
- * This function outputs a specially formatted string to stdout that the Actions
- * runner interprets as a command. These commands can control workflow behavior,
- * set outputs, create annotations, mask values, and more.
- *
- * Command Format:
- *   ::name key=value,key=value::message
- *
- * @example
- * ```typescript
- * // Issue a warning annotation
- * issueCommand('warning', {}, 'This is a warning message');
- * // Output: ::warning::This is a warning message
- *
- * // Set an environment variable
- * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
- * // Output: ::set-env name=MY_VAR::some value
- *
- * // Add a secret mask
- * issueCommand('add-mask', {}, 'secretValue123');
- * // Output: ::add-mask::secretValue123
- * ```
- *
- * @internal
- * This is an internal utility function that powers the public API functions
- * such as setSecret, warning, error, and exportVariable.
- */
-function issueCommand(command, properties, message) {
-    const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
-}
-function issue(name, message = '') {
-    issueCommand(name, {}, message);
-}
-const CMD_STRING = '::';
-class Command {
-    constructor(command, properties, message) {
-        if (!command) {
-            command = 'missing.command';
-        }
-        this.command = command;
-        this.properties = properties;
-        this.message = message;
+/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
+function redirectTarget(reply) {
+    if (!REDIRECT_STATUS.has(reply.status))
+        return undefined;
+    const from = reply.url;
+    const redirects = `${from.origin} redirects (${reply.status})`;
+    const location = reply.headers["location"];
+    if (location === undefined)
+        throw refused(`${redirects} without saying where to`);
+    if (!URL.canParse(location, from.href))
+        throw refused(`${redirects} to something that is no address`);
+    const target = new URL(location, from);
+    if (!isTrustedRedirect(from, target)) {
+        const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
+        throw refused(`${redirects} to ${where}, where the credentials do not belong`);
     }
-    toString() {
-        let cmdStr = CMD_STRING + this.command;
-        if (this.properties && Object.keys(this.properties).length > 0) {
-            cmdStr += ' ';
-            let first = true;
-            for (const key in this.properties) {
-                if (this.properties.hasOwnProperty(key)) {
-                    const val = this.properties[key];
-                    if (val) {
-                        if (first) {
-                            first = false;
-                        }
-                        else {
-                            cmdStr += ',';
-                        }
-                        cmdStr += `${key}=${escapeProperty(val)}`;
-                    }
-                }
+    if (target.username !== "" || target.password !== "") {
+        throw refused(`${redirects} to an address with a user name in it`);
+    }
+    if (reply.status !== 307 && reply.status !== 308) {
+        throw refused(`${redirects} in a way that turns a POST into a GET`);
+    }
+    target.hash = "";
+    return target;
+}
+/** Same origin, or from one https host of the vendor's to another. */
+function isTrustedRedirect(from, to) {
+    return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
+}
+function isVendorHost(url) {
+    const { protocol, hostname } = url;
+    return protocol === "https:" && (hostname === VENDOR_DOMAIN || hostname.endsWith(`.${VENDOR_DOMAIN}`));
+}
+function refused(problem) {
+    return new ArmorError("redirect_refused", problem, "Set api-url to the address that Armor itself answers at.");
+}
+
+;// CONCATENATED MODULE: ./build/gateway.js
+// Owns the way of a call through to Armor: a streaming reverse proxy to one origin, which puts a live token into
+// each request and takes out what belongs to one connection or to somebody else.
+
+
+
+
+
+const gateway_MAX_REDIRECTS = 5;
+const gateway_REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+/** Belong to one connection (RFC 9110 section 7.6.1), or are the gateway's own to set or to keep back. */
+const DROPPED_REQUEST_HEADERS = new Set([
+    "authorization",
+    "connection",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+]);
+const DROPPED_REPLY_HEADERS = new Set([
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "set-cookie",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+]);
+function createGateway(options) {
+    const { apiUrl, keeper, clock, stats } = options;
+    return async (request, response, target) => {
+        const start = clock.now();
+        response.on("finish", () => stats.served(response.statusCode, clock.now() - start));
+        try {
+            const reply = await replyTo(request, response, new URL(apiUrl + target), options);
+            if (reply !== undefined)
+                passOn(reply, response, options);
+        }
+        catch (error) {
+            if (response.destroyed)
+                return;
+            const failure = error instanceof ArmorError ? error : unexpected(error);
+            stats.failed(failure.code);
+            refuse(request, response, failure);
+        }
+    };
+    /** Armor's reply, after one renewal where the token was refused, and redirects where they stay at home. */
+    async function replyTo(request, response, url, own) {
+        const isRepeatable = (request.method === "GET" || request.method === "HEAD") && !hasBody(request);
+        let current = url;
+        let isRenewed = false;
+        for (let redirects = 0;;) {
+            const { accessToken } = await keeper.token();
+            if (response.destroyed)
+                return undefined;
+            const message = await ask(request, response, current, accessToken, isRepeatable, own);
+            if (message.statusCode === 401 && keeper.reject(accessToken) && isRepeatable && !isRenewed) {
+                isRenewed = true;
+                message.destroy();
+                continue;
             }
+            const redirect = isRepeatable && redirects < gateway_MAX_REDIRECTS ? redirectAtHome(message, current, apiUrl) : undefined;
+            if (redirect === undefined)
+                return { message, url: current };
+            redirects += 1;
+            message.destroy();
+            current = redirect;
         }
-        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
-        return cmdStr;
     }
 }
-function escapeData(s) {
-    return toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A');
-}
-function escapeProperty(s) {
-    return toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A')
-        .replace(/:/g, '%3A')
-        .replace(/,/g, '%2C');
-}
-//# sourceMappingURL=command.js.map
-;// CONCATENATED MODULE: external "crypto"
-const external_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
-;// CONCATENATED MODULE: external "fs"
-const external_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
-// For internal use, subject to change.
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-
-
-
-
-function issueFileCommand(command, message) {
-    const filePath = process.env[`GITHUB_${command}`];
-    if (!filePath) {
-        throw new Error(`Unable to find environment variable for file command ${command}`);
-    }
-    if (!external_fs_namespaceObject.existsSync(filePath)) {
-        throw new Error(`Missing file at path: ${filePath}`);
-    }
-    external_fs_namespaceObject.appendFileSync(filePath, `${toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
-        encoding: 'utf8'
+/** Sends the client's request to Armor, body and all. @throws ArmorError where no reply begins */
+function ask(request, response, url, accessToken, isRepeatable, own) {
+    return new Promise((resolve, reject) => {
+        const { request: open } = url.protocol === "https:" ? external_node_https_namespaceObject : external_node_http_namespaceObject;
+        const upstream = open({
+            host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+            port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
+            path: url.pathname + url.search,
+            method: request.method ?? "GET",
+            headers: requestHeaders(request, url, accessToken),
+            agent: own.agent,
+        });
+        let isAnswered = false;
+        const leave = () => {
+            if (!response.writableFinished)
+                upstream.destroy();
+        };
+        const circumstances = { url, proxy: own.proxy, isReplying: false };
+        response.once("close", leave);
+        upstream.setTimeout(own.idleMs, () => upstream.destroy(timeoutError(circumstances)));
+        upstream.once("response", (message) => {
+            isAnswered = true;
+            resolve(message);
+        });
+        // Without a listener, Node would drop a connection that switches protocols and say nothing.
+        upstream.once("upgrade", (_, socket) => {
+            socket.destroy();
+            reject(networkError({ code: "HPE_UPGRADE" }, circumstances));
+        });
+        upstream.on("error", (error) => {
+            if (isAnswered)
+                return; // the reply's own stream has it too
+            response.off("close", leave);
+            // A kept connection may have been closed by the server the moment it was used again.
+            if (isRepeatable && upstream.reusedSocket && error.code === "ECONNRESET" && !response.destroyed) {
+                resolve(ask(request, response, url, accessToken, false, own));
+            }
+            else {
+                reject(error instanceof ArmorError ? error : networkError(error, circumstances));
+            }
+        });
+        if (hasBody(request))
+            sendBody(request, upstream);
+        else
+            upstream.end();
     });
 }
-function prepareKeyValueMessage(key, value) {
-    const delimiter = `ghadelimiter_${external_crypto_namespaceObject.randomUUID()}`;
-    const convertedValue = toCommandValue(value);
-    // These should realistically never happen, but just in case someone finds a
-    // way to exploit uuid generation let's not allow keys or values that contain
-    // the delimiter.
-    if (key.includes(delimiter)) {
-        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
-    }
-    if (convertedValue.includes(delimiter)) {
-        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
-    }
-    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
+/** Not `pipeline`, which would take the client's connection down with Armor's, and the error reply with it. */
+function sendBody(request, upstream) {
+    request.pipe(upstream);
+    upstream.once("error", () => {
+        request.unpipe(upstream);
+        request.resume();
+    });
 }
-//# sourceMappingURL=file-command.js.map
-;// CONCATENATED MODULE: external "path"
-const external_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
+function hasBody({ headers }) {
+    return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+/** Names and values in turn: the client's, less what is dropped, plus Host and a live token. */
+function requestHeaders(request, url, accessToken) {
+    const headers = kept(request, DROPPED_REQUEST_HEADERS);
+    headers.push("Host", url.host, "Authorization", `Bearer ${accessToken}`);
+    if (request.headers["transfer-encoding"] !== undefined)
+        headers.push("Transfer-Encoding", "chunked");
+    return headers;
+}
+/**
+ * The message's headers without these, and without those that its Connection header names; but the length of the
+ * body stays, whoever names it: without it the body would be read as the next request.
+ */
+function kept({ rawHeaders, headers }, dropped) {
+    const named = headers.connection
+        ?.toLowerCase()
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "content-length");
+    const result = [];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+        const name = rawHeaders[index] ?? "";
+        const lowerCase = name.toLowerCase();
+        if (!dropped.has(lowerCase) && !named?.includes(lowerCase))
+            result.push(name, rawHeaders[index + 1] ?? "");
+    }
+    return result;
+}
+/** Where a GET goes on inside the trusted origins and below `/api/`; undefined for every other reply. */
+function redirectAtHome({ statusCode = 0, headers }, from, apiUrl) {
+    const { location } = headers;
+    if (!gateway_REDIRECT_STATUS.has(statusCode) || location === undefined || !URL.canParse(location, from.href)) {
+        return undefined;
+    }
+    const to = new URL(location, from);
+    const isPlain = to.username === "" && to.password === "" && to.pathname.startsWith(`${basePath(apiUrl)}/api/`);
+    return isPlain && isTrustedRedirect(from, to) ? to : undefined;
+}
+/** The path of api-url itself, without a slash at its end. */
+function basePath(apiUrl) {
+    return new URL(apiUrl).pathname.replace(/\/$/, "");
+}
+/** Streams the reply to the client. One that breaks off breaks the client's connection too: never a short body. */
+function passOn({ message, url }, response, { apiUrl, gatewayPath, stats }) {
+    const headers = kept(message, DROPPED_REPLY_HEADERS);
+    const inside = redirectAtHome(message, url, apiUrl);
+    if (inside !== undefined && inside.origin === new URL(apiUrl).origin) {
+        const below = inside.pathname.slice(basePath(apiUrl).length);
+        replaceHeader(headers, "location", gatewayPath + below + inside.search);
+    }
+    try {
+        response.writeHead(message.statusCode ?? 502, headers);
+    }
+    catch (error) {
+        message.destroy();
+        throw error;
+    }
+    // `pipe` with its one failure handled costs a third less CPU per call than `pipeline`.
+    message.once("error", () => {
+        if (!response.destroyed)
+            stats.failed("reply_incomplete");
+        response.destroy();
+    });
+    message.pipe(response);
+}
+function replaceHeader(headers, name, value) {
+    for (let index = 0; index < headers.length; index += 2) {
+        if (headers[index]?.toLowerCase() === name)
+            headers[index + 1] = value;
+    }
+}
+/** 504 where time ran out, 502 otherwise; the body has the shape of an OAuth error (RFC 6749 section 5.2). */
+function refuse(request, response, failure) {
+    const body = JSON.stringify({ error: failure.code, error_description: failure.message });
+    response.writeHead(failure.code === "reply_timeout" ? 504 : 502, {
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(body),
+        // What is left of a request body would be read as the next request.
+        ...(request.complete ? {} : { Connection: "close" }),
+    });
+    response.end(body);
+}
+function unexpected(error) {
+    const name = error instanceof Error ? error.name : "failure";
+    return new ArmorError("agent_failed", `The token agent met an unexpected ${name}`, "Please report this.");
+}
+
+;// CONCATENATED MODULE: external "node:tls"
+const external_node_tls_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
 // EXTERNAL MODULE: external "http"
 var external_http_ = __nccwpck_require__(611);
 var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_http_, 2);
@@ -1479,6 +1748,1146 @@ class HttpClient {
 }
 const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
 //# sourceMappingURL=index.js.map
+;// CONCATENATED MODULE: ./build/http.js
+// Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
+
+
+
+
+const USER_AGENT = "armor-token-action";
+const MAX_REPLY_BYTES = 1024 * 1024;
+/**
+ * @throws ArmorError reply_timeout when the signal aborts first; host_unknown, connection_failed,
+ * reply_incomplete, certificate_rejected, tls_failed, proxy_failed, proxy_refused or reply_invalid otherwise
+ */
+const send = async (request, signal) => {
+    const circumstances = { url: request.url, proxy: proxyFor(request.url), isReplying: false };
+    const tooLate = rejectionOn(signal, () => timeoutError(circumstances));
+    try {
+        // A reply such as 101 makes Node drop the connection without a word to http-client: never wait for it alone.
+        return await Promise.race([exchange(request, signal, circumstances), tooLate.promise]);
+    }
+    catch (error) {
+        if (error instanceof ArmorError)
+            throw error;
+        throw signal.aborted ? timeoutError(circumstances) : networkError(error, circumstances);
+    }
+    finally {
+        tooLate.release();
+    }
+};
+async function exchange(request, signal, circumstances) {
+    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
+    const client = new HttpClient(USER_AGENT, [requestHandler(signal)], {
+        allowRedirects: false,
+        allowRetries: false,
+    });
+    const response = await client.request(request.method, request.url.href, request.body, {
+        ...request.headers,
+    });
+    circumstances.isReplying = true;
+    const { message } = response;
+    const body = await readBody(message, request.url);
+    return {
+        url: request.url,
+        status: message.statusCode ?? 0,
+        headers: flatHeaders(message),
+        body,
+        receivedAt: Date.now(),
+    };
+}
+/** http-client's hook into the options of the request that it is about to make. */
+function requestHandler(signal) {
+    return {
+        prepareRequest(options) {
+            options.signal = signal;
+            // Inside an URL an IPv6 address stands in brackets, which Node would look up as a name.
+            options.host = options.host?.replace(/^\[(.*)\]$/, "$1") ?? null;
+            // http-client appends the runner's orchestration id, which is none of Armor's business.
+            options.headers = { ...options.headers, "user-agent": USER_AGENT };
+            // The package `tunnel` makes its CONNECT request from these options, and has no deadline of its own.
+            if (options.agent?.proxyOptions)
+                Object.assign(options.agent.proxyOptions, { signal });
+        },
+        canHandleAuthentication: () => false,
+        handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
+    };
+}
+/** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
+async function readBody(message, url) {
+    const chunks = [];
+    let size = 0;
+    for await (const chunk of message) {
+        size += chunk.length;
+        if (size > MAX_REPLY_BYTES) {
+            throw new ArmorError("reply_invalid", `${url.origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
+        }
+        chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString("utf8");
+}
+function flatHeaders(message) {
+    return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
+}
+/** A promise that rejects when the signal aborts, and a way to stop listening. */
+function rejectionOn(signal, error) {
+    const listening = new AbortController();
+    const promise = new Promise((_, reject) => {
+        const onAbort = () => reject(error());
+        if (signal.aborted)
+            onAbort();
+        signal.addEventListener("abort", onAbort, { signal: listening.signal });
+    });
+    return { promise, release: () => listening.abort() };
+}
+/**
+ * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
+ * @param certificates PEM, one certificate each
+ * @throws ArmorError runner_unsupported where Node cannot do it
+ */
+function trustCertificates(certificates) {
+    if (typeof external_node_tls_namespaceObject.setDefaultCACertificates !== "function") {
+        throw new ArmorError("runner_unsupported", "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have", "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.");
+    }
+    external_node_tls_namespaceObject.setDefaultCACertificates([...external_node_tls_namespaceObject.getCACertificates("default"), ...certificates]);
+}
+/** The way that http-client would take to this URL, with connections that are kept. @throws ArmorError proxy_refused */
+function keptRoute(url) {
+    const proxy = proxyFor(url);
+    return { agent: new HttpClient(USER_AGENT, [], { keepAlive: true }).getAgent(url.href), proxy };
+}
+/** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */
+function proxyFor(url) {
+    const proxy = parseProxy(url);
+    if (proxy === undefined || proxy.protocol === "http:" || proxy.protocol === "https:")
+        return proxy;
+    throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is given as ${proxy.protocol} address, which is not supported`, "Set https_proxy to an http:// or https:// address.");
+}
+function parseProxy(url) {
+    try {
+        const href = lib_getProxyUrl(url.href);
+        return href === "" ? undefined : new URL(href);
+    }
+    catch {
+        throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is not given as a valid address`, "Set https_proxy to an address such as http://proxy.example.com:3128, with user and password percent-encoded.");
+    }
+}
+
+;// CONCATENATED MODULE: ./build/keeper.js
+// Owns the freshness of the token: one renewal at a time, ahead of need by fractions of its lifetime, no timers.
+
+/** With more than this share of its lifetime left, a token is handed out as it is. */
+const FRESH = 1 / 3;
+/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+const USABLE = 1 / 6;
+/** When no other can be had, a waiting caller gets a token with at least this share left: it has to arrive alive. */
+const LAST_RESORT = 1 / 20;
+/** How long a failure answers for the next renewal: as long as the server asked, within these bounds. */
+const MIN_FAILURE_MS = 1_000;
+const MAX_FAILURE_MS = 60_000;
+class Keeper {
+    #options;
+    #current;
+    /** Those that were handed out before and may still live. */
+    #previous = [];
+    /** The access token that the server refused although it should live. */
+    #rejected;
+    #nextRejectionAt = 0;
+    #flight;
+    #failure;
+    constructor(options) {
+        this.#options = options;
+        this.#current = options.first;
+    }
+    /** @returns a token that lives. @throws what the renewal threw, where there is none */
+    async token() {
+        const share = this.#shareLeft(this.#current);
+        if (share > FRESH)
+            return this.#current;
+        const renewal = this.#renew();
+        if (share > USABLE) {
+            renewal.catch(() => undefined); // counted already, and the next caller meets it
+            return this.#current;
+        }
+        try {
+            return await renewal;
+        }
+        catch (error) {
+            if (this.#shareLeft(this.#current) > LAST_RESORT)
+                return this.#current;
+            throw error;
+        }
+    }
+    /**
+     * To be told when the server refuses a token that should live.
+     * @returns whether another token may help: not so where a renewal for this reason was a moment ago
+     */
+    reject(accessToken) {
+        if (accessToken !== this.#current.accessToken)
+            return true;
+        const now = this.#options.clock.now();
+        if (now < this.#nextRejectionAt)
+            return false;
+        this.#nextRejectionAt = now + this.#current.expiresIn * 1000 * USABLE;
+        this.#rejected = accessToken;
+        return true;
+    }
+    /** Every access token whose session may still live. */
+    live() {
+        return [...this.#previous, this.#current]
+            .filter((token) => this.#shareLeft(token) > 0)
+            .map(({ accessToken }) => accessToken);
+    }
+    /** 1 when new, 0 when dead. */
+    #shareLeft({ accessToken, requestedAt, expiresIn }) {
+        if (accessToken === this.#rejected)
+            return 0;
+        return 1 - (this.#options.clock.now() - requestedAt) / (expiresIn * 1000);
+    }
+    #renew() {
+        const { clock } = this.#options;
+        if (this.#failure !== undefined && clock.now() < this.#failure.until) {
+            return Promise.reject(this.#failure.error);
+        }
+        this.#flight ??= this.#fly().finally(() => {
+            this.#flight = undefined;
+        });
+        return this.#flight;
+    }
+    async #fly() {
+        const { mint, clock, onMint, onFailure } = this.#options;
+        try {
+            const token = await mint();
+            onMint();
+            this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
+            this.#current = token;
+            this.#rejected = undefined;
+            this.#failure = undefined;
+            if (this.#shareLeft(token) <= 0)
+                throw expiredOnArrival();
+            return token;
+        }
+        catch (error) {
+            onFailure(error);
+            const askedMs = error instanceof ArmorError ? (error.retryAfterMs ?? 0) : 0;
+            const holdsMs = Math.min(Math.max(askedMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
+            this.#failure = { error, until: clock.now() + holdsMs };
+            throw error;
+        }
+    }
+}
+function expiredOnArrival() {
+    return new ArmorError("token_expired", "The access token had expired before it arrived", "Check the network between this runner and Armor.");
+}
+
+;// CONCATENATED MODULE: ./build/outputs.js
+// Owns what the step hands on: mask first, then output. The only place that does either.
+/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
+function mask(sink, secrets) {
+    for (const secret of secrets)
+        sink.setSecret(secret);
+}
+/** Masks the token and sets the outputs that action.yml describes. */
+function setTokenOutputs(sink, token) {
+    mask(sink, [token.accessToken]);
+    sink.setOutput("access-token", token.accessToken);
+    sink.setOutput("token-type", "Bearer");
+    sink.setOutput("expires-in", String(token.expiresIn));
+    sink.setOutput("expires-at", isoDate(token.expiresAt));
+}
+/** Masks the capability and sets the outputs with which a step reaches the token agent. */
+function setAgentOutputs(sink, { capability, gatewayUrl, command }) {
+    mask(sink, [capability]);
+    sink.setOutput("gateway-url", gatewayUrl);
+    sink.setOutput("token-command", command);
+}
+/** Lets all later steps reach the token agent without being told; to be called after its outputs are set. */
+function exportAgent(sink, { gatewayUrl, bin }) {
+    sink.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl);
+    sink.addPath(bin);
+}
+/** ISO 8601, UTC, whole seconds rounded down: what it promises, the token keeps. */
+function isoDate(msSinceEpoch) {
+    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+;// CONCATENATED MODULE: ./build/quote.js
+// Owns how text is made fit to print: scrubbed of secrets and, where somebody else wrote it, one short harmless line.
+const QUOTE_LENGTH = 200;
+/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
+const INVISIBLE = /[\p{C}\p{Z}]+/gu;
+/**
+ * A `Quote` for a job with these secrets. Scrubbing ignores case, because a host name that echoes a key arrives
+ * in small letters, and is done on both sides of the clean-up, because cleaning up can put a torn secret together.
+ */
+function quoteWithout(secrets) {
+    const scrub = scrubber(secrets);
+    return (text) => {
+        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
+        const line = clean.trim();
+        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
+    };
+}
+/** Replaces every secret by `***`, in any case of letters. The last gate of everything that is printed. */
+function scrubber(secrets) {
+    if (secrets.length === 0)
+        return (text) => text;
+    const longestFirst = secrets.toSorted((a, b) => b.length - a.length);
+    const pattern = new RegExp(longestFirst.map(escapePattern).join("|"), "giu");
+    return (text) => text.replace(pattern, "***");
+}
+/** Node 20, which the runner uses on 32-bit ARM, has no `RegExp.escape`. */
+function escapePattern(text) {
+    return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+}
+
+;// CONCATENATED MODULE: ./build/oauth.js
+// Owns the protocol: what to ask Armor for, and how to judge what it answers. Pure: no I/O, no clock.
+
+const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
+const TERMINATE_PATH = "/api/v1/iam/session/terminate";
+/** Armor wants this header on its session endpoints, holding two double quotes (vendor's article). */
+const CSRF_HEADER = { "X-Csrf-Header": '""' };
+/** Seconds that a token lives where the reply does not say so (vendor's article). */
+const DEFAULT_EXPIRES_IN = 60;
+/** 68 years. What lies above is no lifetime, and would leave the range of dates. */
+const MAX_EXPIRES_IN = 2 ** 31 - 1;
+/** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
+function formEncode(text) {
+    return new URLSearchParams([["", text]]).toString().slice(1);
+}
+/**
+ * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
+ * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
+ * app id would make the raw pair mean another client.
+ */
+function basicPairs({ appId, apiKey }) {
+    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
+    const raw = `${appId}:${apiKey}`;
+    return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
+}
+/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
+function tokenRequest(apiUrl, basicPair) {
+    return {
+        method: "POST",
+        url: new URL(apiUrl + TOKEN_PATH),
+        headers: {
+            ...CSRF_HEADER,
+            Accept: "application/json",
+            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+        body: "grant_type=client_credentials",
+    };
+}
+/** Ends the session that the token stands for. */
+function terminateRequest(apiUrl, accessToken) {
+    return {
+        method: "POST",
+        url: new URL(apiUrl + TERMINATE_PATH),
+        headers: { ...CSRF_HEADER, Accept: "application/json", Authorization: `Bearer ${accessToken}` },
+        body: "",
+    };
+}
+/** @throws ArmorError whenever the reply is not a token response. */
+function judgeToken(reply, quote) {
+    if (reply.status !== 200)
+        throw statusError(reply, quote);
+    const fields = parseObject(reply.body);
+    if (fields === undefined) {
+        const what = reply.body.trimStart().startsWith("<") ? "a web page" : "something else";
+        throw invalidReply(reply, `${what} instead of a JSON object`);
+    }
+    if (fields["error"] !== undefined && fields["error"] !== null) {
+        throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
+    }
+    return {
+        accessToken: accessTokenOf(fields, reply),
+        expiresIn: expiresInOf(fields, reply),
+    };
+}
+function accessTokenOf(fields, reply) {
+    const token = fields["access_token"];
+    if (typeof token !== "string" || token === "")
+        throw invalidReply(reply, "no access_token");
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+        throw invalidReply(reply, "an access_token with characters that no header can carry");
+    }
+    const type = fields["token_type"];
+    if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
+        throw invalidReply(reply, "a token_type other than Bearer");
+    }
+    return token;
+}
+function expiresInOf(fields, reply) {
+    const value = fields["expires_in"] === undefined ? DEFAULT_EXPIRES_IN : fields["expires_in"];
+    const isNumeric = typeof value === "string" && /^\d+(\.\d+)?$/.test(value);
+    const seconds = typeof value === "number" ? value : isNumeric ? Number(value) : Number.NaN;
+    if (seconds > 0 && seconds <= MAX_EXPIRES_IN)
+        return seconds;
+    throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
+}
+/** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
+function judgeTerminate(reply, quote) {
+    if (reply.status === 401)
+        return false;
+    if (reply.status >= 200 && reply.status < 300)
+        return true;
+    throw statusError(reply, quote);
+}
+/** How a reply that is no success reads to the user: by status, with the server's own words where they help. */
+function statusError(reply, quote) {
+    const fields = parseObject(reply.body);
+    const said = fields === undefined ? "" : saidBy(fields, quote);
+    const answered = `${reply.url.origin} answered ${reply.status}${said === "" ? "" : ` ${said}`}`;
+    const wait = retryAfterMs(reply);
+    switch (reply.status) {
+        case 401:
+            return new ArmorError("credentials_rejected", `Armor does not accept this client app: ${answered}`, "Check that app-id and api-key are of the same client app, copied whole, and that the app is enabled.");
+        case 403:
+            return new ArmorError("access_denied", `Armor denies access: ${answered}`, "Check the client app's permissions, and whether a firewall or an IP allow-list covers this runner.");
+        case 404:
+            return new ArmorError("endpoint_not_found", `This is not the Armor API: ${answered}`, "Check api-url: it is the address of the Armor API, without a path of its own.");
+        case 429:
+            return new ArmorError("rate_limited", `Armor limits how often it is asked: ${answered}`, "Start the workflow at another minute, or raise timeout.", wait);
+        default:
+            return reply.status === 408 || reply.status >= 500
+                ? new ArmorError("server_unavailable", `Armor is not available: ${answered}`, "Run the job again later, or raise timeout.", wait)
+                : new ArmorError("request_rejected", `Armor did not issue a token: ${answered}`, "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.");
+    }
+}
+function invalidReply(reply, what) {
+    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
+}
+function parseObject(body) {
+    try {
+        const value = JSON.parse(body);
+        return typeof value === "object" && value !== null && !Array.isArray(value)
+            ? value
+            : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
+ * token stands beside them, which the words could repeat before it has a mask.
+ */
+function saidBy(fields, quote) {
+    if (fields["access_token"] !== undefined)
+        return "";
+    const [code, description] = [fields["error"], fields["error_description"]].map((value) => typeof value === "string" ? quote(value) : "");
+    return [code, description && `("${description}")`].filter(Boolean).join(" ");
+}
+/**
+ * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3). A date is measured against the
+ * server's own `Date`, so that a runner whose clock is off waits just as long.
+ */
+function retryAfterMs(reply) {
+    const value = reply.headers["retry-after"]?.trim();
+    if (value === undefined || value === "")
+        return undefined;
+    if (/^\d+$/.test(value))
+        return Number(value) * 1000;
+    const until = Date.parse(value);
+    if (Number.isNaN(until))
+        return undefined;
+    const serverTime = Date.parse(reply.headers["date"] ?? "");
+    return Math.max(0, until - (Number.isNaN(serverTime) ? reply.receivedAt : serverTime));
+}
+
+;// CONCATENATED MODULE: ./build/secrets.js
+// Owns the forms in which a client app's key travels or could be printed.
+
+/**
+ * Every form of the key that is worth a mask, each once. The runner derives base64 of the
+ * whole value and some escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form
+ * encoding, or a key inside the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
+ * The app id is never among them: the runner drops a job output that contains a masked text.
+ */
+function secretForms(credentials) {
+    const key = credentials.apiKey.toWellFormed();
+    if (key === "")
+        return [];
+    const texts = [key, encodeURIComponent(key), formEncode(key)];
+    const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
+    const encoded = [key, formEncode(key), ...basicPairs(credentials)].flatMap(base64Forms);
+    return [...new Set([...texts, ...lowerCase, ...encoded])];
+}
+function base64Forms(text) {
+    const bytes = Buffer.from(text, "utf8");
+    const padded = bytes.toString("base64");
+    const urlSafe = bytes.toString("base64url");
+    const padding = padded.slice(padded.replace(/=+$/, "").length);
+    return [padded, padded.replace(/=+$/, ""), urlSafe + padding, urlSafe];
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
+;// CONCATENATED MODULE: ./build/guard.js
+// Owns who may ask the token agent for what. Pure checks in a fixed order, before anything is done.
+
+/** What browsers and reverse proxies add, and programs of this job do not: a web page must not reach the agent. */
+const FOREIGN_HEADERS = /^(origin|referer|sec-fetch-site|x-forwarded-.*)$/;
+function judgeRequest(knock, door) {
+    return foreign(knock, door) ?? misaddressed(knock, door) ?? routed(knock, door);
+}
+function isRefusal(verdict) {
+    return "status" in verdict;
+}
+function foreign({ rawHeaders }, { host }) {
+    const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+    const hosts = rawHeaders.filter((_, index) => index % 2 === 1 && names[(index - 1) / 2] === "host");
+    if (hosts.length !== 1 || hosts[0] !== host) {
+        return refusal(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
+    }
+    const name = names.find((header) => FOREIGN_HEADERS.test(header));
+    if (name !== undefined) {
+        return refusal(403, "foreign_request", `Requests with a header ${name} are not of this job.`);
+    }
+    if (names.includes("upgrade")) {
+        return refusal(400, "bad_target", "The gateway does not switch protocols.");
+    }
+    return undefined;
+}
+/** Only `/CAPABILITY/…`: no absolute form, no asterisk (RFC 9112 section 3.2), and the capability must be right. */
+function misaddressed({ target }, { capability }) {
+    if (!target.startsWith("/"))
+        return refusal(400, "bad_target", "The request target is not a path.");
+    const given = target.slice(1, capability.length + 1);
+    const isRight = isSame(given, capability) && target[capability.length + 1] === "/";
+    return isRight
+        ? undefined
+        : refusal(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and add a path.");
+}
+function isSame(given, expected) {
+    const [a, b] = [Buffer.from(given, "utf8"), Buffer.from(expected, "utf8")];
+    return a.length === b.length && (0,external_node_crypto_namespaceObject.timingSafeEqual)(a, b);
+}
+function routed({ method, target }, { capability }) {
+    const below = target.slice(capability.length + 1);
+    if (below === "/token")
+        return method === "GET" ? { route: "token" } : wrongMethod("GET");
+    if (below === "/stop")
+        return method === "POST" ? { route: "stop" } : wrongMethod("POST");
+    if (!below.startsWith("/api/")) {
+        return refusal(404, "not_found", "There are /api/…, /token and /stop.");
+    }
+    return isPlainTarget(below)
+        ? { route: "api", target: below }
+        : refusal(400, "bad_target", "The path has dot segments, encoded separators or characters that no path has.");
+}
+/**
+ * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not
+ * before a path parameter, no backslashes, no encoded separators, however often somebody decodes; visible ASCII
+ * only, and no fragment.
+ */
+function isPlainTarget(target) {
+    if (!/^[\x21-\x7e]+$/.test(target) || target.includes("#"))
+        return false;
+    const [path = ""] = target.split("?", 1);
+    return path.split("/").every(isPlainSegment);
+}
+function isPlainSegment(segment) {
+    if (/^\w[\w-]*$/.test(segment))
+        return true; // nearly all are like this
+    let text = segment;
+    for (let decodings = 0; decodings < 4; decodings += 1) {
+        if (/^\.{1,2}(;|$)|[/\\\p{Cc}]/u.test(text))
+            return false;
+        const decoded = decode(text);
+        if (decoded === undefined)
+            return decodings > 0; // behind one decoding, a lone % is a character like others
+        if (decoded === text)
+            return true;
+        text = decoded;
+    }
+    return false;
+}
+function decode(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+function wrongMethod(allowed) {
+    return refusal(405, "method_not_allowed", `This takes ${allowed} only.`);
+}
+function refusal(status, error, description) {
+    return { status, error, description };
+}
+
+;// CONCATENATED MODULE: ./build/server.js
+// Owns the token agent's listener on loopback: limits, the guard, and the routes behind it.
+
+
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_CONNECTIONS = 1024;
+/** Connections that have not shown the capability yet; the oldest makes room, so that strangers cannot fill the house. */
+const MAX_STRANGERS = 64;
+const IDLE_MS = 10_000;
+/** Refusals per second that are answered; beyond, connections are closed without a word. */
+const MAX_REFUSALS_PER_SECOND = 50;
+/** Listens on a free port of 127.0.0.1. `routes` are made when the port is known. */
+async function listen(capability, stats, now, makeRoutes) {
+    const server = (0,external_node_http_namespaceObject.createServer)({
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: IDLE_MS,
+        connectionsCheckingInterval: IDLE_MS / 5,
+        keepAliveTimeout: IDLE_MS,
+        requestTimeout: 0, // an upload may take long; a silent one is the gateway's to end
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    await new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(0, "127.0.0.1", resolve);
+    });
+    const { port } = server.address();
+    const routes = makeRoutes(port);
+    const door = { host: `127.0.0.1:${port}`, capability };
+    const strangers = new Set();
+    const allowsRefusal = limiter(now);
+    server.on("connection", (socket) => {
+        strangers.add(socket);
+        socket.once("close", () => strangers.delete(socket));
+        const [oldest] = strangers;
+        if (strangers.size > MAX_STRANGERS)
+            oldest?.destroy();
+    });
+    server.on("request", (request, response) => {
+        const verdict = judgeRequest(knockOf(request), door);
+        if (isRefusal(verdict)) {
+            stats.refused();
+            if (allowsRefusal())
+                turnAway(response, verdict);
+            else
+                request.socket.destroy();
+            return;
+        }
+        strangers.delete(request.socket);
+        routes.onRequest();
+        if (verdict.route === "api")
+            routes.gateway(request, response, verdict.target);
+        else
+            routes[verdict.route](response);
+    });
+    server.on("connect", (_, socket) => {
+        stats.refused();
+        socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    });
+    server.on("clientError", (error, socket) => {
+        stats.refused();
+        if (error.code === "ECONNRESET" || !socket.writable)
+            socket.destroy();
+        else
+            socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    });
+    return { port, server };
+}
+function knockOf({ method = "", url = "", rawHeaders }) {
+    return { method, target: url, rawHeaders };
+}
+function turnAway(response, { status, error, description }) {
+    const body = JSON.stringify({ error, error_description: description });
+    response.writeHead(status, {
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(body),
+        Connection: "close",
+    });
+    response.end(body);
+}
+/** True for the first so many in each second. */
+function limiter(now) {
+    let second = 0;
+    let count = 0;
+    return () => {
+        const current = Math.floor(now() / 1000);
+        count = current === second ? count + 1 : 1;
+        second = current;
+        return count <= MAX_REFUSALS_PER_SECOND;
+    };
+}
+
+;// CONCATENATED MODULE: ./build/stats.js
+// Owns what the token agent counts, for the post step to tell.
+const SAMPLES = 4096;
+class Stats {
+    /** The token that the agent began with is one. */
+    #minted = 1;
+    #refused = 0;
+    #served = 0;
+    #slowestMs = 0;
+    #calls = new Map();
+    #failures = new Map();
+    #durationsMs = new Float32Array(SAMPLES);
+    minted() {
+        this.#minted += 1;
+    }
+    refused() {
+        this.#refused += 1;
+    }
+    failed(code) {
+        increment(this.#failures, code);
+    }
+    served(status, durationMs) {
+        increment(this.#calls, `${Math.floor(status / 100)}xx`);
+        this.#durationsMs[this.#served % SAMPLES] = durationMs;
+        this.#served += 1;
+        this.#slowestMs = Math.max(this.#slowestMs, durationMs);
+    }
+    report() {
+        const durations = this.#durationsMs.slice(0, Math.min(this.#served, SAMPLES)).sort();
+        return {
+            minted: this.#minted,
+            calls: Object.fromEntries([...this.#calls].sort()),
+            medianMs: durations[durations.length >> 1] ?? 0,
+            slowestMs: this.#slowestMs,
+            failures: Object.fromEntries([...this.#failures].sort()),
+            refused: this.#refused,
+        };
+    }
+}
+function increment(counts, key) {
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+;// CONCATENATED MODULE: ./build/retry.js
+// Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
+
+const FIRST_BACKOFF_MS = 500;
+const MAX_BACKOFF_MS = 8_000;
+/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
+const MIN_ATTEMPT_LIMIT_MS = 5_000;
+/** With less than this left, an attempt would only replace a telling error by a time-out. */
+const MIN_ATTEMPT_MS = 250;
+/**
+ * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
+ * at its own deadline, and settles then.
+ * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
+ */
+async function retry(attempt, { clock, timeoutMs, onRetry }) {
+    const start = clock.now();
+    for (let tries = 1;; tries += 1) {
+        try {
+            return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
+        }
+        catch (error) {
+            if (!(error instanceof ArmorError) || !error.canPass)
+                throw error;
+            const elapsedMs = clock.now() - start;
+            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS;
+            const pauseMs = pause(error, tries, spareMs, clock);
+            if (pauseMs > spareMs)
+                throw gaveUp(error, tries, elapsedMs, timeoutMs);
+            onRetry(error, pauseMs);
+            await clock.sleep(pauseMs);
+        }
+    }
+}
+function attemptLimit(leftMs) {
+    return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+}
+/** Runs the attempt with a signal that aborts after `limitMs`. */
+async function limited(attempt, limitMs, clock) {
+    const deadline = new AbortController();
+    const settled = new AbortController();
+    clock.sleep(limitMs, settled.signal).then(() => deadline.abort(), () => undefined);
+    try {
+        return await attempt(deadline.signal);
+    }
+    finally {
+        settled.abort();
+    }
+}
+/**
+ * Exponential backoff with full jitter: many jobs that failed together must not come back together
+ * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a time,
+ * that time comes first and the jitter after it, as far as it fits.
+ */
+function pause(error, tries, spareMs, clock) {
+    const backoffMs = clock.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1));
+    const askedMs = error.retryAfterMs;
+    if (askedMs === undefined)
+        return backoffMs;
+    return Math.max(askedMs, Math.min(askedMs + backoffMs, spareMs));
+}
+function gaveUp(error, tries, elapsedMs, timeoutMs) {
+    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+    const askedMs = error.retryAfterMs;
+    return error.adding(askedMs === undefined
+        ? tried
+        : `${tried}; it asks to wait ${seconds(askedMs)}, and ${seconds(timeoutMs - elapsedMs)} of timeout are left`);
+}
+/** For people: tenths below ten seconds, whole ones above, and no astronomy. */
+function seconds(ms) {
+    if (ms > 86_400_000)
+        return "more than a day";
+    return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+;// CONCATENATED MODULE: ./build/token.js
+// Owns a token's two ends: fetching it and ending its session, each as retry ∘ redirects ∘ send ∘ oauth.
+
+
+
+/**
+ * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
+ * @throws ArmorError
+ */
+async function fetchToken(armor, credentials) {
+    return await retry(async (signal) => {
+        const { reply, sentAt, requestedAt } = await token_ask(armor, credentials, signal);
+        const { accessToken, expiresIn } = judgeToken(reply, armor.quote);
+        return { accessToken, expiresIn, expiresAt: sentAt + expiresIn * 1000, requestedAt };
+    }, armor);
+}
+/** Asks with the form-encoded pair and, where that makes a difference and is answered by 401, with the raw one. */
+async function token_ask({ apiUrl, send, clock }, credentials, signal) {
+    const follow = followingRedirects(send);
+    const askWith = async (pair) => {
+        const [sentAt, requestedAt] = [clock.date(), clock.now()];
+        return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
+    };
+    const [encoded, raw] = basicPairs(credentials);
+    const first = await askWith(encoded);
+    if (first.reply.status !== 401 || raw === undefined)
+        return first;
+    const second = await askWith(raw);
+    // A server that insists on the encoding calls the raw pair malformed; what it said to the first one is the news.
+    return second.reply.status === 400 ? first : second;
+}
+/**
+ * Ends the session that the token stands for.
+ * @returns whether there still was one
+ * @throws ArmorError
+ */
+async function endSession(armor, accessToken) {
+    const follow = followingRedirects(armor.send);
+    return await retry(async (signal) => {
+        const reply = await follow(terminateRequest(armor.apiUrl, accessToken), signal);
+        return judgeTerminate(reply, armor.quote);
+    }, armor);
+}
+
+;// CONCATENATED MODULE: ./build/agent.js
+// The token agent: a foreground program that reads its configuration from stdin, says one line when it is ready,
+// and then serves live tokens and the gateway until it is told to stop, or nobody can need it any more.
+
+
+
+
+
+
+
+
+
+
+
+
+const FOLDER_CHECK_MS = 1_000;
+const MAX_UNASKED_MS = 24 * 3600 * 1000;
+const END_SESSION_MS = 3_000;
+/** Runs until the agent ends. Sets `process.exitCode` to 0 if it served. Never throws. */
+async function agent(_env, crash, { stdin, stdout } = process, clock = systemClock) {
+    let quote = () => "";
+    stdout.on("error", () => undefined); // nobody listens any more
+    const greet = (greeting) => stdout.write(`${JSON.stringify(greeting)}\n`);
+    try {
+        const config = JSON.parse(await readAll(stdin));
+        quote = quoteWithout(secretForms(config.credentials));
+        await Promise.race([serve(config, quote, greet, clock), crash]);
+        process.exitCode = 0;
+    }
+    catch (error) {
+        greet({ problem: messageOf(error, quote) });
+    }
+}
+async function readAll(stream) {
+    const chunks = [];
+    for await (const chunk of stream)
+        chunks.push(chunk);
+    return Buffer.concat(chunks).toString("utf8");
+}
+async function serve(config, quote, greet, clock) {
+    const { apiUrl, capability, certificates, credentials, folder, idleMs, timeoutMs } = config;
+    if (certificates.length > 0)
+        trustCertificates(certificates);
+    const { agent: route, proxy } = keptRoute(new URL(apiUrl));
+    const stats = new Stats();
+    const armor = { apiUrl, send: send, clock, timeoutMs, quote, onRetry: () => undefined };
+    const keeper = new Keeper({
+        first: { ...config.first, requestedAt: clock.now() - sinceRequest(config.first, clock.date()) },
+        mint: () => fetchToken(armor, credentials),
+        clock,
+        onMint: () => stats.minted(),
+        onFailure: (error) => stats.failed(error instanceof ArmorError ? error.code : "agent_failed"),
+    });
+    let lastAsked = clock.now();
+    let end = () => undefined;
+    const ended = new Promise((resolve) => {
+        end = resolve;
+    });
+    const { port, server } = await listen(capability, stats, clock.now, (ownPort) => ({
+        gateway: createGateway({
+            apiUrl,
+            gatewayPath: `http://127.0.0.1:${ownPort}/${capability}`,
+            keeper,
+            agent: route,
+            proxy,
+            idleMs,
+            clock,
+            stats,
+        }),
+        token: (response) => answerToken(keeper, clock, response),
+        async stop(response) {
+            const farewell = {
+                report: stats.report(),
+                ended: config.terminateSession ? await endSessions(keeper, armor) : 0,
+            };
+            response.once("close", end);
+            answer(response, 200, farewell);
+        },
+        onRequest() {
+            lastAsked = clock.now();
+        },
+    }));
+    const watch = setInterval(() => {
+        if (!(0,external_node_fs_namespaceObject.existsSync)(folder) || clock.now() - lastAsked > MAX_UNASKED_MS)
+            end();
+    }, FOLDER_CHECK_MS);
+    process.once("SIGTERM", end);
+    greet({ port });
+    await ended;
+    clearInterval(watch);
+    server.close();
+    server.closeAllConnections();
+}
+/** Ms since the request that got the token; the two clocks belong to one machine. */
+function sinceRequest({ expiresAt, expiresIn }, date) {
+    return date - (expiresAt - expiresIn * 1000);
+}
+async function answerToken(keeper, clock, response) {
+    try {
+        const { accessToken, expiresAt } = await keeper.token();
+        answer(response, 200, {
+            access_token: accessToken,
+            token_type: "Bearer",
+            expires_in: Math.max(0, Math.floor((expiresAt - clock.date()) / 1000)),
+            expires_at: isoDate(expiresAt),
+        });
+    }
+    catch (error) {
+        const { code, message } = error instanceof ArmorError ? error : { code: "agent_failed", message: "The token agent failed." };
+        answer(response, code === "reply_timeout" ? 504 : 502, { error: code, error_description: message });
+    }
+}
+function answer(response, status, body) {
+    response
+        .writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" })
+        .end(JSON.stringify(body));
+}
+/** @returns how many of the sessions that may still live were ended; the others end by themselves */
+async function endSessions(keeper, armor) {
+    const brief = { ...armor, timeoutMs: END_SESSION_MS };
+    const results = await Promise.allSettled(keeper.live().map((token) => endSession(brief, token)));
+    return results.filter((result) => result.status === "fulfilled" && result.value).length;
+}
+
+;// CONCATENATED MODULE: ./build/exit.js
+// Owns the end of the process: what was printed has arrived, and nothing that is still open delays it.
+/** Ends the process with its `exitCode`, open sockets or not. */
+async function exit(process) {
+    await new Promise((resolve) => process.stdout.write("", resolve));
+    // exit() joins the thread that a name look-up runs on, and a resolver that never answers holds it for as long
+    // as the system's resolver is patient, commonly 10 s and more. Only another program in this process's place
+    // ends at once, with the same exit code.
+    if (process.execve !== undefined && process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap")) {
+        try {
+            process.execve(process.execPath, [process.execPath, "-e", `process.exit(${process.exitCode})`], {});
+        }
+        catch {
+            // Windows has no execve; nor does it wait for that thread.
+        }
+    }
+    process.exit();
+}
+
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+;// CONCATENATED MODULE: external "os"
+const external_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+/**
+ * Sanitizes an input into a string so it can be passed into issueCommand safely
+ * @param input input to sanitize into a string
+ */
+function toCommandValue(input) {
+    if (input === null || input === undefined) {
+        return '';
+    }
+    else if (typeof input === 'string' || input instanceof String) {
+        return input;
+    }
+    return JSON.stringify(input);
+}
+/**
+ *
+ * @param annotationProperties
+ * @returns The command properties to send with the actual annotation command
+ * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
+ */
+function toCommandProperties(annotationProperties) {
+    if (!Object.keys(annotationProperties).length) {
+        return {};
+    }
+    return {
+        title: annotationProperties.title,
+        file: annotationProperties.file,
+        line: annotationProperties.startLine,
+        endLine: annotationProperties.endLine,
+        col: annotationProperties.startColumn,
+        endColumn: annotationProperties.endColumn
+    };
+}
+//# sourceMappingURL=utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
+
+
+/**
+ * Issues a command to the GitHub Actions runner
+ *
+ * @param command - The command name to issue
+ * @param properties - Additional properties for the command (key-value pairs)
+ * @param message - The message to include with the command
+ * @remarks
+ * This function outputs a specially formatted string to stdout that the Actions
+ * runner interprets as a command. These commands can control workflow behavior,
+ * set outputs, create annotations, mask values, and more.
+ *
+ * Command Format:
+ *   ::name key=value,key=value::message
+ *
+ * @example
+ * ```typescript
+ * // Issue a warning annotation
+ * issueCommand('warning', {}, 'This is a warning message');
+ * // Output: ::warning::This is a warning message
+ *
+ * // Set an environment variable
+ * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
+ * // Output: ::set-env name=MY_VAR::some value
+ *
+ * // Add a secret mask
+ * issueCommand('add-mask', {}, 'secretValue123');
+ * // Output: ::add-mask::secretValue123
+ * ```
+ *
+ * @internal
+ * This is an internal utility function that powers the public API functions
+ * such as setSecret, warning, error, and exportVariable.
+ */
+function issueCommand(command, properties, message) {
+    const cmd = new Command(command, properties, message);
+    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
+}
+function issue(name, message = '') {
+    issueCommand(name, {}, message);
+}
+const CMD_STRING = '::';
+class Command {
+    constructor(command, properties, message) {
+        if (!command) {
+            command = 'missing.command';
+        }
+        this.command = command;
+        this.properties = properties;
+        this.message = message;
+    }
+    toString() {
+        let cmdStr = CMD_STRING + this.command;
+        if (this.properties && Object.keys(this.properties).length > 0) {
+            cmdStr += ' ';
+            let first = true;
+            for (const key in this.properties) {
+                if (this.properties.hasOwnProperty(key)) {
+                    const val = this.properties[key];
+                    if (val) {
+                        if (first) {
+                            first = false;
+                        }
+                        else {
+                            cmdStr += ',';
+                        }
+                        cmdStr += `${key}=${escapeProperty(val)}`;
+                    }
+                }
+            }
+        }
+        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
+        return cmdStr;
+    }
+}
+function escapeData(s) {
+    return toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A');
+}
+function escapeProperty(s) {
+    return toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A')
+        .replace(/:/g, '%3A')
+        .replace(/,/g, '%2C');
+}
+//# sourceMappingURL=command.js.map
+;// CONCATENATED MODULE: external "crypto"
+const external_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
+;// CONCATENATED MODULE: external "fs"
+const external_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+// For internal use, subject to change.
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+
+
+
+
+function issueFileCommand(command, message) {
+    const filePath = process.env[`GITHUB_${command}`];
+    if (!filePath) {
+        throw new Error(`Unable to find environment variable for file command ${command}`);
+    }
+    if (!external_fs_namespaceObject.existsSync(filePath)) {
+        throw new Error(`Missing file at path: ${filePath}`);
+    }
+    external_fs_namespaceObject.appendFileSync(filePath, `${toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
+        encoding: 'utf8'
+    });
+}
+function prepareKeyValueMessage(key, value) {
+    const delimiter = `ghadelimiter_${external_crypto_namespaceObject.randomUUID()}`;
+    const convertedValue = toCommandValue(value);
+    // These should realistically never happen, but just in case someone finds a
+    // way to exploit uuid generation let's not allow keys or values that contain
+    // the delimiter.
+    if (key.includes(delimiter)) {
+        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
+    }
+    if (convertedValue.includes(delimiter)) {
+        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
+    }
+    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
+}
+//# sourceMappingURL=file-command.js.map
+;// CONCATENATED MODULE: external "path"
+const external_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
 var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -3457,296 +4866,6 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
-;// CONCATENATED MODULE: ./build/clock.js
-// Owns time and chance, so that everything above can be run in virtual time.
-
-const systemClock = {
-    now: () => performance.now(),
-    date: () => Date.now(),
-    sleep: (ms, signal) => (0,promises_namespaceObject.setTimeout)(ms, undefined, signal === undefined ? {} : { signal }),
-    random: () => Math.random(),
-};
-
-;// CONCATENATED MODULE: ./build/errors.js
-// Owns what can go wrong: one error class, a closed list of codes, and which of them can pass by themselves.
-/**
- * Every failure that a user can meet, and whether trying again can help.
- * `docs` and tests key on these names; the annotation shows the sentence, not the code.
- */
-const CAN_PASS = {
-    /** An input is missing, malformed or out of range. */
-    input_invalid: false,
-    /** The process was not started the way a runner starts an action, or its Node lacks a feature. */
-    runner_unsupported: false,
-    /** The name of the Armor host does not resolve. */
-    host_unknown: false,
-    /** Nobody listens, or the connection broke before a reply began. */
-    connection_failed: true,
-    /** The reply began and broke off. */
-    reply_incomplete: true,
-    /** No complete reply in the time that one attempt has. */
-    reply_timeout: true,
-    /** The certificate of the Armor host is untrusted, expired or for another name. */
-    certificate_rejected: false,
-    /** The peer does not speak TLS that Node accepts. */
-    tls_failed: false,
-    /** The proxy, or its way to the Armor host, is down. */
-    proxy_failed: true,
-    /** The proxy refuses: credentials, policy, or its address is unusable. */
-    proxy_refused: false,
-    /** A redirect that would carry the credentials elsewhere, turns POST into GET, or never ends. */
-    redirect_refused: false,
-    /** 401: the pair of app-id and api-key is not accepted. */
-    credentials_rejected: false,
-    /** 403 */
-    access_denied: false,
-    /** 404 */
-    endpoint_not_found: false,
-    /** 400 and every other status that no retry will change. */
-    request_rejected: false,
-    /** 429 */
-    rate_limited: true,
-    /** 408 and 5xx */
-    server_unavailable: true,
-    /** A 200 whose body is no token response (RFC 6749 section 5.1). */
-    reply_invalid: false,
-};
-const ERROR_CODES = Object.keys(CAN_PASS);
-/**
- * The only error that is raised on purpose. Its message is one sentence of fact and one of remedy, made for
- * the annotation: it never holds a secret, a body, a header or an unquoted word of the server's.
- */
-class ArmorError extends Error {
-    name = "ArmorError";
-    code;
-    problem;
-    remedy;
-    retryAfterMs;
-    /**
-     * @param problem what failed, and with whom; no full stop at its end
-     * @param remedy what to do; one or more whole sentences
-     * @param retryAfterMs how long the server asked to be left alone, in ms, where it asked
-     */
-    constructor(code, problem, remedy, retryAfterMs) {
-        super(`${problem}. ${remedy}`);
-        this.code = code;
-        this.problem = problem;
-        this.remedy = remedy;
-        this.retryAfterMs = retryAfterMs;
-    }
-    get canPass() {
-        return CAN_PASS[this.code];
-    }
-    /** The same error with one more fact behind the problem, such as how often it was tried. */
-    adding(fact) {
-        return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.retryAfterMs);
-    }
-}
-/** One line for anything that was thrown. What is no ArmorError is a fault of the action, and says so. */
-function messageOf(error, quote) {
-    if (error instanceof ArmorError)
-        return error.message;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return `Unexpected ${quote(what)}. This is a fault of the action itself: please report this line.`;
-}
-
-;// CONCATENATED MODULE: external "node:tls"
-const external_node_tls_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
-;// CONCATENATED MODULE: ./build/network-error.js
-// Owns what a failure on the wire means, in words for the user. Pure.
-
-/** Nothing came, or not all of it, before the signal aborted. */
-function timeoutError({ url, proxy, isReplying }) {
-    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, proxy === undefined
-        ? "Check that this runner can reach the host, or raise timeout."
-        : "Check that the proxy can reach the host, or raise timeout.");
-}
-function via(url, proxy) {
-    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
-}
-const UNTRUSTED = new Set([
-    "CERT_SIGNATURE_FAILURE",
-    "CERT_UNTRUSTED",
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "INVALID_CA",
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "UNABLE_TO_GET_ISSUER_CERT",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
-const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
-/** OpenSSL's remaining verification results, as Node names them. */
-const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
-/** What Node or http-client threw. */
-function networkError(error, { url, proxy, isReplying }) {
-    const { code = "", message = "" } = error;
-    if (message.startsWith("tunneling socket could not be established")) {
-        return proxyError(message, url, proxy);
-    }
-    if (UNTRUSTED.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
-    }
-    if (OUT_OF_DATE.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is expired or not valid yet (${code})`, "Renew it on the server and check this runner's clock; ca-certificate adds authorities and excuses no date.");
-    }
-    if (WRONG_NAME.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is for another host name (${code})`, "Use the name that the certificate carries in api-url; ca-certificate adds authorities and excuses no name.");
-    }
-    if (OTHER_CERTIFICATE_FAULT.test(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} was rejected (${code})`, "Check the server's certificate chain and ca-certificate.");
-    }
-    if (code === "ENOTFOUND") {
-        return new ArmorError("host_unknown", `The host ${url.hostname} is not known to this runner's name service`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
-    }
-    if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
-        return new ArmorError("tls_failed", `${url.origin} does not speak TLS as this runner does (${code})`, "Check the scheme and port in api-url.");
-    }
-    if (code.startsWith("HPE_")) {
-        return new ArmorError("reply_invalid", `${url.origin} answered with something that is not HTTP (${code})`, "Check the scheme, host and port in api-url.");
-    }
-    return isReplying
-        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
-        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
-}
-/** `tunnel` reports the proxy's status, or why there is none, in words only. */
-function proxyError(message, url, proxy) {
-    const where = `The proxy ${proxy?.origin ?? ""}`;
-    const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
-    if (status === 407) {
-        return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
-    }
-    if (status < 500 && status !== 408 && status !== 429) {
-        return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
-    }
-    const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
-    return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
-}
-
-;// CONCATENATED MODULE: ./build/http.js
-// Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
-
-
-
-
-const USER_AGENT = "armor-token-action";
-const MAX_REPLY_BYTES = 1024 * 1024;
-/**
- * @throws ArmorError reply_timeout when the signal aborts first; host_unknown, connection_failed,
- * reply_incomplete, certificate_rejected, tls_failed, proxy_failed, proxy_refused or reply_invalid otherwise
- */
-const send = async (request, signal) => {
-    const circumstances = { url: request.url, proxy: proxyFor(request.url), isReplying: false };
-    const tooLate = rejectionOn(signal, () => timeoutError(circumstances));
-    try {
-        // A reply such as 101 makes Node drop the connection without a word to http-client: never wait for it alone.
-        return await Promise.race([exchange(request, signal, circumstances), tooLate.promise]);
-    }
-    catch (error) {
-        if (error instanceof ArmorError)
-            throw error;
-        throw signal.aborted ? timeoutError(circumstances) : networkError(error, circumstances);
-    }
-    finally {
-        tooLate.release();
-    }
-};
-async function exchange(request, signal, circumstances) {
-    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-    const client = new HttpClient(USER_AGENT, [requestHandler(signal)], {
-        allowRedirects: false,
-        allowRetries: false,
-    });
-    const response = await client.request(request.method, request.url.href, request.body, {
-        ...request.headers,
-    });
-    circumstances.isReplying = true;
-    const { message } = response;
-    const body = await readBody(message, request.url);
-    return {
-        url: request.url,
-        status: message.statusCode ?? 0,
-        headers: flatHeaders(message),
-        body,
-        receivedAt: Date.now(),
-    };
-}
-/** http-client's hook into the options of the request that it is about to make. */
-function requestHandler(signal) {
-    return {
-        prepareRequest(options) {
-            options.signal = signal;
-            // Inside an URL an IPv6 address stands in brackets, which Node would look up as a name.
-            options.host = options.host?.replace(/^\[(.*)\]$/, "$1") ?? null;
-            // http-client appends the runner's orchestration id, which is none of Armor's business.
-            options.headers = { ...options.headers, "user-agent": USER_AGENT };
-            // The package `tunnel` makes its CONNECT request from these options, and has no deadline of its own.
-            if (options.agent?.proxyOptions)
-                Object.assign(options.agent.proxyOptions, { signal });
-        },
-        canHandleAuthentication: () => false,
-        handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
-    };
-}
-/** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
-async function readBody(message, url) {
-    const chunks = [];
-    let size = 0;
-    for await (const chunk of message) {
-        size += chunk.length;
-        if (size > MAX_REPLY_BYTES) {
-            throw new ArmorError("reply_invalid", `${url.origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
-        }
-        chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString("utf8");
-}
-function flatHeaders(message) {
-    return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
-}
-/** A promise that rejects when the signal aborts, and a way to stop listening. */
-function rejectionOn(signal, error) {
-    const listening = new AbortController();
-    const promise = new Promise((_, reject) => {
-        const onAbort = () => reject(error());
-        if (signal.aborted)
-            onAbort();
-        signal.addEventListener("abort", onAbort, { signal: listening.signal });
-    });
-    return { promise, release: () => listening.abort() };
-}
-/**
- * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
- * @param certificates PEM, one certificate each
- * @throws ArmorError runner_unsupported where Node cannot do it
- */
-function trustCertificates(certificates) {
-    if (typeof external_node_tls_namespaceObject.setDefaultCACertificates !== "function") {
-        throw new ArmorError("runner_unsupported", "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have", "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.");
-    }
-    external_node_tls_namespaceObject.setDefaultCACertificates([...external_node_tls_namespaceObject.getCACertificates("default"), ...certificates]);
-}
-/** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */
-function proxyFor(url) {
-    const proxy = parseProxy(url);
-    if (proxy === undefined || proxy.protocol === "http:" || proxy.protocol === "https:")
-        return proxy;
-    throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is given as ${proxy.protocol} address, which is not supported`, "Set https_proxy to an http:// or https:// address.");
-}
-function parseProxy(url) {
-    try {
-        const href = lib_getProxyUrl(url.href);
-        return href === "" ? undefined : new URL(href);
-    }
-    catch {
-        throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is not given as a valid address`, "Set https_proxy to an address such as http://proxy.example.com:3128, with user and password percent-encoded.");
-    }
-}
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
 ;// CONCATENATED MODULE: ./build/inputs.js
 // Owns the inputs: the only reader, every check, every message about them. No message repeats a value.
 
@@ -3756,6 +4875,8 @@ const DEFAULTS = {
     "api-url": "https://api.armor.fortanix.com",
     "ca-certificate": "",
     timeout: "30",
+    "keep-fresh": "false",
+    "export-environment": "true",
     "terminate-session": "true",
 };
 const MAX_TIMEOUT_SECONDS = 300;
@@ -3775,7 +4896,9 @@ function readInputs(source) {
         apiUrl: parseApiUrl(source.getInput("api-url")),
         certificates: parseCertificates(source.getInput("ca-certificate")),
         timeoutMs: parseTimeout(source.getInput("timeout")),
-        terminateSession: parseBoolean("terminate-session", source.getInput("terminate-session")),
+        keepFresh: readBoolean(source, "keep-fresh"),
+        exportEnvironment: readBoolean(source, "export-environment"),
+        terminateSession: readBoolean(source, "terminate-session"),
     };
 }
 function checkCredential(name, value) {
@@ -3841,7 +4964,8 @@ function parseTimeout(value) {
     throw invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
 }
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
-function parseBoolean(name, value) {
+function readBoolean(source, name) {
+    const value = source.getInput(name);
     if (/^(true|True|TRUE)$/.test(value))
         return true;
     if (/^(false|False|FALSE)$/.test(value))
@@ -3852,236 +4976,163 @@ function invalid(problem, remedy) {
     return new ArmorError("input_invalid", problem, remedy);
 }
 
-;// CONCATENATED MODULE: ./build/outputs.js
-// Owns what the step hands on: mask first, then output. The only place that does either.
-/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
-function mask(sink, secrets) {
-    for (const secret of secrets)
-        sink.setSecret(secret);
-}
-/** Masks the token and sets the outputs that action.yml describes. */
-function setTokenOutputs(sink, token) {
-    mask(sink, [token.accessToken]);
-    sink.setOutput("access-token", token.accessToken);
-    sink.setOutput("token-type", "Bearer");
-    sink.setOutput("expires-in", String(token.expiresIn));
-    sink.setOutput("expires-at", isoDate(token.expiresAt));
-}
-/** ISO 8601, UTC, whole seconds rounded down: what it promises, the token keeps. */
-function isoDate(msSinceEpoch) {
-    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
-}
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
+;// CONCATENATED MODULE: ./build/command.js
+// Owns the files of the command armor-token: wrappers for every shell, and where its agent listens.
 
-;// CONCATENATED MODULE: ./build/quote.js
-// Owns how text is made fit to print: scrubbed of secrets and, where somebody else wrote it, one short harmless line.
-const QUOTE_LENGTH = 200;
-/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
-const INVISIBLE = /[\p{C}\p{Z}]+/gu;
+
 /**
- * A `Quote` for a job with these secrets. Scrubbing ignores case, because a host name that echoes a key arrives
- * in small letters, and is done on both sides of the clean-up, because cleaning up can put a torn secret together.
+ * Writes the wrappers below the agent's folder. They name node and the bundle by absolute path: in a container job
+ * node is not on PATH. A wrapper holds no secret; the gateway's address stands in a file that the owner alone reads.
+ * @param folder the agent's own, made for its owner alone
+ * @param node absolute path of node
+ * @param cli absolute path of the bundle of armor-token
  */
-function quoteWithout(secrets) {
-    const scrub = scrubber(secrets);
-    return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
-        const line = clean.trim();
-        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-    };
+async function writeCommand(folder, gatewayUrl, node, cli, isWindows) {
+    const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
+    await (0,external_node_fs_promises_namespaceObject.mkdir)(bin, { mode: 0o700 });
+    await (0,external_node_fs_promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, "gateway-url"), gatewayUrl, { mode: 0o600 });
+    await (0,external_node_fs_promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(bin, "armor-token"), shWrapper(node, cli, folder), { mode: 0o700 });
+    if (isWindows)
+        await (0,external_node_fs_promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(bin, "armor-token.cmd"), cmdWrapper(node, cli, folder));
+    return { bin, command: (0,external_node_path_namespaceObject.join)(bin, isWindows ? "armor-token.cmd" : "armor-token") };
 }
-/** Replaces every secret by `***`, in any case of letters. The last gate of everything that is printed. */
-function scrubber(secrets) {
-    if (secrets.length === 0)
-        return (text) => text;
-    const longestFirst = secrets.toSorted((a, b) => b.length - a.length);
-    const pattern = new RegExp(longestFirst.map(escapePattern).join("|"), "giu");
-    return (text) => text.replace(pattern, "***");
+/** POSIX sh, which on Windows is that of Git. */
+function shWrapper(node, cli, folder) {
+    const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map((path) => `'${path.replaceAll("'", "'\\''")}'`);
+    return `#!/bin/sh\nexec ${quotedNode} ${quotedCli} ${quotedFolder} "$@"\n`;
 }
-/** Node 20, which the runner uses on 32-bit ARM, has no `RegExp.escape`. */
-function escapePattern(text) {
-    return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+/** cmd.exe expands percent signs also between quotes; a path cannot contain a quote there. */
+function cmdWrapper(node, cli, folder) {
+    const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@${quotedNode} ${quotedCli} ${quotedFolder} %*\r\n`;
 }
 
-;// CONCATENATED MODULE: ./build/oauth.js
-// Owns the protocol: what to ask Armor for, and how to judge what it answers. Pure: no I/O, no clock.
+;// CONCATENATED MODULE: ./build/launch.js
+// Owns the parent's side of the token agent: starting it in the main step, stopping it in the post step.
 
-const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
-const TERMINATE_PATH = "/api/v1/iam/session/terminate";
-/** Armor wants this header on its session endpoints, holding two double quotes (vendor's article). */
-const CSRF_HEADER = { "X-Csrf-Header": '""' };
-/** Seconds that a token lives where the reply does not say so (vendor's article). */
-const DEFAULT_EXPIRES_IN = 60;
-/** 68 years. What lies above is no lifetime, and would leave the range of dates. */
-const MAX_EXPIRES_IN = 2 ** 31 - 1;
-/** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
-function formEncode(text) {
-    return new URLSearchParams([["", text]]).toString().slice(1);
-}
+
+
+
+
+
+
 /**
- * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
- * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
- * app id would make the raw pair mean another client.
+ * What the agent may know of the environment. /proc shows it to neighbours for the whole job, so it is a list of
+ * what is needed; RUNNER_TRACKING_ID lets the runner end what outlived its job.
  */
-function basicPairs({ appId, apiKey }) {
-    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
-    const raw = `${appId}:${apiKey}`;
-    return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
-}
-/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
-function tokenRequest(apiUrl, basicPair) {
-    return {
-        method: "POST",
-        url: new URL(apiUrl + TOKEN_PATH),
-        headers: {
-            ...CSRF_HEADER,
-            Accept: "application/json",
-            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-        body: "grant_type=client_credentials",
-    };
-}
-/** Ends the session that the token stands for. */
-function terminateRequest(apiUrl, accessToken) {
-    return {
-        method: "POST",
-        url: new URL(apiUrl + TERMINATE_PATH),
-        headers: { ...CSRF_HEADER, Accept: "application/json", Authorization: `Bearer ${accessToken}` },
-        body: "",
-    };
-}
-/** @throws ArmorError whenever the reply is not a token response. */
-function judgeToken(reply, quote) {
-    if (reply.status !== 200)
-        throw statusError(reply, quote);
-    const fields = parseObject(reply.body);
-    if (fields === undefined) {
-        const what = reply.body.trimStart().startsWith("<") ? "a web page" : "something else";
-        throw invalidReply(reply, `${what} instead of a JSON object`);
-    }
-    if (fields["error"] !== undefined && fields["error"] !== null) {
-        throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
-    }
-    return {
-        accessToken: accessTokenOf(fields, reply),
-        expiresIn: expiresInOf(fields, reply),
-    };
-}
-function accessTokenOf(fields, reply) {
-    const token = fields["access_token"];
-    if (typeof token !== "string" || token === "")
-        throw invalidReply(reply, "no access_token");
-    if (!/^[\x21-\x7e]+$/.test(token)) {
-        throw invalidReply(reply, "an access_token with characters that no header can carry");
-    }
-    const type = fields["token_type"];
-    if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
-        throw invalidReply(reply, "a token_type other than Bearer");
-    }
-    return token;
-}
-function expiresInOf(fields, reply) {
-    const value = fields["expires_in"] === undefined ? DEFAULT_EXPIRES_IN : fields["expires_in"];
-    const isNumeric = typeof value === "string" && /^\d+(\.\d+)?$/.test(value);
-    const seconds = typeof value === "number" ? value : isNumeric ? Number(value) : Number.NaN;
-    if (seconds > 0 && seconds <= MAX_EXPIRES_IN)
-        return seconds;
-    throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
-}
-/** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
-function judgeTerminate(reply, quote) {
-    if (reply.status === 401)
-        return false;
-    if (reply.status >= 200 && reply.status < 300)
-        return true;
-    throw statusError(reply, quote);
-}
-/** How a reply that is no success reads to the user: by status, with the server's own words where they help. */
-function statusError(reply, quote) {
-    const fields = parseObject(reply.body);
-    const said = fields === undefined ? "" : saidBy(fields, quote);
-    const answered = `${reply.url.origin} answered ${reply.status}${said === "" ? "" : ` ${said}`}`;
-    const wait = retryAfterMs(reply);
-    switch (reply.status) {
-        case 401:
-            return new ArmorError("credentials_rejected", `Armor does not accept this client app: ${answered}`, "Check that app-id and api-key are of the same client app, copied whole, and that the app is enabled.");
-        case 403:
-            return new ArmorError("access_denied", `Armor denies access: ${answered}`, "Check the client app's permissions, and whether a firewall or an IP allow-list covers this runner.");
-        case 404:
-            return new ArmorError("endpoint_not_found", `This is not the Armor API: ${answered}`, "Check api-url: it is the address of the Armor API, without a path of its own.");
-        case 429:
-            return new ArmorError("rate_limited", `Armor limits how often it is asked: ${answered}`, "Start the workflow at another minute, or raise timeout.", wait);
-        default:
-            return reply.status === 408 || reply.status >= 500
-                ? new ArmorError("server_unavailable", `Armor is not available: ${answered}`, "Run the job again later, or raise timeout.", wait)
-                : new ArmorError("request_rejected", `Armor did not issue a token: ${answered}`, "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.");
-    }
-}
-function invalidReply(reply, what) {
-    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
-}
-function parseObject(body) {
+const ALLOWED = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
+/** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
+const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
+const READY_MS = 10_000;
+const STOP_MS = 5_000;
+/**
+ * Starts an agent that outlives this step, and waits until it listens.
+ * @throws ArmorError agent_failed with the agent's own reason; nothing is left behind then
+ */
+async function launchAgent(config, parent, quote, readyMs = READY_MS) {
+    const temp = parent.env["RUNNER_TEMP"];
+    if (!temp)
+        throw failed("RUNNER_TEMP is not set");
+    // mkdtemp creates the folder for its owner alone (0700).
+    const folder = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)(temp, "armor-token-"));
+    const capability = (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
+    const child = spawnAgent(parent, temp);
     try {
-        const value = JSON.parse(body);
-        return typeof value === "object" && value !== null && !Array.isArray(value)
-            ? value
-            : undefined;
+        const { port } = await greeting(child, { ...config, capability, folder }, quote, readyMs);
+        const gatewayUrl = `http://127.0.0.1:${port}/${capability}`;
+        const { execPath, cli, isWindows } = parent;
+        const files = await writeCommand(folder, gatewayUrl, execPath, cli, isWindows);
+        return { ...files, folder, gatewayUrl, capability, pid: child.pid ?? 0 };
+    }
+    catch (error) {
+        child.kill("SIGKILL");
+        await removeFolder(folder);
+        throw error instanceof ArmorError ? error : failed(quote(String(error)));
+    }
+    finally {
+        child.unref();
+        child.stdout?.destroy();
+    }
+}
+/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
+function spawnAgent({ env, execPath, bundle }, cwd) {
+    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...NODE_FLAGS, bundle, "agent"], {
+        cwd,
+        env: Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))),
+        detached: true,
+        windowsHide: true,
+        stdio: ["pipe", "pipe", "ignore"],
+    });
+}
+/** Hands the configuration over and reads the line that answers it. */
+async function greeting(child, config, quote, readyMs) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(failed(`it was not ready within ${readyMs / 1000} s`)), readyMs);
+    });
+    try {
+        child.stdin?.on("error", () => undefined); // it ended early, which its end tells
+        child.stdin?.end(JSON.stringify(config));
+        const said = JSON.parse(await Promise.race([firstLine(child), late]));
+        if ("port" in said)
+            return said;
+        throw failed(quote(said.problem));
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function firstLine(child) {
+    return new Promise((resolve, reject) => {
+        let text = "";
+        child.stdout?.on("data", (chunk) => {
+            text += chunk.toString("utf8");
+            if (text.endsWith("\n"))
+                resolve(text);
+        });
+        child.once("error", reject);
+        child.once("close", (code) => reject(failed(`it ended with exit code ${code} before it was ready`)));
+    });
+}
+function failed(why) {
+    return new ArmorError("agent_failed", `The token agent did not start: ${why.replace(/\.$/, "")}`, "Without keep-fresh: true, the outputs alone are set.");
+}
+/**
+ * Tells the agent to stop and waits until its connection is closed, which it is when the agent has ended.
+ * @returns undefined where there is no agent any more
+ */
+async function stopAgent(folder) {
+    try {
+        const gatewayUrl = await (0,external_node_fs_promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, "gateway-url"), "utf8");
+        return JSON.parse(await post(`${gatewayUrl}/stop`));
     }
     catch {
         return undefined;
     }
+    finally {
+        // An agent that did not hear ends when its folder is gone.
+        await removeFolder(folder);
+    }
 }
-/**
- * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
- * token stands beside them, which the words could repeat before it has a mask.
- */
-function saidBy(fields, quote) {
-    if (fields["access_token"] !== undefined)
-        return "";
-    const [code, description] = [fields["error"], fields["error_description"]].map((value) => typeof value === "string" ? quote(value) : "");
-    return [code, description && `("${description}")`].filter(Boolean).join(" ");
+function post(url) {
+    return new Promise((resolve, reject) => {
+        const signal = AbortSignal.timeout(STOP_MS);
+        const request = external_node_http_namespaceObject.request(url, { method: "POST", agent: false, signal }, (response) => {
+            const chunks = [];
+            response.on("data", (chunk) => chunks.push(chunk));
+            response.on("error", reject);
+            response.on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+        });
+        request.on("error", reject);
+        request.end();
+    });
 }
-/**
- * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3). A date is measured against the
- * server's own `Date`, so that a runner whose clock is off waits just as long.
- */
-function retryAfterMs(reply) {
-    const value = reply.headers["retry-after"]?.trim();
-    if (value === undefined || value === "")
-        return undefined;
-    if (/^\d+$/.test(value))
-        return Number(value) * 1000;
-    const until = Date.parse(value);
-    if (Number.isNaN(until))
-        return undefined;
-    const serverTime = Date.parse(reply.headers["date"] ?? "");
-    return Math.max(0, until - (Number.isNaN(serverTime) ? reply.receivedAt : serverTime));
-}
-
-;// CONCATENATED MODULE: ./build/secrets.js
-// Owns the forms in which a client app's key travels or could be printed.
-
-/**
- * Every form of the key that is worth a mask, each once. The runner derives base64 of the
- * whole value and some escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form
- * encoding, or a key inside the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
- * The app id is never among them: the runner drops a job output that contains a masked text.
- */
-function secretForms(credentials) {
-    const key = credentials.apiKey.toWellFormed();
-    if (key === "")
-        return [];
-    const texts = [key, encodeURIComponent(key), formEncode(key)];
-    const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
-    const encoded = [key, formEncode(key), ...basicPairs(credentials)].flatMap(base64Forms);
-    return [...new Set([...texts, ...lowerCase, ...encoded])];
-}
-function base64Forms(text) {
-    const bytes = Buffer.from(text, "utf8");
-    const padded = bytes.toString("base64");
-    const urlSafe = bytes.toString("base64url");
-    const padding = padded.slice(padded.replace(/=+$/, "").length);
-    return [padded, padded.replace(/=+$/, ""), urlSafe + padding, urlSafe];
+async function removeFolder(folder) {
+    await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/state.js
@@ -4089,6 +5140,20 @@ function base64Forms(text) {
 /** The runner starts the same file for both steps; the second finds what the first saved. */
 function markMainStarted(sink) {
     sink.saveState("main_started", "true");
+}
+/** From here on the post step has something to tell. */
+function markMainSucceeded(sink) {
+    sink.saveState("main_succeeded", "true");
+}
+function hasMainSucceeded(env) {
+    return env["STATE_main_succeeded"] === "true";
+}
+function saveAgentFolder(sink, folder) {
+    sink.saveState("agent_folder", folder);
+}
+/** @returns undefined where no token agent was started */
+function loadAgentFolder(env) {
+    return env["STATE_agent_folder"] || undefined;
 }
 function isPostStep(env) {
     return env["STATE_main_started"] === "true";
@@ -4107,187 +5172,8 @@ function loadSession(env) {
     return accessToken ? { expiresAt, accessToken } : { expiresAt };
 }
 
-;// CONCATENATED MODULE: ./build/redirect.js
-// Owns where credentials may follow a redirect to. Pure.
-
-const MAX_REDIRECTS = 5;
-const VENDOR_DOMAIN = "armor.fortanix.com";
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/**
- * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay where the credentials are at home.
- * @throws ArmorError redirect_refused; the other host is sent nothing
- */
-function followingRedirects(send) {
-    return async (request, signal) => {
-        let current = request;
-        for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-            const reply = await send(current, signal);
-            const target = redirectTarget(reply);
-            if (target === undefined)
-                return reply;
-            current = { ...current, url: target };
-        }
-        throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
-    };
-}
-/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
-function redirectTarget(reply) {
-    if (!REDIRECT_STATUS.has(reply.status))
-        return undefined;
-    const from = reply.url;
-    const redirects = `${from.origin} redirects (${reply.status})`;
-    const location = reply.headers["location"];
-    if (location === undefined)
-        throw refused(`${redirects} without saying where to`);
-    if (!URL.canParse(location, from.href))
-        throw refused(`${redirects} to something that is no address`);
-    const target = new URL(location, from);
-    if (!isTrustedRedirect(from, target)) {
-        const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
-        throw refused(`${redirects} to ${where}, where the credentials do not belong`);
-    }
-    if (target.username !== "" || target.password !== "") {
-        throw refused(`${redirects} to an address with a user name in it`);
-    }
-    if (reply.status !== 307 && reply.status !== 308) {
-        throw refused(`${redirects} in a way that turns a POST into a GET`);
-    }
-    target.hash = "";
-    return target;
-}
-/** Same origin, or from one https host of the vendor's to another. */
-function isTrustedRedirect(from, to) {
-    return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
-}
-function isVendorHost(url) {
-    const { protocol, hostname } = url;
-    return protocol === "https:" && (hostname === VENDOR_DOMAIN || hostname.endsWith(`.${VENDOR_DOMAIN}`));
-}
-function refused(problem) {
-    return new ArmorError("redirect_refused", problem, "Set api-url to the address that Armor itself answers at.");
-}
-
-;// CONCATENATED MODULE: ./build/retry.js
-// Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
-
-const FIRST_BACKOFF_MS = 500;
-const MAX_BACKOFF_MS = 8_000;
-/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
-const MIN_ATTEMPT_LIMIT_MS = 5_000;
-/** With less than this left, an attempt would only replace a telling error by a time-out. */
-const MIN_ATTEMPT_MS = 250;
-/**
- * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
- * at its own deadline, and settles then.
- * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
- */
-async function retry(attempt, { clock, timeoutMs, onRetry }) {
-    const start = clock.now();
-    for (let tries = 1;; tries += 1) {
-        try {
-            return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
-        }
-        catch (error) {
-            if (!(error instanceof ArmorError) || !error.canPass)
-                throw error;
-            const elapsedMs = clock.now() - start;
-            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS;
-            const pauseMs = pause(error, tries, spareMs, clock);
-            if (pauseMs > spareMs)
-                throw gaveUp(error, tries, elapsedMs, timeoutMs);
-            onRetry(error, pauseMs);
-            await clock.sleep(pauseMs);
-        }
-    }
-}
-function attemptLimit(leftMs) {
-    return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
-}
-/** Runs the attempt with a signal that aborts after `limitMs`. */
-async function limited(attempt, limitMs, clock) {
-    const deadline = new AbortController();
-    const settled = new AbortController();
-    clock.sleep(limitMs, settled.signal).then(() => deadline.abort(), () => undefined);
-    try {
-        return await attempt(deadline.signal);
-    }
-    finally {
-        settled.abort();
-    }
-}
-/**
- * Exponential backoff with full jitter: many jobs that failed together must not come back together
- * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a time,
- * that time comes first and the jitter after it, as far as it fits.
- */
-function pause(error, tries, spareMs, clock) {
-    const backoffMs = clock.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1));
-    const askedMs = error.retryAfterMs;
-    if (askedMs === undefined)
-        return backoffMs;
-    return Math.max(askedMs, Math.min(askedMs + backoffMs, spareMs));
-}
-function gaveUp(error, tries, elapsedMs, timeoutMs) {
-    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-    const askedMs = error.retryAfterMs;
-    return error.adding(askedMs === undefined
-        ? tried
-        : `${tried}; it asks to wait ${seconds(askedMs)}, and ${seconds(timeoutMs - elapsedMs)} of timeout are left`);
-}
-/** For people: tenths below ten seconds, whole ones above, and no astronomy. */
-function seconds(ms) {
-    if (ms > 86_400_000)
-        return "more than a day";
-    return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-}
-
-;// CONCATENATED MODULE: ./build/token.js
-// Owns a token's two ends: fetching it and ending its session, each as retry ∘ redirects ∘ send ∘ oauth.
-
-
-
-/**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
- * @throws ArmorError
- */
-async function fetchToken(armor, credentials) {
-    return await retry(async (signal) => {
-        const { reply, sentAt } = await ask(armor, credentials, signal);
-        const { accessToken, expiresIn } = judgeToken(reply, armor.quote);
-        return { accessToken, expiresIn, expiresAt: sentAt + expiresIn * 1000 };
-    }, armor);
-}
-/** Asks with the form-encoded pair and, where that makes a difference and is answered by 401, with the raw one. */
-async function ask({ apiUrl, send, clock }, credentials, signal) {
-    const follow = followingRedirects(send);
-    const askWith = async (pair) => {
-        const sentAt = clock.date();
-        return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt };
-    };
-    const [encoded, raw] = basicPairs(credentials);
-    const first = await askWith(encoded);
-    if (first.reply.status !== 401 || raw === undefined)
-        return first;
-    const second = await askWith(raw);
-    // A server that insists on the encoding calls the raw pair malformed; what it said to the first one is the news.
-    return second.reply.status === 400 ? first : second;
-}
-/**
- * Ends the session that the token stands for.
- * @returns whether there still was one
- * @throws ArmorError
- */
-async function endSession(armor, accessToken) {
-    const follow = followingRedirects(armor.send);
-    return await retry(async (signal) => {
-        const reply = await follow(terminateRequest(armor.apiUrl, accessToken), signal);
-        return judgeTerminate(reply, armor.quote);
-    }, armor);
-}
-
 ;// CONCATENATED MODULE: ./build/main.js
-// The main step: inputs → token → outputs.
+// The main step: inputs → token → outputs; starts the token agent when asked.
 
 
 
@@ -4299,6 +5185,10 @@ async function endSession(armor, accessToken) {
 
 
 
+
+
+/** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
+const GATEWAY_IDLE_MS = 120_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what nothing caught
@@ -4307,47 +5197,113 @@ async function main(env, crash) {
     const secrets = secretForms(readCredentials(core_namespaceObject));
     mask(core_namespaceObject, secrets);
     try {
-        checkFileCommands(env);
+        checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
         markMainStarted(core_namespaceObject);
-        await Promise.race([run(secrets), crash]);
+        await Promise.race([run(env, secrets), crash]);
+        markMainSucceeded(core_namespaceObject);
         process.exitCode = 0;
     }
     catch (error) {
         setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
     }
 }
-async function run(secrets) {
-    const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = readInputs(core_namespaceObject);
-    const tell = (line) => info(scrubber(secrets)(line));
+async function run(env, secrets) {
+    const inputs = readInputs(core_namespaceObject);
+    const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
+    if (keepFresh && exportEnvironment)
+        checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
     if (certificates.length > 0)
         trustCertificates(certificates);
+    const tell = (line) => info(scrubber(secrets)(line));
     const armor = {
-        apiUrl,
+        ...inputs,
         send: send,
         clock: systemClock,
-        timeoutMs,
         quote: quoteWithout(secrets),
         onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
     };
-    const token = await fetchToken(armor, credentials);
+    const token = await fetchToken(armor, inputs.credentials);
     saveSession(core_namespaceObject, terminateSession ? token : { expiresAt: token.expiresAt });
+    const agent = keepFresh ? await startAgent(env, inputs, token, armor) : undefined;
     setTokenOutputs(core_namespaceObject, token);
     tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
+    if (agent === undefined)
+        return;
+    setAgentOutputs(core_namespaceObject, agent);
+    if (exportEnvironment) {
+        exportAgent(core_namespaceObject, agent);
+        tell("The token agent supplies later steps: call ARMOR_GATEWAY_URL, or ask armor-token for a token.");
+    }
+    else {
+        tell("The token agent supplies the steps that are given gateway-url or token-command.");
+    }
+}
+async function startAgent(env, inputs, { accessToken, expiresIn, expiresAt }, { quote }) {
+    const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
+    const first = { accessToken, expiresIn, expiresAt };
+    const agent = await launchAgent({ credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first }, parentOf(env), quote);
+    saveAgentFolder(core_namespaceObject, agent.folder);
+    return agent;
+}
+/** The agent is this bundle in another role; armor-token's bundle lies beside it. */
+function parentOf(env) {
+    const dist = import.meta.dirname;
+    return {
+        env,
+        execPath: process.execPath,
+        bundle: (0,external_node_path_namespaceObject.join)(dist, "index.js"),
+        cli: (0,external_node_path_namespaceObject.join)(dist, "cli", "index.js"),
+        isWindows: process.platform === "win32",
+    };
 }
 /**
  * Without these files @actions/core falls back to commands on stdout, the token in plain sight among them.
  * @throws ArmorError runner_unsupported
  */
-function checkFileCommands(env) {
-    for (const name of ["GITHUB_OUTPUT", "GITHUB_STATE"]) {
+function checkFileCommands(env, names) {
+    for (const name of names) {
         if (!(0,external_node_fs_namespaceObject.existsSync)(env[name] ?? "")) {
             throw new ArmorError("runner_unsupported", `${name} is not the path of a file, so there is no safe way to hand the token on`, "Run this as a step of a GitHub Actions workflow.");
         }
     }
 }
 
+;// CONCATENATED MODULE: ./build/usage.js
+// Owns how the token agent's work is told: one line, and a small table. Pure.
+/** What happened, in one line. */
+function reportLine({ report, ended }) {
+    const calls = sum(report.calls);
+    const failures = sum(report.failures);
+    const session = ended > 0 ? `, ${count(ended, "session")} ended` : "";
+    return `Token agent: ${count(report.minted, "token")} minted, ${count(calls, "call")} served, ${count(failures, "failure")}${session}.`;
+}
+/** Names and values. */
+function reportRows({ minted, calls, medianMs, slowestMs, failures, refused, }) {
+    const rows = [
+        ["tokens minted", String(minted)],
+        ["calls served", withParts(calls)],
+        ["median", `${medianMs.toFixed(0)} ms`],
+        ["slowest", `${slowestMs.toFixed(0)} ms`],
+        ["failures", withParts(failures)],
+    ];
+    return refused === 0 ? rows : [...rows, ["refused", String(refused)]];
+}
+function withParts(counts) {
+    const parts = Object.entries(counts).map(([name, times]) => `${name} ${times}`);
+    return parts.length === 0 ? "0" : `${sum(counts)} (${parts.join(", ")})`;
+}
+function sum(counts) {
+    return Object.values(counts).reduce((total, times) => total + times, 0);
+}
+function count(times, noun) {
+    return `${times} ${noun}${times === 1 ? "" : "s"}`;
+}
+
 ;// CONCATENATED MODULE: ./build/post.js
-// The post step: ends the session if it still lives. Says one line, and never fails the job.
+// The post step: stops the token agent, ends the session if it still lives, and says what happened in one line.
+// Never fails the job.
+
+
 
 
 
@@ -4361,10 +5317,10 @@ function checkFileCommands(env) {
 /** The job waits for this, and the session ends by itself soon anyway. */
 const TIMEOUT_MS = 3_000;
 /**
- * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step got no token.
+ * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step failed.
  * @param crash rejects with what nothing caught
  */
-async function post(env, crash) {
+async function post_post(env, crash) {
     process.exitCode = 0;
     const session = loadSession(env);
     if (session === undefined)
@@ -4374,17 +5330,48 @@ async function post(env, crash) {
         ...(session.accessToken ? [session.accessToken] : []),
     ];
     mask(core_namespaceObject, secrets);
+    const isQuiet = !hasMainSucceeded(env);
     const scrub = scrubber(secrets);
     try {
-        info(scrub(await Promise.race([finish(session, secrets), crash])));
+        const lines = await Promise.race([finish(env, session, secrets), crash]);
+        if (!isQuiet)
+            for (const line of lines)
+                info(scrub(line));
     }
     catch (error) {
         const reason = messageOf(error, quoteWithout(secrets));
-        warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
+        if (!isQuiet)
+            warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
     }
 }
-/** @returns what happened, in one line */
-async function finish({ expiresAt, accessToken }, secrets) {
+/** @returns what happened, the first line by itself */
+async function finish(env, session, secrets) {
+    const folder = loadAgentFolder(env);
+    if (folder === undefined)
+        return [await finishSession(session, secrets)];
+    const farewell = await stopAgent(folder);
+    if (farewell === undefined) {
+        await finishSession(session, secrets);
+        return ["The token agent had ended before the job did."];
+    }
+    await summarize(env, farewell);
+    return [
+        reportLine(farewell),
+        ...reportRows(farewell.report).map(([name, value]) => `  ${name.padEnd(16)}${value}`),
+    ];
+}
+/** The job summary is for what somebody should look at. */
+async function summarize(env, farewell) {
+    const { failures } = farewell.report;
+    if (Object.keys(failures).length === 0 || !env["GITHUB_STEP_SUMMARY"])
+        return;
+    const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+    await summary
+        .addTable([header, ...reportRows(farewell.report).map(([name, value]) => [name, value])])
+        .write();
+}
+/** Ends the session of the step's own token. @returns what happened, in one line */
+async function finishSession({ expiresAt, accessToken }, secrets) {
     const leftMs = expiresAt - systemClock.date();
     const left = `${Math.ceil(Math.abs(leftMs) / 1000)} s`;
     if (leftMs <= 0) {
@@ -4410,7 +5397,8 @@ async function finish({ expiresAt, accessToken }, secrets) {
 }
 
 ;// CONCATENATED MODULE: ./build/index.js
-// What the runner starts, for the main step and for the post step.
+// What is started: the main step and the post step by the runner, the token agent by the main step.
+
 
 
 
@@ -4421,6 +5409,6 @@ process.exitCode = 1;
 process.noDeprecation = true;
 const crash = new Promise((_, reject) => process.once("uncaughtException", reject));
 crash.catch(() => undefined);
-const step = isPostStep(process.env) ? post : main;
-step(process.env, crash).then(() => exit(process));
+const role = process.argv[2] === "agent" ? agent : isPostStep(process.env) ? post_post : main;
+role(process.env, crash).then(() => exit(process));
 

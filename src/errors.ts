@@ -41,6 +41,10 @@ const CAN_PASS = {
   server_unavailable: true,
   /** A 200 whose body is no token response (RFC 6749 section 5.1). */
   reply_invalid: false,
+  /** A token was issued, and dead before it could be used. */
+  token_expired: true,
+  /** The token agent did not start, or said why it could not. */
+  agent_failed: false,
 } as const satisfies Record<string, boolean>;
 
 export type ErrorCode = keyof typeof CAN_PASS;

@@ -1,6 +1,6 @@
 // Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
 
-import type { IncomingMessage, RequestOptions } from "node:http";
+import type { Agent, IncomingMessage, RequestOptions } from "node:http";
 import tls from "node:tls";
 import { getProxyUrl, HttpClient } from "@actions/http-client";
 import { ArmorError } from "./errors.ts";
@@ -139,6 +139,12 @@ export function trustCertificates(certificates: readonly string[]): void {
     );
   }
   tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);
+}
+
+/** The way that http-client would take to this URL, with connections that are kept. @throws ArmorError proxy_refused */
+export function keptRoute(url: URL): { readonly agent: Agent; readonly proxy: URL | undefined } {
+  const proxy = proxyFor(url);
+  return { agent: new HttpClient(USER_AGENT, [], { keepAlive: true }).getAgent(url.href), proxy };
 }
 
 /** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */

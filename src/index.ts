@@ -1,5 +1,6 @@
-// What the runner starts, for the main step and for the post step.
+// What is started: the main step and the post step by the runner, the token agent by the main step.
 
+import { agent } from "./agent.ts";
 import { exit } from "./exit.ts";
 import { main } from "./main.ts";
 import { post } from "./post.ts";
@@ -14,5 +15,5 @@ process.noDeprecation = true;
 const crash = new Promise<never>((_, reject) => process.once("uncaughtException", reject));
 crash.catch(() => undefined);
 
-const step = isPostStep(process.env) ? post : main;
-step(process.env, crash).then(() => exit(process));
+const role = process.argv[2] === "agent" ? agent : isPostStep(process.env) ? post : main;
+role(process.env, crash).then(() => exit(process));

@@ -11,6 +11,8 @@ export interface Inputs {
   /** PEM, one certificate each; empty where none is given. */
   readonly certificates: readonly string[];
   readonly timeoutMs: number;
+  readonly keepFresh: boolean;
+  readonly exportEnvironment: boolean;
   readonly terminateSession: boolean;
 }
 
@@ -24,6 +26,8 @@ export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
   "ca-certificate": "",
   timeout: "30",
+  "keep-fresh": "false",
+  "export-environment": "true",
   "terminate-session": "true",
 } as const;
 
@@ -47,7 +51,9 @@ export function readInputs(source: InputSource): Inputs {
     apiUrl: parseApiUrl(source.getInput("api-url")),
     certificates: parseCertificates(source.getInput("ca-certificate")),
     timeoutMs: parseTimeout(source.getInput("timeout")),
-    terminateSession: parseBoolean("terminate-session", source.getInput("terminate-session")),
+    keepFresh: readBoolean(source, "keep-fresh"),
+    exportEnvironment: readBoolean(source, "export-environment"),
+    terminateSession: readBoolean(source, "terminate-session"),
   };
 }
 
@@ -125,7 +131,11 @@ function parseTimeout(value: string): number {
 }
 
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
-function parseBoolean(name: "terminate-session", value: string): boolean {
+function readBoolean(
+  source: InputSource,
+  name: "keep-fresh" | "export-environment" | "terminate-session",
+): boolean {
+  const value = source.getInput(name);
   if (/^(true|True|TRUE)$/.test(value)) return true;
   if (/^(false|False|FALSE)$/.test(value)) return false;
   throw invalid(

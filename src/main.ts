@@ -1,18 +1,23 @@
-// The main step: inputs → token → outputs.
+// The main step: inputs → token → outputs; starts the token agent when asked.
 
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import * as core from "@actions/core";
 import { systemClock } from "./clock.ts";
 import { ArmorError, messageOf } from "./errors.ts";
 import { send, trustCertificates } from "./http.ts";
-import { readCredentials, readInputs } from "./inputs.ts";
-import { isoDate, mask, setTokenOutputs } from "./outputs.ts";
+import { type Inputs, readCredentials, readInputs } from "./inputs.ts";
+import { launchAgent, type Parent, type RunningAgent } from "./launch.ts";
+import { exportAgent, isoDate, mask, setAgentOutputs, setTokenOutputs } from "./outputs.ts";
 import { quoteWithout, scrubber } from "./quote.ts";
 import { secretForms } from "./secrets.ts";
-import { markMainStarted, saveSession } from "./state.ts";
-import { type Armor, fetchToken } from "./token.ts";
+import { markMainStarted, markMainSucceeded, saveAgentFolder, saveSession } from "./state.ts";
+import { type Armor, fetchToken, type Token } from "./token.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
+const GATEWAY_IDLE_MS = 120_000;
 
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
@@ -22,39 +27,79 @@ export async function main(env: Environment, crash: Promise<never>): Promise<voi
   const secrets = secretForms(readCredentials(core));
   mask(core, secrets);
   try {
-    checkFileCommands(env);
+    checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
     markMainStarted(core);
-    await Promise.race([run(secrets), crash]);
+    await Promise.race([run(env, secrets), crash]);
+    markMainSucceeded(core);
     process.exitCode = 0;
   } catch (error) {
     core.setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
   }
 }
 
-async function run(secrets: readonly string[]): Promise<void> {
-  const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = readInputs(core);
-  const tell = (line: string) => core.info(scrubber(secrets)(line));
+async function run(env: Environment, secrets: readonly string[]): Promise<void> {
+  const inputs = readInputs(core);
+  const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
+  if (keepFresh && exportEnvironment) checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
   if (certificates.length > 0) trustCertificates(certificates);
+  const tell = (line: string) => core.info(scrubber(secrets)(line));
   const armor: Armor = {
-    apiUrl,
+    ...inputs,
     send,
     clock: systemClock,
-    timeoutMs,
     quote: quoteWithout(secrets),
     onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
   };
-  const token = await fetchToken(armor, credentials);
+  const token = await fetchToken(armor, inputs.credentials);
   saveSession(core, terminateSession ? token : { expiresAt: token.expiresAt });
+  const agent = keepFresh ? await startAgent(env, inputs, token, armor) : undefined;
   setTokenOutputs(core, token);
   tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
+  if (agent === undefined) return;
+  setAgentOutputs(core, agent);
+  if (exportEnvironment) {
+    exportAgent(core, agent);
+    tell("The token agent supplies later steps: call ARMOR_GATEWAY_URL, or ask armor-token for a token.");
+  } else {
+    tell("The token agent supplies the steps that are given gateway-url or token-command.");
+  }
+}
+
+async function startAgent(
+  env: Environment,
+  inputs: Inputs,
+  { accessToken, expiresIn, expiresAt }: Token,
+  { quote }: Armor,
+): Promise<RunningAgent> {
+  const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
+  const first = { accessToken, expiresIn, expiresAt };
+  const agent = await launchAgent(
+    { credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first },
+    parentOf(env),
+    quote,
+  );
+  saveAgentFolder(core, agent.folder);
+  return agent;
+}
+
+/** The agent is this bundle in another role; armor-token's bundle lies beside it. */
+function parentOf(env: Environment): Parent {
+  const dist = import.meta.dirname;
+  return {
+    env,
+    execPath: process.execPath,
+    bundle: join(dist, "index.js"),
+    cli: join(dist, "cli", "index.js"),
+    isWindows: process.platform === "win32",
+  };
 }
 
 /**
  * Without these files @actions/core falls back to commands on stdout, the token in plain sight among them.
  * @throws ArmorError runner_unsupported
  */
-function checkFileCommands(env: Environment): void {
-  for (const name of ["GITHUB_OUTPUT", "GITHUB_STATE"]) {
+function checkFileCommands(env: Environment, names: readonly string[]): void {
+  for (const name of names) {
     if (!existsSync(env[name] ?? "")) {
       throw new ArmorError(
         "runner_unsupported",

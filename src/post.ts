@@ -1,15 +1,19 @@
-// The post step: ends the session if it still lives. Says one line, and never fails the job.
+// The post step: stops the token agent, ends the session if it still lives, and says what happened in one line.
+// Never fails the job.
 
 import * as core from "@actions/core";
+import type { Farewell } from "./agent.ts";
 import { systemClock } from "./clock.ts";
 import { messageOf } from "./errors.ts";
 import { send, trustCertificates } from "./http.ts";
 import { readCredentials, readInputs } from "./inputs.ts";
+import { stopAgent } from "./launch.ts";
 import { mask } from "./outputs.ts";
 import { quoteWithout, scrubber } from "./quote.ts";
 import { secretForms } from "./secrets.ts";
-import { loadSession, type Session } from "./state.ts";
+import { hasMainSucceeded, loadAgentFolder, loadSession, type Session } from "./state.ts";
 import { type Armor, endSession } from "./token.ts";
+import { reportLine, reportRows } from "./usage.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const TIMEOUT_MS = 3_000;
 
 /**
- * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step got no token.
+ * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step failed.
  * @param crash rejects with what nothing caught
  */
 export async function post(env: Environment, crash: Promise<never>): Promise<void> {
@@ -29,17 +33,49 @@ export async function post(env: Environment, crash: Promise<never>): Promise<voi
     ...(session.accessToken ? [session.accessToken] : []),
   ];
   mask(core, secrets);
+  const isQuiet = !hasMainSucceeded(env);
   const scrub = scrubber(secrets);
   try {
-    core.info(scrub(await Promise.race([finish(session, secrets), crash])));
+    const lines = await Promise.race([finish(env, session, secrets), crash]);
+    if (!isQuiet) for (const line of lines) core.info(scrub(line));
   } catch (error) {
     const reason = messageOf(error, quoteWithout(secrets));
-    core.warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
+    if (!isQuiet)
+      core.warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
   }
 }
 
-/** @returns what happened, in one line */
-async function finish({ expiresAt, accessToken }: Session, secrets: readonly string[]): Promise<string> {
+/** @returns what happened, the first line by itself */
+async function finish(env: Environment, session: Session, secrets: readonly string[]): Promise<string[]> {
+  const folder = loadAgentFolder(env);
+  if (folder === undefined) return [await finishSession(session, secrets)];
+  const farewell = await stopAgent(folder);
+  if (farewell === undefined) {
+    await finishSession(session, secrets);
+    return ["The token agent had ended before the job did."];
+  }
+  await summarize(env, farewell);
+  return [
+    reportLine(farewell),
+    ...reportRows(farewell.report).map(([name, value]) => `  ${name.padEnd(16)}${value}`),
+  ];
+}
+
+/** The job summary is for what somebody should look at. */
+async function summarize(env: Environment, farewell: Farewell): Promise<void> {
+  const { failures } = farewell.report;
+  if (Object.keys(failures).length === 0 || !env["GITHUB_STEP_SUMMARY"]) return;
+  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+  await core.summary
+    .addTable([header, ...reportRows(farewell.report).map(([name, value]) => [name, value])])
+    .write();
+}
+
+/** Ends the session of the step's own token. @returns what happened, in one line */
+async function finishSession(
+  { expiresAt, accessToken }: Session,
+  secrets: readonly string[],
+): Promise<string> {
   const leftMs = expiresAt - systemClock.date();
   const left = `${Math.ceil(Math.abs(leftMs) / 1000)} s`;
   if (leftMs <= 0) {

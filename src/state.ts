@@ -20,6 +20,24 @@ export function markMainStarted(sink: StateSink): void {
   sink.saveState("main_started", "true");
 }
 
+/** From here on the post step has something to tell. */
+export function markMainSucceeded(sink: StateSink): void {
+  sink.saveState("main_succeeded", "true");
+}
+
+export function hasMainSucceeded(env: Environment): boolean {
+  return env["STATE_main_succeeded"] === "true";
+}
+
+export function saveAgentFolder(sink: StateSink, folder: string): void {
+  sink.saveState("agent_folder", folder);
+}
+
+/** @returns undefined where no token agent was started */
+export function loadAgentFolder(env: Environment): string | undefined {
+  return env["STATE_agent_folder"] || undefined;
+}
+
 export function isPostStep(env: Environment): boolean {
   return env["STATE_main_started"] === "true";
 }

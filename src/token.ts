@@ -22,6 +22,8 @@ export interface Token {
   readonly expiresIn: number;
   /** Ms since the epoch, counted from before the request was sent: never later than the server's own reckoning. */
   readonly expiresAt: number;
+  /** When the request was about to be sent, by the monotonic clock of this process. */
+  readonly requestedAt: number;
 }
 
 /** What both ends need: where Armor is, how to reach it, how long to try, and what must not be repeated. */
@@ -41,9 +43,9 @@ export interface Armor {
  */
 export async function fetchToken(armor: Armor, credentials: Credentials): Promise<Token> {
   return await retry(async (signal) => {
-    const { reply, sentAt } = await ask(armor, credentials, signal);
+    const { reply, sentAt, requestedAt } = await ask(armor, credentials, signal);
     const { accessToken, expiresIn } = judgeToken(reply, armor.quote);
-    return { accessToken, expiresIn, expiresAt: sentAt + expiresIn * 1000 };
+    return { accessToken, expiresIn, expiresAt: sentAt + expiresIn * 1000, requestedAt };
   }, armor);
 }
 
@@ -52,11 +54,11 @@ async function ask(
   { apiUrl, send, clock }: Armor,
   credentials: Credentials,
   signal: AbortSignal,
-): Promise<{ reply: ApiReply; sentAt: number }> {
+): Promise<{ reply: ApiReply; sentAt: number; requestedAt: number }> {
   const follow = followingRedirects(send);
   const askWith = async (pair: string) => {
-    const sentAt = clock.date();
-    return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt };
+    const [sentAt, requestedAt] = [clock.date(), clock.now()];
+    return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
   };
   const [encoded, raw] = basicPairs(credentials);
   const first = await askWith(encoded);
