@@ -23,6 +23,8 @@ export interface Sandbox {
   readonly url: string;
   /** One entry a request that arrived, such as `POST /api/v1/iam/session/oauth2/token 200`. */
   readonly requests: readonly string[];
+  /** Ends every session, as an administrator might. */
+  revokeAll(): void;
   close(): Promise<void>;
 }
 
@@ -31,8 +33,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const provider = authorizationServer(url, options);
-  const token = provider.callback();
+  const store = new TokenStore();
+  const token = authorizationServer(url, store, options).callback();
   const requests: string[] = [];
   server.on("request", (request, response) => {
     const path = new URL(request.url ?? "/", url).pathname;
@@ -41,24 +43,25 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       if (hasCsrfHeader(request)) token(request, response);
       else refuseCsrf(response);
     } else if (path === TERMINATE_PATH) {
-      terminate(provider, request, response);
+      terminate(store, request, response);
     } else if (path.startsWith(DISCOVERY_PATH)) {
-      discover(provider, new URL(request.url ?? "/", url), request, response);
+      discover(store, new URL(request.url ?? "/", url), request, response);
     } else {
       reply(response, 404, { error: "not_found" });
     }
   });
-  return { url, requests, close: () => close(server) };
+  return { url, requests, revokeAll: () => store.clear(), close: () => close(server) };
 }
 
 /** oidc-provider with nothing but client credentials, opaque tokens, and one confidential client. */
 function authorizationServer(
   issuer: string,
+  store: TokenStore,
   { appId, apiKey, tokenLifetime = 60 }: SandboxOptions,
 ): Provider {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return new Provider(issuer, {
-    adapter: MemoryAdapter,
+    adapter: () => store,
     clients: [
       {
         client_id: appId,
@@ -82,20 +85,28 @@ function authorizationServer(
   });
 }
 
-/** Tokens live in this process alone; oidc-provider itself sees to their end. */
-class MemoryAdapter implements Adapter {
-  readonly #stored = new Map<string, AdapterPayload>();
+/** Tokens live in this process alone, and to the millisecond: oidc-provider itself counts in whole seconds. */
+class TokenStore implements Adapter {
+  readonly #stored = new Map<string, { readonly payload: AdapterPayload; readonly expiresAt: number }>();
 
-  async upsert(id: string, payload: AdapterPayload): Promise<void> {
-    this.#stored.set(id, payload);
+  async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
+    this.#stored.set(id, { payload, expiresAt: Date.now() + expiresIn * 1000 });
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {
-    return this.#stored.get(id);
+    return this.isLive(id) ? this.#stored.get(id)?.payload : undefined;
   }
 
   async destroy(id: string): Promise<void> {
     this.#stored.delete(id);
+  }
+
+  isLive(id: string): boolean {
+    return Date.now() < (this.#stored.get(id)?.expiresAt ?? 0);
+  }
+
+  clear(): void {
+    this.#stored.clear();
   }
 
   // Sessions, device codes, grants and one-time use are no part of client credentials.
@@ -119,37 +130,30 @@ function refuseCsrf(response: ServerResponse): void {
 }
 
 async function terminate(
-  provider: Provider,
+  store: TokenStore,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const token = await liveToken(provider, request);
+  const token = liveToken(store, request);
   if (request.method !== "POST") return reply(response, 405, { error: "method_not_allowed" });
   if (!hasCsrfHeader(request)) return refuseCsrf(response);
   if (token === undefined) return reply(response, 401, { error: "unauthorized" });
-  await token.destroy();
+  await store.destroy(token);
   response.writeHead(204).end();
 }
 
-async function discover(
-  provider: Provider,
-  url: URL,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if ((await liveToken(provider, request)) === undefined) {
-    return reply(response, 401, { error: "unauthorized" });
-  }
-  const answer = request.method === "GET" ? discovery(url) : undefined;
-  if (answer === undefined) return reply(response, 404, { error: "not_found" });
-  reply(response, 200, answer);
+function discover(store: TokenStore, url: URL, request: IncomingMessage, response: ServerResponse): void {
+  const isAllowed = liveToken(store, request) !== undefined;
+  const answer = isAllowed && request.method === "GET" ? discovery(url) : undefined;
+  if (!isAllowed) reply(response, 401, { error: "unauthorized" });
+  else if (answer === undefined) reply(response, 404, { error: "not_found" });
+  else reply(response, 200, answer);
 }
 
 /** The token in the Authorization header, if this server issued it and it neither expired nor was ended. */
-async function liveToken(provider: Provider, request: IncomingMessage) {
-  const [, value] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
-  const token = value === undefined ? undefined : await provider.ClientCredentials.find(value);
-  return token?.isValid ? token : undefined;
+function liveToken(store: TokenStore, request: IncomingMessage): string | undefined {
+  const [, token = ""] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+  return store.isLive(token) ? token : undefined;
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {

@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
@@ -34,6 +34,8 @@ export interface StepResult {
   readonly files: Values;
 }
 
+type OnOutput = (text: string) => void;
+
 const FILE_COMMANDS = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"];
 const INHERITED = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "TEMP", "TMP", "LANG"];
 
@@ -50,6 +52,8 @@ export class Job {
   readonly #masks = new Set<string>();
   #state: Values = {};
   #outputs: Values = {};
+  #exported: Values = {};
+  #path: readonly string[] = [];
 
   /** What later steps get from this one. */
   get outputs(): Values {
@@ -72,7 +76,26 @@ export class Job {
     const result = await this.#run(this.#action.runs.main);
     this.#state = parseFileCommand(result.files["GITHUB_STATE"] ?? "");
     this.#outputs = parseFileCommand(result.files["GITHUB_OUTPUT"] ?? "");
+    this.#exported = parseFileCommand(result.files["GITHUB_ENV"] ?? "");
+    this.#path = (result.files["GITHUB_PATH"] ?? "").split(/\r?\n/).filter((line) => line !== "");
     return result;
+  }
+
+  /** A later step: a script for `sh`. @param onOutput called with each piece as its reader gets it */
+  async run(script: string, onOutput: OnOutput = () => undefined): Promise<StepResult> {
+    const env = { ...this.#environment({}), ...this.#exported, ...this.#env };
+    const path = [...this.#path, env["PATH"]].join(delimiter);
+    return await this.#spawn("sh", ["-e", "-c", script], { ...env, PATH: path }, onOutput);
+  }
+
+  /** What later steps find in their environment because of this one. */
+  get exported(): Values {
+    return this.#exported;
+  }
+
+  /** The runner's RUNNER_TEMP. */
+  get temp(): string {
+    return this.#temp;
   }
 
   async post(): Promise<StepResult> {
@@ -102,18 +125,24 @@ export class Job {
   }
 
   async #run(file: string): Promise<StepResult> {
+    return await this.#spawn(
+      process.execPath,
+      [join(ROOT, file)],
+      { ...this.#environment(this.#action.inputs), ...this.#env },
+      () => undefined,
+    );
+  }
+
+  async #spawn(program: string, args: string[], env: Values, onOutput: OnOutput): Promise<StepResult> {
     const folder = join(this.#temp, "_runner_file_commands");
     await mkdir(folder, { recursive: true });
     const paths = Object.fromEntries(FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]));
     await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
     const start = performance.now();
-    const child = spawn(process.execPath, [join(ROOT, file)], {
-      env: { ...this.#environment(), ...paths, ...this.#env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(program, args, { env: { ...paths, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     const [stdout, stderr, exitCode] = await Promise.all([
-      collect(child.stdout),
-      collect(child.stderr),
+      collect(child.stdout, onOutput),
+      collect(child.stderr, onOutput),
       new Promise<number | null>((resolve) => child.once("close", resolve)),
     ]);
     const ms = performance.now() - start;
@@ -123,11 +152,12 @@ export class Job {
     return { exitCode, stdout, stderr, ms, files: Object.fromEntries(contents) as Values };
   }
 
-  #environment(): Values {
+  /** Of a step; a step of this action has inputs and, at the job's end, state. */
+  #environment(actionInputs: ActionFile["inputs"]): Values {
     const own = INHERITED.flatMap((name) =>
       process.env[name] === undefined ? [] : [[name, process.env[name]]],
     );
-    const inputs = Object.entries(this.#action.inputs).flatMap(([name, { default: byDefault }]) => {
+    const inputs = Object.entries(actionInputs).flatMap(([name, { default: byDefault }]) => {
       const value = this.#inputs[name] ?? byDefault;
       return value === undefined ? [] : [[`INPUT_${name.toUpperCase()}`, value]];
     });
@@ -137,13 +167,17 @@ export class Job {
       CI: "true",
       GITHUB_ACTIONS: "true",
       RUNNER_TEMP: this.#temp,
+      RUNNER_TRACKING_ID: "github_sandbox",
     };
   }
 }
 
-async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
+async function collect(stream: AsyncIterable<Buffer>, onOutput: OnOutput): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    onOutput(chunk.toString("utf8"));
+  }
   return Buffer.concat(chunks).toString("utf8");
 }
 

@@ -3,10 +3,14 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { styleText } from "node:util";
 import { startSandbox } from "./armor.ts";
-import { Job, type StepResult } from "./runner.ts";
+import { Job, type StepResult, type Values } from "./runner.ts";
 
 /** What the machine of the person who tries this may need on the way to the real Armor. */
 const NETWORK = ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "NODE_EXTRA_CA_CERTS"];
+/** Short, so that a job outlives its token while somebody watches. */
+const SANDBOX_LIFETIME_S = 2;
+const LONG_JOB_MS = 6_000;
+const BETWEEN_CALLS_MS = 250;
 const REPORT = "/api/v1/discovery/pqc/report";
 
 interface Target {
@@ -20,16 +24,13 @@ interface Target {
 async function start(): Promise<void> {
   const began = performance.now();
   const target = await chooseTarget();
-  const inputs = { "app-id": target.appId, "api-key": target.apiKey, "api-url": target.apiUrl };
-  const network = NETWORK.map((name) => [name, process.env[name]]).filter(([, value]) => value);
-  const job = await Job.start(inputs, Object.fromEntries(network));
   try {
     print(target.introduction);
-    await runJob(job, target);
+    await inJob(target, {}, callOnce);
+    await inJob(target, { "keep-fresh": "true" }, callForLong);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     print(`\n${styleText("green", "✓")} All of it worked, in ${seconds} s, and no secret was printed.`);
   } finally {
-    await job.end();
     await target.close();
   }
 }
@@ -47,38 +48,66 @@ async function chooseTarget(): Promise<Target> {
     };
   }
   const credentials = { appId: randomUUID(), apiKey: randomBytes(48).toString("base64") };
-  const sandbox = await startSandbox(credentials);
+  const sandbox = await startSandbox({ ...credentials, tokenLifetime: SANDBOX_LIFETIME_S });
   return {
     ...credentials,
     apiUrl: sandbox.url,
-    introduction: `Armor sandbox at ${sandbox.url}\nFor the real Armor, set ARMOR_APP_ID and ARMOR_API_KEY.`,
+    introduction: `Armor sandbox at ${sandbox.url}, whose tokens live ${SANDBOX_LIFETIME_S} seconds\nFor the real Armor, set ARMOR_APP_ID and ARMOR_API_KEY.`,
     close: () => sandbox.close(),
   };
 }
 
-async function runJob(job: Job, { apiKey, apiUrl }: Target): Promise<void> {
-  title("Run armor-token-action");
-  const main = await job.main();
-  show(job, main);
-  for (const [name, value] of Object.entries(job.outputs)) detail(`${name}: ${job.mask(value)}`);
-  if (main.exitCode !== 0) throw new Error("the main step failed");
-
-  const token = job.outputs["access-token"] ?? "";
-  title(`Run curl $ARMOR${REPORT}`);
-  detail(await callKeyInsight(apiUrl, token));
-
-  title("Post armor-token-action");
-  const post = await job.post();
-  show(job, post);
-  if (post.exitCode !== 0) throw new Error("the post step failed");
-
-  const shown = [...printed, ...job.log(main.stderr), ...job.log(post.stderr)].join("\n");
-  if (shown.includes(token) || shown.includes(apiKey)) throw new Error("a secret was printed");
+/** Main step, the steps in between, post step; all of them have to work, and show no secret. */
+async function inJob(
+  { appId, apiKey, apiUrl }: Target,
+  inputs: Values,
+  steps: (job: Job, apiUrl: string) => Promise<void>,
+): Promise<void> {
+  const network = NETWORK.map((name) => [name, process.env[name]]).filter(([, value]) => value);
+  const job = await Job.start(
+    { "app-id": appId, "api-key": apiKey, "api-url": apiUrl, ...inputs },
+    Object.fromEntries(network),
+  );
+  try {
+    const options = Object.entries(inputs).map(([name, value]) => ` (${name}: ${value})`);
+    title(`Run armor-token-action${options.join("")}`);
+    show(job, "main", await job.main());
+    for (const [name, value] of Object.entries(job.outputs)) detail(`${name}: ${job.mask(value)}`);
+    await steps(job, apiUrl);
+    title("Post armor-token-action");
+    show(job, "post", await job.post());
+    const secrets = [apiKey, job.outputs["access-token"], job.outputs["gateway-url"]?.split("/").at(-1)];
+    if (secrets.some((secret) => secret && printed.join("\n").includes(secret))) {
+      throw new Error("a secret was printed");
+    }
+  } finally {
+    await job.end();
+  }
 }
 
-/** A call as a later step would make it, with the output in its header. */
-async function callKeyInsight(apiUrl: string, token: string): Promise<string> {
-  const response = await fetch(apiUrl + REPORT, { headers: { Authorization: `Bearer ${token}` } });
+async function callOnce(job: Job, apiUrl: string): Promise<void> {
+  title(`Run curl ${REPORT}`);
+  detail(await callKeyInsight(apiUrl, job.outputs["access-token"] ?? ""));
+}
+
+async function callForLong(job: Job): Promise<void> {
+  title(`Run curl $ARMOR_GATEWAY_URL${REPORT}, again and again`);
+  const began = performance.now();
+  let calls = 0;
+  for (; performance.now() - began < LONG_JOB_MS; calls += 1) {
+    await callKeyInsight(job.outputs["gateway-url"] ?? "");
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_CALLS_MS));
+  }
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  detail(`200, ${calls} times in ${seconds} s, with a token that lives ${job.outputs["expires-in"]} s.`);
+  title("Run armor-token --header");
+  show(job, "armor-token", await job.run(`'${job.outputs["token-command"]}' --header`));
+}
+
+/** A call as a later step would make it: with the output in its header, or without one through the gateway. */
+async function callKeyInsight(baseUrl: string, token?: string): Promise<string> {
+  const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const response = await fetch(baseUrl + REPORT, { headers });
   if (!response.ok) throw new Error(`Key Insight answered ${response.status}`);
   const { connection_summary } = (await response.json()) as {
     connection_summary: Record<string, { total_count: number; pqc_vulnerable_count: number }>;
@@ -104,8 +133,10 @@ function detail(line: string): void {
   print(`  ${line}`);
 }
 
-function show(job: Job, { stdout, stderr }: StepResult): void {
-  for (const line of job.log(stdout + stderr)) detail(line);
+/** Shows what a step printed, masks on stderr first, as the runner would have it by then. */
+function show(job: Job, step: string, { exitCode, stdout, stderr }: StepResult): void {
+  for (const line of job.log(stderr + stdout)) detail(line);
+  if (exitCode !== 0) throw new Error(`the ${step} step failed`);
 }
 
 start().catch((error: Error) => {
