@@ -9,4 +9,5 @@ export default {
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   restoreMocks: true,
   testTimeout: 20_000,
+  maxWorkers: "100%", // most tests wait for a process or a server of their own
 };

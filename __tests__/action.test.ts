@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { parseDocument } from "yaml";
 import { ROOT, readAction } from "../sandbox/runner.ts";
 import { DEFAULTS, readInputs } from "../src/inputs.ts";
-import { setTokenOutputs } from "../src/outputs.ts";
+import { setAgentOutputs, setTokenOutputs } from "../src/outputs.ts";
 
 describe("action.yml", () => {
   let action: Awaited<ReturnType<typeof readAction>>;
@@ -38,7 +38,9 @@ describe("action.yml", () => {
   test("has the outputs that are set, and no other", () => {
     const set: string[] = [];
     const sink = { setSecret: () => undefined, setOutput: (name: string) => set.push(name) };
-    setTokenOutputs(sink, { accessToken: "abc", expiresIn: 60, expiresAt: 0 });
+    const address = { gatewayUrl: "http://x/cap", capability: "cap", command: "/armor-token", bin: "/" };
+    setTokenOutputs(sink, { accessToken: "abc", expiresIn: 60, expiresAt: 0, requestedAt: 0 });
+    setAgentOutputs(sink, address);
     expect(Object.keys(action.outputs)).toEqual(set);
   });
 

@@ -3,7 +3,7 @@
 import { exec } from "node:child_process";
 import { cp, mkdtemp, readdir, readFile, rm, stat, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Sandbox, startSandbox } from "../sandbox/armor.ts";
@@ -99,6 +99,7 @@ describe("a job with the built action", () => {
     const asked = armor.requests.length;
     const state = {
       STATE_main_started: "true",
+      STATE_main_succeeded: "true",
       STATE_access_token: "t0k3n",
       STATE_expires_at: String(Date.now() - 5_000),
     };
@@ -111,6 +112,15 @@ describe("a job with the built action", () => {
     await job.end();
   });
 });
+
+/** The files of dist/ below this root, by their paths in it. */
+async function filesOf(root: string): Promise<string[]> {
+  const dist = join(root, "dist");
+  const entries = await readdir(dist, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(dist, join(entry.parentPath, entry.name)));
+}
 
 describe("dist/", () => {
   test("is what the sources build, byte for byte, in any folder", async () => {
@@ -125,10 +135,10 @@ describe("dist/", () => {
     const ncc = join("node_modules", "@vercel", "ncc", "dist", "ncc", "cli.js");
     const script = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")).scripts.build as string)
       .replace(/^tsc/, `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}"`)
-      .replace("&& ncc", `&& "${process.execPath}" "${ncc}"`);
+      .replaceAll("&& ncc", `&& "${process.execPath}" "${ncc}"`);
     await promisify(exec)(script, { cwd: folder });
     const contents = async (root: string) => {
-      const names = (await readdir(join(root, "dist"))).sort();
+      const names = (await filesOf(root)).sort();
       return await Promise.all(
         names.map(async (name) => [name, await readFile(join(root, "dist", name), "utf8")]),
       );
@@ -138,12 +148,13 @@ describe("dist/", () => {
   }, 60_000);
 
   test("is small enough to be read, and not minified", async () => {
-    const names = await readdir(join(ROOT, "dist"));
+    const names = await filesOf(ROOT);
     const sizes = await Promise.all(names.map(async (name) => (await stat(join(ROOT, "dist", name))).size));
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(500_000);
     const bundle = await readFile(join(ROOT, "dist", "index.js"), "utf8");
     expect(bundle).toContain("async function fetchToken(armor, credentials) {");
     expect(bundle).toContain("Until success is certain, the step has failed");
     expect(bundle.includes(ROOT)).toBe(false);
+    expect(await readFile(join(ROOT, "dist", "cli", "index.js"), "utf8")).not.toContain("node_modules");
   });
 });

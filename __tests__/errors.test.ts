@@ -8,6 +8,7 @@ const CAN_PASS: readonly ErrorCode[] = [
   "reply_incomplete",
   "reply_timeout",
   "server_unavailable",
+  "token_expired",
 ];
 
 describe("ArmorError", () => {

@@ -21,6 +21,8 @@ describe("readInputs", () => {
       apiUrl: "https://api.armor.fortanix.com",
       certificates: [],
       timeoutMs: 30_000,
+      keepFresh: false,
+      exportEnvironment: true,
       terminateSession: true,
     });
   });
@@ -114,21 +116,24 @@ describe("readInputs", () => {
     },
   );
 
-  test.each([
-    ["true", true],
-    ["True", true],
-    ["TRUE", true],
-    ["false", false],
-    ["False", false],
-    ["FALSE", false],
-  ])("terminate-session: %s is %p", (value, expected) => {
-    expect(reading("terminate-session", value)().terminateSession).toBe(expected);
-  });
+  describe.each([
+    ["keep-fresh", "keepFresh"],
+    ["export-environment", "exportEnvironment"],
+    ["terminate-session", "terminateSession"],
+  ] as const)("%s", (name, field) => {
+    test.each(["true", "True", "TRUE"])("%s is true", (value) => {
+      expect(reading(name, value)()[field]).toBe(true);
+    });
 
-  test.each(["", "yes", "1", "tRue", "true false"])("terminate-session: refuses %p", (value) => {
-    expect(reading("terminate-session", value)).toThrow(
-      "terminate-session is neither true nor false. Give one of them, or leave the input out for true.",
-    );
+    test.each(["false", "False", "FALSE"])("%s is false", (value) => {
+      expect(reading(name, value)()[field]).toBe(false);
+    });
+
+    test.each(["", "yes", "1", "tRue", "true false"])("refuses %p", (value) => {
+      expect(reading(name, value)).toThrow(
+        `${name} is neither true nor false. Give one of them, or leave the input out for ${DEFAULTS[name]}.`,
+      );
+    });
   });
 });
 

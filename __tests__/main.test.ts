@@ -30,13 +30,18 @@ describe("main", () => {
       "expires-in": "60",
       "expires-at": expect.stringMatching(/Z$/),
     });
-    expect(state).toEqual({ main_started: "true", expires_at: expect.any(String), access_token: "t0k3n" });
+    expect(state).toEqual({
+      main_started: "true",
+      expires_at: expect.any(String),
+      access_token: "t0k3n",
+      main_succeeded: "true",
+    });
   });
 
   test("leaves no token in state where no session is to be ended", async () => {
     nock(HOST).post(TOKEN_PATH).reply(200, { access_token: "t0k3n" });
     const { state } = await run({ "terminate-session": "false" });
-    expect(state).toEqual({ main_started: "true", expires_at: expect.any(String) });
+    expect(state).toEqual({ main_started: "true", expires_at: expect.any(String), main_succeeded: "true" });
   });
 
   test("says what it waits for", async () => {
@@ -74,6 +79,16 @@ describe("main", () => {
         `::error::${name} is not the path of a file, so there is no safe way to hand the token on. Run this as a step of a GitHub Actions workflow.`,
       ]);
     }
+  });
+
+  test("with keep-fresh, needs the files that reach later steps, unless it is not to reach them", async () => {
+    const env = { GITHUB_ENV: "", GITHUB_PATH: "", RUNNER_TEMP: "" };
+    const { lines } = await run({ "keep-fresh": "true" }, env);
+    expect(lines.at(-1)).toMatch(/^::error::GITHUB_ENV is not the path of a file/);
+    nock(HOST).post(TOKEN_PATH).reply(200, { access_token: "t0k3n" });
+    const without = await run({ "keep-fresh": "true", "export-environment": "false" }, env);
+    expect(without.lines.at(-1)).toMatch(/^::error::The token agent did not start: RUNNER_TEMP is not set\./);
+    expect(without).toMatchObject({ exitCode: 1, outputs: {} });
   });
 
   test("reports what nothing caught, scrubbed and on one line", async () => {

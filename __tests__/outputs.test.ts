@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { isoDate, mask, setTokenOutputs } from "../src/outputs.ts";
+import { exportAgent, isoDate, mask, setAgentOutputs, setTokenOutputs } from "../src/outputs.ts";
 
 function recorder() {
   const calls: unknown[][] = [];
@@ -17,6 +17,7 @@ describe("outputs", () => {
       accessToken: "abc",
       expiresIn: 60,
       expiresAt: Date.UTC(2026, 10, 22, 2, 1, 0, 999),
+      requestedAt: 0,
     });
     expect(sink.calls).toEqual([
       ["mask", "abc"],
@@ -24,6 +25,29 @@ describe("outputs", () => {
       ["token-type", "Bearer"],
       ["expires-in", "60"],
       ["expires-at", "2026-11-22T02:01:00Z"],
+    ]);
+  });
+
+  test("the capability's mask comes before its address, and its outputs before its export", () => {
+    const sink = {
+      ...recorder(),
+      exportVariable: (name: string, value: unknown) => sink.calls.push(["env", name, value]),
+      addPath: (folder: string) => sink.calls.push(["path", folder]),
+    };
+    const address = {
+      gatewayUrl: "http://x/cap",
+      capability: "cap",
+      command: "/bin/armor-token",
+      bin: "/bin",
+    };
+    setAgentOutputs(sink, address);
+    exportAgent(sink, address);
+    expect(sink.calls).toEqual([
+      ["mask", "cap"],
+      ["gateway-url", "http://x/cap"],
+      ["token-command", "/bin/armor-token"],
+      ["env", "ARMOR_GATEWAY_URL", "http://x/cap"],
+      ["path", "/bin"],
     ]);
   });
 

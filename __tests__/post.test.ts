@@ -8,12 +8,18 @@ const HOST = "https://armor.example";
 const TERMINATE_PATH = "/api/v1/iam/session/terminate";
 const inputs = { "app-id": "id", "api-key": "k3y", "api-url": HOST };
 
-function run(state: { expiresInMs?: number; accessToken?: string }, changes = {}, crash = NO_CRASH) {
+function run(
+  state: { expiresInMs?: number; accessToken?: string },
+  changes = {},
+  crash = NO_CRASH,
+  more = {},
+) {
   const env = {
     ...(state.expiresInMs === undefined ? {} : { STATE_expires_at: String(Date.now() + state.expiresInMs) }),
+    STATE_main_succeeded: "true",
     ...(state.accessToken === undefined ? {} : { STATE_access_token: state.accessToken }),
   };
-  return runEntry((own) => post(own, crash), { ...inputs, ...changes }, env);
+  return runEntry((own) => post(own, crash), { ...inputs, ...changes }, { ...env, ...more });
 }
 
 /** What is said apart from masks. */
@@ -53,6 +59,23 @@ describe("post", () => {
 
   test("is quiet where the main step got no token", async () => {
     await expect(run({})).resolves.toMatchObject({ exitCode: 0, lines: [] });
+  });
+
+  test("ends the session without a word where the main step failed behind the token", async () => {
+    for (const status of [204, 400]) {
+      nock(HOST).post(TERMINATE_PATH).reply(status);
+      const env = { STATE_expires_at: String(Date.now() + 9_000), STATE_access_token: "t0k3n" };
+      const { exitCode, lines } = await runEntry((own) => post(own, NO_CRASH), inputs, env);
+      expect([exitCode, said(lines)]).toEqual([0, []]);
+    }
+  });
+
+  test("with an agent that is gone, ends the step's own session", async () => {
+    nock(HOST).post(TERMINATE_PATH).reply(204);
+    const { lines } = await run({ expiresInMs: 9_000, accessToken: "t0k3n" }, {}, NO_CRASH, {
+      STATE_agent_folder: "/nowhere",
+    });
+    expect(said(lines)).toEqual(["The token agent had ended before the job did."]);
   });
 
   test("warns in one line and fails nothing where Armor does not play along", async () => {

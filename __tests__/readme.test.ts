@@ -4,7 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { ROOT, readAction } from "../sandbox/runner.ts";
+import { startSandbox } from "../sandbox/armor.ts";
+import { Job, ROOT, readAction } from "../sandbox/runner.ts";
+import { API_KEY, APP_ID } from "./fixtures/step.ts";
 
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 
@@ -24,6 +26,20 @@ function tableUnder(heading: string): string[][] {
       .slice(1, -1)
       .map((cell) => cell.trim()),
   );
+}
+
+interface Step {
+  readonly uses?: string;
+  readonly with?: object;
+  readonly run?: string;
+}
+
+/** Those of the workflow and of the steps that stand by themselves. */
+function steps(): Step[] {
+  return codeBlocks("yaml").flatMap((block) => {
+    const parsed = parse(block) as Step[] | { jobs: Record<string, { steps: Step[] }> };
+    return Array.isArray(parsed) ? parsed : Object.values(parsed.jobs).flatMap((job) => job.steps);
+  });
 }
 
 const code = (cell = "") => cell.replace(/^`(.*)`$/, "$1");
@@ -54,15 +70,37 @@ describe("README", () => {
     expect(tableUnder("Outputs").map(([name]) => code(name))).toEqual(Object.keys(action.outputs));
   });
 
-  test("its workflow uses inputs and outputs that exist", () => {
-    const [workflow = ""] = codeBlocks("yaml");
-    const { jobs } = parse(workflow) as { jobs: { report: { steps: { id?: string; with?: object }[] } } };
-    const step = jobs.report.steps.find(({ id }) => id === "armor");
+  test("its workflows use inputs and outputs that exist, and every required one", () => {
     const required = Object.entries(action.inputs).filter(([, input]) => input.required);
-    expect(Object.keys(step?.with ?? {})).toEqual(required.map(([name]) => name));
-    for (const [, output = ""] of workflow.matchAll(/steps\.armor\.outputs\.([\w-]+)/g)) {
+    for (const { uses, with: inputs = {} } of steps()) {
+      if (!uses?.includes("armor-token-action")) continue;
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(inputs)));
+      expect(Object.keys(inputs)).toEqual(expect.arrayContaining(required.map(([name]) => name)));
+    }
+    for (const [, output = ""] of readme.matchAll(/steps\.armor\.outputs\.([\w-]+)/g)) {
       expect(Object.keys(action.outputs)).toContain(output);
     }
+  });
+
+  test("its calls to Armor work as they stand there", async () => {
+    const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+    const job = await Job.start({
+      "app-id": APP_ID,
+      "api-key": API_KEY,
+      "api-url": armor.url,
+      "keep-fresh": "true",
+    });
+    await job.main();
+    const scripts = steps().filter(({ run }) => run?.includes("https://api.armor.fortanix.com"));
+    expect(scripts).toHaveLength(2);
+    for (const { run = "" } of scripts) {
+      const script = run.replaceAll("https://api.armor.fortanix.com", armor.url);
+      const step = await job.run(`ARMOR_TOKEN='${job.outputs["access-token"]}'\n${script}`);
+      expect(step).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\{.*\}$/) });
+    }
+    await job.post();
+    await job.end();
+    await armor.close();
   });
 
   test("its errors are texts that the sources contain", () => {
@@ -75,6 +113,17 @@ describe("README", () => {
     const quoted = tableUnder("When it fails").flatMap(([cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)]);
     expect(quoted.length).toBeGreaterThan(10);
     for (const [, words = ""] of quoted) expect(text).toContain(words);
+  });
+
+  test("CONTRIBUTING has a line for every dependency, and every script", () => {
+    const contributing = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");
+    const { scripts, dependencies, devDependencies } = JSON.parse(
+      readFileSync(join(ROOT, "package.json"), "utf8"),
+    );
+    for (const name of Object.keys({ ...dependencies, ...devDependencies }))
+      expect(contributing).toContain(name);
+    for (const name of Object.keys(scripts))
+      expect(contributing).toMatch(new RegExp(`npm (run )?${name}\\b`));
   });
 
   test("it is readable on a narrow screen: prose lines are short", () => {

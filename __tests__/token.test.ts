@@ -37,6 +37,7 @@ describe("fetchToken", () => {
       accessToken: "abc",
       expiresIn: 60,
       expiresAt: before + 60_000,
+      requestedAt: 1_000,
     });
   });
 

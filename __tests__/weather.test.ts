@@ -70,6 +70,7 @@ describe("bad input", () => {
     ["timeout -1", { timeout: "-1" }, ["timeout", "from 1 to 300"]],
     ["timeout 9999", { timeout: "9999" }, ["timeout", "from 1 to 300"]],
     ["timeout 1e9", { timeout: "1e9" }, ["timeout", "from 1 to 300"]],
+    ["a keep-fresh that is none", { "keep-fresh": "60" }, ["keep-fresh", "true nor false"]],
     ["a boolean that is none", { "terminate-session": "yes" }, ["terminate-session", "true nor false"]],
     ["a certificate that is no PEM", { "ca-certificate": "/etc/corp.pem" }, ["ca-certificate is not PEM"]],
   ])("%s", async (_, inputs, says) => {
