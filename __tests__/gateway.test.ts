@@ -3,13 +3,15 @@
 import { once } from "node:events";
 import http, { type IncomingHttpHeaders, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { systemClock } from "../src/clock.ts";
 import { ArmorError } from "../src/errors.ts";
 import { createGateway } from "../src/gateway.ts";
+import { keptRoute } from "../src/http.ts";
 import { Keeper } from "../src/keeper.ts";
 import { listen } from "../src/server.ts";
 import { Stats } from "../src/stats.ts";
+import { startAnsweringProxy } from "./fixtures/proxy.ts";
 import {
   type Answer,
   cutOff,
@@ -41,7 +43,7 @@ interface Open {
 let open: Open;
 
 afterEach(async () => {
-  open.agent.destroy();
+  if ("destroy" in open.agent) open.agent.destroy(); // that of `tunnel` has no such method
   open.server.closeAllConnections();
   open.server.close();
   await open.armor.close();
@@ -50,11 +52,12 @@ afterEach(async () => {
 /** A gateway before an Armor that gives these answers, with tokens `first`, `minted-1` and so on. */
 async function gatewayTo(
   answers: readonly Answer[],
-  { idleMs = 5_000, mint = undefined as (() => Promise<never>) | undefined, path = "" } = {},
+  { idleMs = 5_000, mint = undefined as (() => Promise<never>) | undefined, path = "", hidden = "" } = {},
 ): Promise<Open> {
   const armor = await startServer(answers);
   const stats = new Stats();
-  const agent = new http.Agent({ keepAlive: true });
+  const apiUrl = hidden === "" ? armor.url + path : hidden;
+  const { agent, proxy } = keptRoute(new URL(apiUrl), hidden === "" ? idleMs : 300);
   let mints = 0;
   const make = (accessToken: string) => ({
     accessToken,
@@ -76,12 +79,12 @@ async function gatewayTo(
   });
   const { port, server } = await listen(CAPABILITY, stats, systemClock.now, (own) => ({
     gateway: createGateway({
-      apiUrl: armor.url + path,
+      apiUrl,
       gatewayPath: `http://127.0.0.1:${own}/${CAPABILITY}`,
       keeper,
       agent,
-      proxy: undefined,
-      idleMs,
+      proxy,
+      idleMs: hidden === "" ? idleMs : 300,
       clock: systemClock,
       stats,
     }),
@@ -513,6 +516,50 @@ describe("redirects", () => {
       headers: { location: `${open.url}${CALL}` },
     });
     expect(open.armor.requests).toHaveLength(6);
+  });
+});
+
+describe("through a proxy", () => {
+  afterEach(() => {
+    delete process.env["https_proxy"];
+  });
+
+  /** A call to a host behind this proxy. */
+  async function callThrough(proxyUrl: string): Promise<Got> {
+    process.env["https_proxy"] = proxyUrl;
+    await gatewayTo([], { hidden: "https://armor.corp.test" });
+    return await call(CALL);
+  }
+
+  test.each([
+    ["refuses", "HTTP/1.1 403 Forbidden\r\n\r\n", 502, "proxy_refused"],
+    ["wants credentials", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", 502, "proxy_refused"],
+    ["is overloaded", "HTTP/1.1 503 Service Unavailable\r\n\r\n", 502, "proxy_failed"],
+    ["never answers", "", 504, "reply_timeout"],
+  ])("that %s, the call is told so", async (_, answer, status, error) => {
+    const proxy = await startAnsweringProxy(answer);
+    const got = await callThrough(`http://user:Passw0rd@127.0.0.1:${proxy.port}`);
+    await proxy.close();
+    expect([got.status, JSON.parse(got.body).error]).toEqual([status, error]);
+    expect(got.body).toContain(`http://127.0.0.1:${proxy.port}`);
+    expect(got.body).not.toContain("Passw0rd");
+  });
+
+  test("that is not there, the call is told so", async () => {
+    const { port, close } = await startAnsweringProxy("");
+    await close();
+    const got = await callThrough(`http://127.0.0.1:${port}`);
+    expect([got.status, JSON.parse(got.body).error]).toEqual([502, "connection_failed"]);
+    expect(got.body).toContain(`through the proxy http://127.0.0.1:${port}`);
+  });
+
+  test("by way of `tunnel`, where Node does not know proxies itself", async () => {
+    const symbols = jest.spyOn(Object, "getOwnPropertySymbols").mockReturnValue([]);
+    const proxy = await startAnsweringProxy("");
+    const got = await callThrough(`http://127.0.0.1:${proxy.port}`);
+    symbols.mockRestore();
+    await proxy.close();
+    expect([got.status, JSON.parse(got.body).error]).toEqual([504, "reply_timeout"]);
   });
 });
 

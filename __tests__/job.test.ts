@@ -212,8 +212,11 @@ describe("a job with keep-fresh", () => {
       { "ca-certificate": authority.certificate },
       { https_proxy: `http://127.0.0.1:${proxy.port}` },
     );
-    const reply = await call();
-    expect([reply.status, await reply.json()]).toEqual([200, { a: 1 }]);
+    for (let times = 0; times < 3; times += 1) {
+      const reply = await call();
+      expect([reply.status, await reply.json()]).toEqual([200, { a: 1 }]);
+    }
+    // One for the token, and one that the gateway keeps.
     expect(proxy.connects).toEqual([`${hidden}:${armor.port}`, `${hidden}:${armor.port}`]);
   });
 

@@ -72,13 +72,14 @@ describe("src", () => {
     expect(filesWith(/\.sleep\(/)).toEqual(["retry.ts"]);
     expect(
       filesWith(/(?<!\.)\bset(Timeout|Interval)\(|Date\.now|Math\.random|performance\.now/).sort(),
-    ).toEqual(["agent.ts", "cli.ts", "clock.ts", "http.ts", "launch.ts"]);
+    ).toEqual(["agent.ts", "cli.ts", "clock.ts", "gateway.ts", "http.ts", "launch.ts"]);
     expect(filesWith(/\.setSecret\(|\.setOutput\(/)).toEqual(["outputs.ts"]);
     expect(filesWith(/\.saveState\(/)).toEqual(["state.ts"]);
     expect(filesWith(/\.getInput\(/)).toEqual(["inputs.ts"]);
     expect(filesWith(/^import (?!type )[^;]*from "node:https?"/m).sort()).toEqual([
       "cli.ts",
       "gateway.ts",
+      "http.ts",
       "launch.ts",
       "server.ts",
     ]);

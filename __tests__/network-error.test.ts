@@ -73,6 +73,23 @@ describe("networkError", () => {
   });
 });
 
+describe("Node's own tunnels", () => {
+  const tunnelError = (statusCode?: number) =>
+    Object.assign(failure("ERR_PROXY_TUNNEL"), statusCode === undefined ? {} : { statusCode });
+
+  test.each([
+    [407, "proxy_refused", "wants other credentials (407)"],
+    [403, "proxy_refused", "refuses the way to armor.example (403)"],
+    [502, "proxy_failed", "does not connect to armor.example (502)"],
+    [undefined, "reply_timeout", "No answer from https://armor.example through the proxy"],
+  ])("status %p is %s", (status, code, says) => {
+    expect(networkError(tunnelError(status), proxied)).toMatchObject({
+      code,
+      message: expect.stringContaining(says),
+    });
+  });
+});
+
 describe("timeoutError", () => {
   test.each([
     ["no answer", direct, "No answer from https://armor.example. Check that this runner"],

@@ -622,9 +622,17 @@ const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]
 const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
 /** What Node or http-client threw. */
 function networkError(error, { url, proxy, isReplying }) {
-    const { code = "", message = "" } = error;
-    if (message.startsWith("tunneling socket could not be established")) {
-        return proxyError(message, url, proxy);
+    const { code = "", message = "", statusCode } = error;
+    if (code === "ERR_PROXY_TUNNEL") {
+        return statusCode === undefined
+            ? timeoutError({ url, proxy, isReplying })
+            : proxyError(statusCode, "", url, proxy);
+    }
+    // The package `tunnel` has nothing but words for the proxy's status, or for why there is none.
+    const [, words] = /^tunneling socket could not be established, (.*)/.exec(message) ?? [];
+    if (words !== undefined) {
+        const status = /^statusCode=(\d+)/.exec(words)?.[1];
+        return proxyError(status === undefined ? undefined : Number(status), words, url, proxy);
     }
     if (UNTRUSTED.has(code)) {
         return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
@@ -651,17 +659,16 @@ function networkError(error, { url, proxy, isReplying }) {
         ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
         : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
 }
-/** `tunnel` reports the proxy's status, or why there is none, in words only. */
-function proxyError(message, url, proxy) {
+/** The proxy answered CONNECT with this status, or could not be asked for a reason that these words name. */
+function proxyError(status, words, url, proxy) {
     const where = `The proxy ${proxy?.origin ?? ""}`;
-    const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
     if (status === 407) {
         return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
     }
-    if (status < 500 && status !== 408 && status !== 429) {
+    if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
         return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
     }
-    const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
+    const cause = status ?? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(words)?.[1];
     return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
 }
 
@@ -817,13 +824,23 @@ function ask(request, response, url, accessToken, isRepeatable, own) {
             agent: own.agent,
         });
         let isAnswered = false;
+        const circumstances = { url, proxy: own.proxy, isReplying: false };
+        // A request that has no socket yet keeps its error to itself, hence both.
+        const abandon = (error) => {
+            reject(error);
+            upstream.destroy(error);
+        };
+        const late = () => abandon(timeoutError(circumstances));
         const leave = () => {
             if (!response.writableFinished)
-                upstream.destroy();
+                abandon(new Error("the client left"));
         };
-        const circumstances = { url, proxy: own.proxy, isReplying: false };
         response.once("close", leave);
-        upstream.setTimeout(own.idleMs, () => upstream.destroy(timeoutError(circumstances)));
+        upstream.setTimeout(own.idleMs, late);
+        // That timer is the socket's, and behind a proxy there is none until the tunnel stands.
+        const waiting = setTimeout(late, own.idleMs);
+        upstream.once("socket", () => clearTimeout(waiting));
+        upstream.once("close", () => clearTimeout(waiting));
         upstream.once("response", (message) => {
             isAnswered = true;
             resolve(message);
@@ -1754,6 +1771,8 @@ const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCa
 
 
 
+
+
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
 /**
@@ -1851,10 +1870,21 @@ function trustCertificates(certificates) {
     }
     external_node_tls_namespaceObject.setDefaultCACertificates([...external_node_tls_namespaceObject.getCACertificates("default"), ...certificates]);
 }
-/** The way that http-client would take to this URL, with connections that are kept. @throws ArmorError proxy_refused */
-function keptRoute(url) {
+/**
+ * The way that http-client would take to this URL, with connections that are kept and a limit for the proxy.
+ * @throws ArmorError proxy_refused
+ */
+function keptRoute(url, idleMs) {
     const proxy = proxyFor(url);
-    return { agent: new HttpClient(USER_AGENT, [], { keepAlive: true }).getAgent(url.href), proxy };
+    if (proxy === undefined) {
+        const { Agent } = url.protocol === "https:" ? external_node_https_namespaceObject : external_node_http_namespaceObject;
+        return { agent: new Agent({ keepAlive: true }), proxy };
+    }
+    // `tunnel` opens a new connection for every request; Node's own proxy support, from 24.5 on, keeps them. Where
+    // Node does not know the option it would go past the proxy, so it has to show that it does.
+    const agent = new external_node_https_namespaceObject.Agent({ keepAlive: true, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
+    const knowsProxies = Object.getOwnPropertySymbols(agent).some((symbol) => symbol.description === "kProxyConfig");
+    return { agent: knowsProxies ? agent : new HttpClient(USER_AGENT).getAgent(url.href), proxy };
 }
 /** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */
 function proxyFor(url) {
@@ -2615,7 +2645,7 @@ async function serve(config, quote, greet, clock) {
     const { apiUrl, capability, certificates, credentials, folder, idleMs, timeoutMs } = config;
     if (certificates.length > 0)
         trustCertificates(certificates);
-    const { agent: route, proxy } = keptRoute(new URL(apiUrl));
+    const { agent: route, proxy } = keptRoute(new URL(apiUrl), idleMs);
     const stats = new Stats();
     const armor = { apiUrl, send: send, clock, timeoutMs, quote, onRetry: () => undefined };
     const keeper = new Keeper({

@@ -87,7 +87,7 @@ async function serve(
 ): Promise<void> {
   const { apiUrl, capability, certificates, credentials, folder, idleMs, timeoutMs } = config;
   if (certificates.length > 0) trustCertificates(certificates);
-  const { agent: route, proxy } = keptRoute(new URL(apiUrl));
+  const { agent: route, proxy } = keptRoute(new URL(apiUrl), idleMs);
   const stats = new Stats();
   const armor: Armor = { apiUrl, send, clock, timeoutMs, quote, onRetry: () => undefined };
   const keeper = new Keeper({

@@ -127,12 +127,22 @@ function ask(
       agent: own.agent,
     });
     let isAnswered = false;
-    const leave = () => {
-      if (!response.writableFinished) upstream.destroy();
-    };
     const circumstances = { url, proxy: own.proxy, isReplying: false };
+    // A request that has no socket yet keeps its error to itself, hence both.
+    const abandon = (error: Error) => {
+      reject(error);
+      upstream.destroy(error);
+    };
+    const late = () => abandon(timeoutError(circumstances));
+    const leave = () => {
+      if (!response.writableFinished) abandon(new Error("the client left"));
+    };
     response.once("close", leave);
-    upstream.setTimeout(own.idleMs, () => upstream.destroy(timeoutError(circumstances)));
+    upstream.setTimeout(own.idleMs, late);
+    // That timer is the socket's, and behind a proxy there is none until the tunnel stands.
+    const waiting = setTimeout(late, own.idleMs);
+    upstream.once("socket", () => clearTimeout(waiting));
+    upstream.once("close", () => clearTimeout(waiting));
     upstream.once("response", (message) => {
       isAnswered = true;
       resolve(message);

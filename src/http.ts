@@ -1,6 +1,7 @@
 // Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
 
-import type { Agent, IncomingMessage, RequestOptions } from "node:http";
+import http, { type IncomingMessage, type RequestOptions } from "node:http";
+import https from "node:https";
 import tls from "node:tls";
 import { getProxyUrl, HttpClient } from "@actions/http-client";
 import { ArmorError } from "./errors.ts";
@@ -141,10 +142,26 @@ export function trustCertificates(certificates: readonly string[]): void {
   tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);
 }
 
-/** The way that http-client would take to this URL, with connections that are kept. @throws ArmorError proxy_refused */
-export function keptRoute(url: URL): { readonly agent: Agent; readonly proxy: URL | undefined } {
+/**
+ * The way that http-client would take to this URL, with connections that are kept and a limit for the proxy.
+ * @throws ArmorError proxy_refused
+ */
+export function keptRoute(
+  url: URL,
+  idleMs: number,
+): { readonly agent: http.Agent; readonly proxy: URL | undefined } {
   const proxy = proxyFor(url);
-  return { agent: new HttpClient(USER_AGENT, [], { keepAlive: true }).getAgent(url.href), proxy };
+  if (proxy === undefined) {
+    const { Agent } = url.protocol === "https:" ? https : http;
+    return { agent: new Agent({ keepAlive: true }), proxy };
+  }
+  // `tunnel` opens a new connection for every request; Node's own proxy support, from 24.5 on, keeps them. Where
+  // Node does not know the option it would go past the proxy, so it has to show that it does.
+  const agent = new https.Agent({ keepAlive: true, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
+  const knowsProxies = Object.getOwnPropertySymbols(agent).some(
+    (symbol) => symbol.description === "kProxyConfig",
+  );
+  return { agent: knowsProxies ? agent : new HttpClient(USER_AGENT).getAgent(url.href), proxy };
 }
 
 /** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */

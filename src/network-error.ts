@@ -25,6 +25,14 @@ function via(url: URL, proxy: URL | undefined): string {
   return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
 
+/** What errors of Node, http-client and `tunnel` may have. */
+interface Failure {
+  readonly code?: string;
+  readonly message?: string;
+  /** Of a proxy's reply to CONNECT, where Node itself asked. */
+  readonly statusCode?: number;
+}
+
 const UNTRUSTED = new Set([
   "CERT_SIGNATURE_FAILURE",
   "CERT_UNTRUSTED",
@@ -42,9 +50,17 @@ const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_L
 
 /** What Node or http-client threw. */
 export function networkError(error: unknown, { url, proxy, isReplying }: Circumstances): ArmorError {
-  const { code = "", message = "" } = error as { code?: string; message?: string };
-  if (message.startsWith("tunneling socket could not be established")) {
-    return proxyError(message, url, proxy);
+  const { code = "", message = "", statusCode } = error as Failure;
+  if (code === "ERR_PROXY_TUNNEL") {
+    return statusCode === undefined
+      ? timeoutError({ url, proxy, isReplying })
+      : proxyError(statusCode, "", url, proxy);
+  }
+  // The package `tunnel` has nothing but words for the proxy's status, or for why there is none.
+  const [, words] = /^tunneling socket could not be established, (.*)/.exec(message) ?? [];
+  if (words !== undefined) {
+    const status = /^statusCode=(\d+)/.exec(words)?.[1];
+    return proxyError(status === undefined ? undefined : Number(status), words, url, proxy);
   }
   if (UNTRUSTED.has(code)) {
     return new ArmorError(
@@ -104,10 +120,9 @@ export function networkError(error: unknown, { url, proxy, isReplying }: Circums
       );
 }
 
-/** `tunnel` reports the proxy's status, or why there is none, in words only. */
-function proxyError(message: string, url: URL, proxy: URL | undefined): ArmorError {
+/** The proxy answered CONNECT with this status, or could not be asked for a reason that these words name. */
+function proxyError(status: number | undefined, words: string, url: URL, proxy: URL | undefined): ArmorError {
   const where = `The proxy ${proxy?.origin ?? ""}`;
-  const status = Number(/statusCode=(\d+)/.exec(message)?.[1]);
   if (status === 407) {
     return new ArmorError(
       "proxy_refused",
@@ -115,14 +130,14 @@ function proxyError(message: string, url: URL, proxy: URL | undefined): ArmorErr
       "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.",
     );
   }
-  if (status < 500 && status !== 408 && status !== 429) {
+  if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
     return new ArmorError(
       "proxy_refused",
       `${where} refuses the way to ${url.host} (${status})`,
       "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.",
     );
   }
-  const cause = Number.isNaN(status) ? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(message)?.[1] : status;
+  const cause = status ?? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(words)?.[1];
   return new ArmorError(
     "proxy_failed",
     `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`,
