@@ -92,7 +92,7 @@ describe("sandbox", () => {
       if (items.length === 0) break;
       previous = `&previous_id=${items.at(-1)?.id}`;
     }
-    expect(ids.size).toBe(480);
+    expect(ids.size).toBe(2_400);
     await expect(get(`${path}/assessment_report/aws`, token)).resolves.toMatchObject({ status: 200 });
   });
 

@@ -3,6 +3,7 @@
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import Provider, { type Adapter, type AdapterPayload } from "oidc-provider";
 import { discovery } from "./discovery.ts";
@@ -16,13 +17,20 @@ export interface SandboxOptions {
   readonly apiKey: string;
   /** Seconds that a token lives; 60 by default, as at Armor. */
   readonly tokenLifetime?: number;
+  /** Seconds until the scan that goes on at the start has completed; 10 by default. */
+  readonly scanSeconds?: number;
+  /** PEM; with these, Armor is at https:// under every name that the certificate has. */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 export interface Sandbox {
   /** What to give the action as api-url. */
   readonly url: string;
+  readonly server: Server;
   /** One entry a request that arrived, such as `POST /api/v1/iam/session/oauth2/token 200`. */
   readonly requests: readonly string[];
+  /** Every token that was issued. */
+  readonly issued: readonly string[];
   /** Ends every session, as an administrator might. */
   revokeAll(): void;
   close(): Promise<void>;
@@ -30,9 +38,11 @@ export interface Sandbox {
 
 /** Starts a sandbox on a free port of 127.0.0.1. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const server = createServer();
+  const server = options.tls === undefined ? createServer() : createTlsServer(options.tls);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const scheme = options.tls === undefined ? "http" : "https";
+  const url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const scanEnds = Date.now() + (options.scanSeconds ?? 10) * 1000;
   const store = new TokenStore();
   const token = authorizationServer(url, store, options).callback();
   const requests: string[] = [];
@@ -45,12 +55,19 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     } else if (path === TERMINATE_PATH) {
       terminate(store, request, response);
     } else if (path.startsWith(DISCOVERY_PATH)) {
-      discover(store, new URL(request.url ?? "/", url), request, response);
+      discover(store, new URL(request.url ?? "/", url), Date.now() < scanEnds, request, response);
     } else {
       reply(response, 404, { error: "not_found" });
     }
   });
-  return { url, requests, revokeAll: () => store.clear(), close: () => close(server) };
+  return {
+    url,
+    server,
+    requests,
+    issued: store.issued,
+    revokeAll: () => store.clear(),
+    close: () => close(server),
+  };
 }
 
 /** oidc-provider with nothing but client credentials, opaque tokens, and one confidential client. */
@@ -89,7 +106,10 @@ function authorizationServer(
 class TokenStore implements Adapter {
   readonly #stored = new Map<string, { readonly payload: AdapterPayload; readonly expiresAt: number }>();
 
+  readonly issued: string[] = [];
+
   async upsert(id: string, payload: AdapterPayload, expiresIn: number): Promise<void> {
+    this.issued.push(id);
     this.#stored.set(id, { payload, expiresAt: Date.now() + expiresIn * 1000 });
   }
 
@@ -142,9 +162,15 @@ async function terminate(
   response.writeHead(204).end();
 }
 
-function discover(store: TokenStore, url: URL, request: IncomingMessage, response: ServerResponse): void {
+function discover(
+  store: TokenStore,
+  url: URL,
+  isScanning: boolean,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const isAllowed = liveToken(store, request) !== undefined;
-  const answer = isAllowed && request.method === "GET" ? discovery(url) : undefined;
+  const answer = isAllowed && request.method === "GET" ? discovery(url, isScanning) : undefined;
   if (!isAllowed) reply(response, 401, { error: "unauthorized" });
   else if (answer === undefined) reply(response, 404, { error: "not_found" });
   else reply(response, 200, answer);

@@ -7,17 +7,19 @@ type Json = Readonly<Record<string, unknown>>;
 
 const ACCOUNT = id("account");
 const GROUP = id("group");
-const INVENTORY_SIZE = 480;
+/** With pages of 100 and a pause between them, an export takes longer than a token of some seconds lives. */
+const INVENTORY_SIZE = 2_400;
 const MAX_PAGE = 100;
 
-/** The answer to `GET` of this URL; undefined where there is nothing. */
-export function discovery(url: URL): Json | undefined {
+/** The answer to `GET` of this URL; undefined where there is nothing. @param isScanning while one scan goes on */
+export function discovery(url: URL, isScanning: boolean): Json | undefined {
+  const scans = isScanning ? [...ENDED_SCANS, LAST_SCAN] : [...ENDED_SCANS, ended(LAST_SCAN)];
   const parts = url.pathname.replace("/api/v1/discovery/", "").split("/");
   const [collection, key, report, detail] = parts;
   if (parts.length === 1 && collection === "connections") return connectionList();
-  if (parts.length === 1 && collection === "scans") return page(SCANS, "scan_id", url);
+  if (parts.length === 1 && collection === "scans") return page(scans, "scan_id", url);
   if (parts.length === 2 && collection === "pqc" && key === "report") return pqcReport();
-  const scan = collection === "scans" ? SCANS.find(({ scan_id }) => scan_id === key) : undefined;
+  const scan = collection === "scans" ? scans.find(({ scan_id }) => scan_id === key) : undefined;
   if (scan === undefined) return undefined;
   if (parts.length === 2) return scan;
   if (parts.length === 3 && report === "scan_inventory_objects") return page(inventory(scan), "id", url);
@@ -56,13 +58,19 @@ function connectionList(): Json {
   return { items, metadata: { total_count: items.length, filtered_count: items.length } };
 }
 
-const SCANS = [
+const ENDED_SCANS = [
   scan("aws-production", "completed", "20261121T020000Z", "20261121T024713Z"),
   scan("azure-payments", "completed", "20261121T020004Z", "20261121T021140Z"),
   scan("datacenter-frankfurt", "failed", "20261121T020009Z", "20261121T020342Z", ["agent not reachable"]),
   scan("aws-production", "completed", "20261122T020000Z", "20261122T024655Z"),
-  scan("datacenter-frankfurt", "in_progress", "20261122T020009Z"),
 ];
+
+const LAST_SCAN = scan("datacenter-frankfurt", "in_progress", "20261122T020009Z");
+
+function ended(last: typeof LAST_SCAN) {
+  const at = "20261122T031530Z";
+  return { ...last, ended_at: at, last_updated_at: at, scan_status: "completed" };
+}
 
 function scan(connection: string, status: string, createdAt: string, endedAt?: string, errors?: string[]) {
   return {
