@@ -1,6 +1,6 @@
 // @actions/http-client imports undici for one method, getAgentDispatcher, which this action never
-// calls: its proxies go through the package `tunnel`. Bundled, undici would be nine tenths of dist/
-// and a quarter of the step's time. Should anything ever reach for it, it fails loudly.
+// calls: its proxies go through the package `tunnel`. Bundled, undici would be by far the largest
+// part of dist/, to load and to audit. Should anything ever reach for it, it fails loudly.
 
 exports.ProxyAgent = class ProxyAgent {
   constructor() {
