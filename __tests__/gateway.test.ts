@@ -378,6 +378,12 @@ describe("what comes back", () => {
       502,
       "reply_invalid",
     ],
+    [
+      "answers with a status that is none",
+      raw("HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n"),
+      502,
+      "reply_invalid",
+    ],
     ["does not speak HTTP", raw("220 mail.example ESMTP\r\n"), 502, "reply_invalid"],
     [
       "has huge headers",
@@ -425,16 +431,15 @@ describe("what comes back", () => {
     expect(body).not.toContain("s3cret");
   });
 
-  test("a kept connection that Armor had closed is not the caller's trouble", async () => {
-    await gatewayTo([
-      (response) => {
-        const { socket } = response;
-        response.end("{}", () => setImmediate(() => socket?.destroy()));
-      },
-      json(200, {}),
-    ]);
-    for (let times = 0; times < 5; times += 1)
-      await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+  test.each<[string, number]>([
+    ["GET", 200],
+    ["POST", 502],
+  ])("a kept connection that breaks when it is used again: %s is %i", async (method, status) => {
+    await gatewayTo([json(200, {}), reset, json(200, {})]);
+    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await expect(call(CALL, { method })).resolves.toMatchObject({ status });
+    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    expect(open.armor.requests).toHaveLength(4 - Number(status !== 200));
   });
 });
 

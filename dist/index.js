@@ -931,9 +931,10 @@ function passOn({ message, url }, response, { apiUrl, gatewayPath, stats }) {
     try {
         response.writeHead(message.statusCode ?? 502, headers);
     }
-    catch (error) {
+    catch {
+        // A status or header that Node reads but does not write.
         message.destroy();
-        throw error;
+        throw networkError({ code: "HPE_UNWRITABLE" }, { url, proxy: undefined, isReplying: false });
     }
     // `pipe` with its one failure handled costs a third less CPU per call than `pipeline`.
     message.once("error", () => {
@@ -5222,14 +5223,15 @@ const GATEWAY_IDLE_MS = 120_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what nothing caught
+ * @param dist the folder of the bundles, one of which this is
  */
-async function main(env, crash) {
+async function main(env, crash, dist = import.meta.dirname) {
     const secrets = secretForms(readCredentials(core_namespaceObject));
     mask(core_namespaceObject, secrets);
     try {
         checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
         markMainStarted(core_namespaceObject);
-        await Promise.race([run(env, secrets), crash]);
+        await Promise.race([run(env, secrets, dist), crash]);
         markMainSucceeded(core_namespaceObject);
         process.exitCode = 0;
     }
@@ -5237,7 +5239,7 @@ async function main(env, crash) {
         setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
     }
 }
-async function run(env, secrets) {
+async function run(env, secrets, dist) {
     const inputs = readInputs(core_namespaceObject);
     const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
     if (keepFresh && exportEnvironment)
@@ -5254,7 +5256,7 @@ async function run(env, secrets) {
     };
     const token = await fetchToken(armor, inputs.credentials);
     saveSession(core_namespaceObject, terminateSession ? token : { expiresAt: token.expiresAt });
-    const agent = keepFresh ? await startAgent(env, inputs, token, armor) : undefined;
+    const agent = keepFresh ? await startAgent(parentOf(env, dist), inputs, token, armor) : undefined;
     setTokenOutputs(core_namespaceObject, token);
     tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
     if (agent === undefined)
@@ -5268,16 +5270,15 @@ async function run(env, secrets) {
         tell("The token agent supplies the steps that are given gateway-url or token-command.");
     }
 }
-async function startAgent(env, inputs, { accessToken, expiresIn, expiresAt }, { quote }) {
+async function startAgent(parent, inputs, { accessToken, expiresIn, expiresAt }, { quote }) {
     const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
     const first = { accessToken, expiresIn, expiresAt };
-    const agent = await launchAgent({ credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first }, parentOf(env), quote);
+    const agent = await launchAgent({ credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first }, parent, quote);
     saveAgentFolder(core_namespaceObject, agent.folder);
     return agent;
 }
 /** The agent is this bundle in another role; armor-token's bundle lies beside it. */
-function parentOf(env) {
-    const dist = import.meta.dirname;
+function parentOf(env, dist) {
     return {
         env,
         execPath: process.execPath,

@@ -243,9 +243,10 @@ function passOn(
   }
   try {
     response.writeHead(message.statusCode ?? 502, headers as never);
-  } catch (error) {
+  } catch {
+    // A status or header that Node reads but does not write.
     message.destroy();
-    throw error;
+    throw networkError({ code: "HPE_UNWRITABLE" }, { url, proxy: undefined, isReplying: false });
   }
   // `pipe` with its one failure handled costs a third less CPU per call than `pipeline`.
   message.once("error", () => {

@@ -22,14 +22,19 @@ const GATEWAY_IDLE_MS = 120_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what nothing caught
+ * @param dist the folder of the bundles, one of which this is
  */
-export async function main(env: Environment, crash: Promise<never>): Promise<void> {
+export async function main(
+  env: Environment,
+  crash: Promise<never>,
+  dist: string = import.meta.dirname,
+): Promise<void> {
   const secrets = secretForms(readCredentials(core));
   mask(core, secrets);
   try {
     checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
     markMainStarted(core);
-    await Promise.race([run(env, secrets), crash]);
+    await Promise.race([run(env, secrets, dist), crash]);
     markMainSucceeded(core);
     process.exitCode = 0;
   } catch (error) {
@@ -37,7 +42,7 @@ export async function main(env: Environment, crash: Promise<never>): Promise<voi
   }
 }
 
-async function run(env: Environment, secrets: readonly string[]): Promise<void> {
+async function run(env: Environment, secrets: readonly string[], dist: string): Promise<void> {
   const inputs = readInputs(core);
   const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
   if (keepFresh && exportEnvironment) checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
@@ -52,7 +57,7 @@ async function run(env: Environment, secrets: readonly string[]): Promise<void> 
   };
   const token = await fetchToken(armor, inputs.credentials);
   saveSession(core, terminateSession ? token : { expiresAt: token.expiresAt });
-  const agent = keepFresh ? await startAgent(env, inputs, token, armor) : undefined;
+  const agent = keepFresh ? await startAgent(parentOf(env, dist), inputs, token, armor) : undefined;
   setTokenOutputs(core, token);
   tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
   if (agent === undefined) return;
@@ -66,7 +71,7 @@ async function run(env: Environment, secrets: readonly string[]): Promise<void> 
 }
 
 async function startAgent(
-  env: Environment,
+  parent: Parent,
   inputs: Inputs,
   { accessToken, expiresIn, expiresAt }: Token,
   { quote }: Armor,
@@ -75,7 +80,7 @@ async function startAgent(
   const first = { accessToken, expiresIn, expiresAt };
   const agent = await launchAgent(
     { credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first },
-    parentOf(env),
+    parent,
     quote,
   );
   saveAgentFolder(core, agent.folder);
@@ -83,8 +88,7 @@ async function startAgent(
 }
 
 /** The agent is this bundle in another role; armor-token's bundle lies beside it. */
-function parentOf(env: Environment): Parent {
-  const dist = import.meta.dirname;
+function parentOf(env: Environment, dist: string): Parent {
   return {
     env,
     execPath: process.execPath,
