@@ -83,7 +83,7 @@ describe("README", () => {
   });
 
   test("its calls to Armor work as they stand there", async () => {
-    const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+    const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY, scanSeconds: 1 });
     const job = await Job.start({
       "app-id": APP_ID,
       "api-key": API_KEY,
@@ -98,6 +98,10 @@ describe("README", () => {
       const step = await job.run(`ARMOR_TOKEN='${job.outputs["access-token"]}'\n${script}`);
       expect(step).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\{.*\}$/) });
     }
+    const [waiting, ...others] = steps().filter(({ run }) => run?.includes("sleep 30"));
+    expect(others).toEqual([]);
+    const step = await job.run(waiting?.run?.replace("sleep 30", "sleep 0.1") ?? "");
+    expect(step).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^(false\n)+true\n$/) });
     await job.post();
     await job.end();
     await armor.close();
