@@ -9,6 +9,7 @@ import { type Sandbox, startSandbox } from "../sandbox/armor.ts";
 import { Job, type Values } from "../sandbox/runner.ts";
 import { createAuthority } from "./fixtures/certificates.ts";
 import { formsOf, leaksIn } from "./fixtures/leaks.ts";
+import { agentsBelow } from "./fixtures/processes.ts";
 import { startProxy } from "./fixtures/proxy.ts";
 import { json, startServer, token } from "./fixtures/server.ts";
 import { API_KEY, APP_ID } from "./fixtures/step.ts";
@@ -48,19 +49,6 @@ async function startJob(apiUrl: string, inputs: Values = {}, env: Values = {}) {
 
 const mints = ({ requests }: Sandbox) => requests.filter((request) => request === MINT).length;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** The processes of this job's agent, as the system shows them. */
-async function agentProcesses(job: Job): Promise<{ pid: number; cmdline: string; environ: string }[]> {
-  const found = [];
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-    const [cmdline, environ] = [await read("cmdline"), await read("environ")];
-    if (cmdline.endsWith("\0agent\0") && environ.includes(job.temp))
-      found.push({ pid: Number(pid), cmdline, environ });
-  }
-  return found;
-}
 
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -291,7 +279,7 @@ if (process.platform === "linux") {
       await call();
       const step = await job.run("armor-token; armor-token --header");
       const fresh = step.stdout.split("\n")[0] ?? "";
-      const [agent, ...others] = await agentProcesses(job);
+      const [agent, ...others] = await agentsBelow(job.temp);
       expect(others).toEqual([]);
       const folder = join(job.outputs["token-command"] ?? "", "..", "..");
       expect(((await stat(folder)).mode & 0o777).toString(8)).toBe("700");
@@ -315,7 +303,7 @@ if (process.platform === "linux") {
     test("an agent that is killed: a clear error, and a quiet post", async () => {
       const armor = await sandbox(60);
       const { job, gateway } = await startJob(armor.url);
-      const [agent] = await agentProcesses(job);
+      const [agent] = await agentsBelow(job.temp);
       const ended = agentEnds(gateway);
       process.kill(agent?.pid ?? 0, "SIGKILL");
       await ended;
@@ -335,7 +323,7 @@ if (process.platform === "linux") {
       const armor = await sandbox(60);
       const { job, gateway } = await startJob(armor.url);
       const ended = agentEnds(gateway);
-      process.kill((await agentProcesses(job))[0]?.pid ?? 0, "SIGTERM");
+      process.kill((await agentsBelow(job.temp))[0]?.pid ?? 0, "SIGTERM");
       await ended;
     });
   });

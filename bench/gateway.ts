@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { ROOT } from "../sandbox/runner.ts";
 import { launchAgent } from "../src/launch.ts";
 
 const PAIRS = 7;
@@ -14,7 +14,6 @@ const CALLS = 4_000;
 const CONCURRENCY = 16;
 const STREAM_BYTES = 300 * 1024 * 1024;
 const CLOCK_TICKS_PER_SECOND = 100;
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const UPSTREAM = `
 const http = require("node:http");

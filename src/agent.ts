@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { type Clock, systemClock } from "./clock.ts";
 import { ArmorError, messageOf } from "./errors.ts";
-import { createGateway } from "./gateway.ts";
+import { createGateway, failureStatus } from "./gateway.ts";
 import { keptRoute, send, trustCertificates } from "./http.ts";
 import { Keeper } from "./keeper.ts";
 import type { Credentials } from "./oauth.ts";
@@ -155,7 +155,7 @@ async function answerToken(keeper: Keeper, clock: Clock, response: ServerRespons
   } catch (error) {
     const { code, message } =
       error instanceof ArmorError ? error : { code: "agent_failed", message: "The token agent failed." };
-    answer(response, code === "reply_timeout" ? 504 : 502, { error: code, error_description: message });
+    answer(response, failureStatus(code), { error: code, error_description: message });
   }
 }
 

@@ -3,9 +3,9 @@
 import { ArmorError } from "./errors.ts";
 import type { ApiReply, ApiRequest, Send } from "./http.ts";
 
-const MAX_REDIRECTS = 5;
+export const MAX_REDIRECTS = 5;
 const VENDOR_DOMAIN = "armor.fortanix.com";
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
  * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body

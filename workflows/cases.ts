@@ -8,7 +8,6 @@ export interface Case {
   readonly workflow: string;
   readonly event: string;
   readonly vars?: Values;
-  readonly env?: Values;
   readonly says: readonly RegExp[];
   /** Whether the workflow is to fail. */
   readonly fails?: boolean;

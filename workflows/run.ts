@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "../__tests__/fixtures/certificates.ts";
 import { formsOf, leaksIn } from "../__tests__/fixtures/leaks.ts";
+import { agentsBelow } from "../__tests__/fixtures/processes.ts";
 import { startProxy } from "../__tests__/fixtures/proxy.ts";
 import { startSandbox } from "../sandbox/armor.ts";
 import { ROOT, type Values } from "../sandbox/runner.ts";
@@ -124,7 +125,6 @@ async function everyExampleIsRun(): Promise<void> {
 /** @returns what is wrong, after having said it */
 async function runCase(one: Case, stage: Stage): Promise<string[]> {
   const start = performance.now();
-  await rm(stage.env["ARTIFACTS"] ?? "", { recursive: true, force: true });
   const home = await mkdtemp(join(stage.folder, "home-"));
   const { log, exitCode } = await act(one, stage, home);
   const faults = [
@@ -150,7 +150,7 @@ async function act(one: Case, stage: Stage, home: string): Promise<{ log: string
   const options = {
     workflows: [one.workflow],
     platform: ["ubuntu-latest=-self-hosted", "self-hosted=-self-hosted", "linux=-self-hosted"],
-    env: Object.entries({ ...stage.env, ...one.env }).map(([name, value]) => `${name}=${value}`),
+    env: Object.entries(stage.env).map(([name, value]) => `${name}=${value}`),
     "secret-file": [secretFile],
     "var-file": [varFile],
     "local-repository": [
@@ -177,20 +177,6 @@ function dotenv(values: Values): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}="${value.trim().replaceAll("\n", "\\n")}"\n`)
     .join("");
-}
-
-/** Token agents whose files are below this folder; on Linux, from /proc. */
-async function agentsBelow(folder: string): Promise<string[]> {
-  if (process.platform !== "linux") return [];
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const agents = await Promise.all(
-    pids.map(async (pid) => {
-      const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-      const isAgent = (await read("cmdline")).endsWith("\0agent\0");
-      return isAgent && (await read("environ")).includes(folder) ? [pid] : [];
-    }),
-  );
-  return agents.flat();
 }
 
 async function missingArtifacts({ artifacts = {} }: Case, stage: Stage): Promise<string[]> {
