@@ -1,7 +1,7 @@
 // The bundle that users run, as a child process, against a real OAuth 2.0 server; and that it is what src/ builds.
 
 import { exec } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, stat, symlink } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -122,28 +122,42 @@ async function filesOf(root: string): Promise<string[]> {
     .map((entry) => relative(dist, join(entry.parentPath, entry.name)));
 }
 
+async function contentsOf(root: string): Promise<[name: string, content: string][]> {
+  const names = (await filesOf(root)).sort();
+  return await Promise.all(
+    names.map(
+      async (name): Promise<[string, string]> => [name, await readFile(join(root, "dist", name), "utf8")],
+    ),
+  );
+}
+
+/** Runs the build of package.json in this folder, on copies of all that goes into it. */
+async function build(folder: string): Promise<void> {
+  const packages = ["@actions", "@types", "@vercel", "tunnel", "undici", "undici-types"];
+  const parts = [
+    ...["src", "vendor", "bundle.ts", "package.json", "tsconfig.json", "tsconfig.build.json"],
+    // ncc's own path is part of what it hashes, so it has to stand in the folder like everything else.
+    ...packages.map((name) => join("node_modules", name)),
+  ];
+  await Promise.all(
+    parts.map((name) =>
+      cp(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true }),
+    ),
+  );
+  const script = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")).scripts.build as string)
+    .replace(/^tsc/, `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}"`)
+    .replace("&& node", `&& "${process.execPath}"`);
+  await promisify(exec)(script, { cwd: folder });
+}
+
 describe("dist/", () => {
   test("is what the sources build, byte for byte, in any folder", async () => {
     const folder = await mkdtemp(join(tmpdir(), "armor build "));
-    const packages = ["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) =>
-      join("node_modules", name),
-    );
-    const parts = ["src", "vendor", "package.json", "tsconfig.json", "tsconfig.build.json", ...packages];
-    await Promise.all(parts.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
-    await symlink(join(folder, "vendor", "undici"), join(folder, "node_modules", "undici"), "dir");
-    // ncc's own path is part of what it hashes, so it has to stand in the folder like everything else.
-    const ncc = join("node_modules", "@vercel", "ncc", "dist", "ncc", "cli.js");
-    const script = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")).scripts.build as string)
-      .replace(/^tsc/, `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}"`)
-      .replaceAll("&& ncc", `&& "${process.execPath}" "${ncc}"`);
-    await promisify(exec)(script, { cwd: folder });
-    const contents = async (root: string) => {
-      const names = (await filesOf(root)).sort();
-      return await Promise.all(
-        names.map(async (name) => [name, await readFile(join(root, "dist", name), "utf8")]),
-      );
-    };
-    expect(await contents(folder)).toEqual(await contents(ROOT));
+    const [shallow, deep] = [join(folder, "a"), join(folder, "b", "c d", "e")];
+    await Promise.all([shallow, deep].map(build));
+    const committed = await contentsOf(ROOT);
+    expect(await contentsOf(shallow)).toEqual(committed);
+    expect(await contentsOf(deep)).toEqual(committed);
     await rm(folder, { recursive: true });
   }, 60_000);
 

@@ -96,6 +96,15 @@ describe("what goes wrong", () => {
     nock.abortPendingRequests();
   });
 
+  test("a fault of the action itself is not taken for one of the network", async () => {
+    const faulty = {
+      get "X-Broken"(): string {
+        throw new RangeError("broken");
+      },
+    };
+    await expect(send({ ...request(), headers: faulty }, signal)).rejects.toThrow(new RangeError("broken"));
+  });
+
   test("a signal that came before ends it at once", async () => {
     await expect(send(request(), AbortSignal.abort())).rejects.toMatchObject({ code: "reply_timeout" });
   });

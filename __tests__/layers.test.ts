@@ -12,6 +12,7 @@ const LAYERS = [
     "inputs.ts",
     "outputs.ts",
     "state.ts",
+    "file-command.ts",
     "launch.ts",
     "command.ts",
     "usage.ts",
@@ -71,9 +72,10 @@ describe("src", () => {
     expect(filesWith(/from "@actions\/http-client"/)).toEqual(["http.ts"]);
     expect(filesWith(/\.sleep\(/)).toEqual(["retry.ts"]);
     expect(
-      filesWith(/(?<!\.)\bset(Timeout|Interval)\(|Date\.now|Math\.random|performance\.now/).sort(),
+      filesWith(/(?<!\.)\bset(Timeout|Interval)\(|Date\.now|Math\.random|performance\.now|hrtime/).sort(),
     ).toEqual(["agent.ts", "cli.ts", "clock.ts", "gateway.ts", "http.ts", "launch.ts"]);
     expect(filesWith(/\.setSecret\(|\.setOutput\(/)).toEqual(["outputs.ts"]);
+    expect(filesWith(/appendFile|O_APPEND/)).toEqual(["file-command.ts"]);
     expect(filesWith(/\.saveState\(/)).toEqual(["state.ts"]);
     expect(filesWith(/\.getInput\(/)).toEqual(["inputs.ts"]);
     expect(filesWith(/^import (?!type )[^;]*from "node:https?"/m).sort()).toEqual([

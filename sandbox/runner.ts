@@ -181,14 +181,24 @@ async function collect(stream: AsyncIterable<Buffer>, onOutput: OnOutput): Promi
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** `name<<delimiter`, the value's lines, `delimiter`: as the runner reads its file commands. */
+/**
+ * Lines `name=value`, or `name<<delimiter`, the value's lines and the delimiter: as the runner reads its file commands
+ * (actions/runner, FileCommandManager.cs). What comes first in a line, `=` or `<<`, decides.
+ */
 export function parseFileCommand(text: string): Values {
   const values: Record<string, string> = {};
   const lines = text.split(/\r?\n/);
   for (let index = 0; index < lines.length; index += 1) {
-    const [, name, delimiter] = /^([^=]+?)<<(.+)$/.exec(lines[index] ?? "") ?? [];
-    if (name === undefined || delimiter === undefined) continue;
-    const end = lines.indexOf(delimiter, index + 1);
+    const line = lines[index] ?? "";
+    if (line === "") continue;
+    const [, name = "", sign, rest = ""] = /^(.*?)(=|<<)(.*)$/s.exec(line) ?? [];
+    if (name === "" || (sign === "<<" && rest === "")) throw new Error(`Invalid format '${line}'`);
+    if (sign === "=") {
+      values[name] = rest;
+      continue;
+    }
+    const end = lines.indexOf(rest, index + 1);
+    if (end < 0) throw new Error(`Matching delimiter not found '${rest}'`);
     values[name] = lines.slice(index + 1, end).join("\n");
     index = end;
   }

@@ -43,7 +43,9 @@ export const send: Send = async (request, signal) => {
     return await Promise.race([exchange(request, signal, circumstances), tooLate.promise]);
   } catch (error) {
     if (error instanceof ArmorError) throw error;
-    throw signal.aborted ? timeoutError(circumstances) : networkError(error, circumstances);
+    if (signal.aborted) throw timeoutError(circumstances);
+    // Failures of the wire have a code; what has none is a fault of the action, and is to be called one.
+    throw (error as NodeJS.ErrnoException).code === undefined ? error : networkError(error, circumstances);
   } finally {
     tooLate.release();
   }

@@ -1,20 +1,31 @@
 // The main step: inputs → token → outputs; starts the token agent when asked.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as core from "@actions/core";
 import { systemClock } from "./clock.ts";
-import { ArmorError, messageOf } from "./errors.ts";
+import { messageOf } from "./errors.ts";
+import { checkFileCommands, fileCommands } from "./file-command.ts";
 import { send, trustCertificates } from "./http.ts";
 import { type Inputs, readCredentials, readInputs } from "./inputs.ts";
 import { launchAgent, type Parent, type RunningAgent } from "./launch.ts";
-import { exportAgent, isoDate, mask, setAgentOutputs, setTokenOutputs } from "./outputs.ts";
+import {
+  type EnvironmentSink,
+  exportAgent,
+  isoDate,
+  mask,
+  type OutputSink,
+  setAgentOutputs,
+  setTokenOutputs,
+} from "./outputs.ts";
 import { quoteWithout, scrubber } from "./quote.ts";
 import { secretForms } from "./secrets.ts";
-import { markMainStarted, markMainSucceeded, saveAgentFolder, saveSession } from "./state.ts";
+import { markMainStarted, markMainSucceeded, type StateSink, saveAgentFolder, saveSession } from "./state.ts";
 import { type Armor, fetchToken, type Token } from "./token.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the step's results go to. */
+type Sink = OutputSink & StateSink & EnvironmentSink;
 
 /** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
 const GATEWAY_IDLE_MS = 120_000;
@@ -27,22 +38,23 @@ const GATEWAY_IDLE_MS = 120_000;
 export async function main(
   env: Environment,
   crash: Promise<never>,
-  dist: string = import.meta.dirname,
+  dist: string = dirname(process.argv[1] ?? ""),
 ): Promise<void> {
   const secrets = secretForms(readCredentials(core));
   mask(core, secrets);
+  const sink: Sink = { setSecret: core.setSecret, ...fileCommands(env) };
   try {
     checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-    markMainStarted(core);
-    await Promise.race([run(env, secrets, dist), crash]);
-    markMainSucceeded(core);
+    markMainStarted(sink);
+    await Promise.race([run(env, sink, secrets, dist), crash]);
+    markMainSucceeded(sink);
     process.exitCode = 0;
   } catch (error) {
     core.setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
   }
 }
 
-async function run(env: Environment, secrets: readonly string[], dist: string): Promise<void> {
+async function run(env: Environment, sink: Sink, secrets: readonly string[], dist: string): Promise<void> {
   const inputs = readInputs(core);
   const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
   if (keepFresh && exportEnvironment) checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
@@ -56,14 +68,15 @@ async function run(env: Environment, secrets: readonly string[], dist: string): 
     onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
   };
   const token = await fetchToken(armor, inputs.credentials);
-  saveSession(core, terminateSession ? token : { expiresAt: token.expiresAt });
+  saveSession(sink, terminateSession ? token : { expiresAt: token.expiresAt });
   const agent = keepFresh ? await startAgent(parentOf(env, dist), inputs, token, armor) : undefined;
-  setTokenOutputs(core, token);
+  if (agent !== undefined) saveAgentFolder(sink, agent.folder);
+  setTokenOutputs(sink, token);
   tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
   if (agent === undefined) return;
-  setAgentOutputs(core, agent);
+  setAgentOutputs(sink, agent);
   if (exportEnvironment) {
-    exportAgent(core, agent);
+    exportAgent(sink, agent);
     tell("The token agent supplies later steps: call ARMOR_GATEWAY_URL, or ask armor-token for a token.");
   } else {
     tell("The token agent supplies the steps that are given gateway-url or token-command.");
@@ -78,13 +91,11 @@ async function startAgent(
 ): Promise<RunningAgent> {
   const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
   const first = { accessToken, expiresIn, expiresAt };
-  const agent = await launchAgent(
+  return await launchAgent(
     { credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first },
     parent,
     quote,
   );
-  saveAgentFolder(core, agent.folder);
-  return agent;
 }
 
 /** The agent is this bundle in another role; armor-token's bundle lies beside it. */
@@ -96,20 +107,4 @@ function parentOf(env: Environment, dist: string): Parent {
     cli: join(dist, "cli", "index.js"),
     isWindows: process.platform === "win32",
   };
-}
-
-/**
- * Without these files @actions/core falls back to commands on stdout, the token in plain sight among them.
- * @throws ArmorError runner_unsupported
- */
-function checkFileCommands(env: Environment, names: readonly string[]): void {
-  for (const name of names) {
-    if (!existsSync(env[name] ?? "")) {
-      throw new ArmorError(
-        "runner_unsupported",
-        `${name} is not the path of a file, so there is no safe way to hand the token on`,
-        "Run this as a step of a GitHub Actions workflow.",
-      );
-    }
-  }
 }

@@ -2,15 +2,19 @@
 
 import type { Token } from "./token.ts";
 
-/** The part of @actions/core that masks and sets outputs. */
-export interface OutputSink {
+/** The part of @actions/core that masks. */
+export interface MaskSink {
   setSecret(secret: string): void;
-  setOutput(name: string, value: unknown): void;
 }
 
-/** The part of @actions/core that reaches all later steps. */
+/** What masks and sets outputs. */
+export interface OutputSink extends MaskSink {
+  setOutput(name: string, value: string): void;
+}
+
+/** What reaches all later steps. */
 export interface EnvironmentSink {
-  exportVariable(name: string, value: unknown): void;
+  exportVariable(name: string, value: string): void;
   addPath(folder: string): void;
 }
 
@@ -26,7 +30,7 @@ export interface AgentAddress {
 }
 
 /** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
-export function mask(sink: OutputSink, secrets: readonly string[]): void {
+export function mask(sink: MaskSink, secrets: readonly string[]): void {
   for (const secret of secrets) sink.setSecret(secret);
 }
 

@@ -1,8 +1,8 @@
 // Owns what the main step leaves for the post step: the names and forms of the runner's state variables.
 
-/** The part of @actions/core that saves state. */
+/** What saves state. */
 export interface StateSink {
-  saveState(name: string, value: unknown): void;
+  saveState(name: string, value: string): void;
 }
 
 /** What the post step knows of the session. No API key ever goes into state, which is a readable file. */

@@ -1,12 +1,55 @@
-import { createRequire as __WEBPACK_EXTERNAL_createRequire } from "module";
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	// The require scope
+/******/ 	var __nccwpck_require__ = {};
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/************************************************************************/
 var __webpack_exports__ = {};
 
+// Loads a module when it is first used. To load all at the start takes longer than the exchange.
+function lazily(load) {
+  let module;
+  return () => (module ??= load());
+}
+
+
 ;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+const external_node_fs_namespaceObject = lazily(() => require("node:fs"));
 ;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
+const external_node_http_namespaceObject = lazily(() => require("node:http"));
+const external_node_http_default = external_node_http_namespaceObject;
 ;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+const external_node_path_namespaceObject = lazily(() => require("node:path"));
 ;// CONCATENATED MODULE: ./build/cli.js
 // The command armor-token: prints a live token from the token agent whose folder it is started with. A bundle of its own,
 // of this file alone, so that it starts fast.
@@ -52,7 +95,7 @@ async function askAgent(folder) {
 }
 function gatewayUrl(folder) {
     try {
-        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, "gateway-url"), "utf8");
+        return (0,external_node_fs_namespaceObject().readFileSync)((0,external_node_path_namespaceObject().join)(folder, "gateway-url"), "utf8");
     }
     catch {
         throw notRunning();
@@ -63,7 +106,7 @@ function notRunning() {
 }
 function get(url) {
     return new Promise((resolve, reject) => {
-        const request = external_node_http_namespaceObject.get(url, { agent: false, timeout: PATIENCE_MS }, (response) => {
+        const request = external_node_http_default().get(url, { agent: false, timeout: PATIENCE_MS }, (response) => {
             const chunks = [];
             response.on("data", (chunk) => chunks.push(chunk));
             response.on("error", () => reject(notRunning()));
@@ -91,3 +134,6 @@ run(process.argv.slice(2)).then(() => {
     process.exitCode = 0;
 }, (error) => process.stderr.write(`armor-token: ${error.message.replace(/\s+/g, " ")}.\n`));
 
+module.exports = __webpack_exports__;
+/******/ })()
+;
