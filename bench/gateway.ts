@@ -1,19 +1,18 @@
-// `npm run bench`: the gateway against a bare Node reverse proxy, in pairs, and the agent's memory under load.
-// CPU time and memory are read from /proc, so this runs on Linux.
+// Measures the gateway under load, against a bare Node reverse proxy and against no proxy at all; and its memory.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../sandbox/runner.ts";
-import { launchAgent } from "../src/launch.ts";
+import { launchAgent, type RunningAgent } from "../src/launch.ts";
+import { cpuSeconds, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
 
-const PAIRS = 7;
+const ROUNDS = 9;
 const CALLS = 4_000;
 const CONCURRENCY = 16;
 const STREAM_BYTES = 300 * 1024 * 1024;
-const CLOCK_TICKS_PER_SECOND = 100;
+const SAMPLE_MS = 20;
 
 const UPSTREAM = `
 const http = require("node:http");
@@ -38,21 +37,57 @@ http.createServer((request, response) => {
 }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
 `;
 
-interface Program {
-  readonly pid: number;
-  readonly base: string;
+export type Route = "direct" | "bare proxy" | "gateway";
+
+export interface Load {
+  readonly cpuMicros: number;
+  readonly perSecond: number;
+  readonly p99Ms: number;
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
-  return await new Promise((resolve) => child.stdout?.once("data", (data: Buffer) => resolve(String(data))));
+export interface GatewayResults {
+  /** One entry a round. */
+  readonly loads: Record<Route, Load[]>;
+  readonly calls: number;
+  readonly afterCallsMiB: number;
+  readonly streamedMiB: number;
+  /** While it streams: s since its start, and MiB. */
+  readonly streaming: readonly { readonly s: number; readonly MiB: number }[];
+  readonly peakMiB: number;
 }
 
-async function start(script: string, ...args: string[]): Promise<Program> {
-  const child = spawn(process.execPath, ["-e", script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  return { pid: child.pid ?? 0, base: `http://127.0.0.1:${Number(await firstLine(child))}` };
+/** Also hands the running agent on, to be measured in other ways. */
+export async function benchGateway<T>(
+  measure: (agent: RunningAgent) => Promise<T>,
+): Promise<GatewayResults & { other: T }> {
+  const temp = await mkdtemp(join(tmpdir(), "armor-bench-"));
+  const upstream = await startProgram(UPSTREAM);
+  const bare = await startProgram(BARE_PROXY, upstream.base.split(":")[2] ?? "");
+  const agent = await startAgent(upstream.base, temp);
+  const gateway: Program = { pid: agent.pid, base: agent.gatewayUrl };
+  const routes: Record<Route, Program> = { direct: upstream, "bare proxy": bare, gateway };
+  try {
+    const { loads, calls } = await loadAll(routes);
+    const afterCallsMiB = memoryMiB(gateway);
+    const other = await measure(agent);
+    const streaming = await stream(gateway);
+    const peakMiB = memoryMiB(gateway, "VmHWM");
+    return {
+      loads,
+      calls,
+      afterCallsMiB,
+      streamedMiB: STREAM_BYTES / 1024 / 1024,
+      streaming,
+      peakMiB,
+      other,
+    };
+  } finally {
+    for (const { pid } of Object.values(routes)) process.kill(pid);
+    await rm(temp, { recursive: true });
+  }
 }
 
-async function startAgent(apiUrl: string, folder: string): Promise<Program> {
+async function startAgent(apiUrl: string, temp: string): Promise<RunningAgent> {
   const expiresIn = 86_400;
   const config = {
     credentials: { appId: "id", apiKey: "key" },
@@ -64,37 +99,31 @@ async function startAgent(apiUrl: string, folder: string): Promise<Program> {
     first: { accessToken: "t0k3n", expiresIn, expiresAt: Date.now() + expiresIn * 1000 },
   };
   const parent = {
-    env: { ...process.env, RUNNER_TEMP: folder },
+    env: { ...process.env, RUNNER_TEMP: temp },
     execPath: process.execPath,
     bundle: join(ROOT, "dist", "index.js"),
     cli: join(ROOT, "dist", "cli", "index.js"),
     isWindows: false,
   };
-  const { gatewayUrl, pid } = await launchAgent(config, parent, String);
-  return { pid, base: gatewayUrl };
+  return await launchAgent(config, parent, String);
 }
 
-/** Seconds of CPU that the process has used. */
-function cpuSeconds({ pid }: Program): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+/** In turns, after one round to warm up. */
+async function loadAll(routes: Record<Route, Program>) {
+  const loads: Record<Route, Load[]> = { direct: [], "bare proxy": [], gateway: [] };
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    for (const route of Object.keys(loads) as Route[]) {
+      const result = await load(routes[route]);
+      if (round > 0) loads[route].push(result);
+    }
+  }
+  return { loads, calls: (ROUNDS + 1) * CALLS };
 }
 
-function memoryMiB({ pid }: Program, field: "VmRSS" | "VmHWM"): number {
-  const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  return Number(line?.[1]) / 1024;
-}
-
-interface Load {
-  readonly cpuMicros: number;
-  readonly perSecond: number;
-  readonly p99Ms: number;
-}
-
-async function load(program: Program, calls: number): Promise<Load> {
+async function load(program: Program): Promise<Load> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: CONCURRENCY });
   const durations: number[] = [];
-  let left = calls;
+  let left = CALLS;
   const [cpu, start] = [cpuSeconds(program), performance.now()];
   await Promise.all(
     Array.from({ length: CONCURRENCY }, async () => {
@@ -109,10 +138,23 @@ async function load(program: Program, calls: number): Promise<Load> {
   const seconds = (performance.now() - start) / 1000;
   agent.destroy();
   return {
-    cpuMicros: ((cpuSeconds(program) - cpu) / calls) * 1e6,
-    perSecond: calls / seconds,
-    p99Ms: durations.sort((a, b) => a - b)[Math.floor(durations.length * 0.99)] ?? 0,
+    cpuMicros: ((cpuSeconds(program) - cpu) / CALLS) * 1e6,
+    perSecond: CALLS / seconds,
+    p99Ms: quantile(durations, 0.99),
   };
+}
+
+async function stream(gateway: Program): Promise<{ s: number; MiB: number }[]> {
+  const start = performance.now();
+  const samples: { s: number; MiB: number }[] = [];
+  const sample = () => samples.push({ s: (performance.now() - start) / 1000, MiB: memoryMiB(gateway) });
+  sample();
+  const timer = setInterval(sample, SAMPLE_MS);
+  const bytes = await get(`${gateway.base}/api/stream`, false);
+  clearInterval(timer);
+  sample();
+  if (bytes !== STREAM_BYTES) throw new Error(`only ${bytes} bytes arrived`);
+  return samples;
 }
 
 /** @returns how many bytes the body had */
@@ -132,48 +174,3 @@ function get(url: string, agent: http.Agent | false): Promise<number> {
       .on("error", reject);
   });
 }
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
-const say = (line: string) => process.stdout.write(`${line}\n`);
-
-async function bench(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "armor-bench-"));
-  const upstream = await start(UPSTREAM);
-  const bare = await start(BARE_PROXY, upstream.base.split(":")[2] ?? "");
-  const gateway = await startAgent(upstream.base, folder);
-  const programs = [upstream, bare, gateway];
-  try {
-    say(
-      `Node ${process.version}, ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`,
-    );
-    for (const program of programs) await load(program, CALLS);
-    const pairs: { bare: Load; gateway: Load; direct: Load }[] = [];
-    for (let pair = 0; pair < PAIRS; pair += 1) {
-      pairs.push({
-        direct: await load(upstream, CALLS),
-        bare: await load(bare, CALLS),
-        gateway: await load(gateway, CALLS),
-      });
-    }
-    for (const name of ["direct", "bare", "gateway"] as const) {
-      const of = (field: keyof Load) => median(pairs.map((pair) => pair[name][field]));
-      say(
-        `${name.padEnd(8)} ${of("cpuMicros").toFixed(0).padStart(5)} µs CPU a call  ${of("perSecond").toFixed(0).padStart(6)} calls/s  p99 ${of("p99Ms").toFixed(1)} ms`,
-      );
-    }
-    const ratio = median(pairs.map((pair) => pair.gateway.cpuMicros / pair.bare.cpuMicros));
-    say(`gateway / bare, CPU a call: ${ratio.toFixed(2)} (budget 1.35)`);
-    say(
-      `agent's memory after ${(PAIRS + 1) * CALLS} calls: ${memoryMiB(gateway, "VmRSS").toFixed(0)} MiB (budget 90 after 10,000)`,
-    );
-    const bytes = await get(`${gateway.base}/api/stream`, false);
-    say(
-      `agent's peak after ${bytes / 1024 / 1024} MiB streamed: ${memoryMiB(gateway, "VmHWM").toFixed(0)} MiB (budget 160)`,
-    );
-  } finally {
-    for (const { pid } of programs) process.kill(pid);
-    rmSync(folder, { recursive: true });
-  }
-}
-
-await bench();
