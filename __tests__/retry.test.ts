@@ -40,6 +40,21 @@ describe("retry", () => {
     }
   });
 
+  test("spreads a crowd that met a rate limit widely from the start", async () => {
+    const clock = virtualClock(0.999);
+    const limited = new ArmorError("rate_limited", "Too often", "Wait.");
+    await retry(attempts(clock, [limited, limited, limited]).attempt, patience(clock));
+    expect(clock.pauses).toEqual([4000, 8000, 8000].map((ms) => ms * 0.999));
+  });
+
+  test("draws the last pauses from what is left, and stops where that is too little", async () => {
+    const clock = virtualClock(0.5);
+    const { attempt, count } = attempts(clock, Array(99).fill(down()), 10);
+    await expect(retry(attempt, patience(clock, 5_000))).rejects.toThrow("tried 7 times in 4.4 s");
+    expect(count()).toBe(7);
+    expect(clock.pauses).toEqual([250, 500, 1000, 1480, 735, 362].map((ms) => expect.closeTo(ms, -1)));
+  });
+
   test("says before each pause what failed and how long it is", async () => {
     const clock = virtualClock();
     const options = patience(clock);
@@ -66,9 +81,9 @@ describe("retry", () => {
     const { attempt, count } = attempts(clock, Array(99).fill(down()), 100);
     await expect(retry(attempt, patience(clock, 10_000))).rejects.toMatchObject({
       code: "server_unavailable",
-      message: "It is down, tried 6 times in 8.3 s. Wait.",
+      message: "It is down, tried 9 times in 9.6 s. Wait.",
     });
-    expect(count()).toBe(6);
+    expect(count()).toBe(9);
     expect(clock.now() - start).toBeLessThanOrEqual(10_000);
   });
 
@@ -78,10 +93,10 @@ describe("retry", () => {
     expect(clock.pauses).toEqual([7_250, 500]);
   });
 
-  test("drops the jitter where only the server's own time fits", async () => {
+  test("draws the jitter from what is left where the server's own time nearly fills it", async () => {
     const clock = virtualClock(0.999);
     await retry(attempts(clock, [down(9_700)]).attempt, patience(clock, 10_000));
-    expect(clock.pauses).toEqual([9_750]);
+    expect(clock.pauses).toEqual([9_700 + 0.999 * 50]);
   });
 
   test.each([

@@ -2527,6 +2527,8 @@ function increment(counts, key) {
 // Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
 
 const FIRST_BACKOFF_MS = 500;
+/** A 429 is no glitch but a crowd, and one that comes back soon finds itself (docs/benchmarks.md). */
+const FIRST_CROWD_BACKOFF_MS = 4_000;
 const MAX_BACKOFF_MS = 8_000;
 /** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
@@ -2547,10 +2549,12 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             if (!(error instanceof ArmorError) || !error.canPass)
                 throw error;
             const elapsedMs = clock.now() - start;
-            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS;
-            const pauseMs = pause(error, tries, spareMs, clock);
-            if (pauseMs > spareMs)
+            const askedMs = error.retryAfterMs ?? 0;
+            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
+            // Where the server named no time, one more attempt needs some room, or a crowd's last ones would all come at once.
+            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS))
                 throw gaveUp(error, tries, elapsedMs, timeoutMs);
+            const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
             onRetry(error, pauseMs);
             await clock.sleep(pauseMs);
         }
@@ -2572,16 +2576,14 @@ async function limited(attempt, limitMs, clock) {
     }
 }
 /**
- * Exponential backoff with full jitter: many jobs that failed together must not come back together
- * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a time,
- * that time comes first and the jitter after it, as far as it fits.
+ * The longest pause. Exponential, and drawn from zero up ("full jitter"): many jobs that failed together must not come
+ * back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a
+ * time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off, so that a job uses
+ * all of it.
  */
-function pause(error, tries, spareMs, clock) {
-    const backoffMs = clock.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (tries - 1));
-    const askedMs = error.retryAfterMs;
-    if (askedMs === undefined)
-        return backoffMs;
-    return Math.max(askedMs, Math.min(askedMs + backoffMs, spareMs));
+function backoff({ code }, tries) {
+    const firstMs = code === "rate_limited" ? FIRST_CROWD_BACKOFF_MS : FIRST_BACKOFF_MS;
+    return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
 }
 function gaveUp(error, tries, elapsedMs, timeoutMs) {
     const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
