@@ -37,11 +37,17 @@ export function circumstances(): string {
 export async function plot(name: string, alternative: string, spec: TopLevelSpec): Promise<string> {
   const config = {
     font: "Helvetica, Arial, sans-serif",
-    axis: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal", gridColor: "#e8e8e8" },
-    legend: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal" },
+    axis: {
+      labelFontSize: 11,
+      titleFontSize: 11,
+      titleFontWeight: "normal",
+      gridColor: "#e8e8e8",
+      labelLimit: 300,
+    },
+    legend: { labelFontSize: 11, labelLimit: 300, orient: "top" },
     header: { labelFontSize: 11, titleFontSize: 11, labelFontWeight: "bold" },
+    line: { color: "#0b6bcb", strokeWidth: 2 },
     view: { stroke: null },
-    range: { category: ["#0b6bcb", "#c8511b", "#6b7280", "#2e8540"] },
   };
   const { spec: full } = compile({ background: "white", padding: 12, ...spec, config } as TopLevelSpec);
   const svg = await new View(parse(full), { renderer: "none" }).toSVG();

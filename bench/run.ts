@@ -142,7 +142,7 @@ async function gatewaySection(results: GatewayResults): Promise<string[]> {
       data: { values: [...streaming] },
       width: 560,
       height: 160,
-      mark: { type: "line", strokeWidth: 2 },
+      mark: "line",
       encoding: {
         x: { field: "s", type: "quantitative", title: `seconds, while ${streamedMiB} MiB stream` },
         y: {
