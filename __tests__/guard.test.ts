@@ -46,6 +46,8 @@ describe("judgeRequest", () => {
     "/api/%25252e%25252e/x",
     "/api/%2525252525252e/x",
     "/api/..;/x",
+    "/api/..%20",
+    "/api/%20../x",
     "/api/..;a=b/x",
     "/api/a%2fb",
     "/api/a%5Cb",

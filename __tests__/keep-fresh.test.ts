@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { ROOT } from "../sandbox/runner.ts";
+import { systemClock } from "../src/clock.ts";
+import { send } from "../src/http.ts";
 import { main } from "../src/main.ts";
 import { post } from "../src/post.ts";
 import { type EntryResult, NO_CRASH, runEntry } from "./fixtures/in-process.ts";
@@ -34,7 +36,11 @@ async function fileCommands(): Promise<Record<string, string>> {
 async function runMain(inputs: Record<string, string> = {}): Promise<EntryResult> {
   const all = { "app-id": "id", "api-key": "k3y", "api-url": armor.url, "keep-fresh": "true", ...inputs };
   const env = { ...(await fileCommands()), RUNNER_TEMP: temp };
-  return await runEntry((own) => main(own, NO_CRASH, join(ROOT, "dist")), all, env);
+  return await runEntry(
+    (own) => main(own, NO_CRASH, { send, clock: systemClock, dist: join(ROOT, "dist") }),
+    all,
+    env,
+  );
 }
 
 async function runPost({ state }: EntryResult): Promise<EntryResult> {

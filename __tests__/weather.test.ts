@@ -132,11 +132,17 @@ describe("statuses", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test.concurrent.each([429, 503])("%i with Retry-After, in seconds and as a date", async (status) => {
+  test.concurrent("429 with Retry-After", async () => {
+    const { step } = await stepAgainst([text(429, "", { "Retry-After": "1" }), token()]);
+    expectToken(step);
+    expect(step.ms).toBeGreaterThan(1_000);
+  });
+
+  test.concurrent("503 with Retry-After, in seconds and as a date", async () => {
     const inASecond = () => new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000).toUTCString();
     const { step } = await stepAgainst([
-      text(status, "", { "Retry-After": "1" }),
-      (response) => response.writeHead(status, { "Retry-After": inASecond() }).end(),
+      text(503, "", { "Retry-After": "1" }),
+      (response) => response.writeHead(503, { "Retry-After": inASecond() }).end(),
       token(),
     ]);
     expectToken(step);

@@ -654,7 +654,8 @@ const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]
 const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
 /** What Node or http-client threw. */
 function networkError(error, { url, proxy, isReplying }) {
-    const { code = "", message = "", statusCode } = error;
+    const { code: given = "", message = "", statusCode } = error;
+    const code = /^\w+$/.test(given) ? given : "";
     if (code === "ERR_PROXY_TUNNEL") {
         return statusCode === undefined
             ? timeoutError({ url, proxy, isReplying })
@@ -2281,7 +2282,9 @@ function secretForms(credentials) {
         return [];
     const texts = [key, encodeURIComponent(key), formEncode(key)];
     const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
-    const encoded = [key, formEncode(key), ...basicPairs(credentials)].flatMap(base64Forms);
+    // The raw pair also where it is never sent: others may have made it of the same secrets.
+    const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
+    const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
     return [...new Set([...texts, ...lowerCase, ...encoded])];
 }
 function base64Forms(text) {
@@ -2348,9 +2351,9 @@ function routed({ method, target }, { capability }) {
         : refusal(400, "bad_target", "The path has dot segments, encoded separators or characters that no path has.");
 }
 /**
- * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not
- * before a path parameter, no backslashes, no encoded separators, however often somebody decodes; visible ASCII
- * only, and no fragment.
+ * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not with
+ * blanks around them or before a path parameter, no backslashes, no encoded separators, however often somebody
+ * decodes; visible ASCII only, and no fragment.
  */
 function isPlainTarget(target) {
     if (!/^[\x21-\x7e]+$/.test(target) || target.includes("#"))
@@ -2363,7 +2366,7 @@ function isPlainSegment(segment) {
         return true; // nearly all are like this
     let text = segment;
     for (let decodings = 0; decodings < 4; decodings += 1) {
-        if (/^\.{1,2}(;|$)|[/\\\p{Cc}]/u.test(text))
+        if (/^\s*\.{1,2}\s*(;|$)|[/\\\p{Cc}]/u.test(text))
             return false;
         const decoded = decode(text);
         if (decoded === undefined)
@@ -4189,16 +4192,15 @@ const GATEWAY_IDLE_MS = 120_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what nothing caught
- * @param dist the folder of the bundles, one of which this is
  */
-async function main(env, crash, dist = (0,external_node_path_namespaceObject().dirname)(process.argv[1] ?? "")) {
+async function main(env, crash, means = { send: send, clock: systemClock, dist: (0,external_node_path_namespaceObject().dirname)(process.argv[1] ?? "") }) {
     const secrets = secretForms(readCredentials(core_namespaceObject));
     mask(core_namespaceObject, secrets);
     const sink = { setSecret: setSecret, ...fileCommands(env) };
     try {
         checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
         markMainStarted(sink);
-        await Promise.race([run(env, sink, secrets, dist), crash]);
+        await Promise.race([run(env, sink, secrets, means), crash]);
         markMainSucceeded(sink);
         process.exitCode = 0;
     }
@@ -4206,7 +4208,7 @@ async function main(env, crash, dist = (0,external_node_path_namespaceObject().d
         setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
     }
 }
-async function run(env, sink, secrets, dist) {
+async function run(env, sink, secrets, means) {
     const inputs = readInputs(core_namespaceObject);
     const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
     if (keepFresh && exportEnvironment)
@@ -4216,14 +4218,13 @@ async function run(env, sink, secrets, dist) {
     const tell = (line) => info(scrubber(secrets)(line));
     const armor = {
         ...inputs,
-        send: send,
-        clock: systemClock,
+        ...means,
         quote: quoteWithout(secrets),
         onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
     };
     const token = await fetchToken(armor, inputs.credentials);
     saveSession(sink, terminateSession ? token : { expiresAt: token.expiresAt });
-    const agent = keepFresh ? await startAgent(parentOf(env, dist), inputs, token, armor) : undefined;
+    const agent = keepFresh ? await startAgent(parentOf(env, means.dist), inputs, token, armor) : undefined;
     if (agent !== undefined)
         saveAgentFolder(sink, agent.folder);
     setTokenOutputs(sink, token);

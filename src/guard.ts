@@ -87,9 +87,9 @@ function routed({ method, target }: Knock, { capability }: Door): Admission | Re
 }
 
 /**
- * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not
- * before a path parameter, no backslashes, no encoded separators, however often somebody decodes; visible ASCII
- * only, and no fragment.
+ * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not with
+ * blanks around them or before a path parameter, no backslashes, no encoded separators, however often somebody
+ * decodes; visible ASCII only, and no fragment.
  */
 function isPlainTarget(target: string): boolean {
   if (!/^[\x21-\x7e]+$/.test(target) || target.includes("#")) return false;
@@ -101,7 +101,7 @@ function isPlainSegment(segment: string): boolean {
   if (/^\w[\w-]*$/.test(segment)) return true; // nearly all are like this
   let text = segment;
   for (let decodings = 0; decodings < 4; decodings += 1) {
-    if (/^\.{1,2}(;|$)|[/\\\p{Cc}]/u.test(text)) return false;
+    if (/^\s*\.{1,2}\s*(;|$)|[/\\\p{Cc}]/u.test(text)) return false;
     const decoded = decode(text);
     if (decoded === undefined) return decodings > 0; // behind one decoding, a lone % is a character like others
     if (decoded === text) return true;

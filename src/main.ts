@@ -2,10 +2,10 @@
 
 import { dirname, join } from "node:path";
 import * as core from "@actions/core";
-import { systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { messageOf } from "./errors.ts";
 import { checkFileCommands, fileCommands } from "./file-command.ts";
-import { send, trustCertificates } from "./http.ts";
+import { type Send, send, trustCertificates } from "./http.ts";
 import { type Inputs, readCredentials, readInputs } from "./inputs.ts";
 import { launchAgent, type Parent, type RunningAgent } from "./launch.ts";
 import {
@@ -27,18 +27,25 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Where the step's results go to. */
 type Sink = OutputSink & StateSink & EnvironmentSink;
 
+/** What the step acts with. */
+export interface Means {
+  readonly send: Send;
+  readonly clock: Clock;
+  /** The folder of the bundles, one of which this is. */
+  readonly dist: string;
+}
+
 /** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
 const GATEWAY_IDLE_MS = 120_000;
 
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what nothing caught
- * @param dist the folder of the bundles, one of which this is
  */
 export async function main(
   env: Environment,
   crash: Promise<never>,
-  dist: string = dirname(process.argv[1] ?? ""),
+  means: Means = { send, clock: systemClock, dist: dirname(process.argv[1] ?? "") },
 ): Promise<void> {
   const secrets = secretForms(readCredentials(core));
   mask(core, secrets);
@@ -46,7 +53,7 @@ export async function main(
   try {
     checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
     markMainStarted(sink);
-    await Promise.race([run(env, sink, secrets, dist), crash]);
+    await Promise.race([run(env, sink, secrets, means), crash]);
     markMainSucceeded(sink);
     process.exitCode = 0;
   } catch (error) {
@@ -54,7 +61,7 @@ export async function main(
   }
 }
 
-async function run(env: Environment, sink: Sink, secrets: readonly string[], dist: string): Promise<void> {
+async function run(env: Environment, sink: Sink, secrets: readonly string[], means: Means): Promise<void> {
   const inputs = readInputs(core);
   const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
   if (keepFresh && exportEnvironment) checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
@@ -62,14 +69,13 @@ async function run(env: Environment, sink: Sink, secrets: readonly string[], dis
   const tell = (line: string) => core.info(scrubber(secrets)(line));
   const armor: Armor = {
     ...inputs,
-    send,
-    clock: systemClock,
+    ...means,
     quote: quoteWithout(secrets),
     onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
   };
   const token = await fetchToken(armor, inputs.credentials);
   saveSession(sink, terminateSession ? token : { expiresAt: token.expiresAt });
-  const agent = keepFresh ? await startAgent(parentOf(env, dist), inputs, token, armor) : undefined;
+  const agent = keepFresh ? await startAgent(parentOf(env, means.dist), inputs, token, armor) : undefined;
   if (agent !== undefined) saveAgentFolder(sink, agent.folder);
   setTokenOutputs(sink, token);
   tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);

@@ -50,7 +50,8 @@ const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_L
 
 /** What Node or http-client threw. */
 export function networkError(error: unknown, { url, proxy, isReplying }: Circumstances): ArmorError {
-  const { code = "", message = "", statusCode } = error as Failure;
+  const { code: given = "", message = "", statusCode } = error as Failure;
+  const code = /^\w+$/.test(given) ? given : "";
   if (code === "ERR_PROXY_TUNNEL") {
     return statusCode === undefined
       ? timeoutError({ url, proxy, isReplying })

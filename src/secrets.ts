@@ -13,7 +13,9 @@ export function secretForms(credentials: Credentials): string[] {
   if (key === "") return [];
   const texts = [key, encodeURIComponent(key), formEncode(key)];
   const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
-  const encoded = [key, formEncode(key), ...basicPairs(credentials)].flatMap(base64Forms);
+  // The raw pair also where it is never sent: others may have made it of the same secrets.
+  const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
+  const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
   return [...new Set([...texts, ...lowerCase, ...encoded])];
 }
 
