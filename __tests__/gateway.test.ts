@@ -52,9 +52,16 @@ afterEach(async () => {
 /** A gateway before an Armor that gives these answers, with tokens `first`, `minted-1` and so on. */
 async function gatewayTo(
   answers: readonly Answer[],
-  { idleMs = 5_000, mint = undefined as (() => Promise<never>) | undefined, path = "", hidden = "" } = {},
+  {
+    idleMs = 5_000,
+    clientIdleMs = 10_000,
+    mint = undefined as (() => Promise<never>) | undefined,
+    path = "",
+    hidden = "",
+    isHasty = false,
+  } = {},
 ): Promise<Open> {
-  const armor = await startServer(answers);
+  const armor = await startServer(answers, { isHasty });
   const stats = new Stats();
   const apiUrl = hidden === "" ? armor.url + path : hidden;
   const { agent, proxy } = keptRoute(new URL(apiUrl), hidden === "" ? idleMs : 300);
@@ -77,21 +84,27 @@ async function gatewayTo(
     onMint: () => stats.minted(),
     onFailure: () => undefined,
   });
-  const { port, server } = await listen(CAPABILITY, stats, systemClock.now, (own) => ({
-    gateway: createGateway({
-      apiUrl,
-      gatewayPath: `http://127.0.0.1:${own}/${CAPABILITY}`,
-      keeper,
-      agent,
-      proxy,
-      idleMs: hidden === "" ? idleMs : 300,
-      clock: systemClock,
-      stats,
+  const { port, server } = await listen(
+    CAPABILITY,
+    stats,
+    systemClock.now,
+    (own) => ({
+      gateway: createGateway({
+        apiUrl,
+        gatewayPath: `http://127.0.0.1:${own}/${CAPABILITY}`,
+        keeper,
+        agent,
+        proxy,
+        idleMs: hidden === "" ? idleMs : 300,
+        clock: systemClock,
+        stats,
+      }),
+      token: async (response) => void response.end("the token"),
+      stop: async (response) => void response.end("the end"),
+      onRequest: () => undefined,
     }),
-    token: async (response) => void response.end("the token"),
-    stop: async (response) => void response.end("the end"),
-    onRequest: () => undefined,
-  }));
+    clientIdleMs,
+  );
   open = {
     armor,
     server,
@@ -142,6 +155,16 @@ async function speak(bytes: string): Promise<string> {
   socket.write(bytes.replaceAll("HOST", `127.0.0.1:${open.port}`).replaceAll("CAP", CAPABILITY));
   await once(socket, "close");
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The next call works, and nothing of the calls before it is left: no connection, no request that waits. */
+async function expectWellAfter(): Promise<void> {
+  await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+  const connections = () =>
+    new Promise<number>((resolve) => open.server.getConnections((_, count) => resolve(count)));
+  const { sockets, requests } = open.agent;
+  const busy = () => [...Object.values(sockets), ...Object.values(requests)].flat().length;
+  while ((await connections()) > 0 || busy() > 0) await new Promise(setImmediate);
 }
 
 describe("what reaches Armor", () => {
@@ -309,6 +332,13 @@ describe("what comes back", () => {
       raw("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody"),
       { status: 204, body: "" },
     ],
+    [
+      "what follows many informational replies",
+      raw(
+        `${"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n".repeat(20)}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`,
+      ),
+      { status: 200, body: "ok" },
+    ],
     ["304", text(304, "", { ETag: '"x"' }), { status: 304, body: "" }],
     ["an error of Armor's own", json(422, { code: 5 }), { status: 422, body: '{"code":5}' }],
     [
@@ -334,7 +364,7 @@ describe("what comes back", () => {
   ])("is %s", async (_, answer, expected) => {
     await gatewayTo([answer, json(200, {})]);
     await expect(call(CALL)).resolves.toMatchObject(expected);
-    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await expectWellAfter();
   });
 
   test("is no body to HEAD", async () => {
@@ -354,7 +384,7 @@ describe("what comes back", () => {
   ])("a body that %s is a broken connection, and the next call works", async (_, answer) => {
     await gatewayTo([answer, json(200, {})], { idleMs: 300 });
     await expect(call(CALL)).rejects.toMatchObject({ code: "ECONNRESET" });
-    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await expectWellAfter();
     expect(open.stats.report().failures).toEqual({ reply_incomplete: 1 });
   });
 
@@ -399,7 +429,7 @@ describe("what comes back", () => {
       error,
       error_description: expect.stringContaining(open.armor.url),
     });
-    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await expectWellAfter();
     expect(open.stats.report()).toMatchObject({ failures: { [error]: 1 }, calls: { "2xx": 1, "5xx": 1 } });
   });
 
@@ -590,16 +620,128 @@ describe("clients", () => {
     expect(open.stats.report().failures).toEqual({});
   });
 
-  test("one that leaves amid its own body ends the request to Armor", async () => {
-    await gatewayTo([json(200, {})]);
-    const socket = connect(open.port, "127.0.0.1");
-    socket.write(
-      `POST /${CAPABILITY}/api/x HTTP/1.1\r\nHost: 127.0.0.1:${open.port}\r\nContent-Length: 999\r\n\r\nabc`,
-    );
+  /** Sends the beginning of a request, and keeps the connection. */
+  async function begin(bytes: string): Promise<Socket> {
+    const socket = connect(open.port, "127.0.0.1").on("error", () => undefined);
     await once(socket, "connect");
+    socket.write(bytes.replaceAll("HOST", `127.0.0.1:${open.port}`).replaceAll("CAP", CAPABILITY));
+    return socket;
+  }
+
+  test.each([
+    ["the request line", "GET /CA"],
+    ["the headers", "GET /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nAcc"],
+    ["the body", "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc"],
+    ["a chunk", "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc"],
+  ])("one that leaves amid %s leaves nothing behind", async (_, bytes) => {
+    await gatewayTo([json(200, {})]);
+    const socket = await begin(bytes);
     socket.destroy();
-    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await expectWellAfter();
     expect(open.armor.requests).toHaveLength(1);
+    expect(open.stats.report().failures).toEqual({});
+  });
+
+  test("one that has its answer before it has sent everything may leave, or go on", async () => {
+    await gatewayTo([json(200, { ok: true })], { isHasty: true, idleMs: 60_000 });
+    const post = (path: string) =>
+      `POST /CAP/api/${path} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 20\r\n\r\nabc`;
+    const leaver = await begin(post("a"));
+    await leaver.take(1).toArray();
+    leaver.destroy();
+    const other = await begin(post("b"));
+    await once(other, "data");
+    other.write(
+      `${"x".repeat(17)}GET /CAP/api/c HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`
+        .replace("HOST", `127.0.0.1:${open.port}`)
+        .replace("CAP", CAPABILITY),
+    );
+    await expect(other.take(1).toArray()).resolves.toEqual([expect.anything()]);
+    await expectWellAfter();
+    expect(open.armor.requests.map(({ path }) => path)).toEqual(["/api/a", "/api/b", "/api/c", CALL]);
+  });
+
+  test.each([
+    ["the body", "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc"],
+    ["a chunk", "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc"],
+  ])("one that stalls amid %s is told so, and does not stop others", async (_, bytes) => {
+    await gatewayTo([json(200, {})], { idleMs: 300 });
+    const socket = await begin(bytes);
+    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    const answer = await new Promise((resolve) => socket.once("data", (data) => resolve(String(data))));
+    expect(answer).toMatch(/^HTTP\/1\.1 504 .*\r\n(.*\r\n)*Connection: close\r\n/);
+    await expectWellAfter();
+  });
+
+  test("one that stalls amid its headers is sent away, and does not stop others", async () => {
+    await gatewayTo([json(200, {})], { clientIdleMs: 300 });
+    const socket = await begin("GET /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nAcc");
+    await expect(call(CALL)).resolves.toMatchObject({ status: 200 });
+    await once(socket.resume(), "close");
+    await expectWellAfter();
+    expect(open.armor.requests).toHaveLength(2);
+  });
+
+  test("one that drips its request is patiently served", async () => {
+    await gatewayTo([json(200, {})], { idleMs: 300 });
+    const socket = await begin(
+      "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: 20\r\n\r\n",
+    );
+    const drops = setInterval(() => socket.write("x"), 30);
+    const chunks = await socket.take(1).toArray();
+    clearInterval(drops);
+    expect(String(chunks[0])).toMatch(/^HTTP\/1\.1 200 /);
+    expect(open.armor.requests).toMatchObject([{ body: "x".repeat(20) }]);
+    await expectWellAfter();
+  });
+
+  test.each<[string, string, RegExp, object]>([
+    [
+      "speaks HTTP/1.0",
+      "GET /CAP/api/x HTTP/1.0\r\nHost: HOST\r\n\r\n",
+      /^HTTP\/1\.1 200 OK\r\n(?!(.+\r\n)*transfer-encoding)(.+\r\n)*connection: close\r\n(.+\r\n)*\r\n\{"ok":true\}$/i,
+      { method: "GET", body: "" },
+    ],
+    [
+      "waits for 100 Continue",
+      "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody",
+      /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /,
+      { method: "POST", body: "body" },
+    ],
+    [
+      "sends trailers",
+      "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX: 1\r\n\r\n",
+      /^HTTP\/1\.1 200 /,
+      { method: "POST", body: "body", headers: expect.not.objectContaining({ trailer: "X", x: "1" }) },
+    ],
+    [
+      "sends what is compressed, which stays so",
+      "POST /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x08zz",
+      /^HTTP\/1\.1 200 /,
+      { body: "\x1f\x08zz", headers: expect.objectContaining({ "content-encoding": "gzip" }) },
+    ],
+    [
+      "sends a body where none belongs",
+      "GET /CAP/api/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
+      /^HTTP\/1\.1 200 /,
+      { method: "GET", body: "body" },
+    ],
+  ])("one that %s is served", async (_, bytes, answer, received) => {
+    await gatewayTo([json(200, { ok: true })]);
+    await expect(speak(bytes)).resolves.toMatch(answer);
+    expect(open.armor.requests).toMatchObject([{ path: "/api/x", ...received }]);
+    await expectWellAfter();
+  });
+
+  test("one that sends its next request before the reply gets both, in order", async () => {
+    await gatewayTo([
+      (response) => setTimeout(() => response.end("first"), 50),
+      (response) => response.end("second"),
+    ]);
+    const get = (path: string, connection: string) =>
+      `GET /CAP/api/${path} HTTP/1.1\r\nHost: HOST\r\nConnection: ${connection}\r\n\r\n`;
+    await expect(speak(get("a", "keep-alive") + get("b", "close"))).resolves.toMatch(/first[^]*second/);
+    await expectWellAfter();
   });
 
   test("one that does not read slows Armor down, and the agent holds little", async () => {

@@ -862,8 +862,9 @@ function ask(request, response, url, accessToken, isRepeatable, own) {
             upstream.destroy(error);
         };
         const late = () => abandon(timeoutError(circumstances));
+        // A server may answer before it has read everything: then the rest of the body has nowhere to go, either.
         const leave = () => {
-            if (!response.writableFinished)
+            if (!response.writableFinished || !upstream.writableFinished)
                 abandon(new Error("the client left"));
         };
         response.once("close", leave);
@@ -1812,6 +1813,8 @@ const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCa
 
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
+/** Calls that their clients leave alone leave connections behind, of which a few are enough. */
+const KEPT = { keepAlive: true, maxFreeSockets: 32 };
 /**
  * @throws ArmorError reply_timeout when the signal aborts first; host_unknown, connection_failed,
  * reply_incomplete, certificate_rejected, tls_failed, proxy_failed, proxy_refused or reply_invalid otherwise
@@ -1918,11 +1921,11 @@ function keptRoute(url, idleMs) {
     const proxy = proxyFor(url);
     if (proxy === undefined) {
         const { Agent } = url.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default());
-        return { agent: new Agent({ keepAlive: true }), proxy };
+        return { agent: new Agent(KEPT), proxy };
     }
     // `tunnel` opens a new connection for every request; Node's own proxy support, from 24.5 on, keeps them. Where
     // Node does not know the option it would go past the proxy, so it has to show that it does.
-    const agent = new (external_node_https_default()).Agent({ keepAlive: true, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
+    const agent = new (external_node_https_default()).Agent({ ...KEPT, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
     const knowsProxies = Object.getOwnPropertySymbols(agent).some((symbol) => symbol.description === "kProxyConfig");
     return { agent: knowsProxies ? agent : new HttpClient(USER_AGENT).getAgent(url.href), proxy };
 }
@@ -2403,13 +2406,16 @@ const MAX_STRANGERS = 64;
 const IDLE_MS = 10_000;
 /** Refusals per second that are answered; beyond, connections are closed without a word. */
 const MAX_REFUSALS_PER_SECOND = 50;
-/** Listens on a free port of 127.0.0.1. `routes` are made when the port is known. */
-async function listen(capability, stats, now, makeRoutes) {
+/**
+ * Listens on a free port of 127.0.0.1. `routes` are made when the port is known.
+ * @param idleMs how long a client may take for its headers, or keep a connection without a request
+ */
+async function listen(capability, stats, now, makeRoutes, idleMs = IDLE_MS) {
     const server = (0,external_node_http_namespaceObject().createServer)({
         maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: IDLE_MS,
-        connectionsCheckingInterval: IDLE_MS / 5,
-        keepAliveTimeout: IDLE_MS,
+        headersTimeout: idleMs,
+        connectionsCheckingInterval: idleMs / 5,
+        keepAliveTimeout: idleMs,
         requestTimeout: 0, // an upload may take long; a silent one is the gateway's to end
     });
     server.maxConnections = MAX_CONNECTIONS;

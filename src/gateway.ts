@@ -131,8 +131,9 @@ function ask(
       upstream.destroy(error);
     };
     const late = () => abandon(timeoutError(circumstances));
+    // A server may answer before it has read everything: then the rest of the body has nowhere to go, either.
     const leave = () => {
-      if (!response.writableFinished) abandon(new Error("the client left"));
+      if (!response.writableFinished || !upstream.writableFinished) abandon(new Error("the client left"));
     };
     response.once("close", leave);
     upstream.setTimeout(own.idleMs, late);

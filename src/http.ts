@@ -30,6 +30,8 @@ export type Send = (request: ApiRequest, signal: AbortSignal) => Promise<ApiRepl
 
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
+/** Calls that their clients leave alone leave connections behind, of which a few are enough. */
+const KEPT = { keepAlive: true, maxFreeSockets: 32 };
 
 /**
  * @throws ArmorError reply_timeout when the signal aborts first; host_unknown, connection_failed,
@@ -155,11 +157,11 @@ export function keptRoute(
   const proxy = proxyFor(url);
   if (proxy === undefined) {
     const { Agent } = url.protocol === "https:" ? https : http;
-    return { agent: new Agent({ keepAlive: true }), proxy };
+    return { agent: new Agent(KEPT), proxy };
   }
   // `tunnel` opens a new connection for every request; Node's own proxy support, from 24.5 on, keeps them. Where
   // Node does not know the option it would go past the proxy, so it has to show that it does.
-  const agent = new https.Agent({ keepAlive: true, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
+  const agent = new https.Agent({ ...KEPT, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
   const knowsProxies = Object.getOwnPropertySymbols(agent).some(
     (symbol) => symbol.description === "kProxyConfig",
   );

@@ -28,18 +28,22 @@ const IDLE_MS = 10_000;
 /** Refusals per second that are answered; beyond, connections are closed without a word. */
 const MAX_REFUSALS_PER_SECOND = 50;
 
-/** Listens on a free port of 127.0.0.1. `routes` are made when the port is known. */
+/**
+ * Listens on a free port of 127.0.0.1. `routes` are made when the port is known.
+ * @param idleMs how long a client may take for its headers, or keep a connection without a request
+ */
 export async function listen(
   capability: string,
   stats: Stats,
   now: () => number,
   makeRoutes: (port: number) => Routes,
+  idleMs = IDLE_MS,
 ): Promise<Listener> {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: IDLE_MS,
-    connectionsCheckingInterval: IDLE_MS / 5,
-    keepAliveTimeout: IDLE_MS,
+    headersTimeout: idleMs,
+    connectionsCheckingInterval: idleMs / 5,
+    keepAliveTimeout: idleMs,
     requestTimeout: 0, // an upload may take long; a silent one is the gateway's to end
   });
   server.maxConnections = MAX_CONNECTIONS;
