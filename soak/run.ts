@@ -1,0 +1,162 @@
+// `npm run soak -- --minutes N`: a real token agent between an Armor in bad shape and clients of every kind. It fails if
+// a call is lost that a patient caller could have had, or if the agent's memory or open files grow. Linux.
+
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { median, memoryMiB } from "../bench/measure.ts";
+import { ROOT } from "../sandbox/runner.ts";
+import { launchAgent, type RunningAgent, stopAgent } from "../src/launch.ts";
+import { startBadArmor } from "./armor.ts";
+import { CLIENTS, runClient, type Tally } from "./clients.ts";
+
+const SAMPLE_MS = 1_000;
+const REPORT_MS = 10_000;
+/** Connections that are kept on either side close by themselves within this. */
+const SETTLE_MS = 15_000;
+const MAX_MIB = 160;
+/** Up to here the heap fills what it was given, whatever it does. */
+const FILLED_MIB = 130;
+/** Of the last quarter to the second, above that. */
+const MAX_GROWTH = 1.15;
+/** Between the answer to `POST /stop` and the end of the process. */
+const END_MS = 3_000;
+/** Files that may be open more at the end than at the start. */
+const MAX_MORE_FILES = 4;
+
+interface Sample {
+  readonly MiB: number;
+  readonly files: number;
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+async function sampleOf({ pid }: RunningAgent): Promise<Sample> {
+  return { MiB: memoryMiB({ pid, base: "" }), files: (await readdir(`/proc/${pid}/fd`)).length };
+}
+
+function startAgent(apiUrl: string, temp: string): Promise<RunningAgent> {
+  const config = {
+    credentials: { appId: "soak", apiKey: "s04k" },
+    apiUrl,
+    certificates: [],
+    timeoutMs: 12_000,
+    idleMs: 10_000,
+    terminateSession: true,
+    first: { accessToken: "dead", expiresIn: 1, expiresAt: Date.now() - 1_000 },
+  };
+  const parent = {
+    env: { ...process.env, RUNNER_TEMP: temp },
+    execPath: process.execPath,
+    bundle: join(ROOT, "dist", "index.js"),
+    cli: join(ROOT, "dist", "cli", "index.js"),
+    isWindows: false,
+  };
+  return launchAgent(config, parent, String);
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const list = (counts: ReadonlyMap<string, number>) =>
+  [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
+const sum = (counts: ReadonlyMap<string, number>) =>
+  [...counts.values()].reduce((total, count) => total + count, 0);
+
+/** @returns what is wrong, a line each; empty where all is well */
+async function soak(minutes: number): Promise<string[]> {
+  const temp = await mkdtemp(join(tmpdir(), "armor-soak-"));
+  const armor = await startBadArmor();
+  const agent = await startAgent(armor.url, temp);
+  const tally: Tally = { calls: new Map(), failedTries: new Map(), lost: [], longestMs: 0 };
+  const first = await sampleOf(agent);
+  const samples: Sample[] = [];
+  const start = performance.now();
+  const isOver = () => performance.now() - start > minutes * 60_000;
+  const sampling = setInterval(async () => samples.push(await sampleOf(agent)), SAMPLE_MS);
+  const reporting = setInterval(() => {
+    const { MiB, files } = samples.at(-1) ?? first;
+    const seconds = ((performance.now() - start) / 1000).toFixed(0);
+    say(
+      `${seconds.padStart(5)} s  ${sum(tally.calls)} calls, ${armor.issued} tokens, ${sum(armor.faults)} faults, ${MiB.toFixed(0)} MiB, ${files} files open`,
+    );
+  }, REPORT_MS);
+  try {
+    const target = { gatewayUrl: agent.gatewayUrl, command: agent.command };
+    await Promise.all(Object.keys(CLIENTS).map((name) => runClient(name, target, tally, isOver)));
+    clearInterval(sampling);
+    clearInterval(reporting);
+    await sleep(SETTLE_MS);
+    const last = await sampleOf(agent);
+    const farewell = await stopAgent(agent.folder);
+    for (let ms = 0; ms < END_MS && isAlive(agent); ms += 50) await sleep(50);
+    report();
+    return [
+      ...tally.lost.map((line) => `lost: ${line}`),
+      ...growth(first, samples, last),
+      ...leftovers(farewell),
+    ];
+
+    function report(): void {
+      const of = (field: keyof Sample) => samples.map((sample) => sample[field]);
+      say(`\ncalls that ended well: ${sum(tally.calls)} (${list(tally.calls)})`);
+      say(`tries that did not: ${sum(tally.failedTries)} (${list(tally.failedTries)})`);
+      say(`longest call, patience included: ${(tally.longestMs / 1000).toFixed(1)} s`);
+      say(
+        `tokens ${armor.issued}, revocations ${armor.revocations}, failed mints ${sum(armor.faults)} (${list(armor.faults)})`,
+      );
+      say(
+        `memory: ${first.MiB.toFixed(0)} MiB at the start, median ${median(of("MiB")).toFixed(0)}, at most ${Math.max(...of("MiB")).toFixed(0)}, ${last.MiB.toFixed(0)} at the end`,
+      );
+      say(
+        `open files: ${first.files} at the start, median ${median(of("files"))}, at most ${Math.max(...of("files"))}, ${last.files} at the end`,
+      );
+    }
+  } finally {
+    clearInterval(sampling);
+    clearInterval(reporting);
+    if (isAlive(agent)) process.kill(agent.pid, "SIGKILL");
+    await armor.close();
+    await rm(temp, { recursive: true });
+  }
+
+  function leftovers(farewell: Awaited<ReturnType<typeof stopAgent>>): string[] {
+    if (farewell === undefined) return ["the agent did not answer when it was told to stop"];
+    const minted = farewell.report.minted - 1; // its first token is not of this Armor
+    return [
+      ...(minted === armor.issued ? [] : [`the agent counts ${minted} tokens, Armor ${armor.issued}`]),
+      ...(isAlive(agent) ? ["the agent lives on after it was stopped"] : []),
+    ];
+  }
+}
+
+function growth(first: Sample, samples: readonly Sample[], last: Sample): string[] {
+  const quarter = (index: number) =>
+    samples.slice((samples.length * index) >> 2, (samples.length * (index + 1)) >> 2).map(({ MiB }) => MiB);
+  const [early, late] = [median(quarter(1)), median(quarter(3))];
+  const most = Math.max(...samples.map(({ MiB }) => MiB));
+  return [
+    ...(late > early * MAX_GROWTH
+      ? [`memory grows: ${early.toFixed(0)} MiB, later ${late.toFixed(0)} MiB`]
+      : []),
+    ...(most > MAX_MIB ? [`${most.toFixed(0)} MiB of memory at most, which should be ${MAX_MIB}`] : []),
+    ...(last.files > first.files + MAX_MORE_FILES
+      ? [`${last.files - first.files} more files open than before`]
+      : []),
+  ];
+}
+
+function isAlive({ pid }: RunningAgent): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" } } });
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) throw new Error("--minutes takes a number above 0");
+const problems = await soak(minutes);
+for (const problem of problems) say(`✗ ${problem}`);
+say(problems.length === 0 ? "✓ Nothing was lost, nothing grew." : `${problems.length} problems.`);
+process.exitCode = problems.length === 0 ? 0 : 1;
