@@ -153,10 +153,17 @@ function isAlive({ pid }: RunningAgent): boolean {
   }
 }
 
-const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" } } });
-const minutes = Number(values.minutes);
-if (!(minutes > 0)) throw new Error("--minutes takes a number above 0");
-const problems = await soak(minutes);
-for (const problem of problems) say(`✗ ${problem}`);
-say(problems.length === 0 ? "✓ Nothing was lost, nothing grew." : `${problems.length} problems.`);
-process.exitCode = problems.length === 0 ? 0 : 1;
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" } } });
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new Error("--minutes takes a number above 0");
+  const problems = await soak(minutes);
+  for (const problem of problems) say(`✗ ${problem}`);
+  if (problems.length > 0) throw new Error("something was lost or grew");
+  say("✓ Nothing was lost, nothing grew.");
+}
+
+main().catch(({ message }: Error) => {
+  process.stderr.write(`soak: ${message}\n`);
+  process.exitCode = 1;
+});
