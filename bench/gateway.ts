@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ROOT } from "../sandbox/runner.ts";
-import { launchAgent, type RunningAgent } from "../src/launch.ts";
+import { startAgent } from "../sandbox/agent.ts";
+import type { RunningAgent } from "../src/launch.ts";
 import { cpuSeconds, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
 
 const ROUNDS = 9;
@@ -63,7 +63,14 @@ export async function benchGateway<T>(
   const temp = await mkdtemp(join(tmpdir(), "armor-bench-"));
   const upstream = await startProgram(UPSTREAM);
   const bare = await startProgram(BARE_PROXY, upstream.base.split(":")[2] ?? "");
-  const agent = await startAgent(upstream.base, temp);
+  const agent = await startAgent({
+    apiUrl: upstream.base,
+    temp,
+    timeoutMs: 30_000,
+    idleMs: 30_000,
+    terminateSession: false,
+    first: { accessToken: "t0k3n", expiresIn: 86_400 },
+  });
   const gateway: Program = { pid: agent.pid, base: agent.gatewayUrl };
   const routes: Record<Route, Program> = { direct: upstream, "bare proxy": bare, gateway };
   try {
@@ -85,27 +92,6 @@ export async function benchGateway<T>(
     for (const { pid } of Object.values(routes)) process.kill(pid);
     await rm(temp, { recursive: true });
   }
-}
-
-async function startAgent(apiUrl: string, temp: string): Promise<RunningAgent> {
-  const expiresIn = 86_400;
-  const config = {
-    credentials: { appId: "id", apiKey: "key" },
-    apiUrl,
-    certificates: [],
-    timeoutMs: 30_000,
-    idleMs: 30_000,
-    terminateSession: false,
-    first: { accessToken: "t0k3n", expiresIn, expiresAt: Date.now() + expiresIn * 1000 },
-  };
-  const parent = {
-    env: { ...process.env, RUNNER_TEMP: temp },
-    execPath: process.execPath,
-    bundle: join(ROOT, "dist", "index.js"),
-    cli: join(ROOT, "dist", "cli", "index.js"),
-    isWindows: false,
-  };
-  return await launchAgent(config, parent, String);
 }
 
 /** In turns, after one round to warm up. */

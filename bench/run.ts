@@ -164,13 +164,13 @@ async function distSection(): Promise<string[]> {
     files.sort().map(async (file) => ({ name: relative(ROOT, file), size: (await stat(file)).size })),
   );
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
-  const kB = (size: number) => `${(size / 1000).toFixed(1)} kB`;
+  const bytes = (size: number) => size.toLocaleString("en");
   return [
     "### Size of dist/",
     "",
     table(
-      ["", "not minified"],
-      [...sizes.map(({ name, size }) => [`\`${name}\``, kB(size)]), ["all", kB(total)]],
+      ["", "bytes, not minified"],
+      [...sizes.map(({ name, size }) => [`\`${name}\``, bytes(size)]), ["all", bytes(total)]],
     ),
     "",
     `Budget: ${BUDGET.distMB} MB in all.`,

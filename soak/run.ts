@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median, memoryMiB } from "../bench/measure.ts";
-import { ROOT } from "../sandbox/runner.ts";
-import { launchAgent, type RunningAgent, stopAgent } from "../src/launch.ts";
+import { startAgent } from "../sandbox/agent.ts";
+import { type RunningAgent, stopAgent } from "../src/launch.ts";
 import { startBadArmor } from "./armor.ts";
 import { CLIENTS, runClient, type Tally } from "./clients.ts";
 
@@ -36,26 +36,6 @@ async function sampleOf({ pid }: RunningAgent): Promise<Sample> {
   return { MiB: memoryMiB({ pid, base: "" }), files: (await readdir(`/proc/${pid}/fd`)).length };
 }
 
-function startAgent(apiUrl: string, temp: string): Promise<RunningAgent> {
-  const config = {
-    credentials: { appId: "soak", apiKey: "s04k" },
-    apiUrl,
-    certificates: [],
-    timeoutMs: 12_000,
-    idleMs: 10_000,
-    terminateSession: true,
-    first: { accessToken: "dead", expiresIn: 1, expiresAt: Date.now() - 1_000 },
-  };
-  const parent = {
-    env: { ...process.env, RUNNER_TEMP: temp },
-    execPath: process.execPath,
-    bundle: join(ROOT, "dist", "index.js"),
-    cli: join(ROOT, "dist", "cli", "index.js"),
-    isWindows: false,
-  };
-  return launchAgent(config, parent, String);
-}
-
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const list = (counts: ReadonlyMap<string, number>) =>
   [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
@@ -66,7 +46,14 @@ const sum = (counts: ReadonlyMap<string, number>) =>
 async function soak(minutes: number): Promise<string[]> {
   const temp = await mkdtemp(join(tmpdir(), "armor-soak-"));
   const armor = await startBadArmor();
-  const agent = await startAgent(armor.url, temp);
+  const agent = await startAgent({
+    apiUrl: armor.url,
+    temp,
+    timeoutMs: 12_000,
+    idleMs: 10_000,
+    terminateSession: true,
+    first: { accessToken: "dead", expiresIn: 1e-3 },
+  });
   const tally: Tally = { calls: new Map(), failedTries: new Map(), lost: [], longestMs: 0 };
   const first = await sampleOf(agent);
   const samples: Sample[] = [];
