@@ -33,6 +33,13 @@ describe("what reaches a user's runner", () => {
     });
   });
 
+  test("SECURITY.md names all of them", async () => {
+    const security = await read("SECURITY.md");
+    for (const name of ["@actions/core", "@actions/http-client", "tunnel", "vendor/", "dist/licenses.txt"]) {
+      expect(security).toContain(`\`${name}\``);
+    }
+  });
+
   test("dist/ holds the sources, those, and what they need", async () => {
     const bundles = (await read("dist", "index.js")) + (await read("dist", "cli", "index.js"));
     const modules = [...bundles.matchAll(/^.*(?:CONCATENATED|EXTERNAL) MODULE: \.\/(\S+)$/gm)].map(
