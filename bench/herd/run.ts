@@ -25,7 +25,7 @@ interface Run {
 }
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const seconds = (ms: number) => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "–");
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 const percent = (share: number) => `${(share * 100).toFixed(share > 0 && share < 1 ? 1 : 0)} %`;
 const count = (value: number) => value.toLocaleString("en");
 
@@ -57,15 +57,20 @@ async function runAll(): Promise<Run[]> {
 }
 
 function crowdTable(runs: readonly Run[]): string {
-  const rows = runs.map(({ scenario, policy, outcome }, index) => [
-    index % NAMES.length === 0 ? `${titleOf(scenario)}; at most ${percent(outcome.possible)}` : "",
-    policy,
-    percent(outcome.share),
-    Number.isFinite(outcome.requestsPerToken) ? outcome.requestsPerToken.toFixed(1) : "–",
-    outcome.share > 0 ? seconds(outcome.medianMs) : "–",
-    outcome.share > 0 ? seconds(outcome.drainMs) : "–",
-  ]);
-  return table(["", "policy", "got a token", "requests a token", "median wait", "last one after"], rows);
+  const rows = runs.flatMap(({ scenario, policy, outcome }, index) => {
+    const row = [
+      policy,
+      percent(outcome.share),
+      ...(outcome.share > 0
+        ? [outcome.requestsPerToken.toFixed(1), seconds(outcome.medianMs), seconds(outcome.drainMs)]
+        : ["–", "–", "–"]),
+    ];
+    const isFirst = index % NAMES.length === 0;
+    return isFirst
+      ? [[`**${titleOf(scenario)}**`, `at most ${percent(outcome.possible)}`, "", "", ""], row]
+      : [row];
+  });
+  return table(["", "got a token", "requests per token", "median wait", "last one after"], rows);
 }
 
 async function sharePlot(runs: readonly Run[]): Promise<string> {
