@@ -97,7 +97,7 @@ describe("launchAgent", () => {
       STATE_access_token: "t",
     };
     await expect(launchAgent(config, parent({ ...(await program(script)), env }), quote)).rejects.toThrow(
-      "did not start: NO_PROXY PATH RUNNER_TEMP RUNNER_TRACKING_ID https_proxy. ",
+      "did not start: MALLOC_ARENA_MAX NO_PROXY PATH RUNNER_TEMP RUNNER_TRACKING_ID https_proxy. ",
     );
   });
 });

@@ -4033,6 +4033,8 @@ function cmdWrapper(node, cli, folder) {
 const ALLOWED = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
 /** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
 const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
+/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
 const STOP_MS = 5_000;
 /**
@@ -4068,7 +4070,7 @@ async function launchAgent(config, parent, quote, readyMs = READY_MS) {
 function spawnAgent({ env, execPath, bundle }, cwd) {
     return (0,external_node_child_process_namespaceObject().spawn)(execPath, [...NODE_FLAGS, bundle, "agent"], {
         cwd,
-        env: Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))),
+        env: { ...Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))), ...MALLOC },
         detached: true,
         windowsHide: true,
         stdio: ["pipe", "pipe", "ignore"],

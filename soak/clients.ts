@@ -58,8 +58,9 @@ const tokenAsker: Try = async ({ gatewayUrl }) => {
 };
 
 const command: Try = async ({ command }) => {
-  const { stdout } = await promisify(execFile)(command).catch((error: { stderr?: string }) => {
-    throw new NotNow(`armor-token: ${/: ([a-z ]+):/.exec(error.stderr ?? "")?.[1] ?? "failed"}`);
+  const { stdout } = await promisify(execFile)(command).catch(({ stderr = "" }: { stderr?: string }) => {
+    if (stderr.includes("has no token")) throw new NotNow("armor-token has none");
+    throw new Error(stderr.trim() || "armor-token failed without a word");
   });
   if (!/^\S+\n$/.test(stdout)) throw new Error("armor-token printed no token");
 };

@@ -41,6 +41,9 @@ const ALLOWED =
 /** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
 const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
 
+/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
+
 const READY_MS = 10_000;
 const STOP_MS = 5_000;
 
@@ -80,7 +83,7 @@ export async function launchAgent(
 function spawnAgent({ env, execPath, bundle }: Parent, cwd: string): ChildProcess {
   return spawn(execPath, [...NODE_FLAGS, bundle, "agent"], {
     cwd,
-    env: Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))),
+    env: { ...Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))), ...MALLOC },
     detached: true,
     windowsHide: true,
     stdio: ["pipe", "pipe", "ignore"],
