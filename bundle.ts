@@ -1,7 +1,7 @@
 // Owns the step from build/, which tsc makes of src/, to dist/: one file a program, with ncc, that loads a module when
 // it first uses it. `npm run build` runs both.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -64,9 +64,17 @@ async function bundle(program: string, folder: string): Promise<void> {
   for (const [name, { source }] of Object.entries(assets)) writeFileSync(join(target, name), source);
 }
 
+/** ncc names the packages; the loader at the head of its output is webpack's. */
+function addLoaderLicense(): void {
+  const file = join(import.meta.dirname, "dist", "licenses.txt");
+  const license = readFileSync(join(import.meta.dirname, "vendor", "webpack", "LICENSE"), "utf8");
+  writeFileSync(file, `${readFileSync(file, "utf8").trimEnd()}\n\nwebpack\nMIT\n${license}`);
+}
+
 // CommonJS starts a few milliseconds sooner than ES modules: ncc makes what the nearest package.json says, and
 // Node runs what it says.
 writeFileSync(join(import.meta.dirname, "build", "package.json"), "{}\n");
 await bundle("index.js", ".");
 await bundle("cli.js", "cli");
+addLoaderLicense();
 writeFileSync(join(import.meta.dirname, "dist", "package.json"), '{ "type": "commonjs" }\n');

@@ -53,6 +53,7 @@ describe("what reaches a user's runner", () => {
 
   test("each of them has its licence in dist/licenses.txt, and all are MIT", async () => {
     const licenses = await read("dist", "licenses.txt");
+    expect(licenses).toMatch(/^webpack\nMIT\nCopyright JS Foundation/m); // the loader
     for (const [name, folder] of Object.entries(BUNDLED)) {
       expect(await readJson(folder, "package.json")).toMatchObject({ name, license: "MIT" });
       expect(licenses).toMatch(new RegExp(`^${name}\\nMIT\\n`, "m"));
