@@ -31,7 +31,7 @@ const BARE_PROXY = `
 const http = require("node:http");
 const agent = new http.Agent({ keepAlive: true });
 http.createServer((request, response) => {
-  const upstream = http.request({ host: "127.0.0.1", port: process.argv[1], path: request.url, method: request.method,
+  const upstream = http.request({ host: "127.0.0.1", port: process.env.UPSTREAM_PORT, path: request.url, method: request.method,
     headers: request.headers, agent }, (reply) => { response.writeHead(reply.statusCode, reply.headers); reply.pipe(response); });
   request.pipe(upstream);
 }).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
@@ -62,7 +62,7 @@ export async function benchGateway<T>(
 ): Promise<GatewayResults & { other: T }> {
   const temp = await mkdtemp(join(tmpdir(), "armor-bench-"));
   const upstream = await startProgram(UPSTREAM);
-  const bare = await startProgram(BARE_PROXY, upstream.base.split(":")[2] ?? "");
+  const bare = await startProgram(BARE_PROXY, { UPSTREAM_PORT: upstream.base.split(":")[2] ?? "" });
   const agent = await startAgent({
     apiUrl: upstream.base,
     temp,

@@ -1,12 +1,11 @@
 // Measures the main step, whole processes: against the same exchange on bare node:http and in curl, without TLS and with.
 
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "../__tests__/fixtures/certificates.ts";
 import { ROOT, readAction } from "../sandbox/runner.ts";
-import { type Command, inTurns } from "./measure.ts";
+import { type Command, inTurns, startProgram } from "./measure.ts";
 
 const ROUNDS = 60;
 
@@ -53,16 +52,12 @@ export async function benchMainStep(): Promise<{ http: MainStepTimes; https: Mai
 }
 
 async function against(tls: Record<string, string>, folder: string, ca: string): Promise<MainStepTimes> {
-  const server = spawn(process.execPath, ["-e", SERVER], {
-    env: { ...process.env, ...tls },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const { pid, base } = await startProgram(SERVER, tls);
   try {
-    const port = await new Promise((resolve) => server.stdout.once("data", (data) => resolve(Number(data))));
-    const url = `http${tls["cert"] === undefined ? "" : "s"}://127.0.0.1:${port}`;
+    const url = tls["cert"] === undefined ? base : base.replace("http:", "https:");
     return await inTurns(await ways(url, folder, ca), ROUNDS);
   } finally {
-    server.kill();
+    process.kill(pid);
   }
 }
 

@@ -12,8 +12,14 @@ export interface Program {
 const CLOCK_TICKS_PER_SECOND = 100;
 
 /** Starts a Node program whose first line on stdout is the port that it listens on. */
-export async function startProgram(script: string, ...args: string[]): Promise<Program> {
-  const child = spawn(process.execPath, ["-e", script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+export async function startProgram(
+  script: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Program> {
+  const child = spawn(process.execPath, ["-e", script], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   return { pid: child.pid ?? 0, base: `http://127.0.0.1:${Number(await firstLine(child))}` };
 }
 
@@ -22,13 +28,13 @@ async function firstLine(child: ChildProcess): Promise<string> {
 }
 
 /** Seconds of CPU that the process has used. */
-export function cpuSeconds({ pid }: Program): number {
+export function cpuSeconds({ pid }: Pick<Program, "pid">): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
 }
 
 /** Resident memory now, or at its highest. */
-export function memoryMiB({ pid }: Program, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
+export function memoryMiB({ pid }: Pick<Program, "pid">, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
   const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return Number(line?.[1]) / 1024;
 }

@@ -4,6 +4,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { median, memoryMiB } from "../bench/measure.ts";
 import { startAgent } from "../sandbox/agent.ts";
@@ -36,11 +37,10 @@ const DEAD: Sample = { MiB: 0, files: 0 };
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-async function sampleOf({ pid }: RunningAgent): Promise<Sample> {
-  return { MiB: memoryMiB({ pid, base: "" }), files: (await readdir(`/proc/${pid}/fd`)).length };
+async function sampleOf(agent: RunningAgent): Promise<Sample> {
+  return { MiB: memoryMiB(agent), files: (await readdir(`/proc/${agent.pid}/fd`)).length };
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const list = (counts: ReadonlyMap<string, number>) =>
   [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
 const sum = (counts: ReadonlyMap<string, number>) =>
