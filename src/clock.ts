@@ -1,11 +1,10 @@
-// Owns time and chance, so that everything above can be run in virtual time.
-
 import { setTimeout as wait } from "node:timers/promises";
 
+/** Time and chance, so that tests can run in virtual time. */
 export interface Clock {
-  /** Monotonic, in ms from an arbitrary start. For durations and deadlines. */
+  /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
   now(): number;
-  /** Wall clock, in ms since the epoch. For what is shown or handed to another process. */
+  /** Wall clock, in ms since the epoch. For what is shown, and for machines that slept. */
   date(): number;
   /** Resolves after `ms`. The process stays alive meanwhile. Rejects at once when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -19,3 +18,8 @@ export const systemClock: Clock = {
   sleep: (ms, signal) => wait(ms, undefined, signal === undefined ? {} : { signal }),
   random: () => Math.random(),
 };
+
+/** ISO 8601, UTC, whole seconds rounded down. */
+export function isoDate(msSinceEpoch: number): string {
+  return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
+}

@@ -1,23 +1,21 @@
-// Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
+import type { Clock } from "../clock.ts";
+import { ArmorError } from "../errors.ts";
 
-import type { Clock } from "./clock.ts";
-import { ArmorError } from "./errors.ts";
-
-export interface Patience {
+export interface RetryOptions {
   readonly clock: Clock;
   /** For everything together: attempts and pauses, in ms. */
   readonly timeoutMs: number;
-  /** Called before each pause. */
+  /** Called before each pause; what it throws ends the attempts. */
   readonly onRetry: (error: ArmorError, pauseMs: number) => void;
 }
 
 const FIRST_BACKOFF_MS = 500;
-/** A 429 is no glitch but a crowd, and one that comes back soon finds itself (docs/benchmarks.md). */
-const FIRST_CROWD_BACKOFF_MS = 4_000;
+/** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
+const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
 const MAX_BACKOFF_MS = 8_000;
 /** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
-/** With less than this left, an attempt would only replace a telling error by a time-out. */
+/** With less than this left, an attempt would only replace a clear error by a time-out. */
 const MIN_ATTEMPT_MS = 250;
 
 /**
@@ -27,7 +25,7 @@ const MIN_ATTEMPT_MS = 250;
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { clock, timeoutMs, onRetry }: Patience,
+  { clock, timeoutMs, onRetry }: RetryOptions,
 ): Promise<T> {
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {
@@ -36,10 +34,10 @@ export async function retry<T>(
     } catch (error) {
       if (!(error instanceof ArmorError) || !error.canPass) throw error;
       const elapsedMs = clock.now() - start;
-      const askedMs = error.retryAfterMs ?? 0;
+      const askedMs = error.details.retryAfterMs ?? 0;
       const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-      // Where the server named no time, one more attempt needs some room, or a crowd's last ones would all come at once.
-      if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) throw gaveUp(error, tries, elapsedMs, timeoutMs);
+      // Where the server named no time, the last attempt needs some room: otherwise all jobs would make it at once.
+      if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) throw gaveUp(error, tries, elapsedMs);
       const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
       onRetry(error, pauseMs);
       await clock.sleep(pauseMs);
@@ -71,28 +69,26 @@ async function limited<T>(
 }
 
 /**
- * The longest pause. Exponential, and drawn from zero up ("full jitter"): many jobs that failed together must not come
- * back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a
- * time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off, so that a job uses
- * all of it.
+ * The longest pause: exponential, and drawn from zero up ("full jitter"), so that many jobs that failed together do
+ * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server
+ * named a time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off.
  */
 function backoff({ code }: ArmorError, tries: number): number {
-  const firstMs = code === "rate_limited" ? FIRST_CROWD_BACKOFF_MS : FIRST_BACKOFF_MS;
+  const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
   return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
 }
 
-function gaveUp(error: ArmorError, tries: number, elapsedMs: number, timeoutMs: number): ArmorError {
+function gaveUp(error: ArmorError, tries: number, elapsedMs: number): ArmorError {
   const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-  const askedMs = error.retryAfterMs;
+  const { retryAfterMs } = error.details;
+  if (!retryAfterMs) return error.adding(tried);
   return error.adding(
-    askedMs === undefined
-      ? tried
-      : `${tried}; it asks to wait ${seconds(askedMs)}, and ${seconds(timeoutMs - elapsedMs)} of timeout are left`,
+    `${tried}; it asks to wait ${seconds(retryAfterMs)}, which does not fit into what is left of timeout`,
   );
 }
 
-/** For people: tenths below ten seconds, whole ones above, and no astronomy. */
-function seconds(ms: number): string {
+/** For people: tenths below ten seconds, whole ones above, and never 0. */
+export function seconds(ms: number): string {
   if (ms > 86_400_000) return "more than a day";
-  return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+  return ms < 10_000 ? `${Math.max(ms / 1000, 0.1).toFixed(1)} s` : `${Math.ceil(ms / 1000)} s`;
 }

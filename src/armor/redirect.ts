@@ -1,15 +1,15 @@
-// Owns where credentials may follow a redirect to. Pure.
-
-import { ArmorError } from "./errors.ts";
+import { ArmorError } from "../errors.ts";
 import type { ApiReply, ApiRequest, Send } from "./http.ts";
 
 export const MAX_REDIRECTS = 5;
-const VENDOR_DOMAIN = "armor.fortanix.com";
 export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+/** The vendor's API hosts: `api.armor.fortanix.com`, and one label more for a region. */
+const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
+
 /**
- * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay where the credentials are at home.
+ * A `Send` that follows redirects, as the vendor's OpenAPI text demands, but only those that keep method and body
+ * (307 and 308, RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
 export function followingRedirects(send: Send): Send {
@@ -36,7 +36,7 @@ export function redirectTarget(reply: ApiReply): URL | undefined {
   const target = new URL(location, from);
   if (!isTrustedRedirect(from, target)) {
     const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
-    throw refused(`${redirects} to ${where}, where the credentials do not belong`);
+    throw refused(`${redirects} to ${where}, which must not get the credentials`);
   }
   if (target.username !== "" || target.password !== "") {
     throw refused(`${redirects} to an address with a user name in it`);
@@ -48,20 +48,19 @@ export function redirectTarget(reply: ApiReply): URL | undefined {
   return target;
 }
 
-/** Same origin, or from one https host of the vendor's to another. */
+/** Same origin, or from one API host of the vendor's to another, on https and its default port. */
 export function isTrustedRedirect(from: URL, to: URL): boolean {
   return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
 }
 
-function isVendorHost(url: URL): boolean {
-  const { protocol, hostname } = url;
-  return protocol === "https:" && (hostname === VENDOR_DOMAIN || hostname.endsWith(`.${VENDOR_DOMAIN}`));
+function isVendorHost({ protocol, hostname, port }: URL): boolean {
+  return protocol === "https:" && port === "" && VENDOR_HOST.test(hostname);
 }
 
 function refused(problem: string): ArmorError {
   return new ArmorError(
     "redirect_refused",
     problem,
-    "Set api-url to the address that Armor itself answers at.",
+    "Set api-url to the address at which Armor itself answers.",
   );
 }
