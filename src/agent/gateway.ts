@@ -1,257 +1,238 @@
-// Owns the way of a call through to Armor: a streaming reverse proxy to one origin, which puts a live token into
-// each request and takes out what belongs to one connection or to somebody else.
-
-import http, { type Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import https from "node:https";
-import type { Clock } from "./clock.ts";
-import { ArmorError } from "./errors.ts";
-import type { Keeper } from "./keeper.ts";
-import { networkError, timeoutError } from "./network-error.ts";
-import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "./redirect.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { timeoutError } from "../armor/network-error.ts";
+import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
+import type { Clock } from "../clock.ts";
+import { ArmorError, asArmorError } from "../errors.ts";
+import type { Quote } from "../redact.ts";
+import { allowedTarget } from "./guard.ts";
+import type { CallLimits } from "./protocol.ts";
+import { errorReply } from "./server.ts";
+import { Slots } from "./slots.ts";
 import type { Stats } from "./stats.ts";
+import type { TokenCache } from "./token-cache.ts";
+import type { Upstream } from "./upstream.ts";
 
 export interface GatewayOptions {
   /** Without a slash at its end. */
   readonly apiUrl: string;
-  /** Where this gateway's `/api/…` begins for its clients, without a slash at its end. */
-  readonly gatewayPath: string;
-  readonly keeper: Keeper;
-  readonly agent: Agent;
-  readonly proxy: URL | undefined;
-  /** How long Armor may be silent, before or amid its reply. */
-  readonly idleMs: number;
+  readonly gatewayPaths: readonly string[];
+  readonly tokenCache: TokenCache;
+  readonly upstream: Upstream;
+  readonly limits: CallLimits;
   readonly clock: Clock;
   readonly stats: Stats;
+  readonly quote: Quote;
 }
 
 /** Serves one call; `target` is path and query below api-url, as the guard admitted it. */
 export type Gateway = (request: IncomingMessage, response: ServerResponse, target: string) => Promise<void>;
 
-/** Belong to one connection (RFC 9110 section 7.6.1), or are the gateway's own to set or to keep back. */
-const DROPPED_REQUEST_HEADERS = new Set([
-  "authorization",
-  "connection",
-  "cookie",
-  "expect",
-  "forwarded",
-  "host",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+/** The request headers that reach Armor; all others are dropped. */
+const PASSED_REQUEST_HEADER =
+  /^(accept|accept-encoding|accept-language|cache-control|if-[a-z-]+|range|user-agent|traceparent|tracestate|x-request-id)$/;
+
+/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
 const DROPPED_REPLY_HEADERS = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",
   "proxy-connection",
+  "referrer-policy",
   "set-cookie",
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-armor-gateway",
 ]);
 
+const MAX_CALLS = 128;
+const MAX_REPEATS = 3;
+/** How long a path that answers 401 to every token asks for no other one. */
+const FORBIDDEN_PATH_MS = 10_000;
+
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { apiUrl, keeper, clock, stats } = options;
+  const slots = new Slots(MAX_CALLS);
+  const forbidden = new ForbiddenPaths(options.clock);
   return async (request, response, target) => {
-    const start = clock.now();
-    response.on("finish", () => stats.served(response.statusCode, clock.now() - start));
+    const client = new AbortController();
+    response.once("close", () => response.writableFinished || client.abort());
+    const release = await slots.acquire(client.signal);
+    if (release === undefined) return;
+    response.once("close", release);
+    if (client.signal.aborted) return release();
     try {
-      const reply = await replyTo(request, response, new URL(apiUrl + target), options);
-      if (reply !== undefined) passOn(reply, response, options);
+      const { message, url } = await fetchReply(request, target, client.signal, forbidden, options);
+      passOn(message, url, response, options);
     } catch (error) {
-      if (response.destroyed) return;
-      const failure = error instanceof ArmorError ? error : unexpected(error);
-      stats.failed(failure.code);
-      refuse(request, response, failure);
+      if (client.signal.aborted) return;
+      const failure = asArmorError(error, options.quote);
+      options.stats.failed(failure.code, failure.message);
+      sendFailure(response, failure);
     }
   };
-
-  /** Armor's reply, after one renewal where the token was refused, and redirects where they stay at home. */
-  async function replyTo(
-    request: IncomingMessage,
-    response: ServerResponse,
-    url: URL,
-    own: GatewayOptions,
-  ): Promise<Reply | undefined> {
-    const isRepeatable = (request.method === "GET" || request.method === "HEAD") && !hasBody(request);
-    let current = url;
-    let isRenewed = false;
-    for (let redirects = 0; ; ) {
-      const { accessToken } = await keeper.token();
-      if (response.destroyed) return undefined;
-      const message = await ask(request, response, current, accessToken, isRepeatable, own);
-      if (message.statusCode === 401 && keeper.reject(accessToken) && isRepeatable && !isRenewed) {
-        isRenewed = true;
-        message.destroy();
-        continue;
-      }
-      const redirect =
-        isRepeatable && redirects < MAX_REDIRECTS ? redirectAtHome(message, current, apiUrl) : undefined;
-      if (redirect === undefined) return { message, url: current };
-      redirects += 1;
-      message.destroy();
-      current = redirect;
-    }
-  }
 }
 
 interface Reply {
   readonly message: IncomingMessage;
+  /** Where it came from. */
   readonly url: URL;
 }
 
-/** Sends the client's request to Armor, body and all. @throws ArmorError where no reply begins */
-function ask(
+/** Armor's reply, after a newer token where one was refused, and redirects where they may be followed. */
+async function fetchReply(
   request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-  accessToken: string,
-  isRepeatable: boolean,
-  own: GatewayOptions,
-): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const { request: open } = url.protocol === "https:" ? https : http;
-    const upstream = open({
-      host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-      path: url.pathname + url.search,
-      method: request.method ?? "GET",
-      headers: requestHeaders(request, url, accessToken) as never,
-      agent: own.agent,
-    });
-    let isAnswered = false;
-    const circumstances = { url, proxy: own.proxy, isReplying: false };
-    // A request that has no socket yet keeps its error to itself, hence both.
-    const abandon = (error: Error) => {
-      reject(error);
-      upstream.destroy(error);
-    };
-    const late = () => abandon(timeoutError(circumstances));
-    // A server may answer before it has read everything: then the rest of the body has nowhere to go, either.
-    const leave = () => {
-      if (!response.writableFinished || !upstream.writableFinished) abandon(new Error("the client left"));
-    };
-    response.once("close", leave);
-    upstream.setTimeout(own.idleMs, late);
-    // That timer is the socket's, and behind a proxy there is none until the tunnel stands.
-    const waiting = setTimeout(late, own.idleMs);
-    upstream.once("socket", () => clearTimeout(waiting));
-    upstream.once("close", () => clearTimeout(waiting));
-    upstream.once("response", (message) => {
-      isAnswered = true;
-      resolve(message);
-    });
-    // Without a listener, Node would drop a connection that switches protocols and say nothing.
-    upstream.once("upgrade", (_, socket) => {
-      socket.destroy();
-      reject(networkError({ code: "HPE_UPGRADE" }, circumstances));
-    });
-    upstream.on("error", (error: NodeJS.ErrnoException) => {
-      if (isAnswered) return; // the reply's own stream has it too
-      response.off("close", leave);
-      // A kept connection may have been closed by the server the moment it was used again.
-      if (isRepeatable && upstream.reusedSocket && error.code === "ECONNRESET" && !response.destroyed) {
-        resolve(ask(request, response, url, accessToken, false, own));
-      } else {
-        reject(error instanceof ArmorError ? error : networkError(error, circumstances));
-      }
-    });
-    if (hasBody(request)) sendBody(request, upstream);
-    else upstream.end();
-  });
-}
-
-/** Not `pipeline`, which would take the client's connection down with Armor's, and the error reply with it. */
-function sendBody(request: IncomingMessage, upstream: ClientRequest): void {
-  request.pipe(upstream);
-  upstream.once("error", () => {
-    request.unpipe(upstream);
-    request.resume();
-  });
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-}
-
-/** Names and values in turn: the client's, less what is dropped, plus Host and a live token. */
-function requestHeaders(request: IncomingMessage, url: URL, accessToken: string): string[] {
-  const headers = kept(request, DROPPED_REQUEST_HEADERS);
-  headers.push("Host", url.host, "Authorization", `Bearer ${accessToken}`);
-  if (request.headers["transfer-encoding"] !== undefined) headers.push("Transfer-Encoding", "chunked");
-  return headers;
-}
-
-/**
- * The message's headers without these, and without those that its Connection header names; but the length of the
- * body stays, whoever names it: without it the body would be read as the next request.
- */
-function kept({ rawHeaders, headers }: IncomingMessage, dropped: ReadonlySet<string>): string[] {
-  const named = headers.connection
-    ?.toLowerCase()
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "content-length");
-  const result: string[] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? "";
-    const lowerCase = name.toLowerCase();
-    if (!dropped.has(lowerCase) && !named?.includes(lowerCase))
-      result.push(name, rawHeaders[index + 1] ?? "");
+  target: string,
+  signal: AbortSignal,
+  forbidden: ForbiddenPaths,
+  options: GatewayOptions,
+): Promise<Reply> {
+  const { apiUrl, tokenCache, upstream } = options;
+  const method = request.method ?? "GET";
+  let url = new URL(apiUrl + target);
+  let { accessToken } = await tokenCache.get();
+  for (let repeats = 0, redirects = 0; ; ) {
+    signal.throwIfAborted();
+    const headers = requestHeaders(request, url, accessToken);
+    const message = await upstream.send({ method, url, headers, signal });
+    if (message.statusCode === 401) {
+      const isTokenOld = !tokenCache.isCurrent(accessToken);
+      if (repeats === MAX_REPEATS) forbidden.add(url);
+      if (repeats === MAX_REPEATS || (forbidden.has(url) && !isTokenOld)) return { message, url };
+      repeats += 1;
+      message.destroy();
+      ({ accessToken } = await tokenCache.replace(accessToken));
+      continue;
+    }
+    const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(message, url, options) : undefined;
+    if (redirect === undefined) return { message, url };
+    redirects += 1;
+    message.destroy();
+    url = redirect;
   }
-  return result;
 }
 
-/** Where a GET goes on inside the trusted origins and below `/api/`; undefined for every other reply. */
-function redirectAtHome(
-  { statusCode = 0, headers }: IncomingMessage,
-  from: URL,
-  apiUrl: string,
-): URL | undefined {
+/** Paths to which Armor answered 401 with several tokens: a newer one does not help there. */
+class ForbiddenPaths {
+  readonly #until = new Map<string, number>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add({ pathname }: URL): void {
+    const now = this.#clock.now();
+    for (const [path, until] of this.#until) if (until <= now) this.#until.delete(path);
+    this.#until.set(pathname, now + FORBIDDEN_PATH_MS);
+  }
+
+  has({ pathname }: URL): boolean {
+    return (this.#until.get(pathname) ?? 0) > this.#clock.now();
+  }
+}
+
+/** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
+function allowedRedirect(message: IncomingMessage, from: URL, options: GatewayOptions): URL | undefined {
+  const to = redirectTarget(message, from);
+  if (to === undefined || to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to)) {
+    return undefined;
+  }
+  const base = new URL(options.apiUrl).pathname.replace(/\/$/, "");
+  if (!to.pathname.startsWith(`${base}/`)) return undefined;
+  const target = allowedTarget(to.pathname.slice(base.length) + to.search, options.gatewayPaths);
+  return typeof target === "string" ? new URL(to.origin + base + target) : undefined;
+}
+
+function redirectTarget({ statusCode = 0, headers }: IncomingMessage, from: URL): URL | undefined {
   const { location } = headers;
   if (!REDIRECT_STATUS.has(statusCode) || location === undefined || !URL.canParse(location, from.href)) {
     return undefined;
   }
-  const to = new URL(location, from);
-  const isPlain =
-    to.username === "" && to.password === "" && to.pathname.startsWith(`${basePath(apiUrl)}/api/`);
-  return isPlain && isTrustedRedirect(from, to) ? to : undefined;
+  return new URL(location, from);
 }
 
-/** The path of api-url itself, without a slash at its end. */
-function basePath(apiUrl: string): string {
-  return new URL(apiUrl).pathname.replace(/\/$/, "");
+/** Names and values in turn: those of the client that may pass, Host, and a valid token. */
+function requestHeaders(request: IncomingMessage, url: URL, accessToken: string): string[] {
+  const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADER.test(name));
+  return [...passed, "Host", url.host, "Authorization", `Bearer ${accessToken}`];
+}
+
+/** The message's headers that are wanted, without those that belong to one connection as its Connection header says. */
+function keepHeaders(
+  { rawHeaders, headers }: IncomingMessage,
+  isWanted: (name: string) => boolean,
+): string[] {
+  const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+  const result: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const [name = "", value = ""] = rawHeaders.slice(index, index + 2);
+    const lowerCase = name.toLowerCase();
+    // Without the length of the body, a reply that breaks off would look whole: it stays, whatever Connection says.
+    if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
+      result.push(name, value);
+    }
+  }
+  return result;
 }
 
 /** Streams the reply to the client. One that breaks off breaks the client's connection too: never a short body. */
-function passOn(
-  { message, url }: Reply,
-  response: ServerResponse,
-  { apiUrl, gatewayPath, stats }: GatewayOptions,
-): void {
-  const headers = kept(message, DROPPED_REPLY_HEADERS);
-  const inside = redirectAtHome(message, url, apiUrl);
-  if (inside !== undefined && inside.origin === new URL(apiUrl).origin) {
-    const below = inside.pathname.slice(basePath(apiUrl).length);
-    replaceHeader(headers, "location", gatewayPath + below + inside.search);
-  }
+function passOn(message: IncomingMessage, url: URL, response: ServerResponse, options: GatewayOptions): void {
+  const { stats, limits } = options;
+  const status = message.statusCode ?? 502;
+  const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name));
+  const redirect = redirectTarget(message, url);
+  if (redirect !== undefined) replaceHeader(headers, "location", redirect.href);
+  headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
   try {
-    response.writeHead(message.statusCode ?? 502, headers as never);
+    response.writeHead(status, headers as never);
   } catch {
     // A status or header that Node reads but does not write.
     message.destroy();
-    throw networkError({ code: "HPE_UNWRITABLE" }, { url, proxy: undefined, isReplying: false });
+    throw new ArmorError(
+      "reply_invalid",
+      `${url.origin} answered with a status or header that is not valid HTTP`,
+      "Check what stands between this runner and Armor.",
+    );
   }
-  // `pipe` with its one failure handled: `pipeline` makes an AbortController and its error for every call.
-  message.once("error", () => {
-    if (!response.destroyed) stats.failed("reply_incomplete");
-    response.destroy();
+  response.flushHeaders();
+  const breakOff = (error: ArmorError) => {
+    clearTimeout(idle);
+    if (response.closed) return;
+    stats.failed(error.code, error.message);
+    message.destroy();
+    response.socket?.resetAndDestroy();
+  };
+  const onTimeout = () => {
+    // A client that takes its time is not Armor's silence.
+    if (message.isPaused()) idle.refresh();
+    else breakOff(timeoutError({ url, proxy: undefined, isReplying: true }));
+  };
+  const idle = setTimeout(onTimeout, limits.idleMs);
+  message.on("data", (chunk: Buffer) => {
+    idle.refresh();
+    if (response.write(chunk)) return;
+    message.pause();
+    response.once("drain", () => {
+      idle.refresh();
+      message.resume();
+    });
   });
-  message.pipe(response);
+  message.once("end", () => {
+    clearTimeout(idle);
+    if (!message.complete) return;
+    stats.answered(status);
+    response.end();
+  });
+  message.once("error", () => {
+    breakOff(
+      new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later."),
+    );
+  });
+  response.once("close", () => {
+    clearTimeout(idle);
+    if (!message.complete) message.destroy();
+  });
 }
 
 function replaceHeader(headers: string[], name: string, value: string): void {
@@ -260,24 +241,17 @@ function replaceHeader(headers: string[], name: string, value: string): void {
   }
 }
 
-/** 504 where time ran out, 502 otherwise. */
-export function failureStatus(code: string): 502 | 504 {
+/** 424 for what a repeat cannot change, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+export function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
+  if (details.isPermanent) return 424;
+  if (details.retryAfterMs) return 503;
   return code === "reply_timeout" ? 504 : 502;
 }
 
-/** The body has the shape of an OAuth error (RFC 6749 section 5.2). */
-function refuse(request: IncomingMessage, response: ServerResponse, failure: ArmorError): void {
-  const body = JSON.stringify({ error: failure.code, error_description: failure.message });
-  response.writeHead(failureStatus(failure.code), {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-    // What is left of a request body would be read as the next request.
-    ...(request.complete ? {} : { Connection: "close" }),
-  });
-  response.end(body);
-}
-
-function unexpected(error: unknown): ArmorError {
-  const name = error instanceof Error ? error.name : "failure";
-  return new ArmorError("agent_failed", `The token agent met an unexpected ${name}`, "Please report this.");
+/** An error of the agent's own, in the shape of an OAuth error. */
+export function sendFailure(response: ServerResponse, failure: ArmorError): void {
+  const { retryAfterMs } = failure.details;
+  const { headers, body } = errorReply(failure.code, failure.message);
+  const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
+  response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
 }

@@ -1,15 +1,17 @@
-// Owns who may ask the token agent for what. Pure checks in a fixed order, before anything is done.
-
 import { timingSafeEqual } from "node:crypto";
 
-/** What the agent's door looks like from inside. */
-export interface Door {
+export interface GuardConfig {
   /** `127.0.0.1:PORT` */
   readonly host: string;
+  /** Of the gateway's address. */
   readonly capability: string;
+  /** Of the address for tokens and stopping. */
+  readonly controlCapability: string;
+  /** The paths that may be read; one that ends with `/` is everything below it. */
+  readonly gatewayPaths: readonly string[];
 }
 
-export interface Knock {
+export interface RequestHead {
   readonly method: string;
   /** The request target as it came, undecoded. */
   readonly target: string;
@@ -18,110 +20,154 @@ export interface Knock {
 }
 
 export interface Refusal {
-  readonly status: 400 | 403 | 404 | 405;
-  readonly error: "foreign_request" | "wrong_capability" | "bad_target" | "not_found" | "method_not_allowed";
+  readonly status: 400 | 403 | 404 | 405 | 408 | 431;
+  readonly error: string;
   readonly description: string;
+  /** Of the one header that a 405 must have (RFC 9110 section 15.5.6). */
+  readonly allow?: string;
+  /** Whether the request had the right capability, so that the job's log should tell of it. */
+  readonly isFromJob?: boolean;
 }
 
 export type Admission =
   | { readonly route: "token" | "stop" }
-  /** `target` is path and query below `api-url`, safe to append to it. */
-  | { readonly route: "api"; readonly target: string };
+  /** `target` is path and query below `api-url`, to be sent as it is. */
+  | { readonly route: "gateway"; readonly target: string };
 
-/** What browsers and reverse proxies add, and programs of this job do not: a web page must not reach the agent. */
-const FOREIGN_HEADERS = /^(origin|referer|sec-fetch-site|x-forwarded-.*)$/;
+/** What browsers and proxies add, and programs of this job do not. CGI and some proxies write `_` for `-`. */
+const FOREIGN_HEADER = /^(origin|sec-fetch-site|referer|x-forwarded-.*|forwarded|via|x-real-ip)$/;
+const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
-export function judgeRequest(knock: Knock, door: Door): Admission | Refusal {
-  return foreign(knock, door) ?? misaddressed(knock, door) ?? routed(knock, door);
-}
+const READ_METHODS = ["GET", "HEAD"];
 
-export function isRefusal(verdict: Admission | Refusal): verdict is Refusal {
+export function isRefusal(verdict: object): verdict is Refusal {
   return "status" in verdict;
 }
 
-function foreign({ rawHeaders }: Knock, { host }: Door): Refusal | undefined {
-  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  const hosts = rawHeaders.filter((_, index) => index % 2 === 1 && names[(index - 1) / 2] === "host");
-  if (hosts.length !== 1 || hosts[0] !== host) {
-    return refusal(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
-  }
-  const name = names.find((header) => FOREIGN_HEADERS.test(header));
-  if (name !== undefined) {
-    return refusal(403, "foreign_request", `Requests with a header ${name} are not of this job.`);
-  }
-  if (names.includes("upgrade")) {
-    return refusal(400, "bad_target", "The gateway does not switch protocols.");
-  }
-  return undefined;
+/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
+export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
+  const below = (capability: string) => targetBelow(head.target, capability);
+  const [gateway, control] = [below(config.capability), below(config.controlCapability)];
+  const verdict =
+    foreignRequest(head, config) ??
+    (gateway !== undefined
+      ? readRequest(head, gateway, config)
+      : control !== undefined
+        ? controlRequest(head, control)
+        : refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path."));
+  const isFromJob = gateway !== undefined || control !== undefined;
+  return isRefusal(verdict) ? { ...verdict, isFromJob } : verdict;
 }
 
-/** Only `/CAPABILITY/…`: no absolute form, no asterisk (RFC 9112 section 3.2), and the capability must be right. */
-function misaddressed({ target }: Knock, { capability }: Door): Refusal | undefined {
-  if (!target.startsWith("/")) return refusal(400, "bad_target", "The request target is not a path.");
-  const given = target.slice(1, capability.length + 1);
-  const isRight = isSame(given, capability) && target[capability.length + 1] === "/";
-  return isRight
-    ? undefined
-    : refusal(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and add a path.");
-}
-
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given, "utf8"), Buffer.from(expected, "utf8")];
-  return a.length === b.length && timingSafeEqual(a, b);
-}
-
-function routed({ method, target }: Knock, { capability }: Door): Admission | Refusal {
+/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+function targetBelow(target: string, capability: string): string | undefined {
+  const [given, expected] = [target.slice(0, capability.length + 1), `/${capability}`].map((text) =>
+    Buffer.from(text, "utf8"),
+  );
+  const isSame = given?.length === expected?.length && timingSafeEqual(given as Buffer, expected as Buffer);
   const below = target.slice(capability.length + 1);
-  if (below === "/token") return method === "GET" ? { route: "token" } : wrongMethod("GET");
-  if (below === "/stop") return method === "POST" ? { route: "stop" } : wrongMethod("POST");
-  if (!below.startsWith("/api/")) {
-    return refusal(404, "not_found", "There are /api/…, /token and /stop.");
+  return isSame && below.startsWith("/") ? below : undefined;
+}
+
+function foreignRequest({ rawHeaders }: RequestHead, { host }: GuardConfig): Refusal | undefined {
+  const headers = pairs(rawHeaders);
+  const hosts = headers.filter(({ name }) => name === "host");
+  if (hosts.length !== 1 || hosts[0]?.value !== host) {
+    return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
   }
-  return isPlainTarget(below)
-    ? { route: "api", target: below }
-    : refusal(
-        400,
-        "bad_target",
-        "The path has dot segments, encoded separators or characters that no path has.",
+  const foreign = headers.find(
+    ({ name, value }) =>
+      FOREIGN_HEADER.test(name) && !(name === "referer" && value.startsWith(`http://${host}/`)),
+  )?.name;
+  if (foreign === undefined) return undefined;
+  return PROXY_HEADER.test(foreign)
+    ? refuse(
+        403,
+        "foreign_request",
+        `The request came through a proxy (header ${foreign}). Add 127.0.0.1 to no_proxy and NO_PROXY of this step.`,
+      )
+    : refuse(
+        403,
+        "foreign_request",
+        `Requests with a header ${foreign} are refused: a web page may have sent them.`,
       );
 }
 
+function pairs(rawHeaders: readonly string[]): { name: string; value: string }[] {
+  const headers: { name: string; value: string }[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
+    headers.push({ name, value: rawHeaders[index + 1] ?? "" });
+  }
+  return headers;
+}
+
+function readRequest(head: RequestHead, target: string, config: GuardConfig): Admission | Refusal {
+  if (!READ_METHODS.includes(head.method)) {
+    return {
+      ...refuse(
+        405,
+        "method_not_allowed",
+        "The gateway only reads: GET and HEAD. To change something, call Armor with a token of armor-token.",
+      ),
+      allow: READ_METHODS.join(", "),
+    };
+  }
+  const body = bodyRefusal(head);
+  if (body !== undefined) return body;
+  const allowed = allowedTarget(target, config.gatewayPaths);
+  return typeof allowed === "string" ? { route: "gateway", target: allowed } : allowed;
+}
+
+/** A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request. */
+function bodyRefusal({ rawHeaders }: RequestHead): Refusal | undefined {
+  const hasBody = pairs(rawHeaders).some(
+    ({ name, value }) =>
+      name === "transfer-encoding" || (name === "content-length" && !/^0+$/.test(value.trim())),
+  );
+  return hasBody ? refuse(400, "body_refused", "Requests through the gateway have no body.") : undefined;
+}
+
+function controlRequest(head: RequestHead, below: string): Admission | Refusal {
+  const route = below === "/token" ? "token" : below === "/stop" ? "stop" : undefined;
+  if (route === undefined) return refuse(404, "not_found", "There are GET /token and POST /stop.");
+  const method = route === "token" ? "GET" : "POST";
+  if (head.method === method) return { route };
+  return { ...refuse(405, "method_not_allowed", `This takes ${method} only.`), allow: method };
+}
+
 /**
- * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not with
- * blanks around them or before a path parameter, no backslashes, no encoded separators, however often somebody
- * decodes; visible ASCII only, and no fragment.
+ * The one rule for paths, of first targets and of redirects: every reader of this path must see the same one, so only
+ * plain segments are let through, and nothing is decoded.
+ * @param target path and query below api-url
+ * @returns the string to send, or why it is refused
  */
-function isPlainTarget(target: string): boolean {
-  if (!/^[\x21-\x7e]+$/.test(target) || target.includes("#")) return false;
-  const [path = ""] = target.split("?", 1);
-  return path.split("/").every(isPlainSegment);
-}
-
-function isPlainSegment(segment: string): boolean {
-  if (/^\w[\w-]*$/.test(segment)) return true; // nearly all are like this
-  let text = segment;
-  for (let decodings = 0; decodings < 4; decodings += 1) {
-    if (/^\s*\.{1,2}\s*(;|$)|[/\\\p{Cc}]/u.test(text)) return false;
-    const decoded = decode(text);
-    if (decoded === undefined) return decodings > 0; // behind one decoding, a lone % is a character like others
-    if (decoded === text) return true;
-    text = decoded;
+export function allowedTarget(target: string, gatewayPaths: readonly string[]): string | Refusal {
+  const [path = "", ...query] = target.split("?");
+  const fault = pathFault(path);
+  if (fault !== undefined) return refuse(400, "bad_target", `The path has ${fault}.`);
+  if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
+    return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
   }
-  return false;
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
+  const isListed = gatewayPaths.some((listed) =>
+    listed.endsWith("/") ? path.startsWith(listed) : path === listed,
+  );
+  if (!isListed) {
+    return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
   }
+  return [path, ...query].join("?");
 }
 
-function wrongMethod(allowed: string): Refusal {
-  return refusal(405, "method_not_allowed", `This takes ${allowed} only.`);
+/** @returns what is wrong with a path, undefined where it is plain */
+export function pathFault(path: string): string | undefined {
+  if (!path.startsWith("/")) return "no slash at its beginning";
+  if (path.includes("//")) return "two slashes in a row: is there one at the end of the base address?";
+  if (path.includes("%")) return "an encoded character (%)";
+  if (/\/\./.test(path)) return "a segment that begins with a dot";
+  if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path)) return "a character other than A-Z a-z 0-9 - . _ ~ : @";
+  return undefined;
 }
 
-function refusal(status: Refusal["status"], error: Refusal["error"], description: string): Refusal {
+function refuse(status: Refusal["status"], error: string, description: string): Refusal {
   return { status, error, description };
 }

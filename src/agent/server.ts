@@ -1,18 +1,17 @@
-// Owns the token agent's listener on loopback: limits, the guard, and the routes behind it.
-
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { Gateway } from "./gateway.ts";
-import { type Door, isRefusal, judgeRequest, type Refusal } from "./guard.ts";
-import type { Stats } from "./stats.ts";
+import { authorize, type GuardConfig, isRefusal, type Refusal } from "./guard.ts";
 
 export interface Routes {
-  readonly gateway: Gateway;
+  /** `target` is path and query below api-url. */
+  readonly gateway: (request: IncomingMessage, response: ServerResponse, target: string) => void;
   /** `GET /token` */
-  readonly token: (response: ServerResponse) => Promise<void>;
+  readonly token: (response: ServerResponse) => void;
   /** `POST /stop` */
-  readonly stop: (response: ServerResponse) => Promise<void>;
+  readonly stop: (response: ServerResponse) => void;
+  /** Told of every request that is admitted. */
   readonly onRequest: () => void;
+  readonly onRefusal: (refusal: Refusal) => void;
 }
 
 export interface Listener {
@@ -20,96 +19,149 @@ export interface Listener {
   readonly server: Server;
 }
 
-const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 1024;
-/** Connections that have not shown the capability yet; the oldest makes room, so that strangers cannot fill the house. */
-const MAX_STRANGERS = 64;
-const IDLE_MS = 10_000;
-/** Refusals per second that are answered; beyond, connections are closed without a word. */
-const MAX_REFUSALS_PER_SECOND = 50;
+export interface ServerLimits {
+  /** For a whole request head, in ms. */
+  readonly headMs: number;
+  /** Connections without an admitted request, of which the oldest is closed beyond this number. */
+  readonly maxWaiting: number;
+  /** But not before it has waited this long, in ms. */
+  readonly minWaitMs: number;
+}
 
-/**
- * Listens on a free port of 127.0.0.1. `routes` are made when the port is known.
- * @param idleMs how long a client may take for its headers, or keep a connection without a request
- */
+const LIMITS: ServerLimits = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than the pools of common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** Calls that connect all at once: more than the 511 that Node asks for by default. */
+const BACKLOG = 4_096;
+
+/** Listens on a free port of 127.0.0.1. */
 export async function listen(
-  capability: string,
-  stats: Stats,
+  guard: Omit<GuardConfig, "host">,
+  routes: Routes,
   now: () => number,
-  makeRoutes: (port: number) => Routes,
-  idleMs = IDLE_MS,
+  limits: ServerLimits = LIMITS,
 ): Promise<Listener> {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: idleMs,
-    connectionsCheckingInterval: idleMs / 5,
-    keepAliveTimeout: idleMs,
-    requestTimeout: 0, // an upload may take long; a silent one is the gateway's to end
+    headersTimeout: limits.headMs,
+    connectionsCheckingInterval: limits.headMs / 5,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: 0, // no request has a body
   });
-  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(0, "127.0.0.1", BACKLOG, resolve);
   });
   const { port } = server.address() as AddressInfo;
-  const routes = makeRoutes(port);
-  const door: Door = { host: `127.0.0.1:${port}`, capability };
-  const strangers = new Set<Socket>();
-  const allowsRefusal = limiter(now);
+  const waiting = limitWaiting(server, now, limits);
+  /** Connections on which a reply is under way. */
+  const busy = new Map<object, ServerResponse>();
 
-  server.on("connection", (socket: Socket) => {
-    strangers.add(socket);
-    socket.once("close", () => strangers.delete(socket));
-    const [oldest] = strangers;
-    if (strangers.size > MAX_STRANGERS) oldest?.destroy();
-  });
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    const verdict = judgeRequest(knockOf(request), door);
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const { method = "", url = "", rawHeaders, socket } = request;
+    busy.set(socket, response);
+    response.once("close", () => busy.get(socket) === response && busy.delete(socket));
+    const verdict = authorize({ method, target: url, rawHeaders }, { ...guard, host: `127.0.0.1:${port}` });
     if (isRefusal(verdict)) {
-      stats.refused();
-      if (allowsRefusal()) turnAway(response, verdict);
-      else request.socket.destroy();
-      return;
+      routes.onRefusal(verdict);
+      return sendRefusal(response, verdict);
     }
-    strangers.delete(request.socket);
+    waiting.delete(socket);
     routes.onRequest();
-    if (verdict.route === "api") routes.gateway(request, response, verdict.target);
+    if (verdict.route === "gateway") routes.gateway(request, response, verdict.target);
     else routes[verdict.route](response);
-  });
-  server.on("connect", (_, socket) => {
-    stats.refused();
-    socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    stats.refused();
-    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  };
+  server.on("request", onRequest);
+  // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
+  server.on("checkContinue", onRequest);
+  server.on("checkExpectation", onRequest);
+  server.on("connect", (_, socket) => endSocket(socket, NO_CONNECT, routes));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Text written into a reply under way would be read as its body.
+    if (busy.has(socket)) socket.resetAndDestroy();
+    else if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+    else endSocket(socket, refusalFor(error.code), routes);
   });
   return { port, server };
 }
 
-function knockOf({ method = "", url = "", rawHeaders }: IncomingMessage) {
-  return { method, target: url, rawHeaders };
-}
-
-function turnAway(response: ServerResponse, { status, error, description }: Refusal): void {
-  const body = JSON.stringify({ error, error_description: description });
-  response.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-    Connection: "close",
+/** @returns the connections without an admitted request, the oldest first */
+function limitWaiting(server: Server, now: () => number, { maxWaiting, minWaitMs }: ServerLimits) {
+  const waiting = new Map<Socket, number>();
+  server.on("connection", (socket: Socket) => {
+    waiting.set(socket, now());
+    socket.once("close", () => waiting.delete(socket));
+    const [oldest] = waiting;
+    if (waiting.size > maxWaiting && oldest !== undefined && now() - oldest[1] >= minWaitMs)
+      oldest[0].destroy();
   });
-  response.end(body);
+  return waiting;
 }
 
-/** True for the first so many in each second. */
-function limiter(now: () => number): () => boolean {
-  let second = 0;
-  let count = 0;
-  return () => {
-    const current = Math.floor(now() / 1000);
-    count = current === second ? count + 1 : 1;
-    second = current;
-    return count <= MAX_REFUSALS_PER_SECOND;
+const NO_CONNECT: Refusal = {
+  status: 405,
+  error: "method_not_allowed",
+  description: "The gateway is no proxy: use it as the base address of a call.",
+  allow: "GET, HEAD",
+};
+
+function refusalFor(code: string | undefined): Refusal {
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return {
+      status: 431,
+      error: "head_too_large",
+      description: "The request's headers are larger than 16 KB.",
+    };
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return {
+      status: 408,
+      error: "request_timeout",
+      description: "The request's headers did not come in time.",
+    };
+  }
+  return { status: 400, error: "bad_request", description: "The request is not valid HTTP." };
+}
+
+const STATUS_TEXT = {
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+};
+
+/** For a connection that Node's parser gave up: the same reply as `sendRefusal`, written by hand. */
+function endSocket(socket: { end(text: string): void }, refusal: Refusal, routes: Routes): void {
+  routes.onRefusal(refusal);
+  const { headers, body } = refusalReply(refusal);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_TEXT[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+}
+
+function sendRefusal(response: ServerResponse, refusal: Refusal): void {
+  const { headers, body } = refusalReply(refusal);
+  response.writeHead(refusal.status, headers).end(body);
+}
+
+function refusalReply({ error, description, allow }: Refusal) {
+  const { headers, body } = errorReply(error, description);
+  return {
+    headers: { ...headers, Connection: "close", ...(allow === undefined ? {} : { Allow: allow }) },
+    body,
   };
+}
+
+/** The shape of every error that is the agent's own: an OAuth error (RFC 6749 section 5.2). */
+export function errorReply(error: string, description: string) {
+  const body = JSON.stringify({ error, error_description: description });
+  const headers = {
+    "Content-Type": "application/json",
+    "Content-Length": String(Buffer.byteLength(body)),
+    "Cache-Control": "no-store",
+    "X-Armor-Gateway": "1",
+  };
+  return { headers, body };
 }

@@ -1,61 +1,57 @@
-// Owns what the token agent counts, for the post step to tell.
+import type { Report } from "./protocol.ts";
 
-/** As JSON on the wire between agent and post step. */
-export interface Report {
-  readonly minted: number;
-  /** Served calls by class of status: `2xx`, `4xx` … */
-  readonly calls: Readonly<Record<string, number>>;
-  /** In ms, until a call's reply was through; of the latest calls where there were very many. */
-  readonly medianMs: number;
-  readonly slowestMs: number;
-  /** How often each error code occurred, in renewals and in calls. */
-  readonly failures: Readonly<Record<string, number>>;
-  /** Requests that the guard refused. */
-  readonly refused: number;
-}
-
-const SAMPLES = 4096;
-
+/** Counts what the agent does. */
 export class Stats {
-  /** The token that the agent began with is one. */
   #minted = 1;
+  #handedOut = 0;
   #refused = 0;
-  #served = 0;
-  #slowestMs = 0;
-  readonly #calls = new Map<string, number>();
-  readonly #failures = new Map<string, number>();
-  readonly #durationsMs = new Float32Array(SAMPLES);
+  readonly #answered = new Map<string, number>();
+  readonly #failed = new Map<string, number>();
+  readonly #problems = new Map<string, string>();
 
   minted(): void {
     this.#minted += 1;
   }
 
-  refused(): void {
+  handedOut(): void {
+    this.#handedOut += 1;
+  }
+
+  answered(status: number): void {
+    increment(this.#answered, `${Math.floor(status / 100)}xx`);
+  }
+
+  /** A call that was not answered in full. */
+  failed(code: string, text: string): void {
+    increment(this.#failed, code);
+    this.problem(code, text);
+  }
+
+  /** @param problem what to tell in the job's log; undefined for a request that did not know the capability */
+  refused(problem?: { readonly code: string; readonly text: string }): void {
     this.#refused += 1;
+    if (problem !== undefined) this.problem(problem.code, problem.text);
   }
 
-  failed(code: string): void {
-    increment(this.#failures, code);
-  }
-
-  served(status: number, durationMs: number): void {
-    increment(this.#calls, `${Math.floor(status / 100)}xx`);
-    this.#durationsMs[this.#served % SAMPLES] = durationMs;
-    this.#served += 1;
-    this.#slowestMs = Math.max(this.#slowestMs, durationMs);
+  /** Something to tell that is not a call of its own, such as a refresh that failed. */
+  problem(code: string, text: string): void {
+    this.#problems.set(code, text);
   }
 
   report(): Report {
-    const durations = this.#durationsMs.slice(0, Math.min(this.#served, SAMPLES)).sort();
     return {
       minted: this.#minted,
-      calls: Object.fromEntries([...this.#calls].sort()),
-      medianMs: durations[durations.length >> 1] ?? 0,
-      slowestMs: this.#slowestMs,
-      failures: Object.fromEntries([...this.#failures].sort()),
+      handedOut: this.#handedOut,
+      answered: sorted(this.#answered),
+      failed: sorted(this.#failed),
       refused: this.#refused,
+      problems: sorted(this.#problems),
     };
   }
+}
+
+function sorted<T>(map: ReadonlyMap<string, T>): Record<string, T> {
+  return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function increment(counts: Map<string, number>, key: string): void {

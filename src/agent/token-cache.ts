@@ -1,16 +1,14 @@
-// Owns the freshness of the token: one renewal at a time, ahead of need by fractions of its lifetime, no timers.
+import type { Token } from "../armor/token.ts";
+import type { Clock } from "../clock.ts";
+import { ArmorError } from "../errors.ts";
 
-import type { Clock } from "./clock.ts";
-import { ArmorError } from "./errors.ts";
-import type { Token } from "./token.ts";
-
-export interface KeeperOptions {
+export interface TokenCacheOptions {
   /** The token to begin with. */
   readonly first: Token;
   /** Fetches another. */
-  readonly mint: () => Promise<Token>;
+  readonly fetch: () => Promise<Token>;
   readonly clock: Clock;
-  readonly onMint: () => void;
+  readonly onRefresh: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -18,87 +16,130 @@ export interface KeeperOptions {
 const FRESH = 1 / 3;
 /** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
 const USABLE = 1 / 6;
-/** When no other can be had, a waiting caller gets a token with at least this share left: it has to arrive alive. */
-const LAST_RESORT = 1 / 20;
-/** How long a failure answers for the next renewal: as long as the server asked, within these bounds. */
+/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+const LAST_SHARE = 1 / 20;
+const MAX_WAIT_MS = 2_000;
+/** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
 const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
+const PERMANENT_FAILURE_MS = 30_000;
+/** Between two refreshes that a 401 asked for. */
+const REJECTION_PAUSE_MS = 1_000;
 
-export class Keeper {
-  readonly #options: KeeperOptions;
+/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
+export class TokenCache {
+  readonly #options: TokenCacheOptions;
   #current: Token;
   /** Those that were handed out before and may still live. */
   #previous: Token[] = [];
   /** The access token that the server refused although it should live. */
   #rejected: string | undefined;
-  #nextRejectionAt = 0;
-  #flight: Promise<Token> | undefined;
+  #replacement: Promise<Token> | undefined;
+  #nextReplacementAt = 0;
+  #inFlight: Promise<Token> | undefined;
   #failure: { readonly error: unknown; readonly until: number } | undefined;
 
-  constructor(options: KeeperOptions) {
+  constructor(options: TokenCacheOptions) {
     this.#options = options;
     this.#current = options.first;
   }
 
-  /** @returns a token that lives. @throws what the renewal threw, where there is none */
-  async token(): Promise<Token> {
-    const share = this.#shareLeft(this.#current);
-    if (share > FRESH) return this.#current;
-    const renewal = this.#renew();
-    if (share > USABLE) {
-      renewal.catch(() => undefined); // counted already, and the next caller meets it
-      return this.#current;
-    }
-    try {
-      return await renewal;
-    } catch (error) {
-      if (this.#shareLeft(this.#current) > LAST_RESORT) return this.#current;
-      throw error;
-    }
+  /** @returns a token that lives. @throws what the refresh threw, where there is none */
+  async get(): Promise<Token> {
+    const current = this.#current;
+    if (this.#isRejected(current)) return await this.replace(current.accessToken);
+    const share = this.#shareLeft(current);
+    if (share > FRESH) return current;
+    const refresh = this.#refresh();
+    refresh.catch(() => undefined); // onFailure was told
+    if (share > USABLE) return current;
+    return share > 0 ? await this.#newOrOld(refresh, current) : await refresh;
   }
 
-  /**
-   * To be told when the server refuses a token that should live.
-   * @returns whether another token may help: not so where a renewal for this reason was a moment ago
-   */
-  reject(accessToken: string): boolean {
-    if (accessToken !== this.#current.accessToken) return true;
-    const now = this.#options.clock.now();
-    if (now < this.#nextRejectionAt) return false;
-    this.#nextRejectionAt = now + this.#current.expiresIn * 1000 * USABLE;
+  /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
+  async replace(accessToken: string): Promise<Token> {
+    if (accessToken !== this.#current.accessToken) return await this.get();
     this.#rejected = accessToken;
-    return true;
+    this.#replacement ??= this.#replaceLater().finally(() => {
+      this.#replacement = undefined;
+    });
+    return await this.#replacement;
   }
 
-  /** Every access token whose session may still live. */
-  live(): string[] {
-    return [...this.#previous, this.#current]
-      .filter((token) => this.#shareLeft(token) > 0)
-      .map(({ accessToken }) => accessToken);
+  isCurrent(accessToken: string): boolean {
+    return accessToken === this.#current.accessToken;
   }
 
-  /** 1 when new, 0 when dead. */
-  #shareLeft({ accessToken, requestedAt, expiresIn }: Token): number {
-    if (accessToken === this.#rejected) return 0;
-    return 1 - (this.#options.clock.now() - requestedAt) / (expiresIn * 1000);
-  }
-
-  #renew(): Promise<Token> {
+  /** Ms until the token expires, by whichever clock says less. */
+  msLeft({ requestedAt, expiresAt, expiresIn }: Token): number {
     const { clock } = this.#options;
-    if (this.#failure !== undefined && clock.now() < this.#failure.until) {
+    return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
+  }
+
+  /** Waits for the refresh under way, but not longer than `ms`. @returns every access token that may still live */
+  async drain(ms: number): Promise<string[]> {
+    const done = this.#inFlight?.then(
+      () => undefined,
+      () => undefined,
+    );
+    if (done !== undefined) await this.#within(done, ms, () => undefined);
+    const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
+    return [...previous, this.#current].map(({ accessToken }) => accessToken);
+  }
+
+  /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
+  async #newOrOld(refresh: Promise<Token>, current: Token): Promise<Token> {
+    const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+    const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
+    if (spareMs <= 0) return current;
+    return await this.#within(refresh.catch(currentIfAlive), Math.min(spareMs, MAX_WAIT_MS), currentIfAlive);
+  }
+
+  /** What the promise gives, or after `ms` what `late` gives. */
+  async #within<T>(promise: Promise<T>, ms: number, late: () => T | Promise<T>): Promise<T> {
+    const settled = new AbortController();
+    const timeout = this.#options.clock.sleep(ms, settled.signal).then(late, () => promise);
+    try {
+      return await Promise.race([promise, timeout]);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  /** 1 when new, 0 when expired. */
+  #shareLeft(token: Token): number {
+    return this.#isRejected(token) ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
+  }
+
+  #isRejected({ accessToken }: Token): boolean {
+    return accessToken === this.#rejected;
+  }
+
+  /** One refresh for all whose token was refused, and a pause between two: a path may answer 401 whatever the token. */
+  async #replaceLater(): Promise<Token> {
+    const { clock } = this.#options;
+    const pauseMs = this.#nextReplacementAt - clock.now();
+    if (pauseMs > 0) await clock.sleep(pauseMs);
+    this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
+    return await this.#refresh();
+  }
+
+  /** Belongs to no caller: one that leaves does not end it. */
+  #refresh(): Promise<Token> {
+    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
       return Promise.reject(this.#failure.error);
     }
-    this.#flight ??= this.#fly().finally(() => {
-      this.#flight = undefined;
+    this.#inFlight ??= this.#fetch().finally(() => {
+      this.#inFlight = undefined;
     });
-    return this.#flight;
+    return this.#inFlight;
   }
 
-  async #fly(): Promise<Token> {
-    const { mint, clock, onMint, onFailure } = this.#options;
+  async #fetch(): Promise<Token> {
+    const { fetch, onRefresh, onFailure } = this.#options;
     try {
-      const token = await mint();
-      onMint();
+      const token = await fetch();
+      onRefresh();
       this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
       this.#current = token;
       this.#rejected = undefined;
@@ -107,18 +148,22 @@ export class Keeper {
       return token;
     } catch (error) {
       onFailure(error);
-      const askedMs = error instanceof ArmorError ? (error.retryAfterMs ?? 0) : 0;
-      const holdsMs = Math.min(Math.max(askedMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
-      this.#failure = { error, until: clock.now() + holdsMs };
+      this.#failure = { error, until: this.#options.clock.now() + failureMs(error) };
       throw error;
     }
   }
+}
+
+function failureMs(error: unknown): number {
+  const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
+  if (isPermanent) return PERMANENT_FAILURE_MS;
+  return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
 }
 
 function expiredOnArrival(): ArmorError {
   return new ArmorError(
     "token_expired",
     "The access token had expired before it arrived",
-    "Check the network between this runner and Armor.",
+    "Check the network between this runner and Armor, and this machine's clock.",
   );
 }

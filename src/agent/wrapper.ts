@@ -1,6 +1,5 @@
-// Owns the files of the command armor-token: wrappers for every shell, and where its agent listens.
-
-import { mkdir, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface CommandFiles {
@@ -8,42 +7,46 @@ export interface CommandFiles {
   readonly bin: string;
   /** Absolute path of the command for this system. */
   readonly command: string;
+  /** False where the file system does not let programs run (noexec). */
+  readonly canRun: boolean;
 }
 
 /**
- * Writes the wrappers below the agent's folder. They name node and the bundle by absolute path: in a container job
- * node is not on PATH. A wrapper holds no secret; the gateway's address stands in a file that the owner alone reads.
- * @param folder the agent's own, made for its owner alone
- * @param node absolute path of node
- * @param cli absolute path of the bundle of armor-token
+ * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute path: in a
+ * container job Node is not on PATH. They hold no secret.
+ * @param folder the agent's own, for its owner alone
+ * @param node absolute path of Node
+ * @param program absolute path of armor-token's JavaScript
  */
 export async function writeCommand(
   folder: string,
-  gatewayUrl: string,
   node: string,
-  cli: string,
+  program: string,
   isWindows: boolean,
 ): Promise<CommandFiles> {
   const bin = join(folder, "bin");
+  const script = join(bin, "armor-token");
   await mkdir(bin, { mode: 0o700 });
-  await writeFile(join(folder, "gateway-url"), gatewayUrl, { mode: 0o600 });
-  await writeFile(join(bin, "armor-token"), shWrapper(node, cli, folder), { mode: 0o700 });
-  if (isWindows) await writeFile(join(bin, "armor-token.cmd"), cmdWrapper(node, cli, folder));
-  return { bin, command: join(bin, isWindows ? "armor-token.cmd" : "armor-token") };
+  await writeFile(script, shWrapper(node, program, folder, isWindows));
+  await chmod(script, 0o700); // whatever the umask is
+  if (isWindows) await writeFile(join(bin, "armor-token.cmd"), cmdWrapper(node, program));
+  const canRun = await access(script, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
 }
 
-/** POSIX sh, which on Windows is that of Git. */
-export function shWrapper(node: string, cli: string, folder: string): string {
-  const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map(
-    (path) => `'${path.replaceAll("'", "'\\''")}'`,
-  );
-  return `#!/bin/sh\nexec ${quotedNode} ${quotedCli} ${quotedFolder} "$@"\n`;
+/** POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's own Node. */
+export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
+  const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
+    .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
+    .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
+  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quotedNode} ${quotedProgram} ${quotedFolder} "$@"\n`;
 }
 
-/** cmd.exe expands percent signs also between quotes; a path cannot contain a quote there. */
-export function cmdWrapper(node: string, cli: string, folder: string): string {
-  const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map(
-    (path) => `"${path.replaceAll("%", "%%")}"`,
-  );
-  return `@${quotedNode} ${quotedCli} ${quotedFolder} %*\r\n`;
+/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+export function cmdWrapper(node: string, program: string): string {
+  const [quotedNode, quotedProgram] = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} ${quotedProgram} "%~dp0.." %*\r\n`;
 }
