@@ -1,8 +1,8 @@
-// Owns the inputs: the only reader, every check, every message about them. No message repeats a value.
-
 import { X509Certificate } from "node:crypto";
-import { ArmorError } from "./errors.ts";
-import type { Credentials } from "./oauth.ts";
+import { pathFault } from "../agent/guard.ts";
+import type { Credentials } from "../armor/credentials.ts";
+import { isLoopback } from "../armor/proxy.ts";
+import { ArmorError } from "../errors.ts";
 
 export interface Inputs {
   readonly credentials: Credentials;
@@ -12,6 +12,8 @@ export interface Inputs {
   readonly certificates: readonly string[];
   readonly timeoutMs: number;
   readonly keepFresh: boolean;
+  /** Absolute paths; one that ends with `/` is everything below it. */
+  readonly gatewayPaths: readonly string[];
   readonly exportEnvironment: boolean;
   readonly terminateSession: boolean;
 }
@@ -27,11 +29,16 @@ export const DEFAULTS = {
   "ca-certificate": "",
   timeout: "30",
   "keep-fresh": "false",
+  "gateway-paths": "/api/v1/discovery/",
   "export-environment": "true",
   "terminate-session": "true",
 } as const;
 
 const MAX_TIMEOUT_SECONDS = 300;
+/** A mask of a shorter text would cover half of the log. */
+const MIN_KEY_LENGTH = 8;
+/** Far above any key, and far below what an environment variable can hold. */
+const MAX_CREDENTIAL_LENGTH = 4096;
 
 /** Control characters, line ends among them, that no credential and no URL contains. */
 const CONTROL = /[\p{Cc}\u2028\u2029]/u;
@@ -44,31 +51,50 @@ export function readCredentials(source: InputSource): Credentials {
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
 export function readInputs(source: InputSource): Inputs {
   const credentials = readCredentials(source);
-  checkCredential("app-id", credentials.appId);
-  checkCredential("api-key", credentials.apiKey);
+  checkCredentials(credentials);
   return {
     credentials,
     apiUrl: parseApiUrl(source.getInput("api-url")),
     certificates: parseCertificates(source.getInput("ca-certificate")),
     timeoutMs: parseTimeout(source.getInput("timeout")),
     keepFresh: readBoolean(source, "keep-fresh"),
+    gatewayPaths: parseGatewayPaths(source.getInput("gateway-paths")),
     exportEnvironment: readBoolean(source, "export-environment"),
     terminateSession: readBoolean(source, "terminate-session"),
   };
 }
 
-function checkCredential(name: "app-id" | "api-key", value: string): void {
-  if (value === "") {
+function checkCredentials({ appId, apiKey }: Credentials): void {
+  const values = [
+    ["app-id", appId],
+    ["api-key", apiKey],
+  ] as const;
+  const empty = values.filter(([, value]) => value === "").map(([name]) => name);
+  if (empty.length > 0) {
     throw invalid(
-      `${name} is empty`,
-      "Usually the secret is not defined here under the name used in the workflow; " +
-        "workflows that a fork or Dependabot starts get no repository secrets.",
+      `${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`,
+      "Usually the secret is not defined here under the name that the workflow uses. " +
+        "Workflows that a fork or Dependabot starts get no repository secrets.",
     );
   }
-  if (CONTROL.test(value) || !value.isWellFormed()) {
+  for (const [name, value] of values) {
+    if (CONTROL.test(value) || !value.isWellFormed()) {
+      throw invalid(
+        `${name} contains a line break or another control character`,
+        "Store the secret again, as one line.",
+      );
+    }
+    if (value.length > MAX_CREDENTIAL_LENGTH) {
+      throw invalid(
+        `${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`,
+        "Store the secret again: the value that Armor shows, and nothing else.",
+      );
+    }
+  }
+  if (apiKey.length < MIN_KEY_LENGTH) {
     throw invalid(
-      `${name} contains a line break or another control character`,
-      "Store the secret again, as one line.",
+      `api-key is shorter than ${MIN_KEY_LENGTH} characters`,
+      "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.",
     );
   }
 }
@@ -86,11 +112,26 @@ function parseApiUrl(value: string): string {
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
     throw invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
   }
+  if (/^\/api(\/|$)/.test(url.pathname)) {
+    throw invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
+  }
   return url.href.replace(/\/+$/, "");
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+/** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
+function parseGatewayPaths(value: string): string[] {
+  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const paths = lines.filter((line) => line !== "");
+  for (const [index, path] of paths.entries()) {
+    const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
+    if (fault !== undefined) {
+      throw invalid(
+        `gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`,
+        `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`,
+      );
+    }
+  }
+  return paths.length === 0 ? [DEFAULTS["gateway-paths"]] : paths;
 }
 
 function parseCertificates(value: string): string[] {

@@ -1,116 +1,229 @@
-// The main step: inputs → token → outputs; starts the token agent when asked.
-
-import { dirname, join } from "node:path";
 import * as core from "@actions/core";
-import { type Clock, systemClock } from "./clock.ts";
-import { messageOf } from "./errors.ts";
-import { checkFileCommands, fileCommands } from "./file-command.ts";
-import { type Send, send, trustCertificates } from "./http.ts";
-import { type Inputs, readCredentials, readInputs } from "./inputs.ts";
-import { launchAgent, type Parent, type RunningAgent } from "./launch.ts";
 import {
-  type EnvironmentSink,
+  createAgentFolder,
+  createCapability,
+  launchAgent,
+  type Parent,
+  type RunningAgent,
+  stopAgent,
+} from "../agent/launch.ts";
+import type { AgentConfig, CallLimits } from "../agent/protocol.ts";
+import { secretForms } from "../armor/credentials.ts";
+import { type Send, trustCertificates } from "../armor/http.ts";
+import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
+import { seconds } from "../armor/retry.ts";
+import { fetchToken, type RequestContext, type Token } from "../armor/token.ts";
+import { type Clock, isoDate } from "../clock.ts";
+import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
+import { type Quote, quoteWithout, scrubber } from "../redact.ts";
+import { DEFAULTS, type Inputs, readCredentials, readInputs } from "./inputs.ts";
+import {
+  checkFiles,
   exportAgent,
-  isoDate,
   mask,
-  type OutputSink,
+  saveAgentFolder,
+  saveComplete,
+  saveSession,
+  saveTarget,
   setAgentOutputs,
   setTokenOutputs,
 } from "./outputs.ts";
-import { quoteWithout, scrubber } from "./quote.ts";
-import { secretForms } from "./secrets.ts";
-import { markMainStarted, markMainSucceeded, type StateSink, saveAgentFolder, saveSession } from "./state.ts";
-import { type Armor, fetchToken, type Token } from "./token.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = NodeJS.ProcessEnv;
 
-/** Where the step's results go to. */
-type Sink = OutputSink & StateSink & EnvironmentSink;
-
-/** What the step acts with. */
-export interface Means {
-  readonly send: Send;
+/** What the step works with. */
+export interface Dependencies {
+  readonly createSend: (route: RouteConfig) => Send;
   readonly clock: Clock;
-  /** The folder of the bundles, one of which this is. */
+  /** The folder of the built files, one of which this is. */
   readonly dist: string;
 }
 
-/** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
-const GATEWAY_IDLE_MS = 120_000;
+/** What all parts of one run share. */
+interface Run extends Dependencies {
+  /** As the job has set it, before the proxy variables were taken. */
+  readonly env: Environment;
+  readonly inputs: Inputs;
+  readonly route: RouteConfig;
+  readonly quote: Quote;
+  readonly log: (line: string) => void;
+  readonly warn: (line: string) => void;
+  readonly cancel: Cancel;
+}
+
+/** Armor's largest reports take a while to begin. */
+const CALL_LIMITS: CallLimits = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+const STOP_MS = 5_000;
+/** The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can end its session. */
+const CANCEL_MS = 5_000;
 
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
- * @param crash rejects with what nothing caught
+ * @param crash rejects with what was not caught
  */
 export async function main(
   env: Environment,
   crash: Promise<never>,
-  means: Means = { send, clock: systemClock, dist: dirname(process.argv[1] ?? "") },
+  dependencies: Dependencies,
 ): Promise<void> {
   const secrets = secretForms(readCredentials(core));
-  mask(core, secrets);
-  const sink: Sink = { setSecret: core.setSecret, ...fileCommands(env) };
+  mask(secrets);
+  const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
+  const log = (line: string) => core.info(scrub(line));
+  const warn = (line: string) => core.warning(scrub(line));
+  const cancel = watchCancel();
   try {
-    checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-    markMainStarted(sink);
-    await Promise.race([run(env, sink, secrets, means), crash]);
-    markMainSucceeded(sink);
+    const original = { ...env };
+    checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
+    const inputs = readInputs(core);
+    const run: Run = {
+      ...dependencies,
+      env: original,
+      inputs,
+      route: takeRoute(env),
+      quote,
+      log,
+      warn,
+      cancel,
+    };
+    await Promise.race([supply(run), crash, cancel.deadline]);
     process.exitCode = 0;
   } catch (error) {
-    core.setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
+    process.exitCode = 1;
+    const { code, message } = asArmorError(error, quote);
+    core.setFailed(scrub(annotationOf(code, message)));
   }
 }
 
-async function run(env: Environment, sink: Sink, secrets: readonly string[], means: Means): Promise<void> {
-  const inputs = readInputs(core);
-  const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
-  if (keepFresh && exportEnvironment) checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-  if (certificates.length > 0) trustCertificates(certificates);
-  const tell = (line: string) => core.info(scrubber(secrets)(line));
-  const armor: Armor = {
-    ...inputs,
-    ...means,
-    quote: quoteWithout(secrets),
-    onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
-  };
-  const token = await fetchToken(armor, inputs.credentials);
-  saveSession(sink, terminateSession ? token : { expiresAt: token.expiresAt });
-  const agent = keepFresh ? await startAgent(parentOf(env, means.dist), inputs, token, armor) : undefined;
-  if (agent !== undefined) saveAgentFolder(sink, agent.folder);
-  setTokenOutputs(sink, token);
-  tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
-  if (agent === undefined) return;
-  setAgentOutputs(sink, agent);
-  if (exportEnvironment) {
-    exportAgent(sink, agent);
-    tell("The token agent supplies later steps: call ARMOR_GATEWAY_URL, or ask armor-token for a token.");
-  } else {
-    tell("The token agent supplies the steps that are given gateway-url or token-command.");
+/** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
+async function supply(run: Run): Promise<void> {
+  const { env, inputs, log, warn, cancel } = run;
+  if (inputs.keepFresh && inputs.exportEnvironment) checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+  // Created early: what cannot be written fails before a token is asked for.
+  const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
+  trustCertificates(inputs.certificates);
+  saveTarget(inputs);
+  if (folder !== undefined) saveAgentFolder(folder);
+  for (const path of inputs.gatewayPaths) if (coversIam(path)) warn(iamWarning(path));
+  try {
+    const token = await fetchMaskedToken(run);
+    const agent = folder === undefined ? undefined : await startAgent(run, folder, token);
+    cancel.check();
+    setTokenOutputs(token);
+    if (agent !== undefined) handOnAgent(run, agent);
+    log(summaryLine(inputs, token));
+    saveComplete();
+  } catch (error) {
+    // What this step started, it stops, and does not leave to a post step that may not know of it.
+    if (folder !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+    throw error;
   }
 }
 
-async function startAgent(
-  parent: Parent,
-  inputs: Inputs,
-  { accessToken, expiresIn, expiresAt }: Token,
-  { quote }: Armor,
-): Promise<RunningAgent> {
-  const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
-  const first = { accessToken, expiresIn, expiresAt };
-  return await launchAgent(
-    { credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first },
-    parent,
+async function fetchMaskedToken({
+  inputs,
+  route,
+  quote,
+  log,
+  cancel,
+  createSend,
+  clock,
+}: Run): Promise<Token> {
+  const context: RequestContext = {
+    apiUrl: inputs.apiUrl,
+    send: createSend(route),
+    clock,
+    timeoutMs: inputs.timeoutMs,
     quote,
-  );
+    onRetry({ problem }, pauseMs) {
+      cancel.check();
+      log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+    },
+  };
+  const token = await fetchToken(context, inputs.credentials);
+  mask([token.accessToken]);
+  saveSession(token, inputs.terminateSession);
+  cancel.check();
+  return token;
 }
 
-/** The agent is this bundle in another role; armor-token's bundle lies beside it. */
-function parentOf(env: Environment, dist: string): Parent {
+async function startAgent(run: Run, folder: string, first: Token): Promise<RunningAgent> {
+  const { env, inputs, route, quote, dist } = run;
+  const { credentials, apiUrl, certificates, timeoutMs, terminateSession, gatewayPaths } = inputs;
+  const [capability, controlCapability] = [createCapability(), createCapability()];
+  mask([capability, controlCapability]);
+  const config: AgentConfig = {
+    ...{ credentials, apiUrl, certificates, route, timeoutMs, terminateSession, gatewayPaths },
+    ...{ limits: CALL_LIMITS, capability, controlCapability, folder, first },
+  };
+  const parent: Parent = { env, execPath: process.execPath, dist, isWindows: process.platform === "win32" };
+  return await launchAgent(config, parent, quote);
+}
+
+function handOnAgent(
+  { env, inputs, log, warn }: Run,
+  { gatewayUrl, command, bin, canRun }: RunningAgent,
+): void {
+  setAgentOutputs(gatewayUrl, command);
+  if (!canRun) {
+    warn(
+      "armor-token cannot be run as a program, because RUNNER_TEMP lies on a file system with noexec. " +
+        'Give the output token-command to the step as an environment variable and run: sh "$TOKEN_COMMAND".',
+    );
+  }
+  if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin)) {
+    log(
+      "Added 127.0.0.1 to no_proxy and NO_PROXY, so that calls to the gateway do not go through the proxy.",
+    );
+  }
+}
+
+/** The one line of a good run. */
+function summaryLine({ apiUrl, keepFresh, exportEnvironment, gatewayPaths }: Inputs, token: Token): string {
+  const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
+  if (!keepFresh) return `${got}, until ${isoDate(token.expiresAt)}.`;
+  const paths = gatewayPaths.join(", ");
+  const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
+  const where = exportEnvironment
+    ? "$ARMOR_GATEWAY_URL and armor-token"
+    : "the outputs gateway-url and token-command";
+  return `${got}. Later steps have valid ones until the job ends: ${where}.${limit}`;
+}
+
+const IAM = "/api/v1/iam/";
+
+function coversIam(path: string): boolean {
+  return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
+}
+
+function iamWarning(path: string): string {
+  return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read users, apps and policies that the client app may read.`;
+}
+
+interface Cancel {
+  /** @throws ArmorError cancelled */
+  check(): void;
+  /** Rejects some seconds after the job was cancelled. */
+  readonly deadline: Promise<never>;
+}
+
+/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next `check`. */
+function watchCancel(): Cancel {
+  const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+  let isCancelled = false;
+  const deadline = new Promise<never>((_, reject) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        isCancelled = true;
+        setTimeout(() => reject(error), CANCEL_MS);
+      });
+    }
+  });
+  deadline.catch(() => undefined);
   return {
-    env,
-    execPath: process.execPath,
-    bundle: join(dist, "index.js"),
-    cli: join(dist, "cli", "index.js"),
-    isWindows: process.platform === "win32",
+    check() {
+      if (isCancelled) throw error;
+    },
+    deadline,
   };
 }

@@ -1,100 +1,106 @@
-// The post step: stops the token agent, ends the session if it still lives, and says what happened in one line.
-// Never fails the job.
-
 import * as core from "@actions/core";
-import type { Farewell } from "./agent.ts";
-import { systemClock } from "./clock.ts";
-import { messageOf } from "./errors.ts";
-import { send, trustCertificates } from "./http.ts";
-import { readCredentials, readInputs } from "./inputs.ts";
-import { stopAgent } from "./launch.ts";
-import { mask } from "./outputs.ts";
-import { quoteWithout, scrubber } from "./quote.ts";
-import { secretForms } from "./secrets.ts";
-import { hasMainSucceeded, loadAgentFolder, loadSession, type Session } from "./state.ts";
-import { type Armor, endSession } from "./token.ts";
-import { reportLine, reportRows } from "./usage.ts";
+import { type StopResult, stopAgent } from "../agent/launch.ts";
+import { createSend, trustCertificates } from "../armor/http.ts";
+import { takeRoute } from "../armor/proxy.ts";
+import { endSession, type RequestContext } from "../armor/token.ts";
+import { systemClock } from "../clock.ts";
+import { annotationOf, asArmorError } from "../errors.ts";
+import { quoteWithout, scrubber } from "../redact.ts";
+import { loadState, mask, type State } from "./outputs.ts";
+import { agentReport, type Telling } from "./report.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The job waits for this, and the session ends by itself soon anyway. */
-const TIMEOUT_MS = 3_000;
+/** For all that this step does: the job waits for it, and sessions end by themselves soon anyway. */
+const TIMEOUT_MS = 5_500;
+/** Of it, for the agent to stop. */
+const STOP_MS = 4_000;
 
 /**
- * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step failed.
- * @param crash rejects with what nothing caught
+ * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner gives this
+ * step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to 0, whatever happens.
+ * @param crash rejects with what was not caught
  */
-export async function post(env: Environment, crash: Promise<never>): Promise<void> {
+export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {
   process.exitCode = 0;
-  const session = loadSession(env);
-  if (session === undefined) return;
-  const secrets = [
-    ...secretForms(readCredentials(core)),
-    ...(session.accessToken ? [session.accessToken] : []),
-  ];
-  mask(core, secrets);
-  const isQuiet = !hasMainSucceeded(env);
-  const scrub = scrubber(secrets);
+  const state = loadState(env);
+  if (state === undefined) return;
+  const secrets = state.accessToken === undefined ? [] : [state.accessToken];
+  mask(secrets);
+  const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
   try {
-    const lines = await Promise.race([finish(env, session, secrets), crash]);
-    if (!isQuiet) for (const line of lines) core.info(scrub(line));
+    const telling = await Promise.race([finish(env, state, quote), crash]);
+    print(telling, state.isComplete, scrub);
+    await summarize(env, telling).catch(() => undefined);
   } catch (error) {
-    const reason = messageOf(error, quoteWithout(secrets));
-    if (!isQuiet)
-      core.warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
+    const { code, message } = asArmorError(error, quote);
+    core.warning(scrub(annotationOf(code, message)));
   }
 }
 
-/** @returns what happened, the first line by itself */
-async function finish(env: Environment, session: Session, secrets: readonly string[]): Promise<string[]> {
-  const folder = loadAgentFolder(env);
-  if (folder === undefined) return [await finishSession(session, secrets)];
-  const farewell = await stopAgent(folder);
-  if (farewell === undefined) {
-    await finishSession(session, secrets);
-    return ["The token agent had ended before the job did."];
+async function finish(
+  env: NodeJS.ProcessEnv,
+  state: State,
+  quote: (text: string) => string,
+): Promise<Telling> {
+  const start = systemClock.now();
+  const leftMs = () => Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+  let stopped: StopResult | undefined;
+  if (state.agentFolder !== undefined) {
+    stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(STOP_MS));
+    if (stopped.kind === "stopped") return agentReport(stopped, state);
   }
-  await summarize(env, farewell);
-  return [
-    reportLine(farewell),
-    ...reportRows(farewell.report).map(([name, value]) => `  ${name.padEnd(16)}${value}`),
-  ];
+  // There is no agent that has ended the step's own session.
+  const own = await finishSession(env, state, leftMs(), quote);
+  return stopped === undefined ? own : agentReport(stopped, state, own);
 }
 
-/** The job summary is for what somebody should look at. */
-async function summarize(env: Environment, farewell: Farewell): Promise<void> {
-  const { failures } = farewell.report;
-  if (Object.keys(failures).length === 0 || !env["GITHUB_STEP_SUMMARY"]) return;
-  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
-  await core.summary
-    .addTable([header, ...reportRows(farewell.report).map(([name, value]) => [name, value])])
-    .write();
-}
-
-/** Ends the session of the step's own token. @returns what happened, in one line */
+/** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
 async function finishSession(
-  { expiresAt, accessToken }: Session,
-  secrets: readonly string[],
-): Promise<string> {
-  const leftMs = expiresAt - systemClock.date();
-  const left = `${Math.ceil(Math.abs(leftMs) / 1000)} s`;
-  if (leftMs <= 0) {
-    return `The access token expired ${left} before the job ended. keep-fresh: true supplies later steps for as long as the job runs.`;
+  env: NodeJS.ProcessEnv,
+  { accessToken, apiUrl, certificates, terminateSession, expiresAt }: State,
+  timeoutMs: number,
+  quote: (text: string) => string,
+): Promise<Telling> {
+  if (!terminateSession) return { line: "The Armor session was not ended, as terminate-session is false." };
+  if (accessToken === undefined) return { line: "" }; // no token was issued
+  try {
+    trustCertificates(certificates);
+    const context: RequestContext = {
+      ...{ apiUrl, timeoutMs, quote, clock: systemClock },
+      send: createSend(takeRoute(env)),
+      onRetry: () => undefined,
+    };
+    if (await endSession(context, accessToken)) return { line: "The Armor session was ended." };
+    const isLate = expiresAt !== undefined && expiresAt < systemClock.date();
+    const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
+    return { line: `The Armor session was over already.${hint}` };
+  } catch (error) {
+    const { code, message } = asArmorError(error, quote);
+    const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
+    return { line: "", warnings: [annotationOf(code, text)] };
   }
-  if (accessToken === undefined) {
-    return `The Armor session lives for another ${left}, as terminate-session is false.`;
+}
+
+/** Quiet where main failed: its own annotation has said why. What was left behind is said all the same. */
+function print(
+  { line, rows = [], warnings = [] }: Telling,
+  isComplete: boolean,
+  scrub: (text: string) => string,
+): void {
+  if (isComplete && line !== "") {
+    if (rows.length === 0) {
+      core.info(scrub(line));
+    } else {
+      core.startGroup(scrub(line));
+      for (const [name, value] of rows) core.info(scrub(`${name.padEnd(18)}${value}`));
+      core.endGroup();
+    }
   }
-  const { apiUrl, certificates } = readInputs(core);
-  if (certificates.length > 0) trustCertificates(certificates);
-  const armor: Armor = {
-    apiUrl,
-    send,
-    clock: systemClock,
-    timeoutMs: Math.min(TIMEOUT_MS, leftMs),
-    quote: quoteWithout(secrets),
-    onRetry: () => undefined,
-  };
-  return (await endSession(armor, accessToken))
-    ? `Ended the Armor session, ${left} before its token would have expired.`
-    : "The Armor session had already ended.";
+  for (const warning of warnings) core.warning(scrub(warning));
+}
+
+/** The job summary is for what somebody should look at. It is an extra: without it, nothing else changes. */
+async function summarize(env: NodeJS.ProcessEnv, { rows = [], warnings = [] }: Telling): Promise<void> {
+  if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"]) return;
+  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+  await core.summary.addTable([header, ...rows.map(([name, value]) => [name, value])]).write();
 }

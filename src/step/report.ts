@@ -1,33 +1,71 @@
-// Owns how the token agent's work is told: one line, and a small table. Pure.
+import type { StopResult } from "../agent/launch.ts";
+import type { Report, SessionsEnded } from "../agent/protocol.ts";
+import { annotationOf } from "../errors.ts";
 
-import type { Farewell } from "./agent.ts";
-import type { Report } from "./stats.ts";
-
-/** What happened, in one line. */
-export function reportLine({ report, ended }: Farewell): string {
-  const calls = sum(report.calls);
-  const failures = sum(report.failures);
-  const session = ended > 0 ? `, ${count(ended, "session")} ended` : "";
-  return `Token agent: ${count(report.minted, "token")} minted, ${count(calls, "call")} served, ${count(failures, "failure")}${session}.`;
+/** What the post step has to say. */
+export interface Telling {
+  /** Empty where there is nothing to say. */
+  readonly line: string;
+  /** Details: names and values. */
+  readonly rows?: readonly (readonly [name: string, value: string])[];
+  /** What went wrong, a line each. */
+  readonly warnings?: readonly string[];
 }
 
-/** Names and values. */
-export function reportRows({
-  minted,
-  calls,
-  medianMs,
-  slowestMs,
-  failures,
-  refused,
-}: Report): [string, string][] {
-  const rows: [string, string][] = [
-    ["tokens minted", String(minted)],
-    ["calls served", withParts(calls)],
-    ["median", `${medianMs.toFixed(0)} ms`],
-    ["slowest", `${slowestMs.toFixed(0)} ms`],
-    ["failures", withParts(failures)],
-  ];
-  return refused === 0 ? rows : [...rows, ["refused", String(refused)]];
+/** What the agent did, or why it cannot be known. `own` is what became of the step's own session, where post ended it. */
+export function agentReport(
+  result: StopResult,
+  { isComplete, terminateSession }: { readonly isComplete: boolean; readonly terminateSession: boolean },
+  own: Telling = { line: "" },
+): Telling {
+  if (result.kind === "stopped") return workOf(result.reply.report, result.reply.sessions, terminateSession);
+  const others = "Sessions of other tokens end when these expire.";
+  const warnings = own.warnings ?? [];
+  if (result.kind === "ended") {
+    // Where main failed, it has stopped the agent itself.
+    if (!isComplete) return own;
+    const why = result.reason ?? "it was killed, or the machine ran out of memory";
+    const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
+    return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
+  }
+  const text = `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when its folder is gone, at the latest with the runner's clean-up. ${others}`;
+  return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
+}
+
+function workOf(report: Report, sessions: SessionsEnded, terminateSession: boolean): Telling {
+  const { minted, handedOut, answered, failed, refused, problems } = report;
+  const [answeredCount, failedCount] = [sum(answered), sum(failed)];
+  const isUnused = answeredCount + failedCount + handedOut + refused === 0;
+  const did = isUnused
+    ? "it was not used. Without keep-fresh, this job would have one process less."
+    : `${count(answeredCount, "call")} answered${failedCount > 0 ? `, ${failedCount} failed` : ""}, ` +
+      `${count(handedOut, "token")} handed out, ${count(minted, "token")} fetched.`;
+  const rows = [
+    ["calls answered", withParts(answered)],
+    ["calls failed", withParts(failed)],
+    ["calls refused", String(refused)],
+    ["tokens handed out", String(handedOut)],
+    ["tokens fetched", String(minted)],
+    ["sessions ended", terminateSession ? String(sessions.ended) : "none: terminate-session is false"],
+  ].filter(([, value]) => value !== "0") as [string, string][];
+  return {
+    line: `Token agent: ${did}`,
+    rows: isUnused ? [] : rows,
+    warnings: [
+      ...Object.entries(problems).map(([code, text]) => annotationOf(code, text)),
+      ...notEnded(sessions),
+    ],
+  };
+}
+
+function notEnded({ notEnded, reason = "" }: SessionsEnded): string[] {
+  if (notEnded === 0) return [];
+  const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
+  return [`${were} not ended, and will end when the tokens expire. ${reason}`.trim()];
+}
+
+function withoutStop(text: string): string {
+  return text.replace(/\.$/, "");
 }
 
 function withParts(counts: Readonly<Record<string, number>>): string {
