@@ -1,5 +1,5 @@
 export default {
-  testMatch: ["<rootDir>/__tests__/*.test.ts"],
+  testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "<rootDir>/__tests__/fixtures/strip-types.cjs" },
   collectCoverage: true,

@@ -5,7 +5,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startAgent } from "../sandbox/agent.ts";
-import type { RunningAgent } from "../src/launch.ts";
+import type { RunningAgent } from "../src/agent/launch.ts";
 import { cpuSeconds, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
 
 const ROUNDS = 9;

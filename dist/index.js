@@ -462,16 +462,16 @@ module.exports = require("util");
 /******/ 	
 /************************************************************************/
 var __webpack_exports__ = {};
-
-// Loads a module when it is first used. To load all at the start takes longer than the exchange.
-function lazily(load) {
-  let module;
-  return () => (module ??= load());
-}
-
 // This entry need to be wrapped in an IIFE because it need to be in strict mode.
 (() => {
 "use strict";
+// ESM COMPAT FLAG
+__nccwpck_require__.r(__webpack_exports__);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  run: () => (/* binding */ run)
+});
 
 // NAMESPACE OBJECT: ./node_modules/@actions/core/lib/platform.js
 var platform_namespaceObject = {};
@@ -516,501 +516,190 @@ __nccwpck_require__.d(core_namespaceObject, {
   toPlatformPath: () => (toPlatformPath),
   toPosixPath: () => (toPosixPath),
   toWin32Path: () => (toWin32Path),
-  warning: () => (warning)
+  warning: () => (core_warning)
 });
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = lazily(() => require("node:fs"));
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = lazily(() => require("node:timers/promises"));
-;// CONCATENATED MODULE: ./build/clock.js
-// Owns time and chance, so that everything above can be run in virtual time.
-
-const systemClock = {
-    now: () => Number(process.hrtime.bigint()) / 1e6,
-    date: () => Date.now(),
-    sleep: (ms, signal) => (0,promises_namespaceObject().setTimeout)(ms, undefined, signal === undefined ? {} : { signal }),
-    random: () => Math.random(),
-};
-
-;// CONCATENATED MODULE: ./build/errors.js
-// Owns what can go wrong: one error class, a closed list of codes, and which of them can pass by themselves.
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: external "os"
+const external_os_namespaceObject = require("os");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
 /**
- * Every failure that a user can meet, and whether trying again can help.
- * `docs` and tests key on these names; the annotation shows the sentence, not the code.
+ * Sanitizes an input into a string so it can be passed into issueCommand safely
+ * @param input input to sanitize into a string
  */
-const CAN_PASS = {
-    /** An input is missing, malformed or out of range. */
-    input_invalid: false,
-    /** The process was not started the way a runner starts an action, or its Node lacks a feature. */
-    runner_unsupported: false,
-    /** The name of the Armor host does not resolve. */
-    host_unknown: false,
-    /** Nobody listens, or the connection broke before a reply began. */
-    connection_failed: true,
-    /** The reply began and broke off. */
-    reply_incomplete: true,
-    /** No complete reply in the time that one attempt has. */
-    reply_timeout: true,
-    /** The certificate of the Armor host is untrusted, expired or for another name. */
-    certificate_rejected: false,
-    /** The peer does not speak TLS that Node accepts. */
-    tls_failed: false,
-    /** The proxy, or its way to the Armor host, is down. */
-    proxy_failed: true,
-    /** The proxy refuses: credentials, policy, or its address is unusable. */
-    proxy_refused: false,
-    /** A redirect that would carry the credentials elsewhere, turns POST into GET, or never ends. */
-    redirect_refused: false,
-    /** 401: the pair of app-id and api-key is not accepted. */
-    credentials_rejected: false,
-    /** 403 */
-    access_denied: false,
-    /** 404 */
-    endpoint_not_found: false,
-    /** 400 and every other status that no retry will change. */
-    request_rejected: false,
-    /** 429 */
-    rate_limited: true,
-    /** 408 and 5xx */
-    server_unavailable: true,
-    /** A 200 whose body is no token response (RFC 6749 section 5.1). */
-    reply_invalid: false,
-    /** A token was issued, and dead before it could be used. */
-    token_expired: true,
-    /** The token agent did not start, or said why it could not. */
-    agent_failed: false,
-};
-const ERROR_CODES = Object.keys(CAN_PASS);
+function toCommandValue(input) {
+    if (input === null || input === undefined) {
+        return '';
+    }
+    else if (typeof input === 'string' || input instanceof String) {
+        return input;
+    }
+    return JSON.stringify(input);
+}
 /**
- * The only error that is raised on purpose. Its message is one sentence of fact and one of remedy, made for
- * the annotation: it never holds a secret, a body, a header or an unquoted word of the server's.
+ *
+ * @param annotationProperties
+ * @returns The command properties to send with the actual annotation command
+ * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
  */
-class ArmorError extends Error {
-    name = "ArmorError";
-    code;
-    problem;
-    remedy;
-    retryAfterMs;
-    /**
-     * @param problem what failed, and with whom; no full stop at its end
-     * @param remedy what to do; one or more whole sentences
-     * @param retryAfterMs how long the server asked to be left alone, in ms, where it asked
-     */
-    constructor(code, problem, remedy, retryAfterMs) {
-        super(`${problem}. ${remedy}`);
-        this.code = code;
-        this.problem = problem;
-        this.remedy = remedy;
-        this.retryAfterMs = retryAfterMs;
+function toCommandProperties(annotationProperties) {
+    if (!Object.keys(annotationProperties).length) {
+        return {};
     }
-    get canPass() {
-        return CAN_PASS[this.code];
-    }
-    /** The same error with one more fact behind the problem, such as how often it was tried. */
-    adding(fact) {
-        return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.retryAfterMs);
-    }
-}
-/** One line for anything that was thrown. What is no ArmorError is a fault of the action, and says so. */
-function messageOf(error, quote) {
-    if (error instanceof ArmorError)
-        return error.message;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return `Unexpected ${quote(what)}. This is a fault of the action itself: please report this line.`;
-}
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = lazily(() => require("node:http"));
-const external_node_http_default = external_node_http_namespaceObject;
-;// CONCATENATED MODULE: external "node:https"
-const external_node_https_namespaceObject = lazily(() => require("node:https"));
-const external_node_https_default = external_node_https_namespaceObject;
-;// CONCATENATED MODULE: ./build/network-error.js
-// Owns what a failure on the wire means, in words for the user. Pure.
-
-/** Nothing came, or not all of it, before the signal aborted. */
-function timeoutError({ url, proxy, isReplying }) {
-    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, proxy === undefined
-        ? "Check that this runner can reach the host, or raise timeout."
-        : "Check that the proxy can reach the host, or raise timeout.");
-}
-function via(url, proxy) {
-    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
-}
-const UNTRUSTED = new Set([
-    "CERT_SIGNATURE_FAILURE",
-    "CERT_UNTRUSTED",
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "INVALID_CA",
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "UNABLE_TO_GET_ISSUER_CERT",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-const OUT_OF_DATE = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
-const WRONG_NAME = new Set(["ERR_TLS_CERT_ALTNAME_INVALID", "HOSTNAME_MISMATCH"]);
-/** OpenSSL's remaining verification results, as Node names them. */
-const OTHER_CERTIFICATE_FAULT = /^(CERT|CRL|ERROR_IN_CERT|INVALID_PURPOSE|PATH_LENGTH|UNABLE_TO)_?/;
-/** What Node or http-client threw. */
-function networkError(error, { url, proxy, isReplying }) {
-    const { code: given = "", message = "", statusCode } = error;
-    const code = /^\w+$/.test(given) ? given : "";
-    if (code === "ERR_PROXY_TUNNEL") {
-        return statusCode === undefined
-            ? timeoutError({ url, proxy, isReplying })
-            : proxyError(statusCode, "", url, proxy);
-    }
-    // The package `tunnel` has nothing but words for the proxy's status, or for why there is none.
-    const [, words] = /^tunneling socket could not be established, (.*)/.exec(message) ?? [];
-    if (words !== undefined) {
-        const status = /^statusCode=(\d+)/.exec(words)?.[1];
-        return proxyError(status === undefined ? undefined : Number(status), words, url, proxy);
-    }
-    if (UNTRUSTED.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is not signed by an authority that this runner trusts (${code})`, "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.");
-    }
-    if (OUT_OF_DATE.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is expired or not valid yet (${code})`, "Renew it on the server and check this runner's clock; ca-certificate adds authorities and excuses no date.");
-    }
-    if (WRONG_NAME.has(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} is for another host name (${code})`, "Use the name that the certificate carries in api-url; ca-certificate adds authorities and excuses no name.");
-    }
-    if (OTHER_CERTIFICATE_FAULT.test(code)) {
-        return new ArmorError("certificate_rejected", `The certificate of ${url.origin} was rejected (${code})`, "Check the server's certificate chain and ca-certificate.");
-    }
-    if (code === "ENOTFOUND") {
-        return new ArmorError("host_unknown", `The host ${url.hostname} is not known to this runner's name service`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
-    }
-    if (code === "EPROTO" || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_")) {
-        return new ArmorError("tls_failed", `${url.origin} does not speak TLS as this runner does (${code})`, "Check the scheme and port in api-url.");
-    }
-    if (code.startsWith("HPE_")) {
-        return new ArmorError("reply_invalid", `${url.origin} answered with something that is not HTTP (${code})`, "Check the scheme, host and port in api-url.");
-    }
-    return isReplying
-        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
-        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
-}
-/** The proxy answered CONNECT with this status, or could not be asked for a reason that these words name. */
-function proxyError(status, words, url, proxy) {
-    const where = `The proxy ${proxy?.origin ?? ""}`;
-    if (status === 407) {
-        return new ArmorError("proxy_refused", `${where} wants other credentials (407)`, "Put user and password, percent-encoded, into https_proxy: http://user:password@host:port.");
-    }
-    if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
-        return new ArmorError("proxy_refused", `${where} refuses the way to ${url.host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
-    }
-    const cause = status ?? /\b(E[A-Z_]{4,}|[A-Z]+(_[A-Z]+){2,})\b/.exec(words)?.[1];
-    return new ArmorError("proxy_failed", `${where} does not connect to ${url.host}${cause === undefined ? "" : ` (${cause})`}`, "Check https_proxy, and that the proxy is up and knows the host.");
-}
-
-;// CONCATENATED MODULE: ./build/redirect.js
-// Owns where credentials may follow a redirect to. Pure.
-
-const MAX_REDIRECTS = 5;
-const VENDOR_DOMAIN = "armor.fortanix.com";
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/**
- * A `Send` that follows redirects as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay where the credentials are at home.
- * @throws ArmorError redirect_refused; the other host is sent nothing
- */
-function followingRedirects(send) {
-    return async (request, signal) => {
-        let current = request;
-        for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-            const reply = await send(current, signal);
-            const target = redirectTarget(reply);
-            if (target === undefined)
-                return reply;
-            current = { ...current, url: target };
-        }
-        throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
+    return {
+        title: annotationProperties.title,
+        file: annotationProperties.file,
+        line: annotationProperties.startLine,
+        endLine: annotationProperties.endLine,
+        col: annotationProperties.startColumn,
+        endColumn: annotationProperties.endColumn
     };
 }
-/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
-function redirectTarget(reply) {
-    if (!REDIRECT_STATUS.has(reply.status))
-        return undefined;
-    const from = reply.url;
-    const redirects = `${from.origin} redirects (${reply.status})`;
-    const location = reply.headers["location"];
-    if (location === undefined)
-        throw refused(`${redirects} without saying where to`);
-    if (!URL.canParse(location, from.href))
-        throw refused(`${redirects} to something that is no address`);
-    const target = new URL(location, from);
-    if (!isTrustedRedirect(from, target)) {
-        const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
-        throw refused(`${redirects} to ${where}, where the credentials do not belong`);
-    }
-    if (target.username !== "" || target.password !== "") {
-        throw refused(`${redirects} to an address with a user name in it`);
-    }
-    if (reply.status !== 307 && reply.status !== 308) {
-        throw refused(`${redirects} in a way that turns a POST into a GET`);
-    }
-    target.hash = "";
-    return target;
-}
-/** Same origin, or from one https host of the vendor's to another. */
-function isTrustedRedirect(from, to) {
-    return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
-}
-function isVendorHost(url) {
-    const { protocol, hostname } = url;
-    return protocol === "https:" && (hostname === VENDOR_DOMAIN || hostname.endsWith(`.${VENDOR_DOMAIN}`));
-}
-function refused(problem) {
-    return new ArmorError("redirect_refused", problem, "Set api-url to the address that Armor itself answers at.");
-}
-
-;// CONCATENATED MODULE: ./build/gateway.js
-// Owns the way of a call through to Armor: a streaming reverse proxy to one origin, which puts a live token into
-// each request and takes out what belongs to one connection or to somebody else.
+//# sourceMappingURL=utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
 
 
-
-
-
-/** Belong to one connection (RFC 9110 section 7.6.1), or are the gateway's own to set or to keep back. */
-const DROPPED_REQUEST_HEADERS = new Set([
-    "authorization",
-    "connection",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-]);
-const DROPPED_REPLY_HEADERS = new Set([
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "set-cookie",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-]);
-function createGateway(options) {
-    const { apiUrl, keeper, clock, stats } = options;
-    return async (request, response, target) => {
-        const start = clock.now();
-        response.on("finish", () => stats.served(response.statusCode, clock.now() - start));
-        try {
-            const reply = await replyTo(request, response, new URL(apiUrl + target), options);
-            if (reply !== undefined)
-                passOn(reply, response, options);
-        }
-        catch (error) {
-            if (response.destroyed)
-                return;
-            const failure = error instanceof ArmorError ? error : unexpected(error);
-            stats.failed(failure.code);
-            refuse(request, response, failure);
-        }
-    };
-    /** Armor's reply, after one renewal where the token was refused, and redirects where they stay at home. */
-    async function replyTo(request, response, url, own) {
-        const isRepeatable = (request.method === "GET" || request.method === "HEAD") && !hasBody(request);
-        let current = url;
-        let isRenewed = false;
-        for (let redirects = 0;;) {
-            const { accessToken } = await keeper.token();
-            if (response.destroyed)
-                return undefined;
-            const message = await ask(request, response, current, accessToken, isRepeatable, own);
-            if (message.statusCode === 401 && keeper.reject(accessToken) && isRepeatable && !isRenewed) {
-                isRenewed = true;
-                message.destroy();
-                continue;
-            }
-            const redirect = isRepeatable && redirects < MAX_REDIRECTS ? redirectAtHome(message, current, apiUrl) : undefined;
-            if (redirect === undefined)
-                return { message, url: current };
-            redirects += 1;
-            message.destroy();
-            current = redirect;
-        }
-    }
-}
-/** Sends the client's request to Armor, body and all. @throws ArmorError where no reply begins */
-function ask(request, response, url, accessToken, isRepeatable, own) {
-    return new Promise((resolve, reject) => {
-        const { request: open } = url.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default());
-        const upstream = open({
-            host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-            port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-            path: url.pathname + url.search,
-            method: request.method ?? "GET",
-            headers: requestHeaders(request, url, accessToken),
-            agent: own.agent,
-        });
-        let isAnswered = false;
-        const circumstances = { url, proxy: own.proxy, isReplying: false };
-        // A request that has no socket yet keeps its error to itself, hence both.
-        const abandon = (error) => {
-            reject(error);
-            upstream.destroy(error);
-        };
-        const late = () => abandon(timeoutError(circumstances));
-        // A server may answer before it has read everything: then the rest of the body has nowhere to go, either.
-        const leave = () => {
-            if (!response.writableFinished || !upstream.writableFinished)
-                abandon(new Error("the client left"));
-        };
-        response.once("close", leave);
-        upstream.setTimeout(own.idleMs, late);
-        // That timer is the socket's, and behind a proxy there is none until the tunnel stands.
-        const waiting = setTimeout(late, own.idleMs);
-        upstream.once("socket", () => clearTimeout(waiting));
-        upstream.once("close", () => clearTimeout(waiting));
-        upstream.once("response", (message) => {
-            isAnswered = true;
-            resolve(message);
-        });
-        // Without a listener, Node would drop a connection that switches protocols and say nothing.
-        upstream.once("upgrade", (_, socket) => {
-            socket.destroy();
-            reject(networkError({ code: "HPE_UPGRADE" }, circumstances));
-        });
-        upstream.on("error", (error) => {
-            if (isAnswered)
-                return; // the reply's own stream has it too
-            response.off("close", leave);
-            // A kept connection may have been closed by the server the moment it was used again.
-            if (isRepeatable && upstream.reusedSocket && error.code === "ECONNRESET" && !response.destroyed) {
-                resolve(ask(request, response, url, accessToken, false, own));
-            }
-            else {
-                reject(error instanceof ArmorError ? error : networkError(error, circumstances));
-            }
-        });
-        if (hasBody(request))
-            sendBody(request, upstream);
-        else
-            upstream.end();
-    });
-}
-/** Not `pipeline`, which would take the client's connection down with Armor's, and the error reply with it. */
-function sendBody(request, upstream) {
-    request.pipe(upstream);
-    upstream.once("error", () => {
-        request.unpipe(upstream);
-        request.resume();
-    });
-}
-function hasBody({ headers }) {
-    return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-}
-/** Names and values in turn: the client's, less what is dropped, plus Host and a live token. */
-function requestHeaders(request, url, accessToken) {
-    const headers = kept(request, DROPPED_REQUEST_HEADERS);
-    headers.push("Host", url.host, "Authorization", `Bearer ${accessToken}`);
-    if (request.headers["transfer-encoding"] !== undefined)
-        headers.push("Transfer-Encoding", "chunked");
-    return headers;
-}
 /**
- * The message's headers without these, and without those that its Connection header names; but the length of the
- * body stays, whoever names it: without it the body would be read as the next request.
+ * Issues a command to the GitHub Actions runner
+ *
+ * @param command - The command name to issue
+ * @param properties - Additional properties for the command (key-value pairs)
+ * @param message - The message to include with the command
+ * @remarks
+ * This function outputs a specially formatted string to stdout that the Actions
+ * runner interprets as a command. These commands can control workflow behavior,
+ * set outputs, create annotations, mask values, and more.
+ *
+ * Command Format:
+ *   ::name key=value,key=value::message
+ *
+ * @example
+ * ```typescript
+ * // Issue a warning annotation
+ * issueCommand('warning', {}, 'This is a warning message');
+ * // Output: ::warning::This is a warning message
+ *
+ * // Set an environment variable
+ * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
+ * // Output: ::set-env name=MY_VAR::some value
+ *
+ * // Add a secret mask
+ * issueCommand('add-mask', {}, 'secretValue123');
+ * // Output: ::add-mask::secretValue123
+ * ```
+ *
+ * @internal
+ * This is an internal utility function that powers the public API functions
+ * such as setSecret, warning, error, and exportVariable.
  */
-function kept({ rawHeaders, headers }, dropped) {
-    const named = headers.connection
-        ?.toLowerCase()
-        .split(",")
-        .map((name) => name.trim())
-        .filter((name) => name !== "content-length");
-    const result = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-        const name = rawHeaders[index] ?? "";
-        const lowerCase = name.toLowerCase();
-        if (!dropped.has(lowerCase) && !named?.includes(lowerCase))
-            result.push(name, rawHeaders[index + 1] ?? "");
-    }
-    return result;
+function issueCommand(command, properties, message) {
+    const cmd = new Command(command, properties, message);
+    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
 }
-/** Where a GET goes on inside the trusted origins and below `/api/`; undefined for every other reply. */
-function redirectAtHome({ statusCode = 0, headers }, from, apiUrl) {
-    const { location } = headers;
-    if (!REDIRECT_STATUS.has(statusCode) || location === undefined || !URL.canParse(location, from.href)) {
-        return undefined;
-    }
-    const to = new URL(location, from);
-    const isPlain = to.username === "" && to.password === "" && to.pathname.startsWith(`${basePath(apiUrl)}/api/`);
-    return isPlain && isTrustedRedirect(from, to) ? to : undefined;
+function issue(name, message = '') {
+    issueCommand(name, {}, message);
 }
-/** The path of api-url itself, without a slash at its end. */
-function basePath(apiUrl) {
-    return new URL(apiUrl).pathname.replace(/\/$/, "");
-}
-/** Streams the reply to the client. One that breaks off breaks the client's connection too: never a short body. */
-function passOn({ message, url }, response, { apiUrl, gatewayPath, stats }) {
-    const headers = kept(message, DROPPED_REPLY_HEADERS);
-    const inside = redirectAtHome(message, url, apiUrl);
-    if (inside !== undefined && inside.origin === new URL(apiUrl).origin) {
-        const below = inside.pathname.slice(basePath(apiUrl).length);
-        replaceHeader(headers, "location", gatewayPath + below + inside.search);
+const CMD_STRING = '::';
+class Command {
+    constructor(command, properties, message) {
+        if (!command) {
+            command = 'missing.command';
+        }
+        this.command = command;
+        this.properties = properties;
+        this.message = message;
     }
-    try {
-        response.writeHead(message.statusCode ?? 502, headers);
-    }
-    catch {
-        // A status or header that Node reads but does not write.
-        message.destroy();
-        throw networkError({ code: "HPE_UNWRITABLE" }, { url, proxy: undefined, isReplying: false });
-    }
-    // `pipe` with its one failure handled: `pipeline` makes an AbortController and its error for every call.
-    message.once("error", () => {
-        if (!response.destroyed)
-            stats.failed("reply_incomplete");
-        response.destroy();
-    });
-    message.pipe(response);
-}
-function replaceHeader(headers, name, value) {
-    for (let index = 0; index < headers.length; index += 2) {
-        if (headers[index]?.toLowerCase() === name)
-            headers[index + 1] = value;
+    toString() {
+        let cmdStr = CMD_STRING + this.command;
+        if (this.properties && Object.keys(this.properties).length > 0) {
+            cmdStr += ' ';
+            let first = true;
+            for (const key in this.properties) {
+                if (this.properties.hasOwnProperty(key)) {
+                    const val = this.properties[key];
+                    if (val) {
+                        if (first) {
+                            first = false;
+                        }
+                        else {
+                            cmdStr += ',';
+                        }
+                        cmdStr += `${key}=${escapeProperty(val)}`;
+                    }
+                }
+            }
+        }
+        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
+        return cmdStr;
     }
 }
-/** 504 where time ran out, 502 otherwise. */
-function failureStatus(code) {
-    return code === "reply_timeout" ? 504 : 502;
+function escapeData(s) {
+    return toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A');
 }
-/** The body has the shape of an OAuth error (RFC 6749 section 5.2). */
-function refuse(request, response, failure) {
-    const body = JSON.stringify({ error: failure.code, error_description: failure.message });
-    response.writeHead(failureStatus(failure.code), {
-        "Content-Type": "application/json",
-        "Content-Length": Buffer.byteLength(body),
-        // What is left of a request body would be read as the next request.
-        ...(request.complete ? {} : { Connection: "close" }),
-    });
-    response.end(body);
+function escapeProperty(s) {
+    return toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A')
+        .replace(/:/g, '%3A')
+        .replace(/,/g, '%2C');
 }
-function unexpected(error) {
-    const name = error instanceof Error ? error.name : "failure";
-    return new ArmorError("agent_failed", `The token agent met an unexpected ${name}`, "Please report this.");
-}
+//# sourceMappingURL=command.js.map
+;// CONCATENATED MODULE: external "crypto"
+const external_crypto_namespaceObject = require("crypto");
+;// CONCATENATED MODULE: external "fs"
+const external_fs_namespaceObject = require("fs");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+// For internal use, subject to change.
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
 
-;// CONCATENATED MODULE: external "node:tls"
-const external_node_tls_namespaceObject = lazily(() => require("node:tls"));
-const external_node_tls_default = external_node_tls_namespaceObject;
+
+
+
+function issueFileCommand(command, message) {
+    const filePath = process.env[`GITHUB_${command}`];
+    if (!filePath) {
+        throw new Error(`Unable to find environment variable for file command ${command}`);
+    }
+    if (!external_fs_namespaceObject.existsSync(filePath)) {
+        throw new Error(`Missing file at path: ${filePath}`);
+    }
+    external_fs_namespaceObject.appendFileSync(filePath, `${toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
+        encoding: 'utf8'
+    });
+}
+function prepareKeyValueMessage(key, value) {
+    const delimiter = `ghadelimiter_${external_crypto_namespaceObject.randomUUID()}`;
+    const convertedValue = toCommandValue(value);
+    // These should realistically never happen, but just in case someone finds a
+    // way to exploit uuid generation let's not allow keys or values that contain
+    // the delimiter.
+    if (key.includes(delimiter)) {
+        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
+    }
+    if (convertedValue.includes(delimiter)) {
+        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
+    }
+    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
+}
+//# sourceMappingURL=file-command.js.map
+;// CONCATENATED MODULE: external "path"
+const external_path_namespaceObject = require("path");
 // EXTERNAL MODULE: external "http"
-const external_http_ = lazily(() => __nccwpck_require__(611));
-const external_http_namespaceObject = external_http_;
+var external_http_ = __nccwpck_require__(611);
+var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_http_, 2);
 // EXTERNAL MODULE: external "https"
-const external_https_ = lazily(() => __nccwpck_require__(692));
-const external_https_namespaceObject = external_https_;
+var external_https_ = __nccwpck_require__(692);
+var external_https_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_https_, 2);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
 function getProxyUrl(reqUrl) {
     const usingSsl = reqUrl.protocol === 'https:';
@@ -1103,9 +792,9 @@ class DecodedURL extends URL {
 }
 //# sourceMappingURL=proxy.js.map
 // EXTERNAL MODULE: ./node_modules/tunnel/index.js
-const tunnel = lazily(() => __nccwpck_require__(770));
+var tunnel = __nccwpck_require__(770);
 // EXTERNAL MODULE: ./vendor/undici/index.js
-const undici = lazily(() => __nccwpck_require__(576));
+var undici = __nccwpck_require__(576);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
 /* eslint-disable @typescript-eslint/no-explicit-any */
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
@@ -1166,7 +855,7 @@ var MediaTypes;
  * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
  */
 function lib_getProxyUrl(serverUrl) {
-    const proxyUrl = getProxyUrl(new URL(serverUrl));
+    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
     return proxyUrl ? proxyUrl.href : '';
 }
 const HttpRedirectCodes = [
@@ -1541,7 +1230,7 @@ class HttpClient {
         const info = {};
         info.parsedUrl = requestUrl;
         const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? external_https_namespaceObject() : external_http_namespaceObject();
+        info.httpModule = usingSsl ? external_https_namespaceObject : external_http_namespaceObject;
         const defaultPort = usingSsl ? 443 : 80;
         info.options = {};
         info.options.host = info.parsedUrl.hostname;
@@ -1655,7 +1344,7 @@ class HttpClient {
         const usingSsl = parsedUrl.protocol === 'https:';
         let maxSockets = 100;
         if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || external_http_().globalAgent.maxSockets;
+            maxSockets = this.requestOptions.maxSockets || external_http_.globalAgent.maxSockets;
         }
         // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
         if (proxyUrl && proxyUrl.hostname) {
@@ -1669,10 +1358,10 @@ class HttpClient {
             let tunnelAgent;
             const overHttps = proxyUrl.protocol === 'https:';
             if (usingSsl) {
-                tunnelAgent = overHttps ? tunnel().httpsOverHttps : tunnel().httpsOverHttp;
+                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
             }
             else {
-                tunnelAgent = overHttps ? tunnel().httpOverHttps : tunnel().httpOverHttp;
+                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
             }
             agent = tunnelAgent(agentOptions);
             this._proxyAgent = agent;
@@ -1680,7 +1369,7 @@ class HttpClient {
         // if tunneling agent isn't assigned create a new agent
         if (!agent) {
             const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new (external_https_()).Agent(options) : new (external_http_()).Agent(options);
+            agent = usingSsl ? new external_https_.Agent(options) : new external_http_.Agent(options);
             this._agent = agent;
         }
         if (usingSsl && this._ignoreSslError) {
@@ -1703,7 +1392,7 @@ class HttpClient {
             return proxyAgent;
         }
         const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new (undici())/* ProxyAgent */.k(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+        proxyAgent = new undici/* ProxyAgent */.k(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
             token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
         })));
         this._proxyAgentDispatcher = proxyAgent;
@@ -1803,1171 +1492,6 @@ class HttpClient {
 }
 const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
 //# sourceMappingURL=index.js.map
-;// CONCATENATED MODULE: ./build/http.js
-// Owns the wire: one request, one whole reply, or one ArmorError. The only importer of @actions/http-client.
-
-
-
-
-
-
-const USER_AGENT = "armor-token-action";
-const MAX_REPLY_BYTES = 1024 * 1024;
-/** Calls that their clients leave alone leave connections behind, of which a few are enough. */
-const KEPT = { keepAlive: true, maxFreeSockets: 32 };
-/**
- * @throws ArmorError reply_timeout when the signal aborts first; host_unknown, connection_failed,
- * reply_incomplete, certificate_rejected, tls_failed, proxy_failed, proxy_refused or reply_invalid otherwise
- */
-const send = async (request, signal) => {
-    const circumstances = { url: request.url, proxy: proxyFor(request.url), isReplying: false };
-    const tooLate = rejectionOn(signal, () => timeoutError(circumstances));
-    try {
-        // A reply such as 101 makes Node drop the connection without a word to http-client: never wait for it alone.
-        return await Promise.race([exchange(request, signal, circumstances), tooLate.promise]);
-    }
-    catch (error) {
-        if (error instanceof ArmorError)
-            throw error;
-        if (signal.aborted)
-            throw timeoutError(circumstances);
-        // Failures of the wire have a code; what has none is a fault of the action, and is to be called one.
-        throw error.code === undefined ? error : networkError(error, circumstances);
-    }
-    finally {
-        tooLate.release();
-    }
-};
-async function exchange(request, signal, circumstances) {
-    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-    const client = new HttpClient(USER_AGENT, [requestHandler(signal)], {
-        allowRedirects: false,
-        allowRetries: false,
-    });
-    const response = await client.request(request.method, request.url.href, request.body, {
-        ...request.headers,
-    });
-    circumstances.isReplying = true;
-    const { message } = response;
-    const body = await readBody(message, request.url);
-    return {
-        url: request.url,
-        status: message.statusCode ?? 0,
-        headers: flatHeaders(message),
-        body,
-        receivedAt: Date.now(),
-    };
-}
-/** http-client's hook into the options of the request that it is about to make. */
-function requestHandler(signal) {
-    return {
-        prepareRequest(options) {
-            options.signal = signal;
-            // Inside an URL an IPv6 address stands in brackets, which Node would look up as a name.
-            options.host = options.host?.replace(/^\[(.*)\]$/, "$1") ?? null;
-            // http-client appends the runner's orchestration id, which is none of Armor's business.
-            options.headers = { ...options.headers, "user-agent": USER_AGENT };
-            // The package `tunnel` makes its CONNECT request from these options, and has no deadline of its own.
-            if (options.agent?.proxyOptions)
-                Object.assign(options.agent.proxyOptions, { signal });
-        },
-        canHandleAuthentication: () => false,
-        handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
-    };
-}
-/** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
-async function readBody(message, url) {
-    const chunks = [];
-    let size = 0;
-    for await (const chunk of message) {
-        size += chunk.length;
-        if (size > MAX_REPLY_BYTES) {
-            throw new ArmorError("reply_invalid", `${url.origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
-        }
-        chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString("utf8");
-}
-function flatHeaders(message) {
-    return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
-}
-/** A promise that rejects when the signal aborts, and a way to stop listening. */
-function rejectionOn(signal, error) {
-    const listening = new AbortController();
-    const promise = new Promise((_, reject) => {
-        const onAbort = () => reject(error());
-        if (signal.aborted)
-            onAbort();
-        signal.addEventListener("abort", onAbort, { signal: listening.signal });
-    });
-    return { promise, release: () => listening.abort() };
-}
-/**
- * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
- * @param certificates PEM, one certificate each
- * @throws ArmorError runner_unsupported where Node cannot do it
- */
-function trustCertificates(certificates) {
-    if (typeof (external_node_tls_default()).setDefaultCACertificates !== "function") {
-        throw new ArmorError("runner_unsupported", "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have", "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.");
-    }
-    external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
-}
-/**
- * The way that http-client would take to this URL, with connections that are kept and a limit for the proxy.
- * @throws ArmorError proxy_refused
- */
-function keptRoute(url, idleMs) {
-    const proxy = proxyFor(url);
-    if (proxy === undefined) {
-        const { Agent } = url.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default());
-        return { agent: new Agent(KEPT), proxy };
-    }
-    // `tunnel` opens a new connection for every request; Node's own proxy support, from 24.5 on, keeps them. Where
-    // Node does not know the option it would go past the proxy, so it has to show that it does.
-    const agent = new (external_node_https_default()).Agent({ ...KEPT, timeout: idleMs, proxyEnv: { https_proxy: proxy.href } });
-    const knowsProxies = Object.getOwnPropertySymbols(agent).some((symbol) => symbol.description === "kProxyConfig");
-    return { agent: knowsProxies ? agent : new HttpClient(USER_AGENT).getAgent(url.href), proxy };
-}
-/** @returns the proxy that http-client will use, or undefined for none. @throws ArmorError proxy_refused */
-function proxyFor(url) {
-    const proxy = parseProxy(url);
-    if (proxy === undefined || proxy.protocol === "http:" || proxy.protocol === "https:")
-        return proxy;
-    throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is given as ${proxy.protocol} address, which is not supported`, "Set https_proxy to an http:// or https:// address.");
-}
-function parseProxy(url) {
-    try {
-        const href = lib_getProxyUrl(url.href);
-        return href === "" ? undefined : new URL(href);
-    }
-    catch {
-        throw new ArmorError("proxy_refused", `The proxy for ${url.origin} is not given as a valid address`, "Set https_proxy to an address such as http://proxy.example.com:3128, with user and password percent-encoded.");
-    }
-}
-
-;// CONCATENATED MODULE: ./build/keeper.js
-// Owns the freshness of the token: one renewal at a time, ahead of need by fractions of its lifetime, no timers.
-
-/** With more than this share of its lifetime left, a token is handed out as it is. */
-const FRESH = 1 / 3;
-/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
-const USABLE = 1 / 6;
-/** When no other can be had, a waiting caller gets a token with at least this share left: it has to arrive alive. */
-const LAST_RESORT = 1 / 20;
-/** How long a failure answers for the next renewal: as long as the server asked, within these bounds. */
-const MIN_FAILURE_MS = 1_000;
-const MAX_FAILURE_MS = 60_000;
-class Keeper {
-    #options;
-    #current;
-    /** Those that were handed out before and may still live. */
-    #previous = [];
-    /** The access token that the server refused although it should live. */
-    #rejected;
-    #nextRejectionAt = 0;
-    #flight;
-    #failure;
-    constructor(options) {
-        this.#options = options;
-        this.#current = options.first;
-    }
-    /** @returns a token that lives. @throws what the renewal threw, where there is none */
-    async token() {
-        const share = this.#shareLeft(this.#current);
-        if (share > FRESH)
-            return this.#current;
-        const renewal = this.#renew();
-        if (share > USABLE) {
-            renewal.catch(() => undefined); // counted already, and the next caller meets it
-            return this.#current;
-        }
-        try {
-            return await renewal;
-        }
-        catch (error) {
-            if (this.#shareLeft(this.#current) > LAST_RESORT)
-                return this.#current;
-            throw error;
-        }
-    }
-    /**
-     * To be told when the server refuses a token that should live.
-     * @returns whether another token may help: not so where a renewal for this reason was a moment ago
-     */
-    reject(accessToken) {
-        if (accessToken !== this.#current.accessToken)
-            return true;
-        const now = this.#options.clock.now();
-        if (now < this.#nextRejectionAt)
-            return false;
-        this.#nextRejectionAt = now + this.#current.expiresIn * 1000 * USABLE;
-        this.#rejected = accessToken;
-        return true;
-    }
-    /** Every access token whose session may still live. */
-    live() {
-        return [...this.#previous, this.#current]
-            .filter((token) => this.#shareLeft(token) > 0)
-            .map(({ accessToken }) => accessToken);
-    }
-    /** 1 when new, 0 when dead. */
-    #shareLeft({ accessToken, requestedAt, expiresIn }) {
-        if (accessToken === this.#rejected)
-            return 0;
-        return 1 - (this.#options.clock.now() - requestedAt) / (expiresIn * 1000);
-    }
-    #renew() {
-        const { clock } = this.#options;
-        if (this.#failure !== undefined && clock.now() < this.#failure.until) {
-            return Promise.reject(this.#failure.error);
-        }
-        this.#flight ??= this.#fly().finally(() => {
-            this.#flight = undefined;
-        });
-        return this.#flight;
-    }
-    async #fly() {
-        const { mint, clock, onMint, onFailure } = this.#options;
-        try {
-            const token = await mint();
-            onMint();
-            this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
-            this.#current = token;
-            this.#rejected = undefined;
-            this.#failure = undefined;
-            if (this.#shareLeft(token) <= 0)
-                throw expiredOnArrival();
-            return token;
-        }
-        catch (error) {
-            onFailure(error);
-            const askedMs = error instanceof ArmorError ? (error.retryAfterMs ?? 0) : 0;
-            const holdsMs = Math.min(Math.max(askedMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
-            this.#failure = { error, until: clock.now() + holdsMs };
-            throw error;
-        }
-    }
-}
-function expiredOnArrival() {
-    return new ArmorError("token_expired", "The access token had expired before it arrived", "Check the network between this runner and Armor.");
-}
-
-;// CONCATENATED MODULE: ./build/outputs.js
-// Owns what the step hands on: mask first, then output. The only place that does either.
-/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
-function mask(sink, secrets) {
-    for (const secret of secrets)
-        sink.setSecret(secret);
-}
-/** Masks the token and sets the outputs that action.yml describes. */
-function setTokenOutputs(sink, token) {
-    mask(sink, [token.accessToken]);
-    sink.setOutput("access-token", token.accessToken);
-    sink.setOutput("token-type", "Bearer");
-    sink.setOutput("expires-in", String(token.expiresIn));
-    sink.setOutput("expires-at", isoDate(token.expiresAt));
-}
-/** Masks the capability and sets the outputs with which a step reaches the token agent. */
-function setAgentOutputs(sink, { capability, gatewayUrl, command }) {
-    mask(sink, [capability]);
-    sink.setOutput("gateway-url", gatewayUrl);
-    sink.setOutput("token-command", command);
-}
-/** Lets all later steps reach the token agent without being told; to be called after its outputs are set. */
-function exportAgent(sink, { gatewayUrl, bin }) {
-    sink.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl);
-    sink.addPath(bin);
-}
-/** ISO 8601, UTC, whole seconds rounded down: what it promises, the token keeps. */
-function isoDate(msSinceEpoch) {
-    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-;// CONCATENATED MODULE: ./build/quote.js
-// Owns how text is made fit to print: scrubbed of secrets and, where somebody else wrote it, one short harmless line.
-const QUOTE_LENGTH = 200;
-/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
-const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/**
- * A `Quote` for a job with these secrets. Scrubbing ignores case, because a host name that echoes a key arrives
- * in small letters, and is done on both sides of the clean-up, because cleaning up can put a torn secret together.
- */
-function quoteWithout(secrets) {
-    const scrub = scrubber(secrets);
-    return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
-        const line = clean.trim();
-        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-    };
-}
-/** Replaces every secret by `***`, in any case of letters. The last gate of everything that is printed. */
-function scrubber(secrets) {
-    if (secrets.length === 0)
-        return (text) => text;
-    const longestFirst = secrets.toSorted((a, b) => b.length - a.length);
-    const pattern = new RegExp(longestFirst.map(escapePattern).join("|"), "giu");
-    return (text) => text.replace(pattern, "***");
-}
-/** Node 20, which the runner uses on 32-bit ARM, has no `RegExp.escape`. */
-function escapePattern(text) {
-    return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-}
-
-;// CONCATENATED MODULE: ./build/oauth.js
-// Owns the protocol: what to ask Armor for, and how to judge what it answers. Pure: no I/O, no clock.
-
-const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
-const TERMINATE_PATH = "/api/v1/iam/session/terminate";
-/** Armor wants this header on its session endpoints, holding two double quotes (vendor's article). */
-const CSRF_HEADER = { "X-Csrf-Header": '""' };
-/** Seconds that a token lives where the reply does not say so (vendor's article). */
-const DEFAULT_EXPIRES_IN = 60;
-/** 68 years. What lies above is no lifetime, and would leave the range of dates. */
-const MAX_EXPIRES_IN = 2 ** 31 - 1;
-/** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
-function formEncode(text) {
-    return new URLSearchParams([["", text]]).toString().slice(1);
-}
-/**
- * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
- * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
- * app id would make the raw pair mean another client.
- */
-function basicPairs({ appId, apiKey }) {
-    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
-    const raw = `${appId}:${apiKey}`;
-    return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
-}
-/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
-function tokenRequest(apiUrl, basicPair) {
-    return {
-        method: "POST",
-        url: new URL(apiUrl + TOKEN_PATH),
-        headers: {
-            ...CSRF_HEADER,
-            Accept: "application/json",
-            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-        body: "grant_type=client_credentials",
-    };
-}
-/** Ends the session that the token stands for. */
-function terminateRequest(apiUrl, accessToken) {
-    return {
-        method: "POST",
-        url: new URL(apiUrl + TERMINATE_PATH),
-        headers: { ...CSRF_HEADER, Accept: "application/json", Authorization: `Bearer ${accessToken}` },
-        body: "",
-    };
-}
-/** @throws ArmorError whenever the reply is not a token response. */
-function judgeToken(reply, quote) {
-    if (reply.status !== 200)
-        throw statusError(reply, quote);
-    const fields = parseObject(reply.body);
-    if (fields === undefined) {
-        const what = reply.body.trimStart().startsWith("<") ? "a web page" : "something else";
-        throw invalidReply(reply, `${what} instead of a JSON object`);
-    }
-    if (fields["error"] !== undefined && fields["error"] !== null) {
-        throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
-    }
-    return {
-        accessToken: accessTokenOf(fields, reply),
-        expiresIn: expiresInOf(fields, reply),
-    };
-}
-function accessTokenOf(fields, reply) {
-    const token = fields["access_token"];
-    if (typeof token !== "string" || token === "")
-        throw invalidReply(reply, "no access_token");
-    if (!/^[\x21-\x7e]+$/.test(token)) {
-        throw invalidReply(reply, "an access_token with characters that no header can carry");
-    }
-    const type = fields["token_type"];
-    if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
-        throw invalidReply(reply, "a token_type other than Bearer");
-    }
-    return token;
-}
-function expiresInOf(fields, reply) {
-    const value = fields["expires_in"] === undefined ? DEFAULT_EXPIRES_IN : fields["expires_in"];
-    const isNumeric = typeof value === "string" && /^\d+(\.\d+)?$/.test(value);
-    const seconds = typeof value === "number" ? value : isNumeric ? Number(value) : Number.NaN;
-    if (seconds > 0 && seconds <= MAX_EXPIRES_IN)
-        return seconds;
-    throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
-}
-/** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
-function judgeTerminate(reply, quote) {
-    if (reply.status === 401)
-        return false;
-    if (reply.status >= 200 && reply.status < 300)
-        return true;
-    throw statusError(reply, quote);
-}
-/** How a reply that is no success reads to the user: by status, with the server's own words where they help. */
-function statusError(reply, quote) {
-    const fields = parseObject(reply.body);
-    const said = fields === undefined ? "" : saidBy(fields, quote);
-    const answered = `${reply.url.origin} answered ${reply.status}${said === "" ? "" : ` ${said}`}`;
-    const wait = retryAfterMs(reply);
-    switch (reply.status) {
-        case 401:
-            return new ArmorError("credentials_rejected", `Armor does not accept this client app: ${answered}`, "Check that app-id and api-key are of the same client app, copied whole, and that the app is enabled.");
-        case 403:
-            return new ArmorError("access_denied", `Armor denies access: ${answered}`, "Check the client app's permissions, and whether a firewall or an IP allow-list covers this runner.");
-        case 404:
-            return new ArmorError("endpoint_not_found", `This is not the Armor API: ${answered}`, "Check api-url: it is the address of the Armor API, without a path of its own.");
-        case 429:
-            return new ArmorError("rate_limited", `Armor limits how often it is asked: ${answered}`, "Start the workflow at another minute, or raise timeout.", wait);
-        default:
-            return reply.status === 408 || reply.status >= 500
-                ? new ArmorError("server_unavailable", `Armor is not available: ${answered}`, "Run the job again later, or raise timeout.", wait)
-                : new ArmorError("request_rejected", `Armor did not issue a token: ${answered}`, "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.");
-    }
-}
-function invalidReply(reply, what) {
-    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
-}
-function parseObject(body) {
-    try {
-        const value = JSON.parse(body);
-        return typeof value === "object" && value !== null && !Array.isArray(value)
-            ? value
-            : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-/**
- * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
- * token stands beside them, which the words could repeat before it has a mask.
- */
-function saidBy(fields, quote) {
-    if (fields["access_token"] !== undefined)
-        return "";
-    const [code, description] = [fields["error"], fields["error_description"]].map((value) => typeof value === "string" ? quote(value) : "");
-    return [code, description && `("${description}")`].filter(Boolean).join(" ");
-}
-/**
- * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3). A date is measured against the
- * server's own `Date`, so that a runner whose clock is off waits just as long.
- */
-function retryAfterMs(reply) {
-    const value = reply.headers["retry-after"]?.trim();
-    if (value === undefined || value === "")
-        return undefined;
-    if (/^\d+$/.test(value))
-        return Number(value) * 1000;
-    const until = Date.parse(value);
-    if (Number.isNaN(until))
-        return undefined;
-    const serverTime = Date.parse(reply.headers["date"] ?? "");
-    return Math.max(0, until - (Number.isNaN(serverTime) ? reply.receivedAt : serverTime));
-}
-
-;// CONCATENATED MODULE: ./build/secrets.js
-// Owns the forms in which a client app's key travels or could be printed.
-
-/**
- * Every form of the key that is worth a mask, each once. The runner derives base64 of the
- * whole value and some escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form
- * encoding, or a key inside the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
- * The app id is never among them: the runner drops a job output that contains a masked text.
- */
-function secretForms(credentials) {
-    const key = credentials.apiKey.toWellFormed();
-    if (key === "")
-        return [];
-    const texts = [key, encodeURIComponent(key), formEncode(key)];
-    const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
-    // The raw pair also where it is never sent: others may have made it of the same secrets.
-    const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
-    const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
-    return [...new Set([...texts, ...lowerCase, ...encoded])];
-}
-function base64Forms(text) {
-    const bytes = Buffer.from(text, "utf8");
-    const padded = bytes.toString("base64");
-    const urlSafe = bytes.toString("base64url");
-    const padding = padded.slice(padded.replace(/=+$/, "").length);
-    return [padded, padded.replace(/=+$/, ""), urlSafe + padding, urlSafe];
-}
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = lazily(() => require("node:crypto"));
-;// CONCATENATED MODULE: ./build/guard.js
-// Owns who may ask the token agent for what. Pure checks in a fixed order, before anything is done.
-
-/** What browsers and reverse proxies add, and programs of this job do not: a web page must not reach the agent. */
-const FOREIGN_HEADERS = /^(origin|referer|sec-fetch-site|x-forwarded-.*)$/;
-function judgeRequest(knock, door) {
-    return foreign(knock, door) ?? misaddressed(knock, door) ?? routed(knock, door);
-}
-function isRefusal(verdict) {
-    return "status" in verdict;
-}
-function foreign({ rawHeaders }, { host }) {
-    const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-    const hosts = rawHeaders.filter((_, index) => index % 2 === 1 && names[(index - 1) / 2] === "host");
-    if (hosts.length !== 1 || hosts[0] !== host) {
-        return refusal(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
-    }
-    const name = names.find((header) => FOREIGN_HEADERS.test(header));
-    if (name !== undefined) {
-        return refusal(403, "foreign_request", `Requests with a header ${name} are not of this job.`);
-    }
-    if (names.includes("upgrade")) {
-        return refusal(400, "bad_target", "The gateway does not switch protocols.");
-    }
-    return undefined;
-}
-/** Only `/CAPABILITY/…`: no absolute form, no asterisk (RFC 9112 section 3.2), and the capability must be right. */
-function misaddressed({ target }, { capability }) {
-    if (!target.startsWith("/"))
-        return refusal(400, "bad_target", "The request target is not a path.");
-    const given = target.slice(1, capability.length + 1);
-    const isRight = isSame(given, capability) && target[capability.length + 1] === "/";
-    return isRight
-        ? undefined
-        : refusal(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and add a path.");
-}
-function isSame(given, expected) {
-    const [a, b] = [Buffer.from(given, "utf8"), Buffer.from(expected, "utf8")];
-    return a.length === b.length && (0,external_node_crypto_namespaceObject().timingSafeEqual)(a, b);
-}
-function routed({ method, target }, { capability }) {
-    const below = target.slice(capability.length + 1);
-    if (below === "/token")
-        return method === "GET" ? { route: "token" } : wrongMethod("GET");
-    if (below === "/stop")
-        return method === "POST" ? { route: "stop" } : wrongMethod("POST");
-    if (!below.startsWith("/api/")) {
-        return refusal(404, "not_found", "There are /api/…, /token and /stop.");
-    }
-    return isPlainTarget(below)
-        ? { route: "api", target: below }
-        : refusal(400, "bad_target", "The path has dot segments, encoded separators or characters that no path has.");
-}
-/**
- * Whether every reader of this target sees the same path, and it stays below `/api/`: no dot segments, also not with
- * blanks around them or before a path parameter, no backslashes, no encoded separators, however often somebody
- * decodes; visible ASCII only, and no fragment.
- */
-function isPlainTarget(target) {
-    if (!/^[\x21-\x7e]+$/.test(target) || target.includes("#"))
-        return false;
-    const [path = ""] = target.split("?", 1);
-    return path.split("/").every(isPlainSegment);
-}
-function isPlainSegment(segment) {
-    if (/^\w[\w-]*$/.test(segment))
-        return true; // nearly all are like this
-    let text = segment;
-    for (let decodings = 0; decodings < 4; decodings += 1) {
-        if (/^\s*\.{1,2}\s*(;|$)|[/\\\p{Cc}]/u.test(text))
-            return false;
-        const decoded = decode(text);
-        if (decoded === undefined)
-            return decodings > 0; // behind one decoding, a lone % is a character like others
-        if (decoded === text)
-            return true;
-        text = decoded;
-    }
-    return false;
-}
-function decode(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return undefined;
-    }
-}
-function wrongMethod(allowed) {
-    return refusal(405, "method_not_allowed", `This takes ${allowed} only.`);
-}
-function refusal(status, error, description) {
-    return { status, error, description };
-}
-
-;// CONCATENATED MODULE: ./build/server.js
-// Owns the token agent's listener on loopback: limits, the guard, and the routes behind it.
-
-
-const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 1024;
-/** Connections that have not shown the capability yet; the oldest makes room, so that strangers cannot fill the house. */
-const MAX_STRANGERS = 64;
-const IDLE_MS = 10_000;
-/** Refusals per second that are answered; beyond, connections are closed without a word. */
-const MAX_REFUSALS_PER_SECOND = 50;
-/**
- * Listens on a free port of 127.0.0.1. `routes` are made when the port is known.
- * @param idleMs how long a client may take for its headers, or keep a connection without a request
- */
-async function listen(capability, stats, now, makeRoutes, idleMs = IDLE_MS) {
-    const server = (0,external_node_http_namespaceObject().createServer)({
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: idleMs,
-        connectionsCheckingInterval: idleMs / 5,
-        keepAliveTimeout: idleMs,
-        requestTimeout: 0, // an upload may take long; a silent one is the gateway's to end
-    });
-    server.maxConnections = MAX_CONNECTIONS;
-    await new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(0, "127.0.0.1", resolve);
-    });
-    const { port } = server.address();
-    const routes = makeRoutes(port);
-    const door = { host: `127.0.0.1:${port}`, capability };
-    const strangers = new Set();
-    const allowsRefusal = limiter(now);
-    server.on("connection", (socket) => {
-        strangers.add(socket);
-        socket.once("close", () => strangers.delete(socket));
-        const [oldest] = strangers;
-        if (strangers.size > MAX_STRANGERS)
-            oldest?.destroy();
-    });
-    server.on("request", (request, response) => {
-        const verdict = judgeRequest(knockOf(request), door);
-        if (isRefusal(verdict)) {
-            stats.refused();
-            if (allowsRefusal())
-                turnAway(response, verdict);
-            else
-                request.socket.destroy();
-            return;
-        }
-        strangers.delete(request.socket);
-        routes.onRequest();
-        if (verdict.route === "api")
-            routes.gateway(request, response, verdict.target);
-        else
-            routes[verdict.route](response);
-    });
-    server.on("connect", (_, socket) => {
-        stats.refused();
-        socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    });
-    server.on("clientError", (error, socket) => {
-        stats.refused();
-        if (error.code === "ECONNRESET" || !socket.writable)
-            socket.destroy();
-        else
-            socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    });
-    return { port, server };
-}
-function knockOf({ method = "", url = "", rawHeaders }) {
-    return { method, target: url, rawHeaders };
-}
-function turnAway(response, { status, error, description }) {
-    const body = JSON.stringify({ error, error_description: description });
-    response.writeHead(status, {
-        "Content-Type": "application/json",
-        "Content-Length": Buffer.byteLength(body),
-        Connection: "close",
-    });
-    response.end(body);
-}
-/** True for the first so many in each second. */
-function limiter(now) {
-    let second = 0;
-    let count = 0;
-    return () => {
-        const current = Math.floor(now() / 1000);
-        count = current === second ? count + 1 : 1;
-        second = current;
-        return count <= MAX_REFUSALS_PER_SECOND;
-    };
-}
-
-;// CONCATENATED MODULE: ./build/stats.js
-// Owns what the token agent counts, for the post step to tell.
-const SAMPLES = 4096;
-class Stats {
-    /** The token that the agent began with is one. */
-    #minted = 1;
-    #refused = 0;
-    #served = 0;
-    #slowestMs = 0;
-    #calls = new Map();
-    #failures = new Map();
-    #durationsMs = new Float32Array(SAMPLES);
-    minted() {
-        this.#minted += 1;
-    }
-    refused() {
-        this.#refused += 1;
-    }
-    failed(code) {
-        increment(this.#failures, code);
-    }
-    served(status, durationMs) {
-        increment(this.#calls, `${Math.floor(status / 100)}xx`);
-        this.#durationsMs[this.#served % SAMPLES] = durationMs;
-        this.#served += 1;
-        this.#slowestMs = Math.max(this.#slowestMs, durationMs);
-    }
-    report() {
-        const durations = this.#durationsMs.slice(0, Math.min(this.#served, SAMPLES)).sort();
-        return {
-            minted: this.#minted,
-            calls: Object.fromEntries([...this.#calls].sort()),
-            medianMs: durations[durations.length >> 1] ?? 0,
-            slowestMs: this.#slowestMs,
-            failures: Object.fromEntries([...this.#failures].sort()),
-            refused: this.#refused,
-        };
-    }
-}
-function increment(counts, key) {
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-;// CONCATENATED MODULE: ./build/retry.js
-// Owns patience: when to try again, how long to wait before, and when to stop. The only loop that sleeps.
-
-const FIRST_BACKOFF_MS = 500;
-/** A 429 is no glitch but a crowd, and one that comes back soon finds itself (docs/benchmarks.md). */
-const FIRST_CROWD_BACKOFF_MS = 4_000;
-const MAX_BACKOFF_MS = 8_000;
-/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
-const MIN_ATTEMPT_LIMIT_MS = 5_000;
-/** With less than this left, an attempt would only replace a telling error by a time-out. */
-const MIN_ATTEMPT_MS = 250;
-/**
- * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
- * at its own deadline, and settles then.
- * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
- */
-async function retry(attempt, { clock, timeoutMs, onRetry }) {
-    const start = clock.now();
-    for (let tries = 1;; tries += 1) {
-        try {
-            return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
-        }
-        catch (error) {
-            if (!(error instanceof ArmorError) || !error.canPass)
-                throw error;
-            const elapsedMs = clock.now() - start;
-            const askedMs = error.retryAfterMs ?? 0;
-            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-            // Where the server named no time, one more attempt needs some room, or a crowd's last ones would all come at once.
-            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS))
-                throw gaveUp(error, tries, elapsedMs, timeoutMs);
-            const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
-            onRetry(error, pauseMs);
-            await clock.sleep(pauseMs);
-        }
-    }
-}
-function attemptLimit(leftMs) {
-    return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
-}
-/** Runs the attempt with a signal that aborts after `limitMs`. */
-async function limited(attempt, limitMs, clock) {
-    const deadline = new AbortController();
-    const settled = new AbortController();
-    clock.sleep(limitMs, settled.signal).then(() => deadline.abort(), () => undefined);
-    try {
-        return await attempt(deadline.signal);
-    }
-    finally {
-        settled.abort();
-    }
-}
-/**
- * The longest pause. Exponential, and drawn from zero up ("full jitter"): many jobs that failed together must not come
- * back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server named a
- * time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off, so that a job uses
- * all of it.
- */
-function backoff({ code }, tries) {
-    const firstMs = code === "rate_limited" ? FIRST_CROWD_BACKOFF_MS : FIRST_BACKOFF_MS;
-    return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
-}
-function gaveUp(error, tries, elapsedMs, timeoutMs) {
-    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-    const askedMs = error.retryAfterMs;
-    return error.adding(askedMs === undefined
-        ? tried
-        : `${tried}; it asks to wait ${seconds(askedMs)}, and ${seconds(timeoutMs - elapsedMs)} of timeout are left`);
-}
-/** For people: tenths below ten seconds, whole ones above, and no astronomy. */
-function seconds(ms) {
-    if (ms > 86_400_000)
-        return "more than a day";
-    return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-}
-
-;// CONCATENATED MODULE: ./build/token.js
-// Owns a token's two ends: fetching it and ending its session, each as retry ∘ redirects ∘ send ∘ oauth.
-
-
-
-/**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
- * @throws ArmorError
- */
-async function fetchToken(armor, credentials) {
-    return await retry(async (signal) => {
-        const { reply, sentAt, requestedAt } = await token_ask(armor, credentials, signal);
-        const { accessToken, expiresIn } = judgeToken(reply, armor.quote);
-        return { accessToken, expiresIn, expiresAt: sentAt + expiresIn * 1000, requestedAt };
-    }, armor);
-}
-/** Asks with the form-encoded pair and, where that makes a difference and is answered by 401, with the raw one. */
-async function token_ask({ apiUrl, send, clock }, credentials, signal) {
-    const follow = followingRedirects(send);
-    const askWith = async (pair) => {
-        const [sentAt, requestedAt] = [clock.date(), clock.now()];
-        return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
-    };
-    const [encoded, raw] = basicPairs(credentials);
-    const first = await askWith(encoded);
-    if (first.reply.status !== 401 || raw === undefined)
-        return first;
-    const second = await askWith(raw);
-    // A server that insists on the encoding calls the raw pair malformed; what it said to the first one is the news.
-    return second.reply.status === 400 ? first : second;
-}
-/**
- * Ends the session that the token stands for.
- * @returns whether there still was one
- * @throws ArmorError
- */
-async function endSession(armor, accessToken) {
-    const follow = followingRedirects(armor.send);
-    return await retry(async (signal) => {
-        const reply = await follow(terminateRequest(armor.apiUrl, accessToken), signal);
-        return judgeTerminate(reply, armor.quote);
-    }, armor);
-}
-
-;// CONCATENATED MODULE: ./build/agent.js
-// The token agent: a foreground program that reads its configuration from stdin, says one line when it is ready,
-// and then serves live tokens and the gateway until it is told to stop, or nobody can need it any more.
-
-
-
-
-
-
-
-
-
-
-
-
-const FOLDER_CHECK_MS = 1_000;
-const MAX_UNASKED_MS = 24 * 3600 * 1000;
-const END_SESSION_MS = 3_000;
-/** Runs until the agent ends. Sets `process.exitCode` to 0 if it served. Never throws. */
-async function agent(_env, crash, { stdin, stdout } = process, clock = systemClock) {
-    let quote = () => "";
-    stdout.on("error", () => undefined); // nobody listens any more
-    const greet = (greeting) => stdout.write(`${JSON.stringify(greeting)}\n`);
-    try {
-        const config = JSON.parse(await readAll(stdin));
-        quote = quoteWithout(secretForms(config.credentials));
-        await Promise.race([serve(config, quote, greet, clock), crash]);
-        process.exitCode = 0;
-    }
-    catch (error) {
-        greet({ problem: messageOf(error, quote) });
-    }
-}
-async function readAll(stream) {
-    const chunks = [];
-    for await (const chunk of stream)
-        chunks.push(chunk);
-    return Buffer.concat(chunks).toString("utf8");
-}
-async function serve(config, quote, greet, clock) {
-    const { apiUrl, capability, certificates, credentials, folder, idleMs, timeoutMs } = config;
-    if (certificates.length > 0)
-        trustCertificates(certificates);
-    const { agent: route, proxy } = keptRoute(new URL(apiUrl), idleMs);
-    const stats = new Stats();
-    const armor = { apiUrl, send: send, clock, timeoutMs, quote, onRetry: () => undefined };
-    const keeper = new Keeper({
-        first: { ...config.first, requestedAt: clock.now() - sinceRequest(config.first, clock.date()) },
-        mint: () => fetchToken(armor, credentials),
-        clock,
-        onMint: () => stats.minted(),
-        onFailure: (error) => stats.failed(error instanceof ArmorError ? error.code : "agent_failed"),
-    });
-    let lastAsked = clock.now();
-    let end = () => undefined;
-    const ended = new Promise((resolve) => {
-        end = resolve;
-    });
-    const { port, server } = await listen(capability, stats, clock.now, (ownPort) => ({
-        gateway: createGateway({
-            apiUrl,
-            gatewayPath: `http://127.0.0.1:${ownPort}/${capability}`,
-            keeper,
-            agent: route,
-            proxy,
-            idleMs,
-            clock,
-            stats,
-        }),
-        token: (response) => answerToken(keeper, clock, response),
-        async stop(response) {
-            const farewell = {
-                report: stats.report(),
-                ended: config.terminateSession ? await endSessions(keeper, armor) : 0,
-            };
-            response.once("close", end);
-            answer(response, 200, farewell);
-        },
-        onRequest() {
-            lastAsked = clock.now();
-        },
-    }));
-    const watch = setInterval(() => {
-        if (!(0,external_node_fs_namespaceObject().existsSync)(folder) || clock.now() - lastAsked > MAX_UNASKED_MS)
-            end();
-    }, FOLDER_CHECK_MS);
-    process.once("SIGTERM", end);
-    greet({ port });
-    await ended;
-    clearInterval(watch);
-    server.close();
-    server.closeAllConnections();
-}
-/** Ms since the request that got the token; the two clocks belong to one machine. */
-function sinceRequest({ expiresAt, expiresIn }, date) {
-    return date - (expiresAt - expiresIn * 1000);
-}
-async function answerToken(keeper, clock, response) {
-    try {
-        const { accessToken, expiresAt } = await keeper.token();
-        answer(response, 200, {
-            access_token: accessToken,
-            token_type: "Bearer",
-            expires_in: Math.max(0, Math.floor((expiresAt - clock.date()) / 1000)),
-            expires_at: isoDate(expiresAt),
-        });
-    }
-    catch (error) {
-        const { code, message } = error instanceof ArmorError ? error : { code: "agent_failed", message: "The token agent failed." };
-        answer(response, failureStatus(code), { error: code, error_description: message });
-    }
-}
-function answer(response, status, body) {
-    response
-        .writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" })
-        .end(JSON.stringify(body));
-}
-/** @returns how many of the sessions that may still live were ended; the others end by themselves */
-async function endSessions(keeper, armor) {
-    const brief = { ...armor, timeoutMs: END_SESSION_MS };
-    const results = await Promise.allSettled(keeper.live().map((token) => endSession(brief, token)));
-    return results.filter((result) => result.status === "fulfilled" && result.value).length;
-}
-
-;// CONCATENATED MODULE: ./build/exit.js
-// Owns the end of the process: what was printed has arrived, and nothing that is still open delays it.
-/** Ends the process with its `exitCode`, open sockets or not. */
-async function exit(process) {
-    await new Promise((resolve) => process.stdout.write("", resolve));
-    // exit() joins the thread that a name look-up runs on, and a resolver that never answers holds it for as long
-    // as the system's resolver is patient, commonly 10 s and more. Only another program in this process's place
-    // ends at once, with the same exit code.
-    if (process.execve !== undefined && process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap")) {
-        try {
-            process.execve(process.execPath, [process.execPath, "-e", `process.exit(${process.exitCode})`], {});
-        }
-        catch {
-            // Windows has no execve; nor does it wait for that thread.
-        }
-    }
-    process.exit();
-}
-
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = lazily(() => require("node:path"));
-;// CONCATENATED MODULE: external "os"
-const external_os_namespaceObject = lazily(() => require("os"));
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-/**
- * Sanitizes an input into a string so it can be passed into issueCommand safely
- * @param input input to sanitize into a string
- */
-function toCommandValue(input) {
-    if (input === null || input === undefined) {
-        return '';
-    }
-    else if (typeof input === 'string' || input instanceof String) {
-        return input;
-    }
-    return JSON.stringify(input);
-}
-/**
- *
- * @param annotationProperties
- * @returns The command properties to send with the actual annotation command
- * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
- */
-function toCommandProperties(annotationProperties) {
-    if (!Object.keys(annotationProperties).length) {
-        return {};
-    }
-    return {
-        title: annotationProperties.title,
-        file: annotationProperties.file,
-        line: annotationProperties.startLine,
-        endLine: annotationProperties.endLine,
-        col: annotationProperties.startColumn,
-        endColumn: annotationProperties.endColumn
-    };
-}
-//# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
-
-
-/**
- * Issues a command to the GitHub Actions runner
- *
- * @param command - The command name to issue
- * @param properties - Additional properties for the command (key-value pairs)
- * @param message - The message to include with the command
- * @remarks
- * This function outputs a specially formatted string to stdout that the Actions
- * runner interprets as a command. These commands can control workflow behavior,
- * set outputs, create annotations, mask values, and more.
- *
- * Command Format:
- *   ::name key=value,key=value::message
- *
- * @example
- * ```typescript
- * // Issue a warning annotation
- * issueCommand('warning', {}, 'This is a warning message');
- * // Output: ::warning::This is a warning message
- *
- * // Set an environment variable
- * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
- * // Output: ::set-env name=MY_VAR::some value
- *
- * // Add a secret mask
- * issueCommand('add-mask', {}, 'secretValue123');
- * // Output: ::add-mask::secretValue123
- * ```
- *
- * @internal
- * This is an internal utility function that powers the public API functions
- * such as setSecret, warning, error, and exportVariable.
- */
-function issueCommand(command, properties, message) {
-    const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_namespaceObject().EOL);
-}
-function issue(name, message = '') {
-    issueCommand(name, {}, message);
-}
-const CMD_STRING = '::';
-class Command {
-    constructor(command, properties, message) {
-        if (!command) {
-            command = 'missing.command';
-        }
-        this.command = command;
-        this.properties = properties;
-        this.message = message;
-    }
-    toString() {
-        let cmdStr = CMD_STRING + this.command;
-        if (this.properties && Object.keys(this.properties).length > 0) {
-            cmdStr += ' ';
-            let first = true;
-            for (const key in this.properties) {
-                if (this.properties.hasOwnProperty(key)) {
-                    const val = this.properties[key];
-                    if (val) {
-                        if (first) {
-                            first = false;
-                        }
-                        else {
-                            cmdStr += ',';
-                        }
-                        cmdStr += `${key}=${escapeProperty(val)}`;
-                    }
-                }
-            }
-        }
-        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
-        return cmdStr;
-    }
-}
-function escapeData(s) {
-    return toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A');
-}
-function escapeProperty(s) {
-    return toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A')
-        .replace(/:/g, '%3A')
-        .replace(/,/g, '%2C');
-}
-//# sourceMappingURL=command.js.map
-;// CONCATENATED MODULE: external "crypto"
-const external_crypto_namespaceObject = lazily(() => require("crypto"));
-;// CONCATENATED MODULE: external "fs"
-const external_fs_namespaceObject = lazily(() => require("fs"));
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
-// For internal use, subject to change.
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-
-
-
-
-function issueFileCommand(command, message) {
-    const filePath = process.env[`GITHUB_${command}`];
-    if (!filePath) {
-        throw new Error(`Unable to find environment variable for file command ${command}`);
-    }
-    if (!external_fs_namespaceObject().existsSync(filePath)) {
-        throw new Error(`Missing file at path: ${filePath}`);
-    }
-    external_fs_namespaceObject().appendFileSync(filePath, `${toCommandValue(message)}${external_os_namespaceObject().EOL}`, {
-        encoding: 'utf8'
-    });
-}
-function prepareKeyValueMessage(key, value) {
-    const delimiter = `ghadelimiter_${external_crypto_namespaceObject().randomUUID()}`;
-    const convertedValue = toCommandValue(value);
-    // These should realistically never happen, but just in case someone finds a
-    // way to exploit uuid generation let's not allow keys or values that contain
-    // the delimiter.
-    if (key.includes(delimiter)) {
-        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
-    }
-    if (convertedValue.includes(delimiter)) {
-        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
-    }
-    return `${key}<<${delimiter}${external_os_namespaceObject().EOL}${convertedValue}${external_os_namespaceObject().EOL}${delimiter}`;
-}
-//# sourceMappingURL=file-command.js.map
-;// CONCATENATED MODULE: external "path"
-const external_path_namespaceObject = lazily(() => require("path"));
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
 var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -3130,7 +1654,7 @@ var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _
 };
 
 
-const { access, appendFile, writeFile } = external_fs_namespaceObject().promises;
+const { access, appendFile, writeFile } = external_fs_namespaceObject.promises;
 const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
 const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
 class Summary {
@@ -3153,7 +1677,7 @@ class Summary {
                 throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
             }
             try {
-                yield access(pathFromEnv, external_fs_namespaceObject().constants.R_OK | external_fs_namespaceObject().constants.W_OK);
+                yield access(pathFromEnv, external_fs_namespaceObject.constants.R_OK | external_fs_namespaceObject.constants.W_OK);
             }
             catch (_a) {
                 throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
@@ -3249,7 +1773,7 @@ class Summary {
      * @returns {Summary} summary instance
      */
     addEOL() {
-        return this.addRaw(external_os_namespaceObject().EOL);
+        return this.addRaw(external_os_namespaceObject.EOL);
     }
     /**
      * Adds an HTML codeblock to the summary buffer
@@ -3430,7 +1954,7 @@ function toWin32Path(pth) {
  * @return string The platform-specific path.
  */
 function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, external_path_namespaceObject().sep);
+    return pth.replace(/[/\\]/g, external_path_namespaceObject.sep);
 }
 //# sourceMappingURL=path-utils.js.map
 ;// CONCATENATED MODULE: ./vendor/exec/index.js
@@ -3488,8 +2012,8 @@ const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* ()
         version
     };
 });
-const platform = external_os_namespaceObject().platform();
-const arch = external_os_namespaceObject().arch();
+const platform = external_os_namespaceObject.platform();
+const arch = external_os_namespaceObject.arch();
 const isWindows = platform === 'win32';
 const isMacOS = platform === 'darwin';
 const isLinux = platform === 'linux';
@@ -3599,7 +2123,7 @@ function addPath(inputPath) {
     else {
         issueCommand('add-path', {}, inputPath);
     }
-    process.env['PATH'] = `${inputPath}${external_path_namespaceObject().delimiter}${process.env['PATH']}`;
+    process.env['PATH'] = `${inputPath}${external_path_namespaceObject.delimiter}${process.env['PATH']}`;
 }
 /**
  * Gets the value of an input.
@@ -3670,7 +2194,7 @@ function setOutput(name, value) {
     if (filePath) {
         return issueFileCommand('OUTPUT', prepareKeyValueMessage(name, value));
     }
-    process.stdout.write(external_os_namespaceObject().EOL);
+    process.stdout.write(external_os_namespaceObject.EOL);
     issueCommand('set-output', { name }, toCommandValue(value));
 }
 /**
@@ -3722,7 +2246,7 @@ function error(message, properties = {}) {
  * @param message warning issue message. Errors will be converted to string via toString()
  * @param properties optional properties to add to the annotation.
  */
-function warning(message, properties = {}) {
+function core_warning(message, properties = {}) {
     issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
@@ -3738,7 +2262,7 @@ function notice(message, properties = {}) {
  * @param message info message
  */
 function info(message) {
-    process.stdout.write(message + external_os_namespaceObject().EOL);
+    process.stdout.write(message + external_os_namespaceObject.EOL);
 }
 /**
  * Begin an output group.
@@ -3825,55 +2349,2326 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/file-command.js
-// Owns the runner's file commands: one line a value, in the file that the runner named for it, or an error.
-//
-// Those of @actions/core do two things more. They draw a random delimiter for values of several lines, and load all
-// of node:crypto for it, a tenth of the step's time; no value here has a line break. And where there is no file, they
-// print the value, the token in plain sight.
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: external "node:fs/promises"
+const promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: ./build/armor/credentials.js
+/** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
+function formEncode(text) {
+    return new URLSearchParams([["", text]]).toString().slice(1);
+}
+/**
+ * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
+ * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
+ * app id would make the raw pair mean another client.
+ */
+function basicPairs({ appId, apiKey }) {
+    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
+    const raw = `${appId}:${apiKey}`;
+    return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
+}
+/**
+ * Every form of the key that is worth a mask, each once. The runner derives base64 of the whole value and some
+ * escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form encoding, or a key inside
+ * the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
+ * The app id is never among them: the runner drops a job output that contains a masked text.
+ */
+function secretForms(credentials) {
+    const key = credentials.apiKey.toWellFormed();
+    if (key === "")
+        return [];
+    const texts = [key, encodeURIComponent(key), formEncode(key)];
+    const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
+    // The raw pair also where it is never sent: other steps may have made it of the same secrets.
+    const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
+    const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
+    return [...new Set([...texts, ...lowerCase, ...encoded])];
+}
+function base64Forms(text) {
+    const padded = Buffer.from(text, "utf8").toString("base64");
+    const urlSafe = padded.replaceAll("+", "-").replaceAll("/", "_");
+    return [padded, urlSafe].flatMap((form) => [form, form.replace(/=+$/, "")]);
+}
 
-
-/** To be called before anything is done whose result could not be handed on. @throws ArmorError runner_unsupported */
-function checkFileCommands(env, variables) {
-    for (const variable of variables) {
-        if (!(0,external_node_fs_namespaceObject().existsSync)(env[variable] ?? ""))
-            throw unsupported(variable);
+;// CONCATENATED MODULE: external "node:tls"
+const external_node_tls_namespaceObject = require("node:tls");
+var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node_tls_namespaceObject);
+;// CONCATENATED MODULE: ./build/errors.js
+/** Where the documentation of this version lies. The owner's name stands here and in package.json. */
+const REPOSITORY = "https://github.com/org/armor-token-action";
+const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
+/** Every failure that a user can meet, and whether trying again can help. */
+const CAN_PASS = {
+    /** An input is missing, malformed or out of range. */
+    input_invalid: false,
+    /** The process was not started as a runner starts an action, or its Node lacks a feature. */
+    runner_unsupported: false,
+    /** A file or folder of the runner cannot be written: permissions, a full disk, a read-only file system. */
+    file_failed: false,
+    /** The job was cancelled. */
+    cancelled: false,
+    /** DNS does not know the name of the Armor host. */
+    host_unknown: false,
+    /** DNS does not answer. */
+    dns_failed: true,
+    /** No connection, or it broke before a reply began. */
+    connection_failed: true,
+    /** The reply began and broke off. */
+    reply_incomplete: true,
+    /** No complete reply in the time that one attempt has. */
+    reply_timeout: true,
+    /** The certificate of the Armor host is untrusted, expired or for another name. */
+    certificate_rejected: false,
+    /** TLS failed for another reason: no common version, a client certificate is wanted, no TLS at all. */
+    tls_failed: false,
+    /** The proxy cannot be reached, or it cannot reach the Armor host. */
+    proxy_failed: true,
+    /** The proxy refuses: credentials, policy or certificate; or its address cannot be understood. */
+    proxy_refused: false,
+    /** A redirect that would carry the credentials to another host, turns POST into GET, or never ends. */
+    redirect_refused: false,
+    /** 401, or OAuth's invalid_client: the pair of app-id and api-key is not accepted. */
+    credentials_rejected: false,
+    /** 403, or OAuth's unauthorized_client. */
+    access_denied: false,
+    /** 404 */
+    endpoint_not_found: false,
+    /** 400 and every other status that no retry will change. */
+    request_rejected: false,
+    /** 429 */
+    rate_limited: true,
+    /** 408 and 5xx */
+    server_unavailable: true,
+    /** A reply that is not HTTP, or a 200 that is no token response (RFC 6749 section 5.1). */
+    reply_invalid: false,
+    /** A token was issued, and had expired before it could be used. */
+    token_expired: true,
+    /** The token agent did not start, or it ended. */
+    agent_failed: false,
+    /** The job is at its end, and the token agent takes no more calls. */
+    agent_stopping: false,
+    /** A fault of the action itself. */
+    internal_error: false,
+};
+const ERROR_CODES = Object.keys(CAN_PASS);
+/**
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy: it never holds a
+ * secret, a body, a header or an unquoted word of the server's.
+ */
+class ArmorError extends Error {
+    name = "ArmorError";
+    code;
+    problem;
+    remedy;
+    details;
+    /**
+     * @param problem what failed, and with whom; no full stop at its end
+     * @param remedy what to do; one or more whole sentences
+     */
+    constructor(code, problem, remedy, details = {}) {
+        super(`${problem}. ${remedy}`);
+        this.code = code;
+        this.problem = problem;
+        this.remedy = remedy;
+        this.details = details;
+    }
+    get canPass() {
+        return CAN_PASS[this.code];
+    }
+    /** The same error with one more fact behind the problem, such as how often it was tried. */
+    adding(fact) {
+        return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.details);
     }
 }
-/** The functions of @actions/core by the same names. Each throws an ArmorError runner_unsupported without its file. */
-function fileCommands(env) {
-    const set = (variable) => (name, value) => append(env, variable, `${name}=${value}`);
+/** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
+function asArmorError(error, quote) {
+    if (error instanceof ArmorError)
+        return error;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new ArmorError("internal_error", `Unexpected ${quote(what)}`, "This is a fault of the action itself: please report this line.");
+}
+/** The text of an annotation: one line that ends with the code and the address of its documentation. */
+function annotationOf(code, message) {
+    return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
+}
+const FILE_REASONS = {
+    EACCES: "this user may not write there (EACCES)",
+    EPERM: "this user may not write there (EPERM)",
+    EROFS: "the file system is read-only (EROFS)",
+    ENOSPC: "the disk is full (ENOSPC)",
+    EDQUOT: "the disk quota is used up (EDQUOT)",
+    ENOENT: "it does not exist (ENOENT)",
+    ENOTDIR: "a part of its path is not a folder (ENOTDIR)",
+    EISDIR: "it is a folder (EISDIR)",
+};
+/** An ArmorError file_failed that says why, for an error of node:fs. */
+function fileError(what, error) {
+    const { code = "" } = error;
+    const reason = FILE_REASONS[code] ?? `the system says ${/^\w+$/.test(code) ? code : "no more"}`;
+    const remedy = code === "EACCES" || code === "EPERM"
+        ? "In a container job, run the container as the user who owns the runner's files, for instance with options: --user."
+        : "Check the runner's disk and the folder that RUNNER_TEMP names.";
+    return new ArmorError("file_failed", `${what} cannot be written: ${reason}`, remedy);
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = require("node:https");
+var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_node_https_namespaceObject);
+;// CONCATENATED MODULE: ./build/armor/proxy.js
+
+
+
+
+
+/**
+ * Takes the proxy variables out of the environment. They must be gone before the first request: http-client reads
+ * them itself, and would choose a way of its own. Small letters go first, and an empty variable is not set, as in curl.
+ */
+function takeRoute(env) {
+    const take = (name) => {
+        const value = env[name];
+        delete env[name];
+        return value;
+    };
+    const proxies = ["https_proxy", "HTTPS_PROXY"].map((variable) => ({
+        variable,
+        value: take(variable) ?? "",
+    }));
+    const [lower, upper] = [take("no_proxy"), take("NO_PROXY")];
+    const proxy = proxies.find(({ value }) => value !== "");
+    return { ...(proxy === undefined ? {} : { proxy }), noProxy: lower || upper || "" };
+}
+/** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
+function proxyFor(url, { proxy, noProxy }) {
+    if (proxy === undefined || isLoopback(url.hostname) || isBypassed(url, noProxy))
+        return undefined;
+    return parseProxy(proxy.variable, proxy.value);
+}
+function isLoopback(hostname) {
+    return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+function parseProxy(variable, value) {
+    const refuse = (cause) => new ArmorError("proxy_refused", `The variable ${variable} is not a valid proxy address: ${cause}`, "Give it as http://proxy.example.com:3128, with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25).");
+    if (!/^[\x21-\x7e]+$/.test(value))
+        throw refuse("it contains a blank or a character outside ASCII");
+    const [, scheme = "http", rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(value) ?? [];
+    const protocol = `${scheme.toLowerCase()}:`;
+    if (protocol !== "http:" && protocol !== "https:")
+        throw refuse(`${protocol}// is not supported`);
+    const at = rest.lastIndexOf("@");
+    const [userinfo, address] = at < 0 ? [undefined, rest] : [rest.slice(0, at), rest.slice(at + 1)];
+    const credentials = userinfo === undefined ? undefined : decodeUserinfo(userinfo);
+    if (userinfo !== undefined && credentials === undefined) {
+        throw refuse("user or password holds a character that must be percent-encoded");
+    }
+    const [, host = "", port] = /^(\[[0-9a-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i.exec(address) ?? [];
+    const number = port === undefined ? (protocol === "https:" ? 443 : 80) : Number(port);
+    if (host === "" || !URL.canParse(`${protocol}//${host}`)) {
+        throw refuse("after the scheme there must be a host name and a port, and nothing else");
+    }
+    if (number < 1 || number > 65_535)
+        throw refuse("the port is not between 1 and 65535");
+    const { hostname } = new URL(`${protocol}//${host}`);
     return {
-        setOutput: set("GITHUB_OUTPUT"),
-        saveState: set("GITHUB_STATE"),
-        exportVariable: set("GITHUB_ENV"),
-        addPath: (folder) => append(env, "GITHUB_PATH", folder),
+        protocol,
+        host: withoutBrackets(hostname),
+        port: number,
+        origin: `${protocol}//${hostname}:${number}`,
+        ...(credentials === undefined ? {} : { credentials }),
     };
 }
-/** The runner takes what follows the first `=` as it is, to the end of the line (actions/runner, FileCommandManager.cs). */
-function append(env, variable, line) {
-    if (/[\r\n]/.test(line))
-        throw new Error(`a line break in a value for ${variable}`);
-    let file;
+/** @returns `user:password`, undefined where it is not percent-encoded as it must be (RFC 3986 section 3.2.1) */
+function decodeUserinfo(userinfo) {
+    if (/[#/\\?@]/.test(userinfo))
+        return undefined;
+    const colon = userinfo.indexOf(":");
+    const parts = colon < 0 ? [userinfo, ""] : [userinfo.slice(0, colon), userinfo.slice(colon + 1)];
     try {
-        // Without O_CREAT: what is not there, nobody reads.
-        file = (0,external_node_fs_namespaceObject().openSync)(env[variable] ?? "", external_node_fs_namespaceObject().constants.O_WRONLY | external_node_fs_namespaceObject().constants.O_APPEND);
-        (0,external_node_fs_namespaceObject().writeSync)(file, `${line}\n`);
+        return parts.map(decodeURIComponent).join(":");
     }
     catch {
-        throw unsupported(variable);
-    }
-    finally {
-        if (file !== undefined)
-            (0,external_node_fs_namespaceObject().closeSync)(file);
+        return undefined;
     }
 }
-function unsupported(variable) {
-    return new ArmorError("runner_unsupported", `${variable} is not the path of a file, so there is no safe way to hand the token on`, "Run this as a step of a GitHub Actions workflow.");
+/** Whether an entry of no_proxy names this host. An entry that cannot be understood matches nothing. */
+function isBypassed(url, noProxy) {
+    const host = withoutBrackets(url.hostname).replace(/\.$/, "");
+    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+    return noProxy
+        .toLowerCase()
+        .split(/[\s,]+/)
+        .some((entry) => entry !== "" && isEntryFor(entry, host, port));
+}
+function isEntryFor(entry, host, port) {
+    if (entry === "*")
+        return true;
+    const [, bracketed, name = "", givenPort] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(entry) ?? [
+        undefined,
+        entry,
+        entry,
+    ];
+    if (givenPort !== undefined && /^\d+$/.test(givenPort) && Number(givenPort) !== port)
+        return false;
+    const pattern = (bracketed ?? name).replace(/^\*?\./, "").replace(/\.$/, "");
+    if (pattern === "")
+        return false;
+    if ((0,external_node_net_namespaceObject.isIP)(host) !== 0)
+        return isAddressIn(host, pattern);
+    return host === pattern || host.endsWith(`.${pattern}`);
+}
+/** @param range an address, or one with a prefix length (CIDR) */
+function isAddressIn(address, range) {
+    const family = (text) => ((0,external_node_net_namespaceObject.isIPv6)(text) ? "ipv6" : "ipv4");
+    const [base = "", prefix, ...rest] = range.split("/");
+    if ((0,external_node_net_namespaceObject.isIP)(base) === 0 || rest.length > 0 || (prefix !== undefined && !/^\d{1,3}$/.test(prefix)))
+        return false;
+    const bits = prefix === undefined ? ((0,external_node_net_namespaceObject.isIPv6)(base) ? 128 : 32) : Number(prefix);
+    if (bits > ((0,external_node_net_namespaceObject.isIPv6)(base) ? 128 : 32))
+        return false;
+    const list = new external_node_net_namespaceObject.BlockList();
+    list.addSubnet(base, bits, family(base));
+    return list.check(address, family(address));
+}
+/** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
+function withoutBrackets(hostname) {
+    return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+/** What went wrong before the tunnel stood: whatever it is, it is between this runner and the proxy. */
+class ProxyFailure extends Error {
+    code = "PROXY_FAILURE";
+    /** The proxy's status, where it answered; else the code of what failed. */
+    reason;
+    /** Of `Proxy-Authenticate`, such as `basic` or `negotiate`. */
+    schemes;
+    constructor(reason, schemes = []) {
+        super("the proxy failed");
+        this.reason = reason;
+        this.schemes = schemes;
+    }
+}
+/** For a proxy to answer CONNECT, its own TLS included. */
+const CONNECT_MS = 30_000;
+/**
+ * Connections to https hosts, directly or through the proxy, which are kept and used again where `keepAlive` is set.
+ * Not Node's `proxyEnv`: there an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
+ * buffered without limit, and Node 24.5 puts the proxy's password into an error.
+ */
+class RouteAgent extends (external_node_https_default()).Agent {
+    #proxy;
+    #connectMs;
+    constructor(proxy, options = {}, connectMs = CONNECT_MS) {
+        super({ ...options, rejectUnauthorized: true });
+        this.#proxy = proxy;
+        this.#connectMs = connectMs;
+    }
+    createConnection(options, done) {
+        if (this.#proxy === undefined)
+            return super.createConnection(options, done);
+        const host = options.host?.includes(":") ? `[${options.host}]` : options.host;
+        openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs).then((socket) => done(null, external_node_tls_default().connect({ ...options, socket })), (failure) => done(failure));
+        return undefined;
+    }
+}
+/** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
+function openTunnel(proxy, target, limitMs) {
+    const { credentials } = proxy;
+    const authorization = credentials && `Basic ${Buffer.from(credentials, "utf8").toString("base64")}`;
+    return new Promise((resolve, reject) => {
+        const request = (proxy.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
+            host: proxy.host,
+            port: proxy.port,
+            method: "CONNECT",
+            path: target,
+            agent: false,
+            rejectUnauthorized: true,
+            signal: AbortSignal.timeout(limitMs),
+            headers: { Host: target, ...(authorization && { "Proxy-Authorization": authorization }) },
+        });
+        request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
+            if (statusCode >= 200 && statusCode < 300 && head.length === 0)
+                return resolve(socket);
+            socket.destroy();
+            const schemes = [headers["proxy-authenticate"] ?? []].flat().flatMap((line) => line.split(/,\s*/));
+            // Bytes before the tunnel's would be read as the Armor host's.
+            reject(new ProxyFailure(head.length > 0 && statusCode < 300 ? "EARLY_BYTES" : statusCode, schemes.map(schemeOf)));
+        });
+        request.once("error", (error) => reject(new ProxyFailure(error.name === "AbortError" || error.name === "TimeoutError"
+            ? "ETIMEDOUT"
+            : (error.code ?? error.name))));
+        request.end();
+    });
+}
+function schemeOf(challenge) {
+    return /^[\w-]+/.exec(challenge.trim())?.[0].toLowerCase() ?? "";
 }
 
-;// CONCATENATED MODULE: ./build/inputs.js
-// Owns the inputs: the only reader, every check, every message about them. No message repeats a value.
+;// CONCATENATED MODULE: ./build/armor/network-error.js
+
+
+/** Nothing came, or not all of it, before the deadline. */
+function timeoutError({ url, proxy, isReplying }) {
+    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`);
+}
+function via(url, proxy) {
+    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
+}
+const CERTIFICATE = [
+    [
+        /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)$/,
+        "certificate_rejected",
+        "has a certificate that is self-signed, or signed by a self-signed authority that this runner does not trust",
+        "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
+    ],
+    [
+        /^UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE)$/,
+        "certificate_rejected",
+        "has a certificate that is not signed by an authority that this runner trusts, or sends it without the intermediate one",
+        "Give the private CA that signed it as ca-certificate, or have the server send its whole chain.",
+    ],
+    [
+        /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/,
+        "certificate_rejected",
+        "has a certificate that is expired or not valid yet",
+        "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
+    ],
+    [
+        /^(ERR_TLS_CERT_ALTNAME_INVALID|ERR_TLS_CERT_ALTNAME_FORMAT|HOSTNAME_MISMATCH)$/,
+        "certificate_rejected",
+        "has a certificate for another host name",
+        "Use the name that the certificate carries; ca-certificate does not help here.",
+    ],
+    [
+        /^(CERT_|CRL_|ERROR_IN_CERT|INVALID_(CA|PURPOSE)|PATH_LENGTH|UNABLE_TO_)/,
+        "certificate_rejected",
+        "has a certificate that was rejected",
+        "Check the server's certificate chain and ca-certificate.",
+    ],
+    [
+        /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|NO_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN)$/,
+        "tls_failed",
+        "asks for a client certificate, which this action does not send",
+        "Use an address that takes the client app's key alone.",
+    ],
+    [
+        /(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL)$/,
+        "tls_failed",
+        "does not speak TLS",
+        "Check the scheme and the port.",
+    ],
+    [
+        /^(EPROTO|ERR_SSL_|ERR_TLS_|ERR_OSSL_)/,
+        "tls_failed",
+        "and this runner have no TLS version or cipher in common, or TLS was cut off",
+        "Check the server's TLS settings, and the port.",
+    ],
+];
+const WIRE = [
+    [
+        /^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/,
+        "connection_failed",
+        "cannot be connected to, because this runner has no free file or port",
+        "Check the limit of open files (ulimit -n) and what else runs on this machine.",
+    ],
+    [
+        /^HPE_HEADER_OVERFLOW$/,
+        "reply_invalid",
+        "answered with headers of more than 16 KB",
+        "Check that no proxy or gateway on the way adds them.",
+    ],
+    [
+        /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/,
+        "reply_incomplete",
+        "broke off its answer",
+        "Run the job again later.",
+    ],
+    [
+        /^HPE_(INVALID_CONSTANT|INVALID_VERSION|INVALID_METHOD|STRICT)$/,
+        "reply_invalid",
+        "answered with something that is not HTTP",
+        "Check the scheme, host and port in api-url.",
+    ],
+    [
+        /^HPE_/,
+        "reply_invalid",
+        "answered with HTTP that contradicts itself, or with a reply that this action does not take",
+        "Check what stands between this runner and Armor: a proxy or load balancer may be at fault.",
+    ],
+];
+/** What an error of Node's means. `error` must have come from the connection. */
+function networkError(error, state) {
+    if (error instanceof ProxyFailure)
+        return proxyError(error, state);
+    const { url, proxy, isReplying } = state;
+    const code = codeOf(error);
+    if (code === "ENOTFOUND") {
+        return new ArmorError("host_unknown", `DNS does not know the host ${url.hostname} (ENOTFOUND)`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
+    }
+    if (code === "EAI_AGAIN" || code === "EAI_FAIL") {
+        return new ArmorError("dns_failed", `DNS does not answer for the host ${url.hostname} (${code})`, "Check this runner's DNS server, and whether it needs https_proxy to leave its network.");
+    }
+    const row = [...CERTIFICATE, ...WIRE].find(([codes]) => codes.test(code));
+    if (row !== undefined)
+        return new ArmorError(row[1], `${url.origin} ${row[2]} (${code})`, row[3]);
+    return isReplying
+        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
+        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
+}
+/** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
+function codeOf(error) {
+    const { code = "" } = error;
+    return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
+}
+/** Whatever failed before the tunnel stood, or the proxy's status. */
+function proxyError({ reason, schemes }, { url, proxy }) {
+    const where = `The proxy ${proxy?.origin ?? ""}`;
+    if (reason === 407 || reason === 401)
+        return proxyAuthError(where, reason, schemes, proxy);
+    if (typeof reason === "number") {
+        if (reason >= 300 && reason < 500 && reason !== 408 && reason !== 429) {
+            return new ArmorError("proxy_refused", `${where} refuses to connect to ${url.host} (${reason})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
+        }
+        return new ArmorError("proxy_failed", `${where} cannot connect to ${url.host} (${reason})`, "Check that the proxy is up and can reach the host.");
+    }
+    const code = codeOf({ code: reason });
+    const row = CERTIFICATE.find(([codes]) => codes.test(code));
+    if (row !== undefined)
+        return new ArmorError("proxy_refused", `${where} ${row[2]} (${code})`, row[3]);
+    if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+        return new ArmorError("proxy_failed", `DNS does not know ${where.toLowerCase()} (${code})`, "Check https_proxy.");
+    }
+    const what = code.startsWith("HPE_") || code === "EARLY_BYTES" ? "does not answer as an HTTP proxy" : "cannot be used";
+    return new ArmorError("proxy_failed", `${where} ${what}${code === "" ? "" : ` (${code})`}: no connection to ${url.host}`, "Check https_proxy, and that the proxy is up and can be reached.");
+}
+/** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
+function proxyAuthError(where, status, schemes, proxy) {
+    const put = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
+    const known = ["basic", "digest", "ntlm", "negotiate", "kerberos", "bearer"].filter((name) => schemes.includes(name));
+    if (known.length > 0 && !known.includes("basic")) {
+        return new ArmorError("proxy_refused", `${where} wants authentication by ${known.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
+    }
+    return proxy?.credentials === undefined
+        ? new ArmorError("proxy_refused", `${where} wants a user and a password (${status})`, put)
+        : new ArmorError("proxy_refused", `${where} does not accept the user and password (${status})`, put);
+}
+
+;// CONCATENATED MODULE: ./build/armor/http.js
+
+
+
+
+
+const USER_AGENT = "armor-token-action";
+const MAX_REPLY_BYTES = 1024 * 1024;
+/**
+ * A `Send` by this route. It throws ArmorError reply_timeout when the signal aborts first, and otherwise what
+ * `networkError` makes of a failure, proxy_refused or reply_invalid.
+ */
+function createSend(route) {
+    return async (request, signal) => {
+        const state = { url: request.url, proxy: proxyFor(request.url, route), isReplying: false };
+        const deadline = rejectionOn(signal, () => timeoutError(state));
+        try {
+            // A reply such as 101 makes Node drop the connection and http-client wait for ever: never wait for it alone.
+            return await Promise.race([exchange(request, signal, state), deadline.promise]);
+        }
+        catch (error) {
+            if (error instanceof ArmorError)
+                throw error;
+            if (signal.aborted)
+                throw timeoutError(state);
+            // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
+            throw error.code === undefined ? error : networkError(error, state);
+        }
+        finally {
+            deadline.release();
+        }
+    };
+}
+async function exchange(request, signal, state) {
+    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
+    const client = new HttpClient(USER_AGENT, [requestHandler(signal, state)], {
+        allowRedirects: false,
+        allowRetries: false,
+    });
+    const response = await client.request(request.method, request.url.href, request.body, {
+        ...request.headers,
+    });
+    state.isReplying = true;
+    const { message } = response;
+    const body = await readBody(message, request.url);
+    return {
+        url: request.url,
+        status: message.statusCode ?? 0,
+        headers: flatHeaders(message),
+        body,
+        receivedAt: Date.now(),
+    };
+}
+/** http-client's hook into the options of the request that it is about to make. */
+function requestHandler(signal, { url, proxy }) {
+    return {
+        prepareRequest(options) {
+            options.signal = signal;
+            options.host = withoutBrackets(url.hostname);
+            if (url.protocol === "https:")
+                options.agent = new RouteAgent(proxy);
+            // http-client appends the runner's orchestration id, which Armor does not need.
+            options.headers = { ...options.headers, "user-agent": USER_AGENT };
+        },
+        canHandleAuthentication: () => false,
+        handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
+    };
+}
+/** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
+async function readBody(message, url) {
+    const chunks = [];
+    let size = 0;
+    for await (const chunk of message) {
+        size += chunk.length;
+        if (size > MAX_REPLY_BYTES) {
+            throw new ArmorError("reply_invalid", `${url.origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
+        }
+        chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString("utf8");
+}
+function flatHeaders(message) {
+    return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
+}
+/** A promise that rejects when the signal aborts, and a way to stop listening. */
+function rejectionOn(signal, error) {
+    const listening = new AbortController();
+    const promise = new Promise((_, reject) => {
+        const onAbort = () => reject(error());
+        if (signal.aborted)
+            onAbort();
+        signal.addEventListener("abort", onAbort, { signal: listening.signal });
+    });
+    return { promise, release: () => listening.abort() };
+}
+/**
+ * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
+ * @param certificates PEM, one certificate each
+ * @throws ArmorError runner_unsupported where Node cannot do it
+ */
+function trustCertificates(certificates) {
+    if (certificates.length === 0)
+        return;
+    if (typeof (external_node_tls_default()).setDefaultCACertificates !== "function") {
+        throw new ArmorError("runner_unsupported", "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have", "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.");
+    }
+    external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
+}
+
+;// CONCATENATED MODULE: ./build/armor/oauth.js
+
+const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
+const TERMINATE_PATH = "/api/v1/iam/session/terminate";
+/** Armor wants this header on its session endpoints, with two double quotes as its value (vendor's article). */
+const CSRF_HEADER = { "X-Csrf-Header": '""' };
+/** Seconds that a token lives where the reply does not say so (vendor's article). */
+const DEFAULT_EXPIRES_IN = 60;
+/** 68 years. What lies above is no lifetime, and would leave the range of dates. */
+const MAX_EXPIRES_IN = 2 ** 31 - 1;
+/** A longer one fits into no header, and as state it could keep the post step from starting. */
+const MAX_TOKEN_LENGTH = 16 * 1024;
+/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
+function tokenRequest(apiUrl, basicPair) {
+    return {
+        method: "POST",
+        url: new URL(apiUrl + TOKEN_PATH),
+        headers: {
+            ...CSRF_HEADER,
+            Accept: "application/json",
+            "Accept-Encoding": "identity",
+            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+        body: "grant_type=client_credentials",
+    };
+}
+/** Ends the session that the token stands for. */
+function terminateRequest(apiUrl, accessToken) {
+    return {
+        method: "POST",
+        url: new URL(apiUrl + TERMINATE_PATH),
+        headers: { ...CSRF_HEADER, Accept: "application/json", Authorization: `Bearer ${accessToken}` },
+        body: "",
+    };
+}
+/** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
+function isClientUnknown({ status, body }) {
+    return status === 401 || (status === 400 && parseObject(body)?.["error"] === "invalid_client");
+}
+/** @throws ArmorError whenever the reply is not a token response. */
+function judgeToken(reply, quote) {
+    if (reply.status !== 200)
+        throw statusError(reply, quote);
+    const fields = parseObject(reply.body);
+    if (fields === undefined)
+        throw invalidReply(reply, `${shapeOf(reply)} instead of a JSON object`);
+    if (fields["error"] !== undefined) {
+        throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
+    }
+    return {
+        accessToken: accessTokenOf(fields, reply),
+        expiresIn: expiresInOf(fields, reply),
+    };
+}
+function shapeOf({ headers, body }) {
+    const encoding = headers["content-encoding"] ?? "identity";
+    if (encoding !== "identity" || body.startsWith("\x1f"))
+        return "a compressed reply";
+    return body.trimStart().startsWith("<") ? "a web page" : "something else";
+}
+function accessTokenOf(fields, reply) {
+    const token = fields["access_token"];
+    if (typeof token !== "string" || token === "")
+        throw invalidReply(reply, "no access_token");
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+        throw invalidReply(reply, "an access_token with characters that no header can carry");
+    }
+    if (token.length > MAX_TOKEN_LENGTH) {
+        throw invalidReply(reply, "an access_token that is longer than a header can be");
+    }
+    const type = fields["token_type"];
+    if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
+        throw invalidReply(reply, "a token_type other than Bearer");
+    }
+    return token;
+}
+function expiresInOf(fields, reply) {
+    const value = fields["expires_in"] ?? DEFAULT_EXPIRES_IN;
+    const isNumeric = typeof value === "string" && /^\d+(\.\d+)?$/.test(value);
+    const seconds = typeof value === "number" ? value : isNumeric ? Number(value) : Number.NaN;
+    if (seconds > 0 && seconds <= MAX_EXPIRES_IN)
+        return seconds;
+    throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
+}
+/** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
+function judgeTerminate(reply, quote) {
+    if (reply.status === 401)
+        return false;
+    if (reply.status >= 200 && reply.status < 300)
+        return true;
+    throw statusError(reply, quote);
+}
+/** What an OAuth `error` means (RFC 6749 section 5.2, and 4.1.2.1 for the last two); others go by the status. */
+const BY_OAUTH_ERROR = {
+    invalid_client: "credentials_rejected",
+    invalid_grant: "credentials_rejected",
+    unauthorized_client: "access_denied",
+    access_denied: "access_denied",
+    invalid_request: "request_rejected",
+    invalid_scope: "request_rejected",
+    unsupported_grant_type: "request_rejected",
+    temporarily_unavailable: "server_unavailable",
+    server_error: "server_unavailable",
+};
+/** What failed and what to do, by code. */
+const TEXTS = {
+    credentials_rejected: [
+        "Armor does not accept this client app",
+        "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region.",
+    ],
+    access_denied: [
+        "Armor denies access",
+        "Check what the client app is permitted to do, and whether a firewall or an IP allow-list covers this runner.",
+    ],
+    endpoint_not_found: [
+        "This is not the Armor API",
+        "Check api-url: it is the address of the Armor API, without a path of its own.",
+    ],
+    rate_limited: ["Armor's rate limit is reached", "Start the workflow at another minute, or raise timeout."],
+    server_unavailable: ["Armor is not available", "Run the job again later, or raise timeout."],
+    request_rejected: [
+        "Armor did not accept the request",
+        "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
+    ],
+};
+/** By the OAuth `error` first, by the status second, with the server's own words where they help. */
+function statusError(reply, quote) {
+    const fields = parseObject(reply.body) ?? {};
+    const said = saidBy(fields, quote);
+    const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
+    const code = oauth_codeOf(reply.status, oauthError);
+    const [problem, remedy] = TEXTS[code];
+    const answered = `${reply.url.origin} answered ${reply.status}${said === "" ? "" : ` ${said}`}`;
+    return new ArmorError(code, `${problem}: ${answered}`, remedy, {
+        retryAfterMs: code === "rate_limited" || code === "server_unavailable" ? retryAfterMs(reply) : undefined,
+        isPermanent: [400, 401, 403].includes(reply.status) && oauthError !== undefined,
+    });
+}
+function oauth_codeOf(status, oauthError = "") {
+    if (status === 429)
+        return "rate_limited";
+    if (status === 408 || status >= 500)
+        return "server_unavailable";
+    const code = Object.hasOwn(BY_OAUTH_ERROR, oauthError) ? BY_OAUTH_ERROR[oauthError] : undefined;
+    if (code !== undefined)
+        return code;
+    if (status === 401)
+        return "credentials_rejected";
+    if (status === 403)
+        return "access_denied";
+    return status === 404 ? "endpoint_not_found" : "request_rejected";
+}
+function invalidReply(reply, what) {
+    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
+}
+/** A JSON object without its members that are null; a byte order mark is dropped. */
+function parseObject(body) {
+    try {
+        const value = JSON.parse(body.replace(/^\uFEFF/, ""));
+        if (typeof value !== "object" || value === null || Array.isArray(value))
+            return undefined;
+        return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
+ * token stands beside them, which the words could repeat before it has a mask.
+ */
+function saidBy(fields, quote) {
+    if (fields["access_token"] !== undefined)
+        return "";
+    const [code, description] = [fields["error"], fields["error_description"]].map((value) => typeof value === "string" ? quote(value) : "");
+    return [code, description && `("${description}")`].filter(Boolean).join(" ");
+}
+/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
+const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+/**
+ * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3); undefined for anything else. A date is
+ * measured against the server's own `Date`, so that a runner whose clock is off waits just as long.
+ */
+function retryAfterMs(reply) {
+    const value = reply.headers["retry-after"]?.trim() ?? "";
+    if (/^\d+$/.test(value))
+        return Number(value) * 1000;
+    const until = dateOf(value);
+    if (until === undefined)
+        return undefined;
+    return Math.max(0, until - (dateOf(reply.headers["date"] ?? "") ?? reply.receivedAt));
+}
+function dateOf(text) {
+    const ms = IMF_DATE.test(text) ? Date.parse(text) : Number.NaN;
+    return Number.isNaN(ms) ? undefined : ms;
+}
+
+;// CONCATENATED MODULE: ./build/armor/redirect.js
+
+const MAX_REDIRECTS = 5;
+const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+/** The vendor's API hosts: `api.armor.fortanix.com`, and one label more for a region. */
+const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
+/**
+ * A `Send` that follows redirects, as the vendor's OpenAPI text demands, but only those that keep method and body
+ * (307 and 308, RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
+ * @throws ArmorError redirect_refused; the other host is sent nothing
+ */
+function followingRedirects(send) {
+    return async (request, signal) => {
+        let current = request;
+        for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+            const reply = await send(current, signal);
+            const target = redirectTarget(reply);
+            if (target === undefined)
+                return reply;
+            current = { ...current, url: target };
+        }
+        throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
+    };
+}
+/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
+function redirectTarget(reply) {
+    if (!REDIRECT_STATUS.has(reply.status))
+        return undefined;
+    const from = reply.url;
+    const redirects = `${from.origin} redirects (${reply.status})`;
+    const location = reply.headers["location"];
+    if (location === undefined)
+        throw refused(`${redirects} without saying where to`);
+    if (!URL.canParse(location, from.href))
+        throw refused(`${redirects} to something that is no address`);
+    const target = new URL(location, from);
+    if (!isTrustedRedirect(from, target)) {
+        const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
+        throw refused(`${redirects} to ${where}, which must not get the credentials`);
+    }
+    if (target.username !== "" || target.password !== "") {
+        throw refused(`${redirects} to an address with a user name in it`);
+    }
+    if (reply.status !== 307 && reply.status !== 308) {
+        throw refused(`${redirects} in a way that turns a POST into a GET`);
+    }
+    target.hash = "";
+    return target;
+}
+/** Same origin, or from one API host of the vendor's to another, on https and its default port. */
+function isTrustedRedirect(from, to) {
+    return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
+}
+function isVendorHost({ protocol, hostname, port }) {
+    return protocol === "https:" && port === "" && VENDOR_HOST.test(hostname);
+}
+function refused(problem) {
+    return new ArmorError("redirect_refused", problem, "Set api-url to the address at which Armor itself answers.");
+}
+
+;// CONCATENATED MODULE: ./build/armor/retry.js
+
+const FIRST_BACKOFF_MS = 500;
+/** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
+const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
+const MAX_BACKOFF_MS = 8_000;
+/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
+const MIN_ATTEMPT_LIMIT_MS = 5_000;
+/** With less than this left, an attempt would only replace a clear error by a time-out. */
+const MIN_ATTEMPT_MS = 250;
+/**
+ * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
+ * at its own deadline, and settles then.
+ * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
+ */
+async function retry(attempt, { clock, timeoutMs, onRetry }) {
+    const start = clock.now();
+    for (let tries = 1;; tries += 1) {
+        try {
+            return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
+        }
+        catch (error) {
+            if (!(error instanceof ArmorError) || !error.canPass)
+                throw error;
+            const elapsedMs = clock.now() - start;
+            const askedMs = error.details.retryAfterMs ?? 0;
+            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
+            // Where the server named no time, the last attempt needs some room: otherwise all jobs would make it at once.
+            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS))
+                throw gaveUp(error, tries, elapsedMs);
+            const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
+            onRetry(error, pauseMs);
+            await clock.sleep(pauseMs);
+        }
+    }
+}
+function attemptLimit(leftMs) {
+    return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+}
+/** Runs the attempt with a signal that aborts after `limitMs`. */
+async function limited(attempt, limitMs, clock) {
+    const deadline = new AbortController();
+    const settled = new AbortController();
+    clock.sleep(limitMs, settled.signal).then(() => deadline.abort(), () => undefined);
+    try {
+        return await attempt(deadline.signal);
+    }
+    finally {
+        settled.abort();
+    }
+}
+/**
+ * The longest pause: exponential, and drawn from zero up ("full jitter"), so that many jobs that failed together do
+ * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server
+ * named a time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off.
+ */
+function backoff({ code }, tries) {
+    const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+    return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
+}
+function gaveUp(error, tries, elapsedMs) {
+    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+    const { retryAfterMs } = error.details;
+    if (!retryAfterMs)
+        return error.adding(tried);
+    return error.adding(`${tried}; it asks to wait ${seconds(retryAfterMs)}, which does not fit into what is left of timeout`);
+}
+/** For people: tenths below ten seconds, whole ones above, and never 0. */
+function seconds(ms) {
+    if (ms > 86_400_000)
+        return "more than a day";
+    return ms < 10_000 ? `${Math.max(ms / 1000, 0.1).toFixed(1)} s` : `${Math.ceil(ms / 1000)} s`;
+}
+
+;// CONCATENATED MODULE: ./build/armor/token.js
+
+
+
+
+/**
+ * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
+ * @throws ArmorError
+ */
+async function fetchToken(context, credentials) {
+    return await retry(async (signal) => {
+        const { reply, sentAt, requestedAt } = await token_exchange(context, credentials, signal);
+        const { accessToken, expiresIn } = judgeToken(reply, context.quote);
+        return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
+    }, context);
+}
+/** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
+async function token_exchange({ apiUrl, send, clock }, credentials, signal) {
+    const follow = followingRedirects(send);
+    const exchangeWith = async (pair) => {
+        const [sentAt, requestedAt] = [clock.date(), clock.now()];
+        return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
+    };
+    const [encoded, raw] = basicPairs(credentials);
+    const first = await exchangeWith(encoded);
+    if (raw === undefined || !isClientUnknown(first.reply))
+        return first;
+    const second = await exchangeWith(raw);
+    // A server that insists on the encoding calls the raw pair malformed; its answer to the first one says more.
+    return second.reply.status === 400 ? first : second;
+}
+/**
+ * Ends the session that the token stands for.
+ * @returns whether there still was one
+ * @throws ArmorError
+ */
+async function endSession(context, accessToken) {
+    const follow = followingRedirects(context.send);
+    return await retry(async (signal) => {
+        const reply = await follow(terminateRequest(context.apiUrl, accessToken), signal);
+        return judgeTerminate(reply, context.quote);
+    }, context);
+}
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/clock.js
+
+const systemClock = {
+    now: () => Number(process.hrtime.bigint()) / 1e6,
+    date: () => Date.now(),
+    sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal === undefined ? {} : { signal }),
+    random: () => Math.random(),
+};
+/** ISO 8601, UTC, whole seconds rounded down. */
+function isoDate(msSinceEpoch) {
+    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+;// CONCATENATED MODULE: ./build/redact.js
+const QUOTE_LENGTH = 200;
+/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
+const INVISIBLE = /[\p{C}\p{Z}]+/gu;
+/**
+ * A `Quote` for a process that knows these secrets. The text is scrubbed before and after the clean-up, because
+ * the clean-up can join the two halves of a secret.
+ */
+function quoteWithout(secrets) {
+    const scrub = scrubber(secrets);
+    return (text) => {
+        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
+        const line = clean.trim();
+        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
+    };
+}
+/**
+ * Replaces every secret by `***`, the longest first. The case of ASCII letters is ignored, because a host name that
+ * contains a key arrives in small letters.
+ */
+function scrubber(secrets) {
+    const longestFirst = [...new Set(secrets.map(foldCase))]
+        .filter((secret) => secret !== "")
+        .sort((a, b) => b.length - a.length);
+    return (text) => longestFirst.reduce(replaceAll, text);
+}
+/** Not a regular expression: one of a few thousand characters is too large for some engines. */
+function replaceAll(text, secret) {
+    const folded = foldCase(text);
+    let result = "";
+    let from = 0;
+    for (let at = folded.indexOf(secret); at >= 0; at = folded.indexOf(secret, from)) {
+        result += `${text.slice(from, at)}***`;
+        from = at + secret.length;
+    }
+    return result + text.slice(from);
+}
+/** Keeps the length, which toLowerCase does not. */
+function foldCase(text) {
+    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+/**
+ * The line that makes the runner mask a value, escaped as the runner unescapes it
+ * (actions/runner, ActionCommand.cs). @actions/core does the same for the main step.
+ */
+function maskCommand(secret) {
+    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+    return `::add-mask::${escaped}\n`;
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/agent/guard.js
+
+/** What browsers and proxies add, and programs of this job do not. CGI and some proxies write `_` for `-`. */
+const FOREIGN_HEADER = /^(origin|sec-fetch-site|referer|x-forwarded-.*|forwarded|via|x-real-ip)$/;
+const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
+const READ_METHODS = ["GET", "HEAD"];
+function isRefusal(verdict) {
+    return "status" in verdict;
+}
+/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
+function authorize(head, config) {
+    const below = (capability) => targetBelow(head.target, capability);
+    const [gateway, control] = [below(config.capability), below(config.controlCapability)];
+    const verdict = foreignRequest(head, config) ??
+        (gateway !== undefined
+            ? readRequest(head, gateway, config)
+            : control !== undefined
+                ? controlRequest(head, control)
+                : refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path."));
+    const isFromJob = gateway !== undefined || control !== undefined;
+    return isRefusal(verdict) ? { ...verdict, isFromJob } : verdict;
+}
+/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+function targetBelow(target, capability) {
+    const [given, expected] = [target.slice(0, capability.length + 1), `/${capability}`].map((text) => Buffer.from(text, "utf8"));
+    const isSame = given?.length === expected?.length && (0,external_node_crypto_namespaceObject.timingSafeEqual)(given, expected);
+    const below = target.slice(capability.length + 1);
+    return isSame && below.startsWith("/") ? below : undefined;
+}
+function foreignRequest({ rawHeaders }, { host }) {
+    const headers = pairs(rawHeaders);
+    const hosts = headers.filter(({ name }) => name === "host");
+    if (hosts.length !== 1 || hosts[0]?.value !== host) {
+        return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
+    }
+    const foreign = headers.find(({ name, value }) => FOREIGN_HEADER.test(name) && !(name === "referer" && value.startsWith(`http://${host}/`)))?.name;
+    if (foreign === undefined)
+        return undefined;
+    return PROXY_HEADER.test(foreign)
+        ? refuse(403, "foreign_request", `The request came through a proxy (header ${foreign}). Add 127.0.0.1 to no_proxy and NO_PROXY of this step.`)
+        : refuse(403, "foreign_request", `Requests with a header ${foreign} are refused: a web page may have sent them.`);
+}
+function pairs(rawHeaders) {
+    const headers = [];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+        const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
+        headers.push({ name, value: rawHeaders[index + 1] ?? "" });
+    }
+    return headers;
+}
+function readRequest(head, target, config) {
+    if (!READ_METHODS.includes(head.method)) {
+        return {
+            ...refuse(405, "method_not_allowed", "The gateway only reads: GET and HEAD. To change something, call Armor with a token of armor-token."),
+            allow: READ_METHODS.join(", "),
+        };
+    }
+    const body = bodyRefusal(head);
+    if (body !== undefined)
+        return body;
+    const allowed = allowedTarget(target, config.gatewayPaths);
+    return typeof allowed === "string" ? { route: "gateway", target: allowed } : allowed;
+}
+/** A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request. */
+function bodyRefusal({ rawHeaders }) {
+    const hasBody = pairs(rawHeaders).some(({ name, value }) => name === "transfer-encoding" || (name === "content-length" && !/^0+$/.test(value.trim())));
+    return hasBody ? refuse(400, "body_refused", "Requests through the gateway have no body.") : undefined;
+}
+function controlRequest(head, below) {
+    const route = below === "/token" ? "token" : below === "/stop" ? "stop" : undefined;
+    if (route === undefined)
+        return refuse(404, "not_found", "There are GET /token and POST /stop.");
+    const method = route === "token" ? "GET" : "POST";
+    if (head.method === method)
+        return { route };
+    return { ...refuse(405, "method_not_allowed", `This takes ${method} only.`), allow: method };
+}
+/**
+ * The one rule for paths, of first targets and of redirects: every reader of this path must see the same one, so only
+ * plain segments are let through, and nothing is decoded.
+ * @param target path and query below api-url
+ * @returns the string to send, or why it is refused
+ */
+function allowedTarget(target, gatewayPaths) {
+    const [path = "", ...query] = target.split("?");
+    const fault = pathFault(path);
+    if (fault !== undefined)
+        return refuse(400, "bad_target", `The path has ${fault}.`);
+    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
+        return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
+    }
+    const isListed = gatewayPaths.some((listed) => listed.endsWith("/") ? path.startsWith(listed) : path === listed);
+    if (!isListed) {
+        return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    }
+    return [path, ...query].join("?");
+}
+/** @returns what is wrong with a path, undefined where it is plain */
+function pathFault(path) {
+    if (!path.startsWith("/"))
+        return "no slash at its beginning";
+    if (path.includes("//"))
+        return "two slashes in a row: is there one at the end of the base address?";
+    if (path.includes("%"))
+        return "an encoded character (%)";
+    if (/\/\./.test(path))
+        return "a segment that begins with a dot";
+    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
+        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
+    return undefined;
+}
+function refuse(status, error, description) {
+    return { status, error, description };
+}
+
+;// CONCATENATED MODULE: ./build/agent/server.js
+
+
+const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than the pools of common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** Calls that connect all at once: more than the 511 that Node asks for by default. */
+const BACKLOG = 4_096;
+/** Listens on a free port of 127.0.0.1. */
+async function listen(guard, routes, now, limits = LIMITS) {
+    const server = (0,external_node_http_namespaceObject.createServer)({
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: limits.headMs,
+        connectionsCheckingInterval: limits.headMs / 5,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        requestTimeout: 0, // no request has a body
+    });
+    await new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(0, "127.0.0.1", BACKLOG, resolve);
+    });
+    const { port } = server.address();
+    const waiting = limitWaiting(server, now, limits);
+    /** Connections on which a reply is under way. */
+    const busy = new Map();
+    const onRequest = (request, response) => {
+        const { method = "", url = "", rawHeaders, socket } = request;
+        busy.set(socket, response);
+        response.once("close", () => busy.get(socket) === response && busy.delete(socket));
+        const verdict = authorize({ method, target: url, rawHeaders }, { ...guard, host: `127.0.0.1:${port}` });
+        if (isRefusal(verdict)) {
+            routes.onRefusal(verdict);
+            return sendRefusal(response, verdict);
+        }
+        waiting.delete(socket);
+        routes.onRequest();
+        if (verdict.route === "gateway")
+            routes.gateway(request, response, verdict.target);
+        else
+            routes[verdict.route](response);
+    };
+    server.on("request", onRequest);
+    // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
+    server.on("checkContinue", onRequest);
+    server.on("checkExpectation", onRequest);
+    server.on("connect", (_, socket) => endSocket(socket, NO_CONNECT, routes));
+    server.on("clientError", (error, socket) => {
+        // Text written into a reply under way would be read as its body.
+        if (busy.has(socket))
+            socket.resetAndDestroy();
+        else if (error.code === "ECONNRESET" || !socket.writable)
+            socket.destroy();
+        else
+            endSocket(socket, refusalFor(error.code), routes);
+    });
+    return { port, server };
+}
+/** @returns the connections without an admitted request, the oldest first */
+function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
+    const waiting = new Map();
+    server.on("connection", (socket) => {
+        waiting.set(socket, now());
+        socket.once("close", () => waiting.delete(socket));
+        const [oldest] = waiting;
+        if (waiting.size > maxWaiting && oldest !== undefined && now() - oldest[1] >= minWaitMs)
+            oldest[0].destroy();
+    });
+    return waiting;
+}
+const NO_CONNECT = {
+    status: 405,
+    error: "method_not_allowed",
+    description: "The gateway is no proxy: use it as the base address of a call.",
+    allow: "GET, HEAD",
+};
+function refusalFor(code) {
+    if (code === "HPE_HEADER_OVERFLOW") {
+        return {
+            status: 431,
+            error: "head_too_large",
+            description: "The request's headers are larger than 16 KB.",
+        };
+    }
+    if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+        return {
+            status: 408,
+            error: "request_timeout",
+            description: "The request's headers did not come in time.",
+        };
+    }
+    return { status: 400, error: "bad_request", description: "The request is not valid HTTP." };
+}
+const STATUS_TEXT = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+};
+/** For a connection that Node's parser gave up: the same reply as `sendRefusal`, written by hand. */
+function endSocket(socket, refusal, routes) {
+    routes.onRefusal(refusal);
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_TEXT[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+}
+function sendRefusal(response, refusal) {
+    const { headers, body } = refusalReply(refusal);
+    response.writeHead(refusal.status, headers).end(body);
+}
+function refusalReply({ error, description, allow }) {
+    const { headers, body } = errorReply(error, description);
+    return {
+        headers: { ...headers, Connection: "close", ...(allow === undefined ? {} : { Allow: allow }) },
+        body,
+    };
+}
+/** The shape of every error that is the agent's own: an OAuth error (RFC 6749 section 5.2). */
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: description });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/agent/slots.js
+/** A limit on how many calls go on at once: first come, first served. */
+class Slots {
+    #free;
+    #queue = new Set();
+    constructor(size) {
+        this.#free = size;
+    }
+    /** Resolves when there is a slot. A caller that leaves gives up its place: then it resolves with undefined. */
+    async acquire(left) {
+        if (left.aborted)
+            return undefined;
+        if (this.#free > 0) {
+            this.#free -= 1;
+        }
+        else if (!(await this.#wait(left))) {
+            return undefined;
+        }
+        return () => this.#release();
+    }
+    #wait(left) {
+        return new Promise((resolve) => {
+            const take = () => {
+                left.removeEventListener("abort", leave);
+                resolve(true);
+            };
+            const leave = () => {
+                this.#queue.delete(take);
+                resolve(false);
+            };
+            this.#queue.add(take);
+            left.addEventListener("abort", leave, { once: true });
+        });
+    }
+    #release() {
+        const [next] = this.#queue;
+        if (next === undefined) {
+            this.#free += 1;
+            return;
+        }
+        this.#queue.delete(next);
+        next();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/gateway.js
+
+
+
+
+
+
+/** The request headers that reach Armor; all others are dropped. */
+const PASSED_REQUEST_HEADER = /^(accept|accept-encoding|accept-language|cache-control|if-[a-z-]+|range|user-agent|traceparent|tracestate|x-request-id)$/;
+/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
+const DROPPED_REPLY_HEADERS = new Set([
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "referrer-policy",
+    "set-cookie",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-armor-gateway",
+]);
+const MAX_CALLS = 128;
+const MAX_REPEATS = 3;
+/** How long a path that answers 401 to every token asks for no other one. */
+const FORBIDDEN_PATH_MS = 10_000;
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+function createGateway(options) {
+    const slots = new Slots(MAX_CALLS);
+    const forbidden = new ForbiddenPaths(options.clock);
+    return async (request, response, target) => {
+        const client = new AbortController();
+        response.once("close", () => response.writableFinished || client.abort());
+        const release = await slots.acquire(client.signal);
+        if (release === undefined)
+            return;
+        response.once("close", release);
+        if (client.signal.aborted)
+            return release();
+        try {
+            const { message, url } = await fetchReply(request, target, client.signal, forbidden, options);
+            passOn(message, url, response, options);
+        }
+        catch (error) {
+            if (client.signal.aborted)
+                return;
+            const failure = asArmorError(error, options.quote);
+            options.stats.failed(failure.code, failure.message);
+            sendFailure(response, failure);
+        }
+    };
+}
+/** Armor's reply, after a newer token where one was refused, and redirects where they may be followed. */
+async function fetchReply(request, target, signal, forbidden, options) {
+    const { apiUrl, tokenCache, upstream } = options;
+    const method = request.method ?? "GET";
+    let url = new URL(apiUrl + target);
+    let { accessToken } = await tokenCache.get();
+    for (let repeats = 0, redirects = 0;;) {
+        signal.throwIfAborted();
+        const headers = requestHeaders(request, url, accessToken);
+        const message = await upstream.send({ method, url, headers, signal });
+        if (message.statusCode === 401) {
+            const isTokenOld = !tokenCache.isCurrent(accessToken);
+            if (repeats === MAX_REPEATS)
+                forbidden.add(url);
+            if (repeats === MAX_REPEATS || (forbidden.has(url) && !isTokenOld))
+                return { message, url };
+            repeats += 1;
+            message.destroy();
+            ({ accessToken } = await tokenCache.replace(accessToken));
+            continue;
+        }
+        const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(message, url, options) : undefined;
+        if (redirect === undefined)
+            return { message, url };
+        redirects += 1;
+        message.destroy();
+        url = redirect;
+    }
+}
+/** Paths to which Armor answered 401 with several tokens: a newer one does not help there. */
+class ForbiddenPaths {
+    #until = new Map();
+    #clock;
+    constructor(clock) {
+        this.#clock = clock;
+    }
+    add({ pathname }) {
+        const now = this.#clock.now();
+        for (const [path, until] of this.#until)
+            if (until <= now)
+                this.#until.delete(path);
+        this.#until.set(pathname, now + FORBIDDEN_PATH_MS);
+    }
+    has({ pathname }) {
+        return (this.#until.get(pathname) ?? 0) > this.#clock.now();
+    }
+}
+/** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
+function allowedRedirect(message, from, options) {
+    const to = gateway_redirectTarget(message, from);
+    if (to === undefined || to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to)) {
+        return undefined;
+    }
+    const base = new URL(options.apiUrl).pathname.replace(/\/$/, "");
+    if (!to.pathname.startsWith(`${base}/`))
+        return undefined;
+    const target = allowedTarget(to.pathname.slice(base.length) + to.search, options.gatewayPaths);
+    return typeof target === "string" ? new URL(to.origin + base + target) : undefined;
+}
+function gateway_redirectTarget({ statusCode = 0, headers }, from) {
+    const { location } = headers;
+    if (!REDIRECT_STATUS.has(statusCode) || location === undefined || !URL.canParse(location, from.href)) {
+        return undefined;
+    }
+    return new URL(location, from);
+}
+/** Names and values in turn: those of the client that may pass, Host, and a valid token. */
+function requestHeaders(request, url, accessToken) {
+    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADER.test(name));
+    return [...passed, "Host", url.host, "Authorization", `Bearer ${accessToken}`];
+}
+/** The message's headers that are wanted, without those that belong to one connection as its Connection header says. */
+function keepHeaders({ rawHeaders, headers }, isWanted) {
+    const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+    const result = [];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+        const [name = "", value = ""] = rawHeaders.slice(index, index + 2);
+        const lowerCase = name.toLowerCase();
+        // Without the length of the body, a reply that breaks off would look whole: it stays, whatever Connection says.
+        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
+            result.push(name, value);
+        }
+    }
+    return result;
+}
+/** Streams the reply to the client. One that breaks off breaks the client's connection too: never a short body. */
+function passOn(message, url, response, options) {
+    const { stats, limits } = options;
+    const status = message.statusCode ?? 502;
+    const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name));
+    const redirect = gateway_redirectTarget(message, url);
+    if (redirect !== undefined)
+        replaceHeader(headers, "location", redirect.href);
+    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    try {
+        response.writeHead(status, headers);
+    }
+    catch {
+        // A status or header that Node reads but does not write.
+        message.destroy();
+        throw new ArmorError("reply_invalid", `${url.origin} answered with a status or header that is not valid HTTP`, "Check what stands between this runner and Armor.");
+    }
+    response.flushHeaders();
+    const breakOff = (error) => {
+        clearTimeout(idle);
+        if (response.closed)
+            return;
+        stats.failed(error.code, error.message);
+        message.destroy();
+        response.socket?.resetAndDestroy();
+    };
+    const onTimeout = () => {
+        // A client that takes its time is not Armor's silence.
+        if (message.isPaused())
+            idle.refresh();
+        else
+            breakOff(timeoutError({ url, proxy: undefined, isReplying: true }));
+    };
+    const idle = setTimeout(onTimeout, limits.idleMs);
+    message.on("data", (chunk) => {
+        idle.refresh();
+        if (response.write(chunk))
+            return;
+        message.pause();
+        response.once("drain", () => {
+            idle.refresh();
+            message.resume();
+        });
+    });
+    message.once("end", () => {
+        clearTimeout(idle);
+        if (!message.complete)
+            return;
+        stats.answered(status);
+        response.end();
+    });
+    message.once("error", () => {
+        breakOff(new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later."));
+    });
+    response.once("close", () => {
+        clearTimeout(idle);
+        if (!message.complete)
+            message.destroy();
+    });
+}
+function replaceHeader(headers, name, value) {
+    for (let index = 0; index < headers.length; index += 2) {
+        if (headers[index]?.toLowerCase() === name)
+            headers[index + 1] = value;
+    }
+}
+/** 424 for what a repeat cannot change, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/** An error of the agent's own, in the shape of an OAuth error. */
+function sendFailure(response, failure) {
+    const { retryAfterMs } = failure.details;
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
+    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+}
+
+;// CONCATENATED MODULE: ./build/agent/protocol.js
+/** The file in the agent's folder that holds the address for tokens and stopping; one line. */
+const CONTROL_FILE = "control-url";
+/** The file in the agent's folder that says why the agent ended, where it ended by itself. */
+const REASON_FILE = "ended";
+
+;// CONCATENATED MODULE: ./build/agent/stats.js
+/** Counts what the agent does. */
+class Stats {
+    #minted = 1;
+    #handedOut = 0;
+    #refused = 0;
+    #answered = new Map();
+    #failed = new Map();
+    #problems = new Map();
+    minted() {
+        this.#minted += 1;
+    }
+    handedOut() {
+        this.#handedOut += 1;
+    }
+    answered(status) {
+        increment(this.#answered, `${Math.floor(status / 100)}xx`);
+    }
+    /** A call that was not answered in full. */
+    failed(code, text) {
+        increment(this.#failed, code);
+        this.problem(code, text);
+    }
+    /** @param problem what to tell in the job's log; undefined for a request that did not know the capability */
+    refused(problem) {
+        this.#refused += 1;
+        if (problem !== undefined)
+            this.problem(problem.code, problem.text);
+    }
+    /** Something to tell that is not a call of its own, such as a refresh that failed. */
+    problem(code, text) {
+        this.#problems.set(code, text);
+    }
+    report() {
+        return {
+            minted: this.#minted,
+            handedOut: this.#handedOut,
+            answered: sorted(this.#answered),
+            failed: sorted(this.#failed),
+            refused: this.#refused,
+            problems: sorted(this.#problems),
+        };
+    }
+}
+function sorted(map) {
+    return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+function increment(counts, key) {
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/token-cache.js
+
+/** With more than this share of its lifetime left, a token is handed out as it is. */
+const FRESH = 1 / 3;
+/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+const USABLE = 1 / 6;
+/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+const LAST_SHARE = 1 / 20;
+const MAX_WAIT_MS = 2_000;
+/** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
+const MIN_FAILURE_MS = 1_000;
+const MAX_FAILURE_MS = 60_000;
+const PERMANENT_FAILURE_MS = 30_000;
+/** Between two refreshes that a 401 asked for. */
+const REJECTION_PAUSE_MS = 1_000;
+/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
+class TokenCache {
+    #options;
+    #current;
+    /** Those that were handed out before and may still live. */
+    #previous = [];
+    /** The access token that the server refused although it should live. */
+    #rejected;
+    #replacement;
+    #nextReplacementAt = 0;
+    #inFlight;
+    #failure;
+    constructor(options) {
+        this.#options = options;
+        this.#current = options.first;
+    }
+    /** @returns a token that lives. @throws what the refresh threw, where there is none */
+    async get() {
+        const current = this.#current;
+        if (this.#isRejected(current))
+            return await this.replace(current.accessToken);
+        const share = this.#shareLeft(current);
+        if (share > FRESH)
+            return current;
+        const refresh = this.#refresh();
+        refresh.catch(() => undefined); // onFailure was told
+        if (share > USABLE)
+            return current;
+        return share > 0 ? await this.#newOrOld(refresh, current) : await refresh;
+    }
+    /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
+    async replace(accessToken) {
+        if (accessToken !== this.#current.accessToken)
+            return await this.get();
+        this.#rejected = accessToken;
+        this.#replacement ??= this.#replaceLater().finally(() => {
+            this.#replacement = undefined;
+        });
+        return await this.#replacement;
+    }
+    isCurrent(accessToken) {
+        return accessToken === this.#current.accessToken;
+    }
+    /** Ms until the token expires, by whichever clock says less. */
+    msLeft({ requestedAt, expiresAt, expiresIn }) {
+        const { clock } = this.#options;
+        return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
+    }
+    /** Waits for the refresh under way, but not longer than `ms`. @returns every access token that may still live */
+    async drain(ms) {
+        const done = this.#inFlight?.then(() => undefined, () => undefined);
+        if (done !== undefined)
+            await this.#within(done, ms, () => undefined);
+        const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
+        return [...previous, this.#current].map(({ accessToken }) => accessToken);
+    }
+    /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
+    async #newOrOld(refresh, current) {
+        const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+        const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
+        if (spareMs <= 0)
+            return current;
+        return await this.#within(refresh.catch(currentIfAlive), Math.min(spareMs, MAX_WAIT_MS), currentIfAlive);
+    }
+    /** What the promise gives, or after `ms` what `late` gives. */
+    async #within(promise, ms, late) {
+        const settled = new AbortController();
+        const timeout = this.#options.clock.sleep(ms, settled.signal).then(late, () => promise);
+        try {
+            return await Promise.race([promise, timeout]);
+        }
+        finally {
+            settled.abort();
+        }
+    }
+    /** 1 when new, 0 when expired. */
+    #shareLeft(token) {
+        return this.#isRejected(token) ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
+    }
+    #isRejected({ accessToken }) {
+        return accessToken === this.#rejected;
+    }
+    /** One refresh for all whose token was refused, and a pause between two: a path may answer 401 whatever the token. */
+    async #replaceLater() {
+        const { clock } = this.#options;
+        const pauseMs = this.#nextReplacementAt - clock.now();
+        if (pauseMs > 0)
+            await clock.sleep(pauseMs);
+        this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
+        return await this.#refresh();
+    }
+    /** Belongs to no caller: one that leaves does not end it. */
+    #refresh() {
+        if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
+            return Promise.reject(this.#failure.error);
+        }
+        this.#inFlight ??= this.#fetch().finally(() => {
+            this.#inFlight = undefined;
+        });
+        return this.#inFlight;
+    }
+    async #fetch() {
+        const { fetch, onRefresh, onFailure } = this.#options;
+        try {
+            const token = await fetch();
+            onRefresh();
+            this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
+            this.#current = token;
+            this.#rejected = undefined;
+            this.#failure = undefined;
+            if (this.#shareLeft(token) <= 0)
+                throw expiredOnArrival();
+            return token;
+        }
+        catch (error) {
+            onFailure(error);
+            this.#failure = { error, until: this.#options.clock.now() + failureMs(error) };
+            throw error;
+        }
+    }
+}
+function failureMs(error) {
+    const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
+    if (isPermanent)
+        return PERMANENT_FAILURE_MS;
+    return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
+}
+function expiredOnArrival() {
+    return new ArmorError("token_expired", "The access token had expired before it arrived", "Check the network between this runner and Armor, and this machine's clock.");
+}
+
+;// CONCATENATED MODULE: ./build/agent/upstream.js
+
+
+
+
+
+/** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
+const MAX_IDLE_MS = 15_000;
+const KEPT = { keepAlive: true, maxFreeSockets: 128, timeout: MAX_IDLE_MS };
+/** Sends calls to Armor over connections that are kept. */
+class Upstream {
+    #route;
+    #limits;
+    #kept = new Map();
+    #freedAt = new WeakMap();
+    constructor(route, limits) {
+        this.#route = route;
+        this.#limits = limits;
+    }
+    /** @returns the reply when its head is there. @throws ArmorError where none begins */
+    async send(call) {
+        const agent = this.#agentFor(call.url);
+        try {
+            return await this.#send(call, agent);
+        }
+        catch (error) {
+            if (error !== CLOSED_WHILE_IDLE)
+                throw error;
+            return await this.#send(call, this.#createAgent(call.url, {}));
+        }
+    }
+    /** Connections without a call under way end. */
+    close() {
+        for (const agent of this.#kept.values())
+            agent.destroy();
+    }
+    #agentFor(url) {
+        const agent = this.#kept.get(url.origin) ?? this.#createAgent(url, KEPT);
+        this.#kept.set(url.origin, agent);
+        // A machine that slept does not notice the time-out of idle connections: the wall clock does.
+        for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) {
+            if (Math.abs(Date.now() - (this.#freedAt.get(socket) ?? Date.now())) > MAX_IDLE_MS)
+                socket.destroy();
+        }
+        return agent;
+    }
+    #createAgent(url, options) {
+        if (url.protocol === "http:")
+            return new (external_node_http_default()).Agent(options);
+        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+    }
+    #send({ method, url, headers, signal }, agent) {
+        const state = { url, proxy: proxyFor(url, this.#route), isReplying: false };
+        return new Promise((resolve, reject) => {
+            const request = (url.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
+                host: withoutBrackets(url.hostname),
+                port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
+                path: url.pathname + url.search,
+                method,
+                headers: headers,
+                agent,
+                signal,
+            });
+            const limit = (ms) => setTimeout(() => fail(timeoutError(state)), ms);
+            const fail = (error) => {
+                clearTimeout(timer);
+                reject(error);
+                request.destroy(); // a request without a socket does not report its error, hence both
+            };
+            let timer = limit(this.#limits.connectMs);
+            onConnected(request, () => {
+                clearTimeout(timer);
+                timer = limit(this.#limits.headMs);
+            });
+            request.once("response", (message) => {
+                clearTimeout(timer);
+                const { socket } = message;
+                socket.once("free", () => this.#freedAt.set(socket, Date.now()));
+                resolve(message);
+            });
+            // Without a listener, Node would drop a connection that switches protocols and report nothing.
+            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
+            request.on("error", (error) => {
+                const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+                fail(isClosed && !signal.aborted ? CLOSED_WHILE_IDLE : asNetworkError(error, state));
+            });
+            request.end();
+        });
+    }
+}
+/** The server closed a kept connection at the moment in which it was used again (RFC 9110 section 9.2.2). */
+const CLOSED_WHILE_IDLE = new Error("closed while idle");
+function asNetworkError(error, state) {
+    if (error instanceof ArmorError || error.name === "AbortError")
+        return error;
+    return networkError(error, state);
+}
+/** Calls back when the request has a connection, TLS included. */
+function onConnected(request, connected) {
+    request.once("socket", (socket) => {
+        const { secureConnecting = false } = socket;
+        if (request.reusedSocket || !(socket.connecting || secureConnecting))
+            connected();
+        else
+            socket.once(secureConnecting ? "secureConnect" : "connect", connected);
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/agent.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const FOLDER_CHECK_MS = 2_000;
+const MAX_UNASKED_MS = 24 * 3600 * 1000;
+/** At a stop: for the refresh under way, and after it for the sessions to end. */
+const DRAIN_MS = 1_500;
+const END_SESSIONS_MS = 2_000;
+/** What a system that shuts down gives a process after SIGTERM is short. */
+const SIGTERM_MS = 2_000;
+/**
+ * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line when it is
+ * ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode` to 0 if it served.
+ * @param crash rejects with what was not caught
+ */
+async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
+    let quote = () => "";
+    let folder;
+    stdout.on("error", () => undefined); // the main step reads one line only
+    const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
+    try {
+        const config = JSON.parse(await readAll(stdin));
+        quote = quoteWithout(secretForms(config.credentials));
+        folder = config.folder;
+        const reason = await Promise.race([serve(config, quote, send, clock), crash]);
+        if (reason !== undefined)
+            await leaveReason(folder, reason);
+        process.exitCode = 0;
+    }
+    catch (error) {
+        const { message } = asArmorError(error, quote);
+        send({ agent: "failed", problem: message });
+        if (folder !== undefined)
+            await leaveReason(folder, message);
+    }
+}
+async function readAll(stream) {
+    const chunks = [];
+    for await (const chunk of stream)
+        chunks.push(chunk);
+    return Buffer.concat(chunks).toString("utf8");
+}
+/** For the post step, which finds no agent. The folder may be gone, too. */
+async function leaveReason(folder, reason) {
+    await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
+}
+/** @returns why it ended, undefined where it was told to */
+async function serve(config, quote, send, clock) {
+    const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
+    trustCertificates(config.certificates);
+    const stats = new Stats();
+    const context = {
+        apiUrl,
+        send: createSend(route),
+        clock,
+        timeoutMs: config.timeoutMs,
+        quote,
+        onRetry: () => undefined,
+    };
+    const tokenCache = new TokenCache({
+        first: config.first,
+        fetch: () => fetchToken(context, credentials),
+        clock,
+        onRefresh: () => stats.minted(),
+        onFailure: (error) => {
+            const { code, message } = asArmorError(error, quote);
+            stats.problem(code, message);
+        },
+    });
+    const upstream = new Upstream(route, limits);
+    const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
+    let end = () => undefined;
+    const ended = new Promise((resolve) => {
+        end = resolve;
+    });
+    let lastAsked = clock.now();
+    let stopping;
+    const stop = () => {
+        stopping ??= (async () => {
+            const sessions = await endSessions(await tokenCache.drain(DRAIN_MS), context, config.terminateSession);
+            return { report: stats.report(), sessions };
+        })();
+        return stopping;
+    };
+    const unlessStopping = (response, serve) => stopping === undefined ? serve() : sendFailure(response, isStopping());
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
+        gateway: (request, response, target) => unlessStopping(response, () => void gateway(request, response, target)),
+        token: (response) => unlessStopping(response, () => void answerToken(tokenCache, clock, stats, quote, response)),
+        stop: (response) => void stop().then((reply) => {
+            response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
+            response.once("close", () => end(undefined));
+            if (response.closed)
+                end(undefined);
+        }),
+        onRequest: () => {
+            lastAsked = clock.now();
+        },
+        onRefusal: ({ error, description, isFromJob }) => stats.refused(isFromJob ? { code: error, text: description } : undefined),
+    }, clock.now);
+    const watch = setInterval(async () => {
+        if (!(await isFolderOurs(folder)))
+            end("its folder below RUNNER_TEMP was removed or changed its owner");
+        else if (clock.now() - lastAsked > MAX_UNASKED_MS)
+            end("it was not asked for anything in 24 hours");
+    }, FOLDER_CHECK_MS);
+    process.once("SIGTERM", () => {
+        const late = clock.sleep(SIGTERM_MS);
+        Promise.race([stop(), late]).finally(() => end("it was told to end by a signal (SIGTERM)"));
+    });
+    try {
+        // Fails where the folder is gone by now: then the job is over, or its start has failed.
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE), `http://127.0.0.1:${port}/${controlCapability}\n`, {
+            mode: 0o600,
+        });
+        send({ agent: "ready", port });
+        const reason = await ended;
+        if (reason !== undefined)
+            await stop();
+        return reason;
+    }
+    finally {
+        clearInterval(watch);
+        server.close();
+        server.closeAllConnections();
+        upstream.close();
+    }
+}
+/** A folder that was handed to another user holds an address that post and armor-token cannot read any more. */
+async function isFolderOurs(folder) {
+    const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+    const isAccessible = () => (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK).then(() => true, () => false);
+    return (0,external_node_fs_namespaceObject.existsSync)(folder) && (await isAccessible());
+}
+function isStopping() {
+    return new ArmorError("agent_stopping", "The token agent is stopping, because the job is at its end", "Call Armor in a step before this action's post step.");
+}
+async function answerToken(tokenCache, clock, stats, quote, response) {
+    try {
+        const token = await tokenCache.get();
+        const leftMs = Math.max(0, tokenCache.msLeft(token));
+        const body = JSON.stringify({
+            access_token: token.accessToken,
+            token_type: "Bearer",
+            expires_in: Math.floor(leftMs / 1000),
+            expires_at: isoDate(clock.date() + leftMs),
+        });
+        response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(body);
+        stats.handedOut();
+    }
+    catch (error) {
+        const failure = asArmorError(error, quote);
+        stats.problem(failure.code, failure.message);
+        sendFailure(response, failure);
+    }
+}
+/** Sessions that are not ended here end by themselves when their tokens expire. */
+async function endSessions(accessTokens, context, isWanted) {
+    if (!isWanted)
+        return { ended: 0, notEnded: 0 };
+    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
+    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
+    const failures = results.filter((result) => result.status === "rejected");
+    const last = failures.at(-1);
+    return {
+        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
+        notEnded: failures.length,
+        ...(last === undefined ? {} : { reason: asArmorError(last.reason, context.quote).message }),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = require("node:readline");
+;// CONCATENATED MODULE: ./build/agent/wrapper.js
+
+
+
+/**
+ * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute path: in a
+ * container job Node is not on PATH. They hold no secret.
+ * @param folder the agent's own, for its owner alone
+ * @param node absolute path of Node
+ * @param program absolute path of armor-token's JavaScript
+ */
+async function writeCommand(folder, node, program, isWindows) {
+    const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
+    const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
+    await (0,promises_namespaceObject.mkdir)(bin, { mode: 0o700 });
+    await (0,promises_namespaceObject.writeFile)(script, shWrapper(node, program, folder, isWindows));
+    await (0,promises_namespaceObject.chmod)(script, 0o700); // whatever the umask is
+    if (isWindows)
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(bin, "armor-token.cmd"), cmdWrapper(node, program));
+    const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
+    return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
+}
+/** POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's own Node. */
+function shWrapper(node, program, folder, isWindows = false) {
+    const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
+        .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
+        .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
+    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quotedNode} ${quotedProgram} ${quotedFolder} "$@"\n`;
+}
+/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+function cmdWrapper(node, program) {
+    const [quotedNode, quotedProgram] = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} ${quotedProgram} "%~dp0.." %*\r\n`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/launch.js
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is a list of
+ * what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ */
+const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_FILE|SSL_CERT_DIR|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
+/** Their relative paths would mean other files in the agent's working folder. */
+const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
+const ALLOWED_NODE_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
+/** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
+const MEMORY_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
+/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
+const READY_MS = 10_000;
+/** For an agent whose start was cancelled to write its control file. */
+const STARTING_MS = 1_000;
+/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
+async function createAgentFolder(env) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp) {
+        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", "Run this as a step of a GitHub Actions workflow.");
+    }
+    try {
+        return await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+    }
+    catch (error) {
+        throw fileError("The folder that RUNNER_TEMP names", error);
+    }
+}
+/** 256 bits at random. */
+function createCapability() {
+    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
+}
+/**
+ * Starts an agent that outlives this step, and waits until it listens.
+ * @throws ArmorError agent_failed with the agent's own reason; the process and the folder are gone then
+ */
+async function launchAgent(config, parent, quote, readyMs = READY_MS) {
+    const { folder, capability } = config;
+    const child = spawnAgent(parent);
+    try {
+        const port = await readyPort(child, config, quote, readyMs);
+        const program = (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js");
+        const files = await writeCommand(folder, parent.execPath, program, parent.isWindows);
+        return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${capability}`, pid: child.pid ?? 0 };
+    }
+    catch (error) {
+        child.kill("SIGKILL");
+        await removeFolder(folder);
+        throw error instanceof ArmorError ? error : failed(quote(String(error)));
+    }
+    finally {
+        child.unref();
+        child.stdout?.destroy();
+    }
+}
+/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
+function spawnAgent({ env, execPath, dist }) {
+    const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
+    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
+    if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
+        flags.push("--disable-sigusr1");
+    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, "agent.js"), "agent"], {
+        cwd: homedirOrTemp(), // on Windows, a working folder cannot be removed: not RUNNER_TEMP, not the workspace
+        env: { ...agentEnvironment(env), ...MALLOC },
+        detached: true,
+        windowsHide: true,
+        stdio: ["pipe", "pipe", "ignore"],
+    });
+}
+function homedirOrTemp() {
+    return (0,external_node_path_namespaceObject.resolve)((0,external_node_os_namespaceObject.tmpdir)()) === (0,external_node_path_namespaceObject.resolve)(process.env["RUNNER_TEMP"] ?? "") ? (0,external_node_os_namespaceObject.homedir)() : (0,external_node_os_namespaceObject.tmpdir)();
+}
+function agentEnvironment(env) {
+    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLE.test(name));
+    const absolute = (name, value = "") => PATH_VARIABLES.includes(name) && value !== ""
+        ? value
+            .split(name === "SSL_CERT_DIR" ? external_node_path_namespaceObject.delimiter : "\0")
+            .map((path) => (0,external_node_path_namespaceObject.resolve)(path))
+            .join(external_node_path_namespaceObject.delimiter)
+        : value;
+    return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+}
+/** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
+function allowedNodeFlags(nodeOptions) {
+    const words = nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+    const flags = [];
+    for (const [index, word] of words.entries()) {
+        const flag = word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
+        if (!ALLOWED_NODE_FLAG.test(flag))
+            continue;
+        const next = words[index + 1];
+        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag) && next !== undefined;
+        flags.push(takesNext ? `${flag}=${next}` : flag);
+    }
+    return flags.map((flag) => flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + (0,external_node_path_namespaceObject.resolve)(path)));
+}
+/** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
+async function readyPort(child, config, quote, readyMs) {
+    let timer;
+    const ready = new Promise((resolve, reject) => {
+        const fail = (why) => reject(failed(quote(why)));
+        timer = setTimeout(() => fail(`it was not ready within ${readyMs / 1000} s`), readyMs);
+        child.once("error", (error) => fail(error.message));
+        child.once("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
+        child.stdin?.on("error", () => undefined); // it ended early, which "close" tells
+        child.stdin?.end(JSON.stringify(config));
+        if (child.stdout === null)
+            return;
+        (0,external_node_readline_namespaceObject.createInterface)({ input: child.stdout }).on("line", (line) => {
+            const message = parseReady(line);
+            if (message?.agent === "ready")
+                resolve(message.port);
+            if (message?.agent === "failed")
+                fail(message.problem);
+        });
+    });
+    return await ready.finally(() => clearTimeout(timer));
+}
+function parseReady(line) {
+    try {
+        const message = JSON.parse(line);
+        return typeof message === "object" && message !== null && "agent" in message
+            ? message
+            : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+function failed(why) {
+    return new ArmorError("agent_failed", `The token agent did not start: ${why.replace(/\.$/, "")}`, "Without keep-fresh: true, the step sets its outputs only.");
+}
+/** Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder is removed. */
+async function stopAgent(folder, signal) {
+    try {
+        return await askToStop(folder, signal);
+    }
+    finally {
+        await removeFolder(folder); // an agent that was not reached ends when its folder is gone
+    }
+}
+async function askToStop(folder, signal) {
+    let url;
+    try {
+        url = await controlUrl(folder);
+    }
+    catch (error) {
+        const { code } = error;
+        if (code !== "ENOENT")
+            return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+        return { kind: "ended", reason: await reasonOfEnd(folder) };
+    }
+    try {
+        return { kind: "stopped", reply: JSON.parse(await post(`${url}/stop`, signal)) };
+    }
+    catch (error) {
+        const { code = "" } = error;
+        if (code === "ECONNREFUSED")
+            return { kind: "ended", reason: await reasonOfEnd(folder) };
+        return {
+            kind: "unknown",
+            reason: signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`,
+        };
+    }
+}
+/** Without the file, the agent may be starting: its start was cancelled a moment ago. */
+async function controlUrl(folder) {
+    const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+    const until = Date.now() + STARTING_MS;
+    for (;;) {
+        try {
+            return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
+        }
+        catch (error) {
+            const isMissing = error.code === "ENOENT";
+            const isFolderThere = await (0,promises_namespaceObject.stat)(folder).then(() => true, () => false);
+            if (!isMissing || !isFolderThere || Date.now() > until)
+                throw error;
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
+        }
+    }
+}
+async function reasonOfEnd(folder) {
+    return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), "utf8").catch(() => undefined);
+}
+function post(url, signal) {
+    return new Promise((resolve, reject) => {
+        const request = external_node_http_default().request(url, { method: "POST", agent: false, signal }, (response) => {
+            const chunks = [];
+            response.on("data", (chunk) => chunks.push(chunk));
+            response.on("error", reject);
+            response.on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+        });
+        request.on("error", reject);
+        request.end();
+    });
+}
+async function removeFolder(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./build/step/inputs.js
+
+
 
 
 /** As in action.yml, which the runner applies where an input is not given. An input given empty stays empty. */
@@ -3882,10 +4677,15 @@ const DEFAULTS = {
     "ca-certificate": "",
     timeout: "30",
     "keep-fresh": "false",
+    "gateway-paths": "/api/v1/discovery/",
     "export-environment": "true",
     "terminate-session": "true",
 };
 const MAX_TIMEOUT_SECONDS = 300;
+/** A mask of a shorter text would cover half of the log. */
+const MIN_KEY_LENGTH = 8;
+/** Far above any key, and far below what an environment variable can hold. */
+const MAX_CREDENTIAL_LENGTH = 4096;
 /** Control characters, line ends among them, that no credential and no URL contains. */
 const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 /** The credentials as given, unchecked, so that they can be masked before anything is said about them. */
@@ -3895,25 +4695,38 @@ function readCredentials(source) {
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
 function readInputs(source) {
     const credentials = readCredentials(source);
-    checkCredential("app-id", credentials.appId);
-    checkCredential("api-key", credentials.apiKey);
+    checkCredentials(credentials);
     return {
         credentials,
         apiUrl: parseApiUrl(source.getInput("api-url")),
         certificates: parseCertificates(source.getInput("ca-certificate")),
         timeoutMs: parseTimeout(source.getInput("timeout")),
         keepFresh: readBoolean(source, "keep-fresh"),
+        gatewayPaths: parseGatewayPaths(source.getInput("gateway-paths")),
         exportEnvironment: readBoolean(source, "export-environment"),
         terminateSession: readBoolean(source, "terminate-session"),
     };
 }
-function checkCredential(name, value) {
-    if (value === "") {
-        throw invalid(`${name} is empty`, "Usually the secret is not defined here under the name used in the workflow; " +
-            "workflows that a fork or Dependabot starts get no repository secrets.");
+function checkCredentials({ appId, apiKey }) {
+    const values = [
+        ["app-id", appId],
+        ["api-key", apiKey],
+    ];
+    const empty = values.filter(([, value]) => value === "").map(([name]) => name);
+    if (empty.length > 0) {
+        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, "Usually the secret is not defined here under the name that the workflow uses. " +
+            "Workflows that a fork or Dependabot starts get no repository secrets.");
     }
-    if (CONTROL.test(value) || !value.isWellFormed()) {
-        throw invalid(`${name} contains a line break or another control character`, "Store the secret again, as one line.");
+    for (const [name, value] of values) {
+        if (CONTROL.test(value) || !value.isWellFormed()) {
+            throw invalid(`${name} contains a line break or another control character`, "Store the secret again, as one line.");
+        }
+        if (value.length > MAX_CREDENTIAL_LENGTH) {
+            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, "Store the secret again: the value that Armor shows, and nothing else.");
+        }
+    }
+    if (apiKey.length < MIN_KEY_LENGTH) {
+        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.");
     }
 }
 function parseApiUrl(value) {
@@ -3931,10 +4744,22 @@ function parseApiUrl(value) {
     if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
         throw invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
     }
+    if (/^\/api(\/|$)/.test(url.pathname)) {
+        throw invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
+    }
     return url.href.replace(/\/+$/, "");
 }
-function isLoopback(hostname) {
-    return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+/** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
+function parseGatewayPaths(value) {
+    const lines = value.split(/\r?\n/).map((line) => line.trim());
+    const paths = lines.filter((line) => line !== "");
+    for (const [index, path] of paths.entries()) {
+        const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
+        if (fault !== undefined) {
+            throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`);
+        }
+    }
+    return paths.length === 0 ? [DEFAULTS["gateway-paths"]] : paths;
 }
 function parseCertificates(value) {
     if (value === "")
@@ -3956,7 +4781,7 @@ function parseCertificates(value) {
 }
 function isCertificate(pem) {
     try {
-        new (external_node_crypto_namespaceObject()).X509Certificate(pem);
+        new external_node_crypto_namespaceObject.X509Certificate(pem);
         return true;
     }
     catch {
@@ -3982,206 +4807,125 @@ function invalid(problem, remedy) {
     return new ArmorError("input_invalid", problem, remedy);
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = lazily(() => require("node:child_process"));
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = lazily(() => require("node:fs/promises"));
-;// CONCATENATED MODULE: ./build/command.js
-// Owns the files of the command armor-token: wrappers for every shell, and where its agent listens.
-
-
-/**
- * Writes the wrappers below the agent's folder. They name node and the bundle by absolute path: in a container job
- * node is not on PATH. A wrapper holds no secret; the gateway's address stands in a file that the owner alone reads.
- * @param folder the agent's own, made for its owner alone
- * @param node absolute path of node
- * @param cli absolute path of the bundle of armor-token
- */
-async function writeCommand(folder, gatewayUrl, node, cli, isWindows) {
-    const bin = (0,external_node_path_namespaceObject().join)(folder, "bin");
-    await (0,external_node_fs_promises_namespaceObject().mkdir)(bin, { mode: 0o700 });
-    await (0,external_node_fs_promises_namespaceObject().writeFile)((0,external_node_path_namespaceObject().join)(folder, "gateway-url"), gatewayUrl, { mode: 0o600 });
-    await (0,external_node_fs_promises_namespaceObject().writeFile)((0,external_node_path_namespaceObject().join)(bin, "armor-token"), shWrapper(node, cli, folder), { mode: 0o700 });
-    if (isWindows)
-        await (0,external_node_fs_promises_namespaceObject().writeFile)((0,external_node_path_namespaceObject().join)(bin, "armor-token.cmd"), cmdWrapper(node, cli, folder));
-    return { bin, command: (0,external_node_path_namespaceObject().join)(bin, isWindows ? "armor-token.cmd" : "armor-token") };
-}
-/** POSIX sh, which on Windows is that of Git. */
-function shWrapper(node, cli, folder) {
-    const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-    return `#!/bin/sh\nexec ${quotedNode} ${quotedCli} ${quotedFolder} "$@"\n`;
-}
-/** cmd.exe expands percent signs also between quotes; a path cannot contain a quote there. */
-function cmdWrapper(node, cli, folder) {
-    const [quotedNode, quotedCli, quotedFolder] = [node, cli, folder].map((path) => `"${path.replaceAll("%", "%%")}"`);
-    return `@${quotedNode} ${quotedCli} ${quotedFolder} %*\r\n`;
-}
-
-;// CONCATENATED MODULE: ./build/launch.js
-// Owns the parent's side of the token agent: starting it in the main step, stopping it in the post step.
-
-
-
+;// CONCATENATED MODULE: ./build/step/outputs.js
 
 
 
 
 /**
- * What the agent may know of the environment. /proc shows it to neighbours for the whole job, so it is a list of
- * what is needed; RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ * Whether each file can be appended to, before anything is asked for whose result could not be handed on. Without the
+ * file, @actions/core would print the value: the token, in plain sight.
+ * @throws ArmorError runner_unsupported, file_failed
  */
-const ALLOWED = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
-/** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
-const NODE_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
-/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
-const MALLOC = { MALLOC_ARENA_MAX: "1" };
-const READY_MS = 10_000;
-const STOP_MS = 5_000;
-/**
- * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason; nothing is left behind then
- */
-async function launchAgent(config, parent, quote, readyMs = READY_MS) {
-    const temp = parent.env["RUNNER_TEMP"];
-    if (!temp)
-        throw failed("RUNNER_TEMP is not set");
-    // mkdtemp creates the folder for its owner alone (0700).
-    const folder = await (0,external_node_fs_promises_namespaceObject().mkdtemp)((0,external_node_path_namespaceObject().join)(temp, "armor-token-"));
-    const capability = (0,external_node_crypto_namespaceObject().randomBytes)(32).toString("base64url");
-    const child = spawnAgent(parent, temp);
+function checkFiles(env, variables) {
+    for (const variable of variables) {
+        const path = env[variable];
+        if (!path) {
+            throw new ArmorError("runner_unsupported", `${variable} is not set, so there is no safe way to hand the token on`, "Run this as a step of a GitHub Actions workflow.");
+        }
+        try {
+            (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND));
+        }
+        catch (error) {
+            throw fileError(`The file that ${variable} names`, error);
+        }
+    }
+}
+/** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
+function write(variable, append) {
+    const path = process.env[variable] ?? "";
     try {
-        const { port } = await greeting(child, { ...config, capability, folder }, quote, readyMs);
-        const gatewayUrl = `http://127.0.0.1:${port}/${capability}`;
-        const { execPath, cli, isWindows } = parent;
-        const files = await writeCommand(folder, gatewayUrl, execPath, cli, isWindows);
-        return { ...files, folder, gatewayUrl, capability, pid: child.pid ?? 0 };
+        const { size } = (0,external_node_fs_namespaceObject.statSync)(path);
+        try {
+            append();
+        }
+        catch (error) {
+            (0,external_node_fs_namespaceObject.truncateSync)(path, size);
+            throw error;
+        }
     }
     catch (error) {
-        child.kill("SIGKILL");
-        await removeFolder(folder);
-        throw error instanceof ArmorError ? error : failed(quote(String(error)));
-    }
-    finally {
-        child.unref();
-        child.stdout?.destroy();
+        throw fileError(`The file that ${variable} names`, error);
     }
 }
-/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
-function spawnAgent({ env, execPath, bundle }, cwd) {
-    return (0,external_node_child_process_namespaceObject().spawn)(execPath, [...NODE_FLAGS, bundle, "agent"], {
-        cwd,
-        env: { ...Object.fromEntries(Object.entries(env).filter(([name]) => ALLOWED.test(name))), ...MALLOC },
-        detached: true,
-        windowsHide: true,
-        stdio: ["pipe", "pipe", "ignore"],
-    });
+function outputs_setOutput(name, value) {
+    write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
-/** Hands the configuration over and reads the line that answers it. */
-async function greeting(child, config, quote, readyMs) {
-    let timer;
-    const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(failed(`it was not ready within ${readyMs / 1000} s`)), readyMs);
-    });
-    try {
-        child.stdin?.on("error", () => undefined); // it ended early, which its end tells
-        child.stdin?.end(JSON.stringify(config));
-        const said = JSON.parse(await Promise.race([firstLine(child), late]));
-        if ("port" in said)
-            return said;
-        throw failed(quote(said.problem));
-    }
-    finally {
-        clearTimeout(timer);
-    }
+function outputs_saveState(name, value) {
+    write("GITHUB_STATE", () => saveState(name, value));
 }
-function firstLine(child) {
-    return new Promise((resolve, reject) => {
-        let text = "";
-        child.stdout?.on("data", (chunk) => {
-            text += chunk.toString("utf8");
-            if (text.endsWith("\n"))
-                resolve(text);
-        });
-        child.once("error", reject);
-        child.once("close", (code) => reject(failed(`it ended with exit code ${code} before it was ready`)));
-    });
+/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
+function mask(secrets) {
+    for (const secret of secrets)
+        setSecret(secret);
 }
-function failed(why) {
-    return new ArmorError("agent_failed", `The token agent did not start: ${why.replace(/\.$/, "")}`, "Without keep-fresh: true, the outputs alone are set.");
+/** The outputs that action.yml describes. The token has its mask by now. */
+function setTokenOutputs({ accessToken, expiresIn, expiresAt }) {
+    outputs_setOutput("access-token", accessToken);
+    outputs_setOutput("token-type", "Bearer");
+    outputs_setOutput("expires-in", String(expiresIn));
+    outputs_setOutput("expires-at", isoDate(expiresAt));
 }
+function setAgentOutputs(gatewayUrl, command) {
+    outputs_setOutput("gateway-url", gatewayUrl);
+    outputs_setOutput("token-command", command);
+}
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const LOOPBACK = "127.0.0.1";
 /**
- * Tells the agent to stop and waits until its connection is closed, which it is when the agent has ended.
- * @returns undefined where there is no agent any more
+ * Lets all later steps reach the token agent without being told.
+ * @param env as the job has set it
+ * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's address to them
  */
-async function stopAgent(folder) {
-    try {
-        const gatewayUrl = await (0,external_node_fs_promises_namespaceObject().readFile)((0,external_node_path_namespaceObject().join)(folder, "gateway-url"), "utf8");
-        return JSON.parse(await post(`${gatewayUrl}/stop`));
-    }
-    catch {
+function exportAgent(env, gatewayUrl, bin) {
+    write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
+    write("GITHUB_PATH", () => addPath(bin));
+    if (!PROXY_VARIABLES.some((name) => env[name]))
+        return false;
+    const entries = [env["no_proxy"], env["NO_PROXY"], LOOPBACK].flatMap((list = "") => list.split(/[\s,]+/));
+    const union = [...new Set(entries.filter((entry) => entry !== ""))].join(",");
+    for (const name of ["no_proxy", "NO_PROXY"])
+        write("GITHUB_ENV", () => exportVariable(name, union));
+    return true;
+}
+/** Before the token is asked for: where a session would have to be ended. */
+function saveTarget({ apiUrl, certificates, terminateSession }) {
+    outputs_saveState("api_url", apiUrl);
+    outputs_saveState("ca_certificate", certificates.join("\n"));
+    outputs_saveState("terminate_session", String(terminateSession));
+}
+/** Directly after the token has its mask. */
+function saveSession({ accessToken, expiresAt }, terminateSession) {
+    if (terminateSession)
+        outputs_saveState("access_token", accessToken);
+    outputs_saveState("expires_at", String(expiresAt));
+}
+/** Before the agent is spawned. */
+function saveAgentFolder(folder) {
+    outputs_saveState("agent_folder", folder);
+}
+function saveComplete() {
+    outputs_saveState("complete", "true");
+}
+/** @returns undefined where main saved nothing */
+function loadState(env) {
+    const [apiUrl, accessToken, agentFolder] = ["api_url", "access_token", "agent_folder"].map((name) => env[`STATE_${name}`]);
+    if (!apiUrl)
         return undefined;
-    }
-    finally {
-        // An agent that did not hear ends when its folder is gone.
-        await removeFolder(folder);
-    }
-}
-function post(url) {
-    return new Promise((resolve, reject) => {
-        const signal = AbortSignal.timeout(STOP_MS);
-        const request = external_node_http_default().request(url, { method: "POST", agent: false, signal }, (response) => {
-            const chunks = [];
-            response.on("data", (chunk) => chunks.push(chunk));
-            response.on("error", reject);
-            response.on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
-        });
-        request.on("error", reject);
-        request.end();
-    });
-}
-async function removeFolder(folder) {
-    await (0,external_node_fs_promises_namespaceObject().rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
-}
-
-;// CONCATENATED MODULE: ./build/state.js
-// Owns what the main step leaves for the post step: the names and forms of the runner's state variables.
-/** The runner starts the same file for both steps; the second finds what the first saved. */
-function markMainStarted(sink) {
-    sink.saveState("main_started", "true");
-}
-/** From here on the post step has something to tell. */
-function markMainSucceeded(sink) {
-    sink.saveState("main_succeeded", "true");
-}
-function hasMainSucceeded(env) {
-    return env["STATE_main_succeeded"] === "true";
-}
-function saveAgentFolder(sink, folder) {
-    sink.saveState("agent_folder", folder);
-}
-/** @returns undefined where no token agent was started */
-function loadAgentFolder(env) {
-    return env["STATE_agent_folder"] || undefined;
-}
-function isPostStep(env) {
-    return env["STATE_main_started"] === "true";
-}
-function saveSession(sink, { expiresAt, accessToken }) {
-    sink.saveState("expires_at", String(expiresAt));
-    if (accessToken !== undefined)
-        sink.saveState("access_token", accessToken);
-}
-/** @returns undefined where the main step did not get as far as a token. */
-function loadSession(env) {
     const expiresAt = Number(env["STATE_expires_at"]);
-    const accessToken = env["STATE_access_token"];
-    if (!(expiresAt > 0))
-        return undefined;
-    return accessToken ? { expiresAt, accessToken } : { expiresAt };
+    const pem = env["STATE_ca_certificate"] ?? "";
+    return {
+        apiUrl,
+        certificates: pem.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((text) => text !== ""),
+        terminateSession: env["STATE_terminate_session"] !== "false",
+        ...(accessToken ? { accessToken } : {}),
+        ...(expiresAt > 0 ? { expiresAt } : {}),
+        ...(agentFolder ? { agentFolder } : {}),
+        isComplete: env["STATE_complete"] === "true",
+    };
 }
 
-;// CONCATENATED MODULE: ./build/main.js
-// The main step: inputs → token → outputs; starts the token agent when asked.
+;// CONCATENATED MODULE: ./build/step/main.js
 
 
 
@@ -4194,95 +4938,209 @@ function loadSession(env) {
 
 
 
-
-/** How long Armor may be silent in a call through the gateway; its largest reports take a while to begin. */
-const GATEWAY_IDLE_MS = 120_000;
+/** Armor's largest reports take a while to begin. */
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+const STOP_MS = 5_000;
+/** The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can end its session. */
+const CANCEL_MS = 5_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
- * @param crash rejects with what nothing caught
+ * @param crash rejects with what was not caught
  */
-async function main(env, crash, means = { send: send, clock: systemClock, dist: (0,external_node_path_namespaceObject().dirname)(process.argv[1] ?? "") }) {
+async function main(env, crash, dependencies) {
     const secrets = secretForms(readCredentials(core_namespaceObject));
-    mask(core_namespaceObject, secrets);
-    const sink = { setSecret: setSecret, ...fileCommands(env) };
+    mask(secrets);
+    const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
+    const log = (line) => info(scrub(line));
+    const warn = (line) => core_warning(scrub(line));
+    const cancel = watchCancel();
     try {
-        checkFileCommands(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        markMainStarted(sink);
-        await Promise.race([run(env, sink, secrets, means), crash]);
-        markMainSucceeded(sink);
+        const original = { ...env };
+        checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
+        const inputs = readInputs(core_namespaceObject);
+        const run = {
+            ...dependencies,
+            env: original,
+            inputs,
+            route: takeRoute(env),
+            quote,
+            log,
+            warn,
+            cancel,
+        };
+        await Promise.race([supply(run), crash, cancel.deadline]);
         process.exitCode = 0;
     }
     catch (error) {
-        setFailed(scrubber(secrets)(messageOf(error, quoteWithout(secrets))));
+        process.exitCode = 1;
+        const { code, message } = asArmorError(error, quote);
+        setFailed(scrub(annotationOf(code, message)));
     }
 }
-async function run(env, sink, secrets, means) {
-    const inputs = readInputs(core_namespaceObject);
-    const { apiUrl, certificates, keepFresh, exportEnvironment, terminateSession } = inputs;
-    if (keepFresh && exportEnvironment)
-        checkFileCommands(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-    if (certificates.length > 0)
-        trustCertificates(certificates);
-    const tell = (line) => info(scrubber(secrets)(line));
-    const armor = {
-        ...inputs,
-        ...means,
-        quote: quoteWithout(secrets),
-        onRetry: ({ problem }, pauseMs) => tell(`${problem}; trying again in ${(pauseMs / 1000).toFixed(1)} s.`),
+/** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
+async function supply(run) {
+    const { env, inputs, log, warn, cancel } = run;
+    if (inputs.keepFresh && inputs.exportEnvironment)
+        checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+    // Created early: what cannot be written fails before a token is asked for.
+    const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
+    trustCertificates(inputs.certificates);
+    saveTarget(inputs);
+    if (folder !== undefined)
+        saveAgentFolder(folder);
+    for (const path of inputs.gatewayPaths)
+        if (coversIam(path))
+            warn(iamWarning(path));
+    try {
+        const token = await fetchMaskedToken(run);
+        const agent = folder === undefined ? undefined : await startAgent(run, folder, token);
+        cancel.check();
+        setTokenOutputs(token);
+        if (agent !== undefined)
+            handOnAgent(run, agent);
+        log(summaryLine(inputs, token));
+        saveComplete();
+    }
+    catch (error) {
+        // What this step started, it stops, and does not leave to a post step that may not know of it.
+        if (folder !== undefined)
+            await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+        throw error;
+    }
+}
+async function fetchMaskedToken({ inputs, route, quote, log, cancel, createSend, clock, }) {
+    const context = {
+        apiUrl: inputs.apiUrl,
+        send: createSend(route),
+        clock,
+        timeoutMs: inputs.timeoutMs,
+        quote,
+        onRetry({ problem }, pauseMs) {
+            cancel.check();
+            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+        },
     };
-    const token = await fetchToken(armor, inputs.credentials);
-    saveSession(sink, terminateSession ? token : { expiresAt: token.expiresAt });
-    const agent = keepFresh ? await startAgent(parentOf(env, means.dist), inputs, token, armor) : undefined;
-    if (agent !== undefined)
-        saveAgentFolder(sink, agent.folder);
-    setTokenOutputs(sink, token);
-    tell(`Access token from ${apiUrl}, valid for ${token.expiresIn} s, until ${isoDate(token.expiresAt)}.`);
-    if (agent === undefined)
-        return;
-    setAgentOutputs(sink, agent);
-    if (exportEnvironment) {
-        exportAgent(sink, agent);
-        tell("The token agent supplies later steps: call ARMOR_GATEWAY_URL, or ask armor-token for a token.");
+    const token = await fetchToken(context, inputs.credentials);
+    mask([token.accessToken]);
+    saveSession(token, inputs.terminateSession);
+    cancel.check();
+    return token;
+}
+async function startAgent(run, folder, first) {
+    const { env, inputs, route, quote, dist } = run;
+    const { credentials, apiUrl, certificates, timeoutMs, terminateSession, gatewayPaths } = inputs;
+    const [capability, controlCapability] = [createCapability(), createCapability()];
+    mask([capability, controlCapability]);
+    const config = {
+        ...{ credentials, apiUrl, certificates, route, timeoutMs, terminateSession, gatewayPaths },
+        ...{ limits: CALL_LIMITS, capability, controlCapability, folder, first },
+    };
+    const parent = { env, execPath: process.execPath, dist, isWindows: process.platform === "win32" };
+    return await launchAgent(config, parent, quote);
+}
+function handOnAgent({ env, inputs, log, warn }, { gatewayUrl, command, bin, canRun }) {
+    setAgentOutputs(gatewayUrl, command);
+    if (!canRun) {
+        warn("armor-token cannot be run as a program, because RUNNER_TEMP lies on a file system with noexec. " +
+            'Give the output token-command to the step as an environment variable and run: sh "$TOKEN_COMMAND".');
     }
-    else {
-        tell("The token agent supplies the steps that are given gateway-url or token-command.");
+    if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin)) {
+        log("Added 127.0.0.1 to no_proxy and NO_PROXY, so that calls to the gateway do not go through the proxy.");
     }
 }
-async function startAgent(parent, inputs, { accessToken, expiresIn, expiresAt }, { quote }) {
-    const { credentials, apiUrl, certificates, timeoutMs, terminateSession } = inputs;
-    const first = { accessToken, expiresIn, expiresAt };
-    return await launchAgent({ credentials, apiUrl, certificates, timeoutMs, terminateSession, idleMs: GATEWAY_IDLE_MS, first }, parent, quote);
+/** The one line of a good run. */
+function summaryLine({ apiUrl, keepFresh, exportEnvironment, gatewayPaths }, token) {
+    const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
+    if (!keepFresh)
+        return `${got}, until ${isoDate(token.expiresAt)}.`;
+    const paths = gatewayPaths.join(", ");
+    const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
+    const where = exportEnvironment
+        ? "$ARMOR_GATEWAY_URL and armor-token"
+        : "the outputs gateway-url and token-command";
+    return `${got}. Later steps have valid ones until the job ends: ${where}.${limit}`;
 }
-/** The agent is this bundle in another role; armor-token's bundle lies beside it. */
-function parentOf(env, dist) {
+const IAM = "/api/v1/iam/";
+function coversIam(path) {
+    return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
+}
+function iamWarning(path) {
+    return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read users, apps and policies that the client app may read.`;
+}
+/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next `check`. */
+function watchCancel() {
+    const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+    let isCancelled = false;
+    const deadline = new Promise((_, reject) => {
+        for (const signal of ["SIGINT", "SIGTERM"]) {
+            process.on(signal, () => {
+                isCancelled = true;
+                setTimeout(() => reject(error), CANCEL_MS);
+            });
+        }
+    });
+    deadline.catch(() => undefined);
     return {
-        env,
-        execPath: process.execPath,
-        bundle: (0,external_node_path_namespaceObject().join)(dist, "index.js"),
-        cli: (0,external_node_path_namespaceObject().join)(dist, "cli", "index.js"),
-        isWindows: process.platform === "win32",
+        check() {
+            if (isCancelled)
+                throw error;
+        },
+        deadline,
     };
 }
 
-;// CONCATENATED MODULE: ./build/usage.js
-// Owns how the token agent's work is told: one line, and a small table. Pure.
-/** What happened, in one line. */
-function reportLine({ report, ended }) {
-    const calls = sum(report.calls);
-    const failures = sum(report.failures);
-    const session = ended > 0 ? `, ${count(ended, "session")} ended` : "";
-    return `Token agent: ${count(report.minted, "token")} minted, ${count(calls, "call")} served, ${count(failures, "failure")}${session}.`;
+;// CONCATENATED MODULE: ./build/step/report.js
+
+/** What the agent did, or why it cannot be known. `own` is what became of the step's own session, where post ended it. */
+function agentReport(result, { isComplete, terminateSession }, own = { line: "" }) {
+    if (result.kind === "stopped")
+        return workOf(result.reply.report, result.reply.sessions, terminateSession);
+    const others = "Sessions of other tokens end when these expire.";
+    const warnings = own.warnings ?? [];
+    if (result.kind === "ended") {
+        // Where main failed, it has stopped the agent itself.
+        if (!isComplete)
+            return own;
+        const why = result.reason ?? "it was killed, or the machine ran out of memory";
+        const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
+        return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
+    }
+    const text = `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when its folder is gone, at the latest with the runner's clean-up. ${others}`;
+    return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
 }
-/** Names and values. */
-function reportRows({ minted, calls, medianMs, slowestMs, failures, refused, }) {
+function workOf(report, sessions, terminateSession) {
+    const { minted, handedOut, answered, failed, refused, problems } = report;
+    const [answeredCount, failedCount] = [sum(answered), sum(failed)];
+    const isUnused = answeredCount + failedCount + handedOut + refused === 0;
+    const did = isUnused
+        ? "it was not used. Without keep-fresh, this job would have one process less."
+        : `${count(answeredCount, "call")} answered${failedCount > 0 ? `, ${failedCount} failed` : ""}, ` +
+            `${count(handedOut, "token")} handed out, ${count(minted, "token")} fetched.`;
     const rows = [
-        ["tokens minted", String(minted)],
-        ["calls served", withParts(calls)],
-        ["median", `${medianMs.toFixed(0)} ms`],
-        ["slowest", `${slowestMs.toFixed(0)} ms`],
-        ["failures", withParts(failures)],
-    ];
-    return refused === 0 ? rows : [...rows, ["refused", String(refused)]];
+        ["calls answered", withParts(answered)],
+        ["calls failed", withParts(failed)],
+        ["calls refused", String(refused)],
+        ["tokens handed out", String(handedOut)],
+        ["tokens fetched", String(minted)],
+        ["sessions ended", terminateSession ? String(sessions.ended) : "none: terminate-session is false"],
+    ].filter(([, value]) => value !== "0");
+    return {
+        line: `Token agent: ${did}`,
+        rows: isUnused ? [] : rows,
+        warnings: [
+            ...Object.entries(problems).map(([code, text]) => annotationOf(code, text)),
+            ...notEnded(sessions),
+        ],
+    };
+}
+function notEnded({ notEnded, reason = "" }) {
+    if (notEnded === 0)
+        return [];
+    const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
+    return [`${were} not ended, and will end when the tokens expire. ${reason}`.trim()];
+}
+function withoutStop(text) {
+    return text.replace(/\.$/, "");
 }
 function withParts(counts) {
     const parts = Object.entries(counts).map(([name, times]) => `${name} ${times}`);
@@ -4295,9 +5153,7 @@ function count(times, noun) {
     return `${times} ${noun}${times === 1 ? "" : "s"}`;
 }
 
-;// CONCATENATED MODULE: ./build/post.js
-// The post step: stops the token agent, ends the session if it still lives, and says what happened in one line.
-// Never fails the job.
+;// CONCATENATED MODULE: ./build/step/post.js
 
 
 
@@ -4308,105 +5164,153 @@ function count(times, noun) {
 
 
 
-
-
-/** The job waits for this, and the session ends by itself soon anyway. */
-const TIMEOUT_MS = 3_000;
+/** For all that this step does: the job waits for it, and sessions end by themselves soon anyway. */
+const TIMEOUT_MS = 5_500;
+/** Of it, for the agent to stop. */
+const post_STOP_MS = 4_000;
 /**
- * Sets `process.exitCode` to 0, whatever happens. Quiet where the main step failed.
- * @param crash rejects with what nothing caught
+ * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner gives this
+ * step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to 0, whatever happens.
+ * @param crash rejects with what was not caught
  */
 async function post_post(env, crash) {
     process.exitCode = 0;
-    const session = loadSession(env);
-    if (session === undefined)
+    const state = loadState(env);
+    if (state === undefined)
         return;
-    const secrets = [
-        ...secretForms(readCredentials(core_namespaceObject)),
-        ...(session.accessToken ? [session.accessToken] : []),
-    ];
-    mask(core_namespaceObject, secrets);
-    const isQuiet = !hasMainSucceeded(env);
-    const scrub = scrubber(secrets);
+    const secrets = state.accessToken === undefined ? [] : [state.accessToken];
+    mask(secrets);
+    const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
     try {
-        const lines = await Promise.race([finish(env, session, secrets), crash]);
-        if (!isQuiet)
-            for (const line of lines)
-                info(scrub(line));
+        const telling = await Promise.race([finish(env, state, quote), crash]);
+        print(telling, state.isComplete, scrub);
+        await summarize(env, telling).catch(() => undefined);
     }
     catch (error) {
-        const reason = messageOf(error, quoteWithout(secrets));
-        if (!isQuiet)
-            warning(scrub(`The Armor session was not ended and ends by itself in a while. ${reason}`));
+        const { code, message } = asArmorError(error, quote);
+        core_warning(scrub(annotationOf(code, message)));
     }
 }
-/** @returns what happened, the first line by itself */
-async function finish(env, session, secrets) {
-    const folder = loadAgentFolder(env);
-    if (folder === undefined)
-        return [await finishSession(session, secrets)];
-    const farewell = await stopAgent(folder);
-    if (farewell === undefined) {
-        await finishSession(session, secrets);
-        return ["The token agent had ended before the job did."];
+async function finish(env, state, quote) {
+    const start = systemClock.now();
+    const leftMs = () => Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+    let stopped;
+    if (state.agentFolder !== undefined) {
+        stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(post_STOP_MS));
+        if (stopped.kind === "stopped")
+            return agentReport(stopped, state);
     }
-    await summarize(env, farewell);
-    return [
-        reportLine(farewell),
-        ...reportRows(farewell.report).map(([name, value]) => `  ${name.padEnd(16)}${value}`),
-    ];
+    // There is no agent that has ended the step's own session.
+    const own = await finishSession(env, state, leftMs(), quote);
+    return stopped === undefined ? own : agentReport(stopped, state, own);
 }
-/** The job summary is for what somebody should look at. */
-async function summarize(env, farewell) {
-    const { failures } = farewell.report;
-    if (Object.keys(failures).length === 0 || !env["GITHUB_STEP_SUMMARY"])
+/** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
+async function finishSession(env, { accessToken, apiUrl, certificates, terminateSession, expiresAt }, timeoutMs, quote) {
+    if (!terminateSession)
+        return { line: "The Armor session was not ended, as terminate-session is false." };
+    if (accessToken === undefined)
+        return { line: "" }; // no token was issued
+    try {
+        trustCertificates(certificates);
+        const context = {
+            ...{ apiUrl, timeoutMs, quote, clock: systemClock },
+            send: createSend(takeRoute(env)),
+            onRetry: () => undefined,
+        };
+        if (await endSession(context, accessToken))
+            return { line: "The Armor session was ended." };
+        const isLate = expiresAt !== undefined && expiresAt < systemClock.date();
+        const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
+        return { line: `The Armor session was over already.${hint}` };
+    }
+    catch (error) {
+        const { code, message } = asArmorError(error, quote);
+        const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
+        return { line: "", warnings: [annotationOf(code, text)] };
+    }
+}
+/** Quiet where main failed: its own annotation has said why. What was left behind is said all the same. */
+function print({ line, rows = [], warnings = [] }, isComplete, scrub) {
+    if (isComplete && line !== "") {
+        if (rows.length === 0) {
+            info(scrub(line));
+        }
+        else {
+            startGroup(scrub(line));
+            for (const [name, value] of rows)
+                info(scrub(`${name.padEnd(18)}${value}`));
+            endGroup();
+        }
+    }
+    for (const warning of warnings)
+        core_warning(scrub(warning));
+}
+/** The job summary is for what somebody should look at. It is an extra: without it, nothing else changes. */
+async function summarize(env, { rows = [], warnings = [] }) {
+    if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"])
         return;
     const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
-    await summary
-        .addTable([header, ...reportRows(farewell.report).map(([name, value]) => [name, value])])
-        .write();
-}
-/** Ends the session of the step's own token. @returns what happened, in one line */
-async function finishSession({ expiresAt, accessToken }, secrets) {
-    const leftMs = expiresAt - systemClock.date();
-    const left = `${Math.ceil(Math.abs(leftMs) / 1000)} s`;
-    if (leftMs <= 0) {
-        return `The access token expired ${left} before the job ended. keep-fresh: true supplies later steps for as long as the job runs.`;
-    }
-    if (accessToken === undefined) {
-        return `The Armor session lives for another ${left}, as terminate-session is false.`;
-    }
-    const { apiUrl, certificates } = readInputs(core_namespaceObject);
-    if (certificates.length > 0)
-        trustCertificates(certificates);
-    const armor = {
-        apiUrl,
-        send: send,
-        clock: systemClock,
-        timeoutMs: Math.min(TIMEOUT_MS, leftMs),
-        quote: quoteWithout(secrets),
-        onRetry: () => undefined,
-    };
-    return (await endSession(armor, accessToken))
-        ? `Ended the Armor session, ${left} before its token would have expired.`
-        : "The Armor session had already ended.";
+    await summary.addTable([header, ...rows.map(([name, value]) => [name, value])]).write();
 }
 
 ;// CONCATENATED MODULE: ./build/index.js
-// What is started: the main step and the post step by the runner, the token agent by the main step.
 
 
 
 
 
-// Until success is certain, the step has failed: also when the process runs dry or dies.
-process.exitCode = 1;
-// What a library calls deprecated (`tunnel`: Buffer() for a proxy's credentials) is nothing a user can act on.
-process.noDeprecation = true;
-const crash = new Promise((_, reject) => process.once("uncaughtException", reject));
-crash.catch(() => undefined);
-const role = process.argv[2] === "agent" ? agent : isPostStep(process.env) ? post_post : main;
-role(process.env, crash).then(() => exit(process));
+
+
+
+/** Node's 250 ms for each address are too few for a host with IPv4 and IPv6 that is far away. */
+const ATTEMPT_MS = 5_000;
+/** Plays the role of this process, and ends it with its exit code, whatever is still open. */
+async function run(role) {
+    ignoreRejectUnauthorized(role);
+    closeInspector();
+    // Until success is certain, the process has failed: also when it runs dry or dies.
+    process.exitCode = 1;
+    // Node's own warnings are about libraries: there is nothing that a user could do.
+    process.noDeprecation = true;
+    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(ATTEMPT_MS);
+    const { env } = process;
+    const crash = watchCrash();
+    if (role === "main") {
+        await main(env, crash, { createSend: createSend, clock: systemClock, dist: (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "") });
+    }
+    else if (role === "post") {
+        await post_post(env, crash);
+    }
+    else {
+        await agent(crash);
+    }
+    await new Promise((resolve) => process.stdout.write("", () => resolve()));
+    process.exit();
+}
+/** Node reads this variable at each handshake: with 0, the key would go to any server. */
+function ignoreRejectUnauthorized(role) {
+    const value = process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+    if (value !== "0" || role !== "main")
+        return;
+    core_warning("NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. Give a private CA as ca-certificate.");
+}
+/** Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by SIGUSR1. */
+function closeInspector() {
+    process.on("SIGUSR1", () => undefined);
+    const inspector = process.getBuiltinModule?.("node:inspector");
+    if (inspector?.url() !== undefined)
+        inspector.close();
+}
+/** Rejects with what was not caught, and when the process would end without a result. */
+function watchCrash() {
+    const crash = new Promise((_, reject) => {
+        process.once("uncaughtException", reject);
+        process.once("beforeExit", () => reject(new Error("the process ended without a result")));
+    });
+    crash.catch(() => undefined);
+    return crash;
+}
 
 })();
 

@@ -1,7 +1,7 @@
 // Starts the built token agent as the main step does, where the main step itself is of no interest.
 
 import { join } from "node:path";
-import { launchAgent, type RunningAgent } from "../src/launch.ts";
+import { launchAgent, type RunningAgent } from "../src/agent/launch.ts";
 import { ROOT } from "./runner.ts";
 
 export interface AgentOptions {

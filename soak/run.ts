@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { median, memoryMiB } from "../bench/measure.ts";
 import { startAgent } from "../sandbox/agent.ts";
-import { type RunningAgent, stopAgent } from "../src/launch.ts";
+import { type RunningAgent, stopAgent } from "../src/agent/launch.ts";
 import { startBadArmor } from "./armor.ts";
 import { CLIENTS, runClient, type Tally } from "./clients.ts";
 

@@ -1,7 +1,7 @@
 // Runs jobs of an hour with a token agent each, the project's own keeper, and counts what they cost the server.
 
-import { Keeper } from "../../src/keeper.ts";
-import type { Token } from "../../src/token.ts";
+import { Keeper } from "../../src/agent/token-cache.ts";
+import type { Token } from "../../src/armor/token.ts";
 import { Simulation, seeded } from "./simulation.ts";
 
 export interface Mints {

@@ -2,9 +2,9 @@
 
 import type { Clock } from "../../src/clock.ts";
 import { ArmorError } from "../../src/errors.ts";
-import type { Send } from "../../src/http.ts";
-import { judgeToken, tokenRequest } from "../../src/oauth.ts";
-import { fetchToken } from "../../src/token.ts";
+import type { Send } from "../../src/armor/http.ts";
+import { judgeToken, tokenRequest } from "../../src/armor/oauth.ts";
+import { fetchToken } from "../../src/armor/token.ts";
 
 /** Gets a token or throws. */
 export type Policy = (send: Send, clock: Clock, timeoutMs: number) => Promise<unknown>;

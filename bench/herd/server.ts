@@ -1,6 +1,6 @@
 // Owns the authorization server of the simulation: a rate limit, an outage, and a network in between.
 
-import type { ApiReply, ApiRequest, Send } from "../../src/http.ts";
+import type { ApiReply, ApiRequest, Send } from "../../src/armor/http.ts";
 import type { Simulation } from "./simulation.ts";
 
 export interface ServerOptions {
@@ -31,7 +31,7 @@ export class Server {
     this.#bucket = options.perSecond;
   }
 
-  /** The network's part of the action, in place of src/http.ts. */
+  /** The network's part of the action, in place of src/armor/http.ts. */
   readonly send: Send = (request, signal) =>
     new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });

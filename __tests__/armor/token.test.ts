@@ -1,0 +1,117 @@
+import { describe, expect, test } from "@jest/globals";
+import type { ApiReply, ApiRequest, Send } from "../../src/armor/http.ts";
+import { type Armor, endSession, fetchToken } from "../../src/armor/token.ts";
+import { virtualClock } from "../fixtures/virtual-clock.ts";
+
+const GOOD = { status: 200, body: '{"access_token":"abc","token_type":"Bearer","expires_in":60}' };
+const credentials = { appId: "id", apiKey: "k+y" };
+const ENCODED = `Basic ${btoa("id:k%2By")}`;
+const RAW = `Basic ${btoa("id:k+y")}`;
+
+/** An Armor that gives these replies in turn, a second after each request. */
+function armorWith(replies: readonly Partial<ApiReply>[]) {
+  const clock = virtualClock(0);
+  const sent: ApiRequest[] = [];
+  const send: Send = async (request) => {
+    await clock.pass(1_000);
+    sent.push(request);
+    const reply = { status: 500, headers: {}, body: "", receivedAt: clock.date() };
+    return { ...reply, ...replies[sent.length - 1], url: request.url };
+  };
+  const armor: Armor = {
+    apiUrl: "https://armor.example",
+    send,
+    clock,
+    timeoutMs: 10_000,
+    quote: (text) => text,
+    onRetry: () => undefined,
+  };
+  return { armor, clock, sent, authorizations: () => sent.map(({ headers }) => headers["Authorization"]) };
+}
+
+describe("fetchToken", () => {
+  test("counts the lifetime from before the request was sent", async () => {
+    const { armor, clock } = armorWith([GOOD]);
+    const before = clock.date();
+    await expect(fetchToken(armor, credentials)).resolves.toEqual({
+      accessToken: "abc",
+      expiresIn: 60,
+      expiresAt: before + 60_000,
+      requestedAt: 1_000,
+    });
+  });
+
+  test("after a failure, from before the request that succeeded", async () => {
+    const { armor, clock } = armorWith([{ status: 503 }, GOOD]);
+    const before = clock.date();
+    await expect(fetchToken(armor, credentials)).resolves.toMatchObject({
+      expiresAt: before + 1_000 + 60_000,
+    });
+  });
+
+  test("tries the raw pair once where the form-encoded one is answered by 401", async () => {
+    const { armor, authorizations } = armorWith([{ status: 401 }, GOOD]);
+    await expect(fetchToken(armor, credentials)).resolves.toMatchObject({ accessToken: "abc" });
+    expect(authorizations()).toEqual([ENCODED, RAW]);
+  });
+
+  test("gives up after 401 to both", async () => {
+    const { armor, authorizations } = armorWith([{ status: 401 }, { status: 401 }, GOOD]);
+    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({ code: "credentials_rejected" });
+    expect(authorizations()).toEqual([ENCODED, RAW]);
+  });
+
+  test("reports the first answer where the raw pair is only called malformed", async () => {
+    const { armor } = armorWith([{ status: 401 }, { status: 400 }]);
+    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({ code: "credentials_rejected" });
+  });
+
+  test.each([
+    ["a plain key", { appId: "id", apiKey: "key" }],
+    ["an app id with a colon", { appId: "i:d", apiKey: "k+y" }],
+  ])("there is no second pair for %s", async (_, pair) => {
+    const { armor, sent } = armorWith([{ status: 401 }, GOOD]);
+    await expect(fetchToken(armor, pair)).rejects.toMatchObject({ code: "credentials_rejected" });
+    expect(sent).toHaveLength(1);
+  });
+
+  test("begins again with the form-encoded pair where the raw one met bad weather", async () => {
+    const { armor, authorizations } = armorWith([{ status: 401 }, { status: 502 }, { status: 401 }, GOOD]);
+    await fetchToken(armor, credentials);
+    expect(authorizations()).toEqual([ENCODED, RAW, ENCODED, RAW]);
+  });
+
+  test.each([400, 403, 404])("asks once where the answer is %i", async (status) => {
+    const { armor, sent } = armorWith([{ status }, GOOD]);
+    await expect(fetchToken(armor, credentials)).rejects.toThrow(`answered ${status}`);
+    expect(sent).toHaveLength(1);
+  });
+
+  test("follows a redirect with the same pair", async () => {
+    const { armor, sent } = armorWith([{ status: 308, headers: { location: "/moved" } }, GOOD]);
+    await fetchToken(armor, credentials);
+    expect(sent.map(({ url, headers }) => [url.pathname, headers["Authorization"]])).toEqual([
+      ["/api/v1/iam/session/oauth2/token", ENCODED],
+      ["/moved", ENCODED],
+    ]);
+  });
+});
+
+describe("endSession", () => {
+  test.each([
+    ["ends one that lives", { status: 204 }, true],
+    ["finds one that has ended", { status: 401 }, false],
+  ])("%s", async (_, reply, expected) => {
+    const { armor, sent } = armorWith([reply]);
+    await expect(endSession(armor, "abc")).resolves.toBe(expected);
+    expect(sent.map(({ url, headers }) => [url.pathname, headers["Authorization"]])).toEqual([
+      ["/api/v1/iam/session/terminate", "Bearer abc"],
+    ]);
+  });
+
+  test("tries again what can pass", async () => {
+    const { armor, sent } = armorWith([{ status: 503 }, { status: 204 }]);
+    await expect(endSession(armor, "abc")).resolves.toBe(true);
+    expect(sent).toHaveLength(2);
+  });
+});
