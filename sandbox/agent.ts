@@ -1,36 +1,57 @@
 // Starts the built token agent as the main step does, where the main step itself is of no interest.
 
 import { join } from "node:path";
-import { launchAgent, type RunningAgent } from "../src/agent/launch.ts";
+import { createAgentFolder, createCapability, launchAgent, type RunningAgent } from "../src/agent/launch.ts";
+import type { AgentConfig } from "../src/agent/protocol.ts";
+import { systemClock } from "../src/clock.ts";
 import { ROOT } from "./runner.ts";
 
-export interface AgentOptions {
+export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "first" | "folder">> {
   readonly apiUrl: string;
   /** The runner's RUNNER_TEMP, to be removed by the caller. */
   readonly temp: string;
-  /** For a mint with all its retries. */
-  readonly timeoutMs: number;
-  /** How long Armor may be silent in a call through the gateway. */
-  readonly idleMs: number;
-  readonly terminateSession: boolean;
+  /** On top of the machine's own. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The agent's first token, and how many seconds of its life are left. */
   readonly first: { readonly accessToken: string; readonly expiresIn: number };
 }
 
-export async function startAgent({ apiUrl, temp, first, ...options }: AgentOptions): Promise<RunningAgent> {
-  const config = {
-    ...options,
-    apiUrl,
-    credentials: { appId: "id", apiKey: "key" },
-    certificates: [],
-    first: { ...first, expiresAt: Date.now() + first.expiresIn * 1000 },
-  };
+export interface StartedAgent extends RunningAgent {
+  readonly folder: string;
+}
+
+export async function startAgent({
+  apiUrl,
+  temp,
+  env,
+  first,
+  ...options
+}: AgentOptions): Promise<StartedAgent> {
   const parent = {
-    env: { ...process.env, RUNNER_TEMP: temp },
+    env: { ...process.env, ...env, RUNNER_TEMP: temp },
     execPath: process.execPath,
-    bundle: join(ROOT, "dist", "index.js"),
-    cli: join(ROOT, "dist", "cli", "index.js"),
+    dist: join(ROOT, "dist"),
     isWindows: process.platform === "win32",
   };
-  return await launchAgent(config, parent, String);
+  const folder = await createAgentFolder(parent.env);
+  const config: AgentConfig = {
+    credentials: { appId: "id", apiKey: "key-of-the-app" },
+    certificates: [],
+    route: { noProxy: "" },
+    timeoutMs: 30_000,
+    limits: { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 },
+    terminateSession: true,
+    gatewayPaths: ["/api/v1/discovery/"],
+    capability: createCapability(),
+    controlCapability: createCapability(),
+    ...options,
+    apiUrl,
+    folder,
+    first: {
+      ...first,
+      requestedAt: systemClock.now(),
+      expiresAt: systemClock.date() + first.expiresIn * 1000,
+    },
+  };
+  return { ...(await launchAgent(config, parent, String)), folder };
 }
