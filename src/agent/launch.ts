@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
@@ -242,33 +243,33 @@ async function controlUrl(folder: string): Promise<string> {
       return (await readFile(file, "utf8")).trim();
     } catch (error) {
       const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      const isFolderThere = await stat(folder).then(
-        () => true,
-        () => false,
-      );
-      if (!isMissing || !isFolderThere || Date.now() > until) throw error;
+      if (!isMissing || !existsSync(folder) || Date.now() > until) throw error;
       await sleep(50);
     }
   }
 }
 
 async function reasonOfEnd(folder: string): Promise<string | undefined> {
+  if (!existsSync(folder)) return "its folder below RUNNER_TEMP was removed";
   return await readFile(join(folder, REASON_FILE), "utf8").catch(() => undefined);
 }
 
 function post(url: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { method: "POST", agent: false, signal }, (response) => {
+    // The connection is kept, so that it ends when the agent does; this process waits for that.
+    const agent = Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => true });
+    const request = http.request(url, { method: "POST", agent, signal }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
-      response.on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+      response.socket.once("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
     });
     request.on("error", reject);
     request.end();
   });
 }
 
-async function removeFolder(folder: string): Promise<void> {
+/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
+export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }

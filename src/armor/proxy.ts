@@ -168,11 +168,7 @@ export class RouteAgent extends https.Agent {
   readonly #proxy: ProxyAddress | undefined;
   readonly #connectMs: number;
 
-  constructor(
-    proxy: ProxyAddress | undefined,
-    options: https.AgentOptions = {},
-    connectMs = CONNECT_MS,
-  ) {
+  constructor(proxy: ProxyAddress | undefined, options: https.AgentOptions = {}, connectMs = CONNECT_MS) {
     super({ ...options, rejectUnauthorized: true });
     this.#proxy = proxy;
     this.#connectMs = connectMs;
