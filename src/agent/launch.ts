@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
@@ -67,7 +67,9 @@ export async function createAgentFolder(env: Environment): Promise<string> {
     );
   }
   try {
-    return await mkdtemp(join(resolve(temp), "armor-token-"));
+    const folder = await mkdtemp(join(resolve(temp), "armor-token-"));
+    await chmod(folder, 0o700); // whatever the umask is
+    return folder;
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
@@ -137,19 +139,19 @@ function agentEnvironment(env: Environment): Record<string, string | undefined> 
 
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 export function allowedNodeFlags(nodeOptions: string): string[] {
-  const words = nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
-  const flags: string[] = [];
-  for (const [index, word] of words.entries()) {
-    const flag = word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text: string) => text.replace(/\\(.)/g, "$1"));
-    if (!ALLOWED_NODE_FLAG.test(flag)) continue;
-    const next = words[index + 1];
-    const takesNext =
-      /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag) && next !== undefined;
-    flags.push(takesNext ? `${flag}=${next}` : flag);
-  }
+  const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
+  const flags = words.flatMap((flag, index) => {
+    if (!ALLOWED_NODE_FLAG.test(flag)) return [];
+    const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
+    return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
+  });
   return flags.map((flag) =>
     flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + resolve(path)),
   );
+}
+
+function unquote(word: string): string {
+  return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text: string) => text.replace(/\\(.)/g, "$1"));
 }
 
 /** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */

@@ -217,7 +217,7 @@ function watchCancel(): Cancel {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.on(signal, () => {
         isCancelled = true;
-        setTimeout(() => reject(error), CANCEL_MS);
+        setTimeout(() => reject(error), CANCEL_MS).unref();
       });
     }
   });
