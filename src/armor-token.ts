@@ -32,8 +32,9 @@ class ReaderLeft extends Error {}
 
 /** @param args the agent's folder, which the wrapper gives, then what the user gave */
 async function run([folder = "", ...args]: readonly string[]): Promise<void> {
-  const [option, file, ...rest] = args;
-  if (option === "--file" ? !file || rest.length > 0 : !/^(|--header|-h|--help)$/.test(args.join(" "))) {
+  const [option = "", file] = args;
+  const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
+  if (!(isAlone || (option === "--file" && file && args.length === 2))) {
     throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
   }
   if (option === "-h" || option === "--help") return await write(process.stdout, USAGE);
