@@ -69,6 +69,28 @@ describe("sandbox", () => {
     await expect(response.json()).resolves.toMatchObject({ error: expect.any(String) });
   });
 
+  test("refuses a client whose key was replaced, repeats what it sent on request, and honours its tokens", async () => {
+    const echoing = await startSandbox({ appId: APP_ID, apiKey: API_KEY, echoesCredentials: true });
+    try {
+      const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
+      const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
+      const mintThere = () => fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
+      const { access_token } = (await (await mintThere()).json()) as { access_token: string };
+      echoing.refuseClient();
+      const refusal = await mintThere();
+      expect([refusal.status, await refusal.json()]).toEqual([
+        401,
+        { error: "invalid_client", error_description: expect.stringContaining(API_KEY) },
+      ]);
+      const call = { headers: { Authorization: `Bearer ${access_token}` } };
+      await expect(fetch(`${echoing.url}/api/v1/discovery/scans`, call)).resolves.toMatchObject({
+        status: 200,
+      });
+    } finally {
+      await echoing.close();
+    }
+  });
+
   test("answers Key Insight calls to a token of its own only", async () => {
     const path = "/api/v1/discovery/pqc/report";
     await expect(get(path)).resolves.toMatchObject({ status: 401 });

@@ -19,6 +19,8 @@ export interface SandboxOptions {
   readonly tokenLifetime?: number;
   /** Seconds until the scan that goes on at the start has completed; 10 by default. */
   readonly scanSeconds?: number;
+  /** Whether the refusal of a client repeats what it sent, as a careless server might. */
+  readonly echoesCredentials?: boolean;
   /** PEM; with these, Armor is at https:// under every name that the certificate has. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -33,6 +35,8 @@ export interface Sandbox {
   readonly issued: readonly string[];
   /** Ends every session, as an administrator might. */
   revokeAll(): void;
+  /** Refuses the client app from now on, as if its key had been replaced. Tokens that it has stay valid. */
+  refuseClient(): void;
   close(): Promise<void>;
 }
 
@@ -46,12 +50,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const store = new TokenStore();
   const token = authorizationServer(url, store, options).callback();
   const requests: string[] = [];
+  let isRefused = false;
   server.on("request", (request, response) => {
     const path = new URL(request.url ?? "/", url).pathname;
     response.on("finish", () => requests.push(`${request.method} ${path} ${response.statusCode}`));
     if (path === TOKEN_PATH) {
-      if (hasCsrfHeader(request)) token(request, response);
-      else refuseCsrf(response);
+      if (!hasCsrfHeader(request)) refuseCsrf(response);
+      else if (isRefused) refuseClient(request, response, options);
+      else token(request, response);
     } else if (path === TERMINATE_PATH) {
       terminate(store, request, response);
     } else if (path.startsWith(DISCOVERY_PATH)) {
@@ -66,6 +72,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     requests,
     issued: store.issued,
     revokeAll: () => store.clear(),
+    refuseClient: () => {
+      isRefused = true;
+    },
     close: () => close(server),
   };
 }
@@ -147,6 +156,18 @@ function hasCsrfHeader(request: IncomingMessage): boolean {
 
 function refuseCsrf(response: ServerResponse): void {
   reply(response, 403, { error: "invalid_request", error_description: "X-Csrf-Header is missing" });
+}
+
+function refuseClient(
+  { headers: { authorization = "" } }: IncomingMessage,
+  response: ServerResponse,
+  { echoesCredentials = false }: SandboxOptions,
+): void {
+  const pair = Buffer.from(authorization.replace(/^Basic /, ""), "base64").toString("utf8");
+  const [, secret = ""] = pair.split(":");
+  const sent = [authorization, pair, new URLSearchParams(`secret=${secret}`).get("secret")];
+  const echo = echoesCredentials ? `: ${sent.join(", ")}` : "";
+  reply(response, 401, { error: "invalid_client", error_description: `no such client${echo}` });
 }
 
 async function terminate(

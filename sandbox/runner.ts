@@ -67,9 +67,13 @@ export class Job {
     this.#env = env;
   }
 
-  /** @param inputs as under `with:` @param env as under `env:`, on top of the machine's own */
-  static async start(inputs: Values, env: Values = {}): Promise<Job> {
-    return new Job(await mkdtemp(join(tmpdir(), "armor job ")), await readAction(), inputs, env);
+  /**
+   * @param inputs as under `with:`
+   * @param env as under `env:`, on top of the machine's own
+   * @param temp RUNNER_TEMP of another step's job, where this step is part of it
+   */
+  static async start(inputs: Values, env: Values = {}, temp?: string): Promise<Job> {
+    return new Job(temp ?? (await mkdtemp(join(tmpdir(), "armor job "))), await readAction(), inputs, env);
   }
 
   async main(): Promise<StepResult> {
@@ -108,7 +112,7 @@ export class Job {
       const [, command = "", value = ""] = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line) ?? [];
       if (command === "") return line;
       if (command === "add-mask") this.#masks.add(unescapeData(value));
-      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: " }[command];
+      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: ", group: "" }[command];
       return shown === undefined ? undefined : shown + unescapeData(value);
     });
     return lines.filter((line) => line !== undefined && line !== "").map((line) => this.mask(line ?? ""));

@@ -9,7 +9,8 @@ import { Job, type StepResult, type Values } from "./runner.ts";
 const NETWORK = ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "NODE_EXTRA_CA_CERTS"];
 /** Short, so that a job outlives its token while somebody watches. */
 const SANDBOX_LIFETIME_S = 2;
-const LONG_JOB_MS = 6_000;
+/** Seconds that the second job makes calls: START_SECONDS, or twice the life of a token. */
+const LONG_JOB_S = Number(process.env["START_SECONDS"] || 2 * SANDBOX_LIFETIME_S);
 const BETWEEN_CALLS_MS = 250;
 const REPORT = "/api/v1/discovery/pqc/report";
 
@@ -17,7 +18,8 @@ interface Target {
   readonly appId: string;
   readonly apiKey: string;
   readonly apiUrl: string;
-  readonly introduction: string;
+  readonly introduction: readonly string[];
+  readonly isSandbox: boolean;
   close(): Promise<void>;
 }
 
@@ -25,11 +27,14 @@ async function start(): Promise<void> {
   const began = performance.now();
   const target = await chooseTarget();
   try {
-    print(target.introduction);
+    for (const line of target.introduction) print(line);
+    if (target.isSandbox) await failOnce(target);
     await inJob(target, {}, callOnce);
     await inJob(target, { "keep-fresh": "true" }, callForLong);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    print(`\n${styleText("green", "✓")} All of it worked, in ${seconds} s, and no secret was printed.`);
+    print(
+      `\n${styleText("green", "✓")} All of it worked as it should, in ${seconds} s, and no secret was printed.`,
+    );
   } finally {
     await target.close();
   }
@@ -43,7 +48,8 @@ async function chooseTarget(): Promise<Target> {
       appId,
       apiKey,
       apiUrl: url,
-      introduction: `Armor at ${url}, with ARMOR_APP_ID and ARMOR_API_KEY`,
+      introduction: [`Armor at ${url}, with ARMOR_APP_ID and ARMOR_API_KEY`],
+      isSandbox: false,
       close: async () => undefined,
     };
   }
@@ -52,9 +58,27 @@ async function chooseTarget(): Promise<Target> {
   return {
     ...credentials,
     apiUrl: sandbox.url,
-    introduction: `Armor sandbox at ${sandbox.url}, whose tokens live ${SANDBOX_LIFETIME_S} seconds\nFor the real Armor, set ARMOR_APP_ID and ARMOR_API_KEY.`,
+    introduction: [
+      `Armor sandbox at ${sandbox.url}, whose tokens live ${SANDBOX_LIFETIME_S} seconds`,
+      "The sandbox is an OAuth 2.0 server with made-up Key Insight data in this process: nothing leaves this machine.",
+      "For the real Armor, set ARMOR_APP_ID and ARMOR_API_KEY.",
+    ],
+    isSandbox: true,
     close: () => sandbox.close(),
   };
+}
+
+/** What a workflow with a wrong secret shows. */
+async function failOnce({ appId, apiUrl }: Target): Promise<void> {
+  const job = await Job.start({ "app-id": appId, "api-key": "a-wrong-key", "api-url": apiUrl });
+  try {
+    title("Run armor-token-action with a wrong api-key");
+    const { exitCode, stdout, stderr } = await job.main();
+    for (const line of job.log(stderr + stdout)) detail(line);
+    if (exitCode !== 1) throw new Error("a wrong key was accepted");
+  } finally {
+    await job.end();
+  }
 }
 
 /** Main step, the steps in between, post step; all of them have to work, and show no secret. */
@@ -94,7 +118,7 @@ async function callForLong(job: Job): Promise<void> {
   title(`Run curl $ARMOR_GATEWAY_URL${REPORT}, again and again`);
   const began = performance.now();
   let calls = 0;
-  for (; performance.now() - began < LONG_JOB_MS; calls += 1) {
+  for (; performance.now() - began < LONG_JOB_S * 1000; calls += 1) {
     await callKeyInsight(job.outputs["gateway-url"] ?? "");
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_CALLS_MS));
   }

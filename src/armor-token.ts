@@ -3,6 +3,7 @@ import { fstatSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import http from "node:http";
 import { devNull } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { maskCommand, quoteWithout } from "./redact.ts";
 
 const USAGE = `Usage: armor-token [--header | --file PATH]
@@ -13,108 +14,79 @@ Prints a valid access token for Fortanix Armor, and fetches a new one where need
   --file PATH  write the token to PATH, which only this user can read
   -h, --help   print this
 
-The token is masked in the job's log. It lives for about a minute: ask for it where it is
-used, and do not keep it.
+The token is masked in the job's log. It lives for about a minute: ask for it where it is used.
 `;
-
-const NOT_RUNNING =
-  "the token agent is not running. It lives from the step with keep-fresh: true to the end of that job";
 
 /**
  * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other stream
  * was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
  */
 const MASK_PAUSE_MS = 100;
-/** Longer than the agent itself tries, at the largest `timeout`. */
-const TIMEOUT_MS = 330_000;
-
-interface Options {
-  readonly isHelp?: true;
-  readonly isHeader?: true;
-  readonly file?: string;
-}
+const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
+const MAX_ANSWER_LENGTH = 64 * 1024;
 
 /** Wrong arguments: exit code 2. */
 class UsageError extends Error {}
+/** Who reads the output may leave early, as head does. */
+class ReaderLeft extends Error {}
 
-/** @param args the agent's folder, then what the user gave */
+/** @param args the agent's folder, which the wrapper gives, then what the user gave */
 async function run([folder = "", ...args]: readonly string[]): Promise<void> {
-  const { isHelp, isHeader, file } = parse(args);
-  if (isHelp) return await write(process.stdout, USAGE);
-  if (file === undefined) checkStderr();
+  const [option = "", file] = args;
+  const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
+  if (!(isAlone || (option === "--file" && file && args.length === 2))) {
+    throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
+  }
+  if (option === "-h" || option === "--help") return await write(process.stdout, USAGE);
+  // To a file, mask and token take one way; else they take two, and the mask needs some time ahead.
+  const maskStream = file === undefined ? process.stderr : process.stdout;
+  checkStream(maskStream.fd, file === undefined ? "stderr" : "stdout");
   const token = await fetchToken(folder);
-  if (file !== undefined) {
-    await write(process.stdout, maskCommand(token));
-    return replaceFile(file, token);
-  }
-  await write(process.stderr, maskCommand(token));
-  await new Promise((resolve) => setTimeout(resolve, MASK_PAUSE_MS));
-  await write(process.stdout, isHeader ? `Authorization: Bearer ${token}\n` : `${token}\n`);
+  await write(maskStream, maskCommand(token));
+  if (file !== undefined) return replaceFile(file, token);
+  await sleep(MASK_PAUSE_MS);
+  await write(process.stdout, `${option === "--header" ? "Authorization: Bearer " : ""}${token}\n`);
 }
 
-function parse(args: readonly string[]): Options {
-  const [option, value, ...rest] = args;
-  if (option === undefined) return {};
-  if (value === undefined && (option === "-h" || option === "--help")) return { isHelp: true };
-  if (value === undefined && option === "--header") return { isHeader: true };
-  if (option === "--file" && value && rest.length === 0) return { file: value };
-  throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
-}
-
-/** The mask goes to stderr. Node opens the null device where stderr is closed. */
-function checkStderr(): void {
-  if (isNullDevice(2)) {
-    throw new Error("stderr is closed or /dev/null, so the token could not be masked. Use --file PATH");
-  }
-}
-
-function isNullDevice(descriptor: number): boolean {
+/** Node opens the null device where a stream is closed. */
+function checkStream(descriptor: number, name: string): void {
   try {
-    const [own, none] = [fstatSync(descriptor), statSync(devNull)];
-    return own.isCharacterDevice() && own.rdev === none.rdev;
+    const [stream, none] = [fstatSync(descriptor), statSync(devNull)];
+    if (!stream.isCharacterDevice() || stream.rdev !== none.rdev) return;
   } catch {
-    return false; // Windows has no such file
+    return; // Windows does not tell
   }
+  const hint = name === "stderr" ? ". Use --file PATH" : "";
+  throw new Error(`${name} is closed or ${devNull}, so the token could not be masked in the log${hint}`);
 }
 
 async function fetchToken(folder: string): Promise<string> {
-  const { status, body } = await get(`${controlUrl(folder)}/token`);
-  const { access_token: token, error_description: description } = fieldsOf(body);
-  // Another process may have got the port of an agent that died: nothing of its reply is printed unchecked.
-  if (status === 200 && typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) return token;
+  const { status, fields } = await askAgent(folder);
+  const { access_token: token, error_description: description } = fields;
+  // Another program may have got the port of an agent that died. A line with a command of the runner's is no token:
+  // one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
+  if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##[")) return token;
   const why = typeof description === "string" ? quoteWithout([])(description) : `it answered ${status}`;
   throw new Error(`the token agent has no token: ${why}`);
 }
 
-function controlUrl(folder: string): string {
+async function askAgent(folder: string): Promise<{ status?: number; fields: Record<string, unknown> }> {
   try {
-    return readFileSync(join(folder, "control-url"), "utf8").trim();
-  } catch {
-    throw new Error(NOT_RUNNING);
-  }
-}
-
-function get(url: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const fail = () => reject(new Error(NOT_RUNNING));
-    const request = http.get(url, { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", fail);
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
-      );
+    const url = `${readFileSync(join(folder, "control-url"), "utf8").trim()}/token`;
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const options = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
+      http.get(url, options, resolve).on("error", reject).on("upgrade", reject);
     });
-    request.on("error", fail);
-  });
-}
-
-function fieldsOf(body: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    let body = "";
+    for await (const chunk of response.setEncoding("utf8")) {
+      body += chunk;
+      if (body.length > MAX_ANSWER_LENGTH) throw new Error("this is not the agent");
+    }
+    return { status: response.statusCode ?? 0, fields: Object(JSON.parse(body)) };
   } catch {
-    return {};
+    throw new Error(
+      "the token agent is not running. It lives from the step with keep-fresh: true to the end of that job",
+    );
   }
 }
 
@@ -130,13 +102,10 @@ function replaceFile(path: string, token: string): void {
   }
 }
 
-/** Who reads may leave early, as head does. */
-class ReaderLeft extends Error {}
-
 function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
-  return new Promise((resolve, reject) =>
-    stream.write(text, (error) => (error ? reject(new ReaderLeft()) : resolve())),
-  );
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(new ReaderLeft()) : resolve()));
+  });
 }
 
 process.exitCode = 1;

@@ -1,116 +1,290 @@
-// armor-token inside the test's own process: what it prints where, and when.
+// armor-token as a program, with an agent that answers as the test wants it.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { type Answer, type FakeServer, json, raw, startServer, text } from "../fixtures/server.ts";
+import { delimiter, join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { writeCommand } from "../../src/agent/wrapper.ts";
+import { type Open, scoped } from "../fixtures/job.ts";
+import { type Answer, endless, json, raw, reset, startServer, text } from "../fixtures/server.ts";
 
-let folder: string;
-let server: FakeServer | undefined;
+const TOKEN = "t0k3n";
+const GOOD = json(200, { access_token: TOKEN });
+const NOT_RUNNING =
+  "the token agent is not running. It lives from the step with keep-fresh: true to the end of that job.";
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "armor-cli-"));
-});
+interface Result {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
-afterEach(async () => {
-  await server?.close();
-  server = undefined;
-  await rm(folder, { recursive: true });
-});
-
-/** Runs armor-token with an agent that answers so. */
-async function armorToken(answer: Answer | undefined, ...args: string[]) {
-  if (answer !== undefined) {
-    server = await startServer([answer]);
-    await writeFile(join(folder, "gateway-url"), `${server.url}/cap`);
-  }
-  const before = { argv: process.argv, exitCode: process.exitCode };
-  process.argv = ["node", "cli", folder, ...args];
-  const written: { stream: string; text: string; at: number }[] = [];
-  const done = new Promise<void>((resolve) => {
-    for (const stream of ["stdout", "stderr"] as const) {
-      jest.spyOn(process[stream], "write").mockImplementation((chunk, ...rest) => {
-        written.push({ stream, text: String(chunk), at: performance.now() });
-        for (const callback of rest) if (typeof callback === "function") callback();
-        if (stream === "stdout" || String(chunk).startsWith("armor-token:")) setImmediate(resolve);
-        return true;
-      });
-    }
-  });
-  await jest.isolateModulesAsync(async () => {
-    await import("../src/cli.ts");
-    await done;
-  });
-  const { exitCode } = process;
-  process.argv = before.argv;
-  process.exitCode = before.exitCode;
-  process.stdout.removeAllListeners("error");
-  jest.restoreAllMocks();
+/** An agent's folder, and an agent that answers so; undefined for none. */
+async function fakeAgent(open: Open, answer: Answer | undefined) {
+  const folder = await mkdtemp(join(tmpdir(), "armor token "));
+  await open({ close: () => rm(folder, { recursive: true }) });
+  const server = await open(startServer([answer ?? GOOD]));
+  if (answer !== undefined) await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
+  const program = join(ROOT, "dist", "armor-token.js");
+  const { bin } = await writeCommand(folder, process.execPath, program, process.platform === "win32");
+  const env = { ...process.env, PATH: [bin, process.env["PATH"]].join(delimiter) };
   return {
-    exitCode,
-    written,
-    of: (stream: string) =>
-      written
-        .filter((part) => part.stream === stream)
-        .map((part) => part.text)
-        .join(""),
+    folder,
+    server,
+    armorToken: (...args: string[]) => run(process.execPath, [program, folder, ...args], process.env),
+    /** In a shell, through the wrapper. */
+    sh: (script: string, more: Values = {}, onOutput?: (text: string) => void) =>
+      run("sh", ["-c", script], { ...env, ...more }, onOutput),
   };
 }
 
-const good = json(200, { access_token: "t0k3n" });
+function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  onOutput: (text: string) => void = () => undefined,
+): Promise<Result> {
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (piece: string) => {
+      output[name] += piece;
+      onOutput(piece);
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (exitCode) => resolve({ exitCode, ...output }));
+  });
+}
 
 describe("armor-token", () => {
-  test.each([
-    [[], "t0k3n\n"],
-    [["--header"], "Authorization: Bearer t0k3n\n"],
-  ])("%p: the mask, a pause, the token", async (args, expected) => {
-    const { exitCode, written } = await armorToken(good, ...args);
-    expect(written.map(({ stream, text }) => [stream, text])).toEqual([
-      ["stderr", "::add-mask::t0k3n\n"],
-      ["stdout", expected],
-    ]);
-    expect((written[1]?.at ?? 0) - (written[0]?.at ?? 0)).toBeGreaterThanOrEqual(95);
-    expect(exitCode).toBe(0);
-    expect(server?.requests).toMatchObject([{ method: "GET", path: "/cap/token" }]);
-  });
+  test.concurrent.each([
+    [[], `${TOKEN}\n`],
+    [["--header"], `Authorization: Bearer ${TOKEN}\n`],
+  ])(
+    "with %p prints the mask on stderr and the token on stdout",
+    scoped(async (open, args, stdout) => {
+      const { armorToken, server } = await fakeAgent(open, GOOD);
+      const stderr = `::add-mask::${TOKEN}\n`;
+      await expect(armorToken(...args)).resolves.toEqual({ exitCode: 0, stdout, stderr });
+      expect(server.requests).toMatchObject([{ method: "GET", path: "/cap/token" }]);
+    }),
+  );
 
-  test("--help asks nobody", async () => {
-    const { exitCode, of } = await armorToken(good, "--help");
-    expect(of("stdout")).toMatch(/^Usage: armor-token \[--header\]\n[\s\S]*--header .*curl --header @-/);
-    expect(exitCode).toBe(0);
-    expect(server?.requests).toEqual([]);
-  });
+  test(
+    "prints a new token only when the runner's other reader has had time for its mask",
+    scoped(async (open) => {
+      const fresh: Answer = (response, request) =>
+        json(200, { access_token: randomBytes(24).toString("base64url") })(response, request);
+      const { sh } = await fakeAgent(open, fresh);
+      const [masks, seen, printed] = [new Set<string>(), new Set<string>(), new Set<string>()];
+      const read = (piece: string) => {
+        for (const line of piece.split("\n").filter(Boolean)) {
+          const [, masked] = /^::add-mask::(.*)$/.exec(line) ?? [];
+          (masked !== undefined ? masks : masks.has(line) ? printed : seen).add(masked ?? line);
+        }
+      };
+      await sh("for i in 1 2 3 4 5 6 7 8 9 10; do armor-token; done", {}, read);
+      expect([...seen]).toEqual([]);
+      expect(printed.size).toBe(10);
+    }),
+    30_000,
+  );
 
-  test.each<[string, Answer | undefined, string[], string]>([
-    ["an unknown option", good, ["--token"], "it takes --header or --help, and nothing else."],
-    ["too many options", good, ["--header", "x"], "it takes --header or --help, and nothing else."],
-    [
-      "no agent",
-      undefined,
-      [],
-      "the token agent is not running. It lives from the step with keep-fresh: true to the end of that job.",
-    ],
-    ["an agent that died", (response) => response.socket?.destroy(), [], "the token agent is not running."],
+  test.concurrent(
+    "masks a token with percent signs as the runner unescapes it",
+    scoped(async (open) => {
+      const { armorToken } = await fakeAgent(open, json(200, { access_token: "a%25b%0Ac%" }));
+      const { stdout, stderr } = await armorToken();
+      expect([stdout, stderr]).toEqual(["a%25b%0Ac%\n", "::add-mask::a%2525b%250Ac%25\n"]);
+    }),
+  );
+
+  test.concurrent(
+    "runs in sh through its wrapper, whatever the job's Node is configured to do",
+    scoped(async (open) => {
+      const { sh } = await fakeAgent(open, GOOD);
+      const env = {
+        NODE_OPTIONS: "--require ./not-there.cjs --no-such-flag",
+        NODE_USE_ENV_PROXY: "1",
+        http_proxy: "http://127.0.0.1:9",
+      };
+      await expect(sh("armor-token", env)).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
+      await expect(sh("armor-token --token", env)).resolves.toMatchObject({ exitCode: 2, stdout: "" });
+    }),
+  );
+
+  test.concurrent.each(["-h", "--help"])(
+    "%s explains itself, and asks no agent",
+    scoped(async (open, option) => {
+      const { armorToken, server } = await fakeAgent(open, GOOD);
+      const { exitCode, stdout, stderr } = await armorToken(option);
+      expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
+      expect([exitCode, stderr, server.requests]).toEqual([0, "", []]);
+    }),
+  );
+
+  test.concurrent.each([
+    [["--token"]],
+    [["--header", "x"]],
+    [["--file"]],
+    [["--file", ""]],
+    [["--file", "a", "b"]],
+    [[""]],
+  ])(
+    "refuses the arguments %j with exit code 2",
+    scoped(async (open, args) => {
+      const { armorToken, server } = await fakeAgent(open, GOOD);
+      await expect(armorToken(...args)).resolves.toEqual({
+        exitCode: 2,
+        stdout: "",
+        stderr: "armor-token: it takes --header, --file PATH or --help, and nothing else.\n",
+      });
+      expect(server.requests).toEqual([]);
+    }),
+  );
+
+  test.concurrent.each<[string, Answer | undefined, string]>([
+    ["no agent", undefined, NOT_RUNNING],
+    ["an agent that dies", reset, NOT_RUNNING],
+    ["half an answer", raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), NOT_RUNNING],
+    ["a switch of protocols", raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), NOT_RUNNING],
+    ["an answer without an end", endless({ bytes: 0 }), NOT_RUNNING],
+    ["a web page", text(404, "<html>::error::forged"), NOT_RUNNING],
+    ["null", text(200, "null"), "the token agent has no token: it answered 200."],
+    ["a text", text(200, '"::error::forged"'), "the token agent has no token: it answered 200."],
     [
       "an agent without a token",
       json(502, { error: "x", error_description: "Armor is\nnot available." }),
-      [],
       "the token agent has no token: Armor is not available.",
     ],
-    ["a stranger in its place", text(404, "<html>"), [], "the token agent has no token: it answered 404."],
-    ["a stranger who says yes", text(200, "null"), [], "the token agent has no token: it answered 200."],
     [
-      "half an answer",
-      raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
-      [],
-      "the token agent is not running.",
+      "commands in the description",
+      json(502, { error_description: "x\n::error::forged\u001b[31m ##[error]forged" }),
+      "the token agent has no token: x :error:forged [31m [error]forged.",
     ],
-  ])("%s is one line on stderr", async (_, answer, args, says) => {
-    const { exitCode, of } = await armorToken(answer, ...args);
-    expect(of("stdout")).toBe("");
-    expect(of("stderr")).toMatch(/^armor-token: [^\n]+\n$/);
-    expect(of("stderr")).toContain(says);
-    expect(exitCode).toBe(1);
+    ...[
+      "::error::forged",
+      "a##[error]forged",
+      "a\n::error::forged",
+      "a b",
+      "\u001b[31m",
+      "",
+      7,
+      ["t"],
+      {},
+    ].map((access_token): [string, Answer, string] => [
+      `the token ${JSON.stringify(access_token)}`,
+      json(200, { access_token }),
+      "the token agent has no token: it answered 200.",
+    ]),
+  ])(
+    "with %s is one line on stderr, and exit code 1",
+    scoped(async (open, _, answer, says) => {
+      const { armorToken } = await fakeAgent(open, answer);
+      const stderr = `armor-token: ${says}\n`;
+      await expect(armorToken()).resolves.toEqual({ exitCode: 1, stdout: "", stderr });
+    }),
+  );
+
+  test.concurrent(
+    "waits for an agent that has to fetch a token first",
+    scoped(async (open) => {
+      const slow: Answer = (...args) => setTimeout(GOOD, 5_500, ...args);
+      const { armorToken } = await fakeAgent(open, slow);
+      await expect(armorToken()).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
+    }),
+  );
+
+  test.concurrent.each([
+    ["armor-token 2>&-", ""],
+    ["armor-token 2>/dev/null", ""],
+    [
+      'armor-token --file "$OUT" >&-',
+      "armor-token: stdout is closed or /dev/null, so the token could not be masked",
+    ],
+    ['armor-token --file "$OUT" >/dev/null', "armor-token: stdout is closed or /dev/null, so"],
+  ])(
+    "refuses to print where the mask would be lost: %s",
+    scoped(async (open, script, says) => {
+      const { sh, folder, server } = await fakeAgent(open, GOOD);
+      const { exitCode, stdout, stderr } = await sh(script, { OUT: join(folder, "token") });
+      expect([exitCode, stdout, server.requests]).toEqual([1, "", []]);
+      expect(stderr.startsWith(says)).toBe(true);
+      await expect(readdir(folder)).resolves.not.toContain("token");
+    }),
+  );
+
+  test.concurrent(
+    "is quiet where its reader leaves early",
+    scoped(async (open) => {
+      const { sh } = await fakeAgent(open, GOOD);
+      const mask = `::add-mask::${TOKEN}\n`;
+      await expect(sh("armor-token | head -c 5")).resolves.toEqual({
+        exitCode: 0,
+        stdout: TOKEN,
+        stderr: mask,
+      });
+      await expect(sh("armor-token | true")).resolves.toEqual({ exitCode: 0, stdout: "", stderr: mask });
+    }),
+  );
+
+  describe("--file", () => {
+    test.concurrent(
+      "replaces a file by one with the token that only its owner can read",
+      scoped(async (open) => {
+        const { armorToken, folder } = await fakeAgent(open, GOOD);
+        const file = join(folder, "token of the job");
+        await writeFile(file, "old", { mode: 0o644 });
+        await expect(armorToken("--file", file)).resolves.toEqual({
+          ...{ exitCode: 0, stderr: "", stdout: `::add-mask::${TOKEN}\n` },
+        });
+        await expect(readFile(file, "utf8")).resolves.toBe(TOKEN);
+        if (process.platform !== "win32") expect((await stat(file)).mode & 0o777).toBe(0o600);
+        expect((await readdir(folder)).filter((name) => name.startsWith("token"))).toHaveLength(1);
+      }),
+    );
+
+    test.concurrent(
+      "writes nothing before the mask is out",
+      scoped(async (open) => {
+        const { sh, folder } = await fakeAgent(open, GOOD);
+        const file = join(folder, "token");
+        // The reader of stdout is gone before the mask is printed, so no token may be written.
+        await sh('armor-token --file "$OUT" | true; sleep 0.3', { OUT: file });
+        await expect(readdir(folder)).resolves.not.toContain("token");
+      }),
+    );
+
+    test.concurrent(
+      "keeps the old content where there is no token, and leaves no other file",
+      scoped(async (open) => {
+        const { armorToken, folder } = await fakeAgent(open, undefined);
+        const file = join(folder, "token");
+        await writeFile(file, "old");
+        await expect(armorToken("--file", file)).resolves.toMatchObject({ exitCode: 1, stdout: "" });
+        await expect(readFile(file, "utf8")).resolves.toBe("old");
+        await expect(readdir(folder)).resolves.toEqual(["bin", "token"]);
+      }),
+    );
+
+    test.concurrent(
+      "says why a file cannot be written",
+      scoped(async (open) => {
+        const { armorToken, folder } = await fakeAgent(open, GOOD);
+        await expect(armorToken("--file", join(folder, "no", "token"))).resolves.toMatchObject({
+          exitCode: 1,
+          stderr: "armor-token: the file cannot be written (ENOENT).\n",
+        });
+        await expect(armorToken("--file", folder)).resolves.toMatchObject({
+          exitCode: 1,
+          stderr: expect.stringMatching(/^armor-token: the file cannot be written \(E[A-Z]+\)\.\n$/),
+        });
+      }),
+    );
   });
 });

@@ -1,174 +1,115 @@
-// The bundle that users run, as a child process, against a real OAuth 2.0 server; and that it is what src/ builds.
+// The bundle that users run, against a real OAuth 2.0 server, and as a text that they can review.
 
-import { exec } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
-import { Job, ROOT } from "../../sandbox/runner.ts";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { startSandbox } from "../../sandbox/armor.ts";
+import { ROOT } from "../../sandbox/runner.ts";
+import { openJob, scoped } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 const TOKEN_CALL = "POST /api/v1/iam/session/oauth2/token";
-const TERMINATE_CALL = "POST /api/v1/iam/session/terminate";
+const END_CALL = "POST /api/v1/iam/session/terminate";
 
 describe("a job with the built action", () => {
-  let armor: Sandbox;
+  test(
+    "prints, writes and sends this, in this order, and shows no secret",
+    scoped(async (open) => {
+      const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+      const job = await openJob(open, { "api-url": armor.url });
+      const main = await job.main();
+      const { "access-token": token = "", "expires-at": expiresAt } = job.outputs;
+      const lines = main.stdout.trimEnd().split(/\r?\n/);
+      expect(lines[0]).toBe(`::add-mask::${API_KEY.replace("%", "%25")}`);
+      expect(lines.slice(0, -1).every((line) => line.startsWith("::add-mask::"))).toBe(true);
+      expect(lines.slice(-2)).toEqual([
+        `::add-mask::${token}`,
+        `Access token from ${armor.url}, valid for 60 s, until ${expiresAt}.`,
+      ]);
+      expect(main).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(Object.keys(job.outputs)).toEqual(["access-token", "token-type", "expires-in", "expires-at"]);
+      const headers = { Authorization: `${job.outputs["token-type"]} ${token}` };
+      await fetch(`${armor.url}/api/v1/discovery/connections`, { headers });
 
-  beforeAll(async () => {
-    armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+      const post = await job.post();
+      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(job.log(post.stdout)).toEqual(["The Armor session was ended."]);
+      expect(armor.requests).toEqual([
+        `${TOKEN_CALL} 200`,
+        "GET /api/v1/discovery/connections 200",
+        `${END_CALL} 204`,
+      ]);
+
+      const shown = [main.stdout, main.stderr, post.stdout, post.stderr].flatMap((text) => job.log(text));
+      expect(leaksIn(shown.join("\n"), [...formsOf(API_KEY), ...formsOf(token)])).toEqual([]);
+      for (const files of [main.files, post.files]) {
+        expect(leaksIn(Object.values(files).join("\n"), formsOf(API_KEY))).toEqual([]);
+      }
+      expect(job.mask(`curl -H "Authorization: Bearer ${token}" # ${API_KEY}`)).toBe(
+        'curl -H "Authorization: Bearer ***" # ***',
+      );
+    }),
+  );
+
+  test(
+    "is quiet in post where main failed",
+    scoped(async (open) => {
+      const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
+      const job = await openJob(open, { "api-url": armor.url });
+      await expect(job.main()).resolves.toMatchObject({ exitCode: 1 });
+      await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    }),
+  );
+
+  test(
+    "warns in post where Armor is gone, and is soon over",
+    scoped(async (open) => {
+      const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+      const job = await openJob(open, { "api-url": armor.url });
+      await job.main();
+      await armor.close();
+      const post = await job.post();
+      expect(post.exitCode).toBe(0);
+      expect(job.log(post.stdout)).toEqual([
+        expect.stringMatching(/^Warning: The Armor session was not ended/),
+      ]);
+      expect(post.ms).toBeLessThan(15_000);
+    }),
+  );
+});
+
+describe("dist/", () => {
+  test("holds few and small files", async () => {
+    const names = await readdir(join(ROOT, "dist"));
+    expect(names).toEqual(expect.arrayContaining(["main.js", "post.js", "armor-token.js"]));
+    expect(names.length).toBeLessThanOrEqual(8);
+    const contents = await Promise.all(names.map((name) => readFile(join(ROOT, "dist", name), "utf8")));
+    expect(contents.join("").length).toBeLessThan(300_000);
   });
 
-  afterAll(() => armor.close());
-
-  async function startJob(inputs = {}): Promise<Job> {
-    return await Job.start({ "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url, ...inputs });
-  }
-
-  test("commands, files and requests, in their order", async () => {
-    const job = await startJob();
-    const asked = armor.requests.length;
-
-    const main = await job.main();
-    const token = job.outputs["access-token"] ?? "";
-    const lines = main.stdout.trimEnd().split(/\r?\n/);
-    expect(lines[0]).toBe(`::add-mask::${API_KEY.replace("%", "%25")}`);
-    expect(lines.slice(0, -2).every((line) => line.startsWith("::add-mask::"))).toBe(true);
-    expect(lines.slice(-2)).toEqual([
-      `::add-mask::${token}`,
-      `Access token from ${armor.url}, valid for 60 s, until ${job.outputs["expires-at"]}.`,
-    ]);
-    expect(main).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(Object.keys(job.outputs)).toEqual(["access-token", "token-type", "expires-in", "expires-at"]);
-    expect(armor.requests.slice(asked)).toEqual([`${TOKEN_CALL} 200`]);
-
-    const headers = { Authorization: `${job.outputs["token-type"]} ${token}` };
-    const call = () => fetch(`${armor.url}/api/v1/discovery/connections`, { headers });
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-
-    const post = await job.post();
-    expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(job.log(post.stdout)).toEqual([
-      expect.stringMatching(/^Ended the Armor session, \d\d s before its token would have expired\.$/),
-    ]);
-    expect(armor.requests.slice(asked + 2)).toEqual([`${TERMINATE_CALL} 204`]);
-    await expect(call()).resolves.toMatchObject({ status: 401 });
-    await job.end();
-  });
-
-  test("what a person sees and what lies around hold no secret", async () => {
-    const job = await startJob();
-    const [main, post] = [await job.main(), await job.post()];
-    const token = job.outputs["access-token"] ?? "";
-    const shown = [...job.log(main.stdout), ...job.log(main.stderr), ...job.log(post.stdout + post.stderr)];
-    expect(shown.join("\n")).toMatch(/^Access token from .*\nEnded the Armor session.*$/);
-    expect(leaksIn(shown.join("\n"), [...formsOf(API_KEY), ...formsOf(token)])).toEqual([]);
-    for (const files of [main.files, post.files]) {
-      expect(leaksIn(Object.values(files).join("\n"), formsOf(API_KEY))).toEqual([]);
+  test("is not minified, and knows no path of the machine that built it", async () => {
+    for (const name of ["index.js", "armor-token.js"]) {
+      const bundle = await readFile(join(ROOT, "dist", name), "utf8");
+      const lines = bundle.split("\n");
+      expect(bundle.length / lines.length).toBeLessThan(60);
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(500);
+      expect(bundle).not.toContain(ROOT);
+      expect(bundle).not.toContain("node_modules/.bin");
     }
-    expect(job.mask(`curl -H "Authorization: Bearer ${token}" # ${API_KEY}`)).toBe(
-      'curl -H "Authorization: Bearer ***" # ***',
-    );
-    await job.end();
-  });
-
-  test("after a main step that failed, post is quiet", async () => {
-    const job = await startJob({ "api-key": "wrong" });
-    await expect(job.main()).resolves.toMatchObject({ exitCode: 1 });
-    await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
-    await job.end();
-  });
-
-  test("with Armor gone, post warns and is soon over", async () => {
-    const fleeting = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
-    const job = await startJob({ "api-url": fleeting.url });
-    await job.main();
-    await fleeting.close();
-    const post = await job.post();
-    expect(post.exitCode).toBe(0);
-    expect(job.log(post.stdout)).toEqual([
-      expect.stringMatching(/^Warning: The Armor session was not ended/),
-    ]);
-    expect(post.ms).toBeLessThan(6_000);
-    await job.end();
-  });
-
-  test("a token that died before the job ended is not ended again", async () => {
-    const asked = armor.requests.length;
-    const state = {
-      STATE_main_started: "true",
-      STATE_main_succeeded: "true",
-      STATE_access_token: "t0k3n",
-      STATE_expires_at: String(Date.now() - 5_000),
-    };
-    const job = await Job.start({ "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url }, state);
-    const post = await job.post();
-    expect(job.log(post.stdout)).toEqual([
-      expect.stringMatching(/^The access token expired 6 s before the job ended\. keep-fresh: true supplies/),
-    ]);
-    expect(armor.requests).toHaveLength(asked);
-    await job.end();
   });
 });
 
-/** The files of dist/ below this root, by their paths in it. */
-async function filesOf(root: string): Promise<string[]> {
-  const dist = join(root, "dist");
-  const entries = await readdir(dist, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(dist, join(entry.parentPath, entry.name)));
-}
-
-async function contentsOf(root: string): Promise<[name: string, content: string][]> {
-  const names = (await filesOf(root)).sort();
-  return await Promise.all(
-    names.map(
-      async (name): Promise<[string, string]> => [name, await readFile(join(root, "dist", name), "utf8")],
-    ),
-  );
-}
-
-/** Runs the build of package.json in this folder, on copies of all that goes into it. */
-async function build(folder: string): Promise<void> {
-  const packages = ["@actions", "@types", "@vercel", "tunnel", "undici", "undici-types"];
-  const parts = [
-    ...["src", "vendor", "bundle.ts", "package.json", "tsconfig.json", "tsconfig.build.json"],
-    // ncc's own path is part of what it hashes, so it has to stand in the folder like everything else.
-    ...packages.map((name) => join("node_modules", name)),
+test("no script of this package runs when it is installed", async () => {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const hooks = [
+    "preinstall",
+    "install",
+    "postinstall",
+    "prepublish",
+    "preprepare",
+    "prepare",
+    "postprepare",
   ];
-  await Promise.all(
-    parts.map((name) =>
-      cp(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true }),
-    ),
-  );
-  const script = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")).scripts.build as string)
-    .replace(/^tsc/, `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}"`)
-    .replace("&& node", `&& "${process.execPath}"`);
-  await promisify(exec)(script, { cwd: folder });
-}
-
-describe("dist/", () => {
-  test("is what the sources build, byte for byte, in any folder", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "armor build "));
-    const [shallow, deep] = [join(folder, "a"), join(folder, "b", "c d", "e")];
-    await Promise.all([shallow, deep].map(build));
-    const committed = await contentsOf(ROOT);
-    expect(await contentsOf(shallow)).toEqual(committed);
-    expect(await contentsOf(deep)).toEqual(committed);
-    await rm(folder, { recursive: true });
-  }, 60_000);
-
-  test("is small enough to be read, and not minified", async () => {
-    const names = await filesOf(ROOT);
-    const sizes = await Promise.all(names.map(async (name) => (await stat(join(ROOT, "dist", name))).size));
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(500_000);
-    const bundle = await readFile(join(ROOT, "dist", "index.js"), "utf8");
-    expect(bundle).toContain("async function fetchToken(armor, credentials) {");
-    expect(bundle).toContain("Until success is certain, the step has failed");
-    expect(bundle.includes(ROOT)).toBe(false);
-    expect(await readFile(join(ROOT, "dist", "cli", "index.js"), "utf8")).not.toContain("node_modules");
-  });
+  expect(Object.keys(scripts).filter((name) => hooks.includes(name))).toEqual([]);
 });

@@ -1,330 +1,358 @@
-// Whole jobs with keep-fresh: the built action, its agent and armor-token as processes of their own, as on a runner.
+// Whole jobs with keep-fresh: the built action, its agent and armor-token as processes of their own.
 
-import { randomBytes } from "node:crypto";
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { open as openFile, readdir, readFile, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test } from "@jest/globals";
 import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
-import { Job, type Values } from "../../sandbox/runner.ts";
-import { createAuthority } from "../fixtures/certificates.ts";
+import { parseFileCommand, ROOT, readAction } from "../../sandbox/runner.ts";
+import { type Open, openJob, runMain, type StartedJob, scoped, startJob } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
-import { startProxy } from "../fixtures/proxy.ts";
-import { json, startServer, token } from "../fixtures/server.ts";
+import { type Answer, json, startServer, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
-const CALL = "/api/v1/discovery/scans?limit=1";
 const MINT = "POST /api/v1/iam/session/oauth2/token 200";
+const ENDED = "POST /api/v1/iam/session/terminate 204";
 
-const opened: { close?(): Promise<void>; end?(): Promise<void> }[] = [];
+const sandbox = (open: Open, tokenLifetime = 60, more = {}) =>
+  open(startSandbox({ appId: APP_ID, apiKey: API_KEY, tokenLifetime, ...more }));
 
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await (one.close?.() ?? one.end?.());
-});
-
-async function sandbox(tokenLifetime: number): Promise<Sandbox> {
-  const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY, tokenLifetime });
-  opened.push(armor);
-  return armor;
-}
-
-/** A job whose main step, with keep-fresh, has succeeded. */
-async function startJob(apiUrl: string, inputs: Values = {}, env: Values = {}) {
-  const all = {
-    "app-id": APP_ID,
-    "api-key": API_KEY,
-    "api-url": apiUrl,
-    "keep-fresh": "true",
-    timeout: "5",
-    ...inputs,
-  };
-  const job = await Job.start(all, env);
-  opened.push(job);
-  const main = await job.main();
-  expect(main).toMatchObject({ exitCode: 0, stderr: "" });
-  const gateway = job.outputs["gateway-url"] ?? "";
-  return { job, main, gateway, call: () => fetch(gateway + CALL) };
-}
-
-const mints = ({ requests }: Sandbox) => requests.filter((request) => request === MINT).length;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const count = ({ requests }: Sandbox, wanted: string) => requests.filter((one) => one === wanted).length;
 
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Resolves when nobody holds the agent's end of a connection any more: a pid could be a zombie's. */
-async function agentEnds(gateway: string): Promise<void> {
+/** Resolves when the agent's end of a connection is closed: a pid could be a zombie's. */
+async function agentEnds({ gateway }: StartedJob): Promise<void> {
   const socket = connect(Number(new URL(gateway).port), "127.0.0.1");
-  const closed = new Promise((resolve) => socket.on("error", () => undefined).once("close", resolve));
-  socket.write("GET / HTTP/1.1\r\n");
-  await closed;
-  await expect(fetch(`${gateway}/token`)).rejects.toThrow();
+  await new Promise((resolve) => {
+    socket.on("error", () => undefined).once("close", resolve);
+    socket.write("GET / HTTP/1.1\r\n");
+  });
+  await expect(fetch(gateway)).rejects.toThrow();
+}
+
+/** The one agent of this job; the test fails where there is none, or more than one. */
+async function signalAgent({ job }: StartedJob, signal: NodeJS.Signals): Promise<void> {
+  const agents = await agentsBelow(job.temp);
+  expect(agents).toHaveLength(1);
+  for (const { pid } of agents) process.kill(pid, signal);
 }
 
 describe("a job with keep-fresh", () => {
-  test("that lasts four times as long as its token: every call is answered, no dead token is ever seen", async () => {
-    const armor = await sandbox(1);
-    const { job, call } = await startJob(armor.url);
-    const end = performance.now() + 4_000;
-    const statuses = new Set<number>();
-    while (performance.now() < end) {
-      statuses.add((await call()).status);
-      await sleep(20);
-    }
-    expect([...statuses]).toEqual([200]);
-    expect(armor.requests.filter((request) => request.endsWith(" 401"))).toEqual([]);
-    expect(mints(armor)).toBeGreaterThanOrEqual(5);
-    expect(mints(armor)).toBeLessThanOrEqual(8);
-    const post = await job.post();
-    const [line = "", ...table] = job.log(post.stdout);
-    expect(line).toMatch(
-      /^Token agent: \d tokens minted, \d+ calls served, 0 failures, [12] sessions? ended\.$/,
-    );
-    expect(table.map((row) => row.trim().split("  ")[0])).toEqual([
-      "tokens minted",
-      "calls served",
-      "median",
-      "slowest",
-      "failures",
-    ]);
-    expect(post.files["GITHUB_STEP_SUMMARY"]).toBe("");
-  });
-
-  test("idle, it asks nobody; then 60 calls at once on a dead token are one mint", async () => {
-    const armor = await sandbox(1);
-    const { call } = await startJob(armor.url);
-    await sleep(1_100);
-    expect(mints(armor)).toBe(1);
-    const replies = await Promise.all(Array.from({ length: 60 }, call));
-    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
-    expect(mints(armor)).toBe(2);
-  });
-
-  test("one mint, an end at once, and outputs with what later steps need", async () => {
-    const armor = await sandbox(60);
-    const { job, main, gateway, call } = await startJob(armor.url);
-    expect(main.ms).toBeLessThan(3_000);
-    await call();
-    expect(mints(armor)).toBe(1);
-    expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
-    expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
-    const lines = main.stdout.split("\n");
-    expect(lines).toContain(`::add-mask::${gateway.split("/").at(-1)}`);
-    const step = await job.run('test "$(command -v armor-token)" = "$COMMAND" && echo same', () => undefined);
-    expect(step.exitCode).toBe(1);
-    const same = await job.run(
-      `test "$(command -v armor-token)" = "${job.outputs["token-command"]}" && echo same`,
-    );
-    expect(same.stdout).toBe("same\n");
-  });
-
-  test("armor-token prints a live token, in sh and bash, without node on PATH, in a folder with spaces", async () => {
-    const armor = await sandbox(60);
-    const { job } = await startJob(armor.url);
-    expect(job.temp).toContain(" ");
-    const path = 'PATH=$(dirname "$(command -v armor-token)"):/usr/bin:/bin';
-    for (const shell of ["sh", "bash"]) {
-      const call = `armor-token --header | curl -sS -o /dev/null -w '%{http_code}' -H @- ${armor.url}${CALL}`;
-      const step = await job.run(`${path} ${shell} -c "${call}"`);
-      expect(step).toMatchObject({ exitCode: 0, stdout: "200" });
-    }
-  });
-
-  test("fresh tokens printed 30 times straight to the log are never seen", async () => {
-    const armor = await startServer([
-      (response, request) =>
-        token({ access_token: randomBytes(24).toString("base64url"), expires_in: 0.13 })(response, request),
-    ]);
-    opened.push(armor);
-    const { job } = await startJob(armor.url);
-    const masks = new Set<string>();
-    const seen: string[] = [];
-    const printed = new Set<string>();
-    // Two readers, each handing on what it gets when it gets it; a mask works on what comes later.
-    const step = await job.run("for i in $(seq 30); do armor-token; done", (text) => {
-      for (const line of text.split("\n").filter(Boolean)) {
-        const [, masked] = /^::add-mask::(.*)$/.exec(line) ?? [];
-        if (masked !== undefined) masks.add(masked);
-        else if (masks.has(line)) printed.add(line);
-        else seen.push(line);
-      }
-    });
-    expect(step.exitCode).toBe(0);
-    expect(seen).toEqual([]);
-    expect(printed.size).toBeGreaterThanOrEqual(28);
-  });
-
-  test("a session that is ended from outside costs no call", async () => {
-    const armor = await sandbox(60);
-    const { call } = await startJob(armor.url);
-    armor.revokeAll();
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-    expect(mints(armor)).toBe(2);
-  });
-
-  test("Armor down is told, Armor back works again, and the failures are in the summary", async () => {
-    const first = await startServer([token({ expires_in: 0.05 })]);
-    const { job, call } = await startJob(first.url, { timeout: "1" });
-    await first.close();
-    await sleep(60);
-    const down = await call();
-    expect(down.status).toBe(502);
-    expect(await down.json()).toMatchObject({
-      error: "connection_failed",
-      error_description: expect.stringContaining(first.url),
-    });
-    const step = await job.run("armor-token");
-    expect(step).toMatchObject({ exitCode: 1, stdout: "" });
-    expect(step.stderr).toMatch(/^armor-token: the token agent has no token: No connection to .*\.\n$/);
-    opened.push(await startServer([token(), json(200, {})], { port: first.port }));
-    await sleep(1_000); // a failure answers for a second
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-    const post = await job.post();
-    expect(job.log(post.stdout)).toContainEqual(
-      expect.stringMatching(/^ {2}failures +\d \(connection_failed \d\)$/),
-    );
-    expect(post.files["GITHUB_STEP_SUMMARY"]).toContain("<td>failures</td><td>");
-  });
-
-  test("through a proxy, to a host that only the proxy knows, with a private authority", async () => {
-    const authority = await createAuthority("Corp CA");
-    const hidden = "armor.corp.test";
-    const armor = await startServer([token(), json(200, { a: 1 })], { tls: await authority.sign([hidden]) });
-    const proxy = await startProxy({ hosts: [hidden] });
-    opened.push(armor, proxy);
-    const { call } = await startJob(
-      `https://${hidden}:${armor.port}`,
-      { "ca-certificate": authority.certificate },
-      { https_proxy: `http://127.0.0.1:${proxy.port}` },
-    );
-    for (let times = 0; times < 3; times += 1) {
-      const reply = await call();
-      expect([reply.status, await reply.json()]).toEqual([200, { a: 1 }]);
-    }
-    // One for the token, and one that the gateway keeps.
-    expect(proxy.connects).toEqual([`${hidden}:${armor.port}`, `${hidden}:${armor.port}`]);
-  });
-
-  test("two instances in one job do not disturb each other", async () => {
-    const [one, two] = [
-      await startServer([token({ access_token: "t0k3n-one" })]),
-      await startServer([token({ access_token: "t0k3n-two" })]),
-    ];
-    opened.push(one, two);
-    const [first, second] = [await startJob(one.url), await startJob(two.url)];
-    const print = async ({ job }: typeof first, command = "armor-token") =>
-      (await job.run(`"${command}"`)).stdout;
-    expect(await print(second, first.job.outputs["token-command"])).toBe("t0k3n-one\n");
-    expect(await print(first, second.job.outputs["token-command"])).toBe("t0k3n-two\n");
-    await first.job.post();
-    expect(await print(second)).toBe("t0k3n-two\n");
-    await expect((await second.job.run(`"${first.job.outputs["token-command"]}"`)).exitCode).not.toBe(0);
-  });
-
-  test("export-environment: false gives the outputs alone", async () => {
-    const armor = await sandbox(60);
-    const { job, main, call } = await startJob(armor.url, { "export-environment": "false" });
-    expect(main.files).toMatchObject({ GITHUB_ENV: "", GITHUB_PATH: "" });
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-    const step = await job.run(`"${job.outputs["token-command"]}"; command -v armor-token || echo none`);
-    expect(step.stdout).toMatch(/^[\w-]{43}\nnone\n$/);
-  });
-
-  test("post leaves nothing behind, and is soon over with Armor gone", async () => {
-    const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
-    const { job, gateway } = await startJob(armor.url);
-    await armor.close();
-    const ended = agentEnds(gateway);
-    const post = await job.post();
-    await ended;
-    expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(post.ms).toBeLessThan(6_000);
-    await expect(readdir(job.temp)).resolves.toEqual(["_runner_file_commands"]);
-    await expect(fetch(`${gateway}/token`)).rejects.toThrow();
-  });
-
-  test("an agent that is not wanted ends by itself when its folder is swept", async () => {
-    const armor = await sandbox(60);
-    const { job, gateway } = await startJob(armor.url);
-    await rm(join(job.outputs["token-command"] ?? "", "..", ".."), { recursive: true });
-    await agentEnds(gateway);
-  });
-
-  test("a main step whose agent cannot start fails, and hands on nothing", async () => {
-    const armor = await sandbox(60);
-    const inputs = { "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url, "keep-fresh": "true" };
-    const job = await Job.start(inputs, { RUNNER_TEMP: "/nowhere" });
-    opened.push(job);
-    const main = await job.main();
-    expect(main.exitCode).toBe(1);
-    expect(main.stdout).toMatch(/^::error::.*(ENOENT|agent)/m);
-    expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "", GITHUB_PATH: "" });
-    const post = await job.post();
-    expect(post.exitCode).toBe(0);
-    expect(job.log(post.stdout)).toEqual([]);
-    expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
-  });
-});
-
-// What a neighbour sees is read from /proc.
-if (process.platform === "linux") {
-  describe("a job with keep-fresh, looked at from outside", () => {
-    test("shows no secret in arguments, environments, files or the log", async () => {
-      const armor = await sandbox(1);
-      const { job, main, gateway, call } = await startJob(armor.url);
-      await sleep(1_100);
-      await call();
-      const step = await job.run("armor-token; armor-token --header");
-      const fresh = step.stdout.split("\n")[0] ?? "";
-      const [agent, ...others] = await agentsBelow(job.temp);
-      expect(others).toEqual([]);
-      const folder = join(job.outputs["token-command"] ?? "", "..", "..");
-      expect(((await stat(folder)).mode & 0o777).toString(8)).toBe("700");
-      const capability = gateway.split("/").at(-1) ?? "";
-      const secrets = [...formsOf(API_KEY), ...formsOf(fresh), ...formsOf(job.outputs["access-token"] ?? "")];
-      expect(leaksIn(`${agent?.cmdline}${agent?.environ}`, [...secrets, capability])).toEqual([]);
-      expect(agent?.environ).toContain("RUNNER_TRACKING_ID=");
-      for (const file of await filesBelow(job.temp)) {
-        const content = await readFile(file, "utf8");
-        expect([file, leaksIn(content, [...formsOf(API_KEY), ...formsOf(fresh)])]).toEqual([file, []]);
-      }
-      const post = await job.post();
-      const log = [main, step, post].flatMap(({ stderr, stdout }) => [
-        ...job.log(stderr),
-        ...job.log(stdout),
+  test.concurrent(
+    "that outlives its token never sees a dead one, and asks for no more than it needs",
+    scoped(async (open) => {
+      const armor = await sandbox(open, 1);
+      const { job, main, call } = await startJob(open, { "api-url": armor.url });
+      expect(job.log(main.stdout)).toEqual([
+        `Access token from ${armor.url}, valid for 1 s. Later steps have valid ones until the job ends: $ARMOR_GATEWAY_URL and armor-token.`,
       ]);
-      expect(leaksIn(log.join("\n"), [...secrets, capability])).toEqual([]);
-      expect(log).toContain("Authorization: Bearer ***");
-    });
-
-    test("an agent that is killed: a clear error, and a quiet post", async () => {
-      const armor = await sandbox(60);
-      const { job, gateway } = await startJob(armor.url);
-      const [agent] = await agentsBelow(job.temp);
-      const ended = agentEnds(gateway);
-      process.kill(agent?.pid ?? 0, "SIGKILL");
-      await ended;
-      const step = await job.run("armor-token");
-      expect(step).toMatchObject({ exitCode: 1, stdout: "" });
-      expect(step.stderr).toBe(
-        "armor-token: the token agent is not running. It lives from the step with keep-fresh: true to the end of that job.\n",
-      );
+      const statuses = new Set<number>();
+      const start = performance.now();
+      for (; performance.now() - start < 2_500; await sleep(20)) statuses.add((await call()).status);
+      expect([...statuses]).toEqual([200]);
+      expect(armor.requests.filter((request) => request.endsWith(" 401"))).toEqual([]);
+      expect(count(armor, MINT)).toBeGreaterThanOrEqual(3);
+      // Not before a third of a token's life is left.
+      expect(count(armor, MINT)).toBeLessThanOrEqual(2 + (performance.now() - start) / 666);
       const post = await job.post();
       expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(job.log(post.stdout)).toEqual(["The token agent had ended before the job did."]);
-      expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
-      await expect(readdir(job.temp)).resolves.toEqual(["_runner_file_commands"]);
-    });
+      expect(post.files["GITHUB_STEP_SUMMARY"]).toBe("");
+      const [line, ...rows] = job.log(post.stdout);
+      expect(line).toMatch(/^Token agent: \d+ calls answered, 0 tokens handed out, \d tokens fetched\.$/);
+      const names = rows.map((row) => row.split("  ")[0]);
+      expect(names.slice(0, 2)).toEqual(["calls answered", "tokens fetched"]);
+    }),
+  );
 
-    test("SIGTERM ends an agent", async () => {
-      const armor = await sandbox(60);
-      const { job, gateway } = await startJob(armor.url);
-      const ended = agentEnds(gateway);
-      process.kill((await agentsBelow(job.temp))[0]?.pid ?? 0, "SIGTERM");
-      await ended;
-    });
+  test.concurrent(
+    "asks nothing while it is idle; then 60 calls at once are one mint",
+    scoped(async (open) => {
+      const mints = () => armor.requests.filter(({ path }) => path.endsWith("/oauth2/token")).length;
+      const answer: Answer = (response, request) => {
+        const reply = request.method === "GET" ? json(200, {}) : token({ expires_in: mints() > 1 ? 60 : 1 });
+        reply(response, request);
+      };
+      const armor = await open(startServer([answer]));
+      const { call } = await startJob(open, { "api-url": armor.url });
+      await sleep(1_100);
+      expect(mints()).toBe(1);
+      const replies = await Promise.all(Array.from({ length: 60 }, () => call()));
+      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+      expect(mints()).toBe(2);
+    }),
+  );
+
+  test.concurrent(
+    "gives later steps the gateway and armor-token, in a folder with spaces and without node on PATH",
+    scoped(async (open) => {
+      const armor = await sandbox(open);
+      const { job, gateway, call } = await startJob(open, { "api-url": armor.url });
+      expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
+      expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
+      expect(job.temp).toContain(" ");
+      const path = 'PATH="$(dirname "$(command -v armor-token)"):/usr/bin:/bin"';
+      const step = await job.run(`${path}; armor-token; "${job.outputs["token-command"]}" --header`);
+      const accessToken = job.outputs["access-token"];
+      expect(step).toMatchObject({
+        exitCode: 0,
+        stdout: `${accessToken}\nAuthorization: Bearer ${accessToken}\n`,
+      });
+      armor.revokeAll();
+      expect((await call()).status).toBe(200);
+      expect(count(armor, MINT)).toBe(2);
+    }),
+  );
+
+  test.concurrent(
+    "whose key is replaced meanwhile has the reason in its log, once, and without the key",
+    scoped(async (open) => {
+      const armor = await sandbox(open, 1, { echoesCredentials: true });
+      const { job, call } = await startJob(open, { "api-url": armor.url });
+      armor.refuseClient();
+      await sleep(1_100);
+      const replies = await Promise.all([call(), call(), call()]);
+      expect(replies.map(({ status }) => status)).toEqual([424, 424, 424]);
+      const body = await replies[0]?.text();
+      expect(body).toContain("credentials_rejected");
+      const step = await job.run("armor-token");
+      expect(step).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(step.stderr).toMatch(
+        /^armor-token: the token agent has no token: Armor does not accept .*\.\n$/,
+      );
+      const post = await job.post();
+      expect(job.log(post.stdout)).toContain("calls failed      3 (credentials_rejected 3)");
+      const warnings = job.log(post.stdout).filter((line) => line.startsWith("Warning: "));
+      expect(warnings).toEqual([
+        expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
+      ]);
+      expect(post.files["GITHUB_STEP_SUMMARY"]).toContain("<td>calls failed</td>");
+      const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
+      const said = [body, step.stderr, post.stdout, post.files["GITHUB_STEP_SUMMARY"]].join("\n");
+      expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
+    }),
+  );
+
+  test.concurrent(
+    "can use the action twice, for two apps",
+    scoped(async (open) => {
+      const [one, two] = [
+        await open(startServer([token({ access_token: "t0k3n-one" })])),
+        await open(startServer([token({ access_token: "t0k3n-two" })])),
+      ];
+      const first = await startJob(open, { "api-url": one.url });
+      const second = await startJob(open, { "api-url": two.url }, {}, first.job.temp);
+      const print = async ({ job }: StartedJob) =>
+        (await second.job.run(`"${job.outputs["token-command"]}"`)).stdout;
+      expect(await print(first)).toBe("t0k3n-one\n");
+      expect(await print(second)).toBe("t0k3n-two\n");
+      expect((await second.job.run("armor-token")).stdout).toBe("t0k3n-two\n");
+      await second.job.post();
+      expect(await print(second)).toBe("");
+      expect(await print(first)).toBe("t0k3n-one\n");
+      await first.job.post();
+      await expect(readdir(first.job.temp)).resolves.toEqual(["_runner_file_commands"]);
+      expect(one.requests.at(-1)?.headers.authorization).toBe("Bearer t0k3n-one");
+      expect(two.requests.at(-1)?.headers.authorization).toBe("Bearer t0k3n-two");
+    }),
+  );
+});
+
+describe("the end of a job with keep-fresh", () => {
+  test.concurrent(
+    "leaves nothing behind, also where Armor is gone",
+    scoped(async (open) => {
+      const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+      const started = await startJob(open, { "api-url": armor.url });
+      await armor.close();
+      const [post] = await Promise.all([started.job.post(), agentEnds(started)]);
+      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(started.job.log(post.stdout).at(-1)).toMatch(/^Warning: 1 Armor session was not ended/);
+      await expect(readdir(started.job.temp)).resolves.toEqual(["_runner_file_commands"]);
+    }),
+  );
+
+  test.concurrent(
+    "goes by what main saved, whatever inputs the runner gives to post",
+    scoped(async (open) => {
+      const [armor, other] = [await sandbox(open), await open(startServer([token()]))];
+      const { job, main } = await startJob(open, { "api-url": armor.url });
+      const state = Object.entries(parseFileCommand(main.files["GITHUB_STATE"] ?? ""));
+      const saved = Object.fromEntries(state.map(([name, value]) => [`STATE_${name}`, value]));
+      const inputs = { "app-id": "", "api-key": "", "api-url": other.url, timeout: "none" };
+      const post = await (await openJob(open, inputs, saved, job.temp)).post();
+      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(armor.requests.filter((request) => request.includes("/terminate"))).toEqual([ENDED]);
+      expect(other.connections).toBe(0);
+    }),
+  );
+
+  test.concurrent(
+    "is silent where main has saved nothing",
+    scoped(async (open) => {
+      const armor = await sandbox(open);
+      const job = await openJob(open, { "api-url": armor.url, "keep-fresh": "true" });
+      await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+      expect(armor.requests).toEqual([]);
+    }),
+  );
+
+  test.concurrent(
+    "comes for an agent whose folder is removed, and post says so and ends the session",
+    scoped(async (open) => {
+      const armor = await sandbox(open);
+      const started = await startJob(open, { "api-url": armor.url });
+      await rm(started.folder, { recursive: true });
+      await agentEnds(started);
+      const { stdout } = await started.job.post();
+      expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
+      expect(count(armor, ENDED)).toBe(1);
+    }),
+  );
+
+  test.concurrent(
+    "is told of main where RUNNER_TEMP is not there, before a token is asked for",
+    scoped(async (open) => {
+      const armor = await sandbox(open);
+      const inputs = { "api-url": armor.url, "keep-fresh": "true" };
+      const main = await runMain(inputs, { RUNNER_TEMP: join(armor.url, "nowhere") });
+      expect(main.exitCode).toBe(1);
+      expect(main.said).toEqual([expect.stringMatching(/^::error::.*RUNNER_TEMP.*ENOENT.*\(file_failed,/)]);
+      expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "", GITHUB_PATH: "" });
+      expect(armor.requests).toEqual([]);
+    }),
+  );
+});
+
+// Signals, and what other processes see in /proc.
+if (process.platform === "linux") {
+  describe("on Linux, a job with keep-fresh", () => {
+    test.concurrent(
+      "shows no secret in arguments, environments, files or the log",
+      scoped(async (open) => {
+        const armor = await sandbox(open, 1);
+        const { job, main, gateway, folder, call } = await startJob(open, { "api-url": armor.url });
+        await sleep(1_100);
+        await call();
+        const step = await job.run("armor-token; armor-token --header");
+        const [fresh = ""] = step.stdout.split("\n");
+        const [agent, ...others] = await agentsBelow(job.temp);
+        expect(others).toEqual([]);
+        expect((await stat(folder)).mode & 0o777).toBe(0o700);
+        const control = await readFile(join(folder, "control-url"), "utf8");
+        expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
+        const capabilities = [gateway, control.trim()].map((url) => url.split("/").at(-1) ?? "");
+        expect(new Set(capabilities).size).toBe(2);
+        const secrets = [API_KEY, fresh, job.outputs["access-token"] ?? ""].flatMap((text) => formsOf(text));
+        expect(leaksIn(`${agent?.cmdline}${agent?.environ}`, [...secrets, ...capabilities])).toEqual([]);
+        for (const file of await filesBelow(job.temp)) {
+          const content = await readFile(file, "utf8");
+          expect([file, leaksIn(content, [...formsOf(API_KEY), ...formsOf(fresh)])]).toEqual([file, []]);
+        }
+        const post = await job.post();
+        const outputs = [main, step, post].flatMap(({ stderr, stdout }) => [stderr, stdout]);
+        const log = outputs.flatMap((text) => job.log(text)).join("\n");
+        expect(leaksIn(log, [...secrets, ...capabilities])).toEqual([]);
+        expect(log).toContain("Authorization: Bearer ***");
+      }),
+    );
+
+    test.concurrent(
+      "prints the mask of each secret before the secret goes anywhere",
+      scoped(async (open) => {
+        const armor = await sandbox(open);
+        const job = await openJob(open, {});
+        // Standard output and the runner's files are one file here, so all that is written stands in one order.
+        const all = join(job.temp, "all");
+        const file = await open(openFile(all, "a"));
+        const names = ["GITHUB_STATE", "GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH"];
+        const { inputs } = await readAction();
+        const defaults = Object.entries(inputs).map(([name, input]) => [name, input.default ?? ""]);
+        const given = { "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url, "keep-fresh": "true" };
+        const env = {
+          ...{ PATH: process.env["PATH"], RUNNER_TEMP: job.temp },
+          ...Object.fromEntries(names.map((name) => [name, all])),
+          ...Object.fromEntries(
+            Object.entries({ ...Object.fromEntries(defaults), ...given }).map(([name, value]) => [
+              `INPUT_${name.toUpperCase()}`,
+              value,
+            ]),
+          ),
+        };
+        const main = join(ROOT, "dist", "main.js");
+        const child = spawn(process.execPath, [main], { env, stdio: ["ignore", file.fd, file.fd] });
+        expect(await new Promise((resolve) => child.once("close", resolve))).toBe(0);
+        const text = await readFile(all, "utf8");
+        const gateway = /ARMOR_GATEWAY_URL<<.*\n(.*)\n/.exec(text)?.[1];
+        const folder = /agent_folder<<.*\n(.*)\n/.exec(text)?.[1] ?? "";
+        const control = (await readFile(join(folder, "control-url"), "utf8")).trim();
+        const capabilities = [gateway, control].map((url) => url?.split("/").at(-1));
+        for (const secret of [armor.issued[0], ...capabilities]) {
+          expect(text.split(`${secret}`)[0]).toMatch(/(^|\n)::add-mask::$/);
+        }
+      }),
+    );
+
+    test.concurrent(
+      "whose agent is killed gets a clear error from armor-token, and a warning and the end of its session from post",
+      scoped(async (open) => {
+        const armor = await sandbox(open);
+        const started = await startJob(open, { "api-url": armor.url });
+        const ended = agentEnds(started);
+        await signalAgent(started, "SIGKILL");
+        await ended;
+        await expect(started.job.run("armor-token")).resolves.toMatchObject({
+          exitCode: 1,
+          stdout: "",
+          stderr: expect.stringMatching(/^armor-token: the token agent is not running\. .*\n$/),
+        });
+        const post = await started.job.post();
+        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+        expect(started.job.log(post.stdout)).toEqual([
+          "The Armor session was ended.",
+          expect.stringMatching(
+            /^Warning: The token agent had ended before the job did: it was killed.*agent_failed/,
+          ),
+        ]);
+        expect(count(armor, ENDED)).toBe(1);
+        await expect(readdir(started.job.temp)).resolves.toEqual(["_runner_file_commands"]);
+      }),
+    );
+
+    test.concurrent(
+      "whose agent is told to end by SIGTERM has its session ended, and the reason in the log",
+      scoped(async (open) => {
+        const armor = await sandbox(open);
+        const started = await startJob(open, { "api-url": armor.url });
+        const ended = agentEnds(started);
+        await signalAgent(started, "SIGTERM");
+        await ended;
+        expect(count(armor, ENDED)).toBe(1);
+        const { stdout } = await started.job.post();
+        expect(stdout).toMatch(/::warning::The token agent had ended before the job did: .*SIGTERM/);
+      }),
+    );
+
+    test.concurrent(
+      "whose agent hangs is over in time: post ends the session itself, and warns",
+      scoped(async (open) => {
+        const armor = await sandbox(open);
+        const started = await startJob(open, { "api-url": armor.url });
+        await signalAgent(started, "SIGSTOP");
+        const post = await started.job.post();
+        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+        expect(post.ms).toBeLessThan(15_000);
+        expect(started.job.log(post.stdout).at(-1)).toMatch(
+          /^Warning: .*could not be asked to stop.*in time/,
+        );
+        expect(count(armor, ENDED)).toBe(1);
+      }),
+    );
   });
 }
