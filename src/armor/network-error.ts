@@ -76,8 +76,13 @@ export function networkError(error: unknown, state: CallState): ArmorError {
   if (error instanceof ProxyFailure) return proxyError(error, state);
   const { url, isReplying } = state;
   const code = codeOf(error);
-  if (isReplying && !code.startsWith("HPE_")) return incomplete(url);
-  if (/^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(code)) return incomplete(url);
+  if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(code)) {
+    return new ArmorError(
+      "reply_incomplete",
+      `${url.origin} broke off its answer`,
+      "Run the job again later.",
+    );
+  }
   return (
     dnsError(code, url.hostname) ??
     limitError(code, via(state)) ??
@@ -118,10 +123,6 @@ export function codeOf(error: unknown): string {
 
 function suffix(code: string): string {
   return code === "" ? "" : ` (${code})`;
-}
-
-function incomplete({ origin }: URL): ArmorError {
-  return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
 }
 
 function dnsError(word: string, host: string): ArmorError | undefined {
