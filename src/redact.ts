@@ -13,7 +13,7 @@ const INVISIBLE = /[\p{C}\p{Z}]+/gu;
 export function quoteWithout(secrets: readonly string[]): Quote {
   const scrub = scrubber(secrets);
   return (text) => {
-    const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
+    const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# ["));
     const line = clean.trim();
     return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
   };

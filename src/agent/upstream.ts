@@ -76,7 +76,8 @@ export class Upstream {
         agent,
         signal,
       });
-      const limit = (ms: number) => setTimeout(() => fail(timeoutError(state)), ms);
+      const limit = (ms: number) =>
+        setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
       const fail = (error: Error) => {
         clearTimeout(timer);
         reject(error);

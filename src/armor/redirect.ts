@@ -50,6 +50,8 @@ export function redirectTarget(reply: ApiReply): URL | undefined {
 
 /** Same origin, or from one API host of the vendor's to another, on https and its default port. */
 export function isTrustedRedirect(from: URL, to: URL): boolean {
+  // blob: addresses have the origin of the https address inside them.
+  if (from.protocol !== to.protocol) return false;
   return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
 }
 
