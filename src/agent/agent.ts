@@ -56,7 +56,7 @@ export async function agent(
     const config = JSON.parse(await readAll(stdin)) as AgentConfig;
     quote = quoteWithout(secretForms(config.credentials));
     folder = config.folder;
-    const reason = await Promise.race([serve(config, quote, send, clock), crash]);
+    const reason = await serve(config, quote, send, clock, crash);
     if (reason !== undefined) await leaveReason(folder, reason);
     process.exitCode = 0;
   } catch (error) {
@@ -83,6 +83,7 @@ async function serve(
   quote: Quote,
   send: (message: ReadyMessage) => void,
   clock: Clock,
+  crash: Promise<never>,
 ): Promise<string | undefined> {
   const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
   trustCertificates(config.certificates);
@@ -168,7 +169,7 @@ async function serve(
       else if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
     }, FOLDER_CHECK_MS);
     send({ agent: "ready", port });
-    const reason = await ended;
+    const reason = await Promise.race([ended, crash]);
     if (reason !== undefined) await within<unknown>(clock, LAST_MS, stop(), () => undefined);
     return reason;
   } finally {

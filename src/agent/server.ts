@@ -49,6 +49,7 @@ export async function listen(
     connectionsCheckingInterval: limits.headMs / 5,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: 0, // no request has a body
+    requireHostHeader: false, // Node's own refusal has no text
   });
   await new Promise<void>((resolve, reject) => {
     server.on("error", reject);

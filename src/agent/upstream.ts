@@ -20,7 +20,6 @@ export interface UpstreamCall {
 
 /** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
 const MAX_IDLE_MS = 15_000;
-const KEPT: https.AgentOptions = { keepAlive: true, maxFreeSockets: 128, timeout: MAX_IDLE_MS };
 /** A silent proxy is then a reply that did not come in time, as it is in the main step. */
 const TUNNEL_SLACK_MS = 5_000;
 /** Timers stand still while a machine sleeps, and the wall clock goes on. */
@@ -39,12 +38,14 @@ interface Peer {
 export class Upstream {
   readonly #route: RouteConfig;
   readonly #limits: CallLimits;
+  readonly #kept: https.AgentOptions;
   readonly #peers = new Map<string, Peer>();
   #drift = drift();
 
-  constructor(route: RouteConfig, limits: CallLimits) {
+  constructor(route: RouteConfig, limits: CallLimits, maxIdleMs = MAX_IDLE_MS) {
     this.#route = route;
     this.#limits = limits;
+    this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
   }
 
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
@@ -83,7 +84,7 @@ export class Upstream {
       host: withoutBrackets(origin.hostname),
       port: Number(origin.port || (isTls ? 443 : 80)),
       state: { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false },
-      agent: this.#createAgent(origin, KEPT),
+      agent: this.#createAgent(origin, this.#kept),
     };
     this.#peers.set(origin.origin, peer);
     return peer;
@@ -110,8 +111,10 @@ export class Upstream {
         clearTimeout(timer);
         timer = limit(this.#limits.headMs);
       });
+      let isReplying = false;
       request.once("response", (message) => {
         clearTimeout(timer);
+        isReplying = true;
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
@@ -120,6 +123,7 @@ export class Upstream {
         fail(networkError({ code: "HPE_UPGRADE" }, state));
       });
       request.on("error", (error: NodeJS.ErrnoException) => {
+        if (isReplying) return; // the message has an error of its own, or is whole
         const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
