@@ -1,0 +1,149 @@
+// What the documents show is run, or at least parsed.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, expect, test } from "@jest/globals";
+import { parse } from "yaml";
+import { startSandbox } from "../../sandbox/armor.ts";
+import { Job, ROOT } from "../../sandbox/runner.ts";
+import { codeBlocks, DOCUMENTS, ourFiles, read } from "./markdown.ts";
+
+const APP = { appId: "app-of-the-docs", apiKey: "key-of-the-docs" };
+const ARMOR = "https://api.armor.fortanix.com";
+
+const opened: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close();
+});
+
+function openFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "armor-docs-"));
+  opened.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** `shell: bash` of a workflow. @returns its output, whatever its exit code is */
+function bash(script: string, cwd = ROOT): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync(
+    "bash",
+    ["--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+    {
+      cwd,
+      encoding: "utf8",
+    },
+  );
+  return { status, output: stdout + stderr };
+}
+
+interface Step {
+  readonly with?: Readonly<Record<string, string>>;
+  readonly run?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The steps of the only job of README's workflow with this number. */
+function stepsOf(index: number): [Step, Step] {
+  const { jobs } = parse(codeBlocks(read("README.md"), "yaml")[index] ?? "");
+  const [{ steps }] = Object.values<{ steps: [Step, Step] }>(jobs) as [{ steps: [Step, Step] }];
+  expect(steps).toHaveLength(2);
+  return steps;
+}
+
+/** Runs the job: the action with the inputs that the workflow gives, then the script, then the post step. */
+async function runJob([use, step]: [Step, Step], speedUp: (script: string) => string): Promise<string> {
+  const sandbox = await startSandbox({ ...APP, scanSeconds: 1 });
+  opened.push(() => sandbox.close());
+  const inputs = { ...use.with, "app-id": APP.appId, "api-key": APP.apiKey, "api-url": sandbox.url };
+  const job = await Job.start(inputs);
+  opened.push(() => job.end());
+  expect((await job.main()).exitCode).toBe(0);
+  opened.push(() => job.post());
+  const value = (text: string) =>
+    text.replace(/^\$\{\{ steps\.armor\.outputs\.([\w-]+) \}\}$/, (_, name) => job.outputs[name] ?? "");
+  const env = Object.entries(step.env ?? {}).map(([name, text]) => `export ${name}='${value(text)}'\n`);
+  const file = join(job.temp, "step.sh").replaceAll("\\", "/");
+  writeFileSync(file, env.join("") + speedUp((step.run ?? "").replaceAll(ARMOR, sandbox.url)));
+  const { exitCode, stdout, stderr } = await job.run(`bash --noprofile --norc -eo pipefail '${file}'`);
+  expect([exitCode, stderr]).toEqual([0, ""]);
+  return stdout;
+}
+
+test("README's first workflow reads the report, and prints only a number of it", async () => {
+  expect(await runJob(stepsOf(0), (script) => script)).toMatch(/^The report has \d+ connections\.\r?\n$/);
+});
+
+test("README's long job waits until no scan runs", async () => {
+  const faster = (script: string) => script.replace("sleep 30", "sleep 0.2").replace("limit=100", "limit=2");
+  const lines = (await runJob(stepsOf(1), faster)).trim().split(/\r?\n/);
+  expect(lines[0]).toBe("Poll 1: 1 running");
+  expect(lines.at(-1)).toMatch(/^Poll \d+: 0 running$/);
+});
+
+test("README's long job fails where a call fails, and does not wait on", async () => {
+  const broken = (script: string) =>
+    script.replace("/discovery/scans?", "/nowhere?").replace("--retry 3", "");
+  await expect(runJob(stepsOf(1), broken)).rejects.toThrow(/The requested URL returned error: 403/);
+});
+
+const SHELL = DOCUMENTS.flatMap((name) =>
+  codeBlocks(read(name), "sh").map((script) => [name, script] as const),
+);
+
+test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
+  expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });
+});
+
+const YAML = DOCUMENTS.flatMap((name) =>
+  codeBlocks(read(name), "ya?ml").map((text) => [name, text] as const),
+);
+
+test.each(YAML)("YAML in %s is valid: %s", (_, text) => {
+  expect(parse(text, { strict: true })).toEqual(expect.anything());
+});
+
+test("RELEASING's command replaces the owner's name everywhere", () => {
+  const folder = openFolder();
+  for (const path of ourFiles()) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    cpSync(join(ROOT, path), join(folder, path));
+  }
+  const command =
+    codeBlocks(read("RELEASING.md"), "sh")[0]?.split("\n")[0]?.replace("{OWNER/", "{acme/") ?? "";
+  expect(bash(`git init --quiet && git add --all && ${command}`, folder)).toMatchObject({ status: 0 });
+  const left = ourFiles().filter((path) =>
+    /\borg\/armor-token-action/.test(readFileSync(join(folder, path), "utf8")),
+  );
+  expect(left).toEqual([]);
+});
+
+const CHANGES = `# Changelog
+
+## [1.2.0] - 2026-11-25
+
+### Added
+
+- Something.
+
+## [1.1.0] - 2026-11-01
+
+## [1.0.0] - Unreleased
+
+- Old.
+`;
+
+test.each([
+  ["v1.2.0", 0, /^\n?### Added\n\n- Something\.\n$/],
+  ["v1.1.0", 1, /is empty/],
+  ["v1.0.0", 1, /has no line/],
+  ["v1.0.2", 1, /has no line/],
+])("the release notes of %s", (tag, status, output) => {
+  const folder = openFolder();
+  writeFileSync(join(folder, "CHANGELOG.md"), CHANGES);
+  const script = join(ROOT, ".github", "release-notes").replaceAll("\\", "/");
+  expect(bash(`bash '${script}' ${tag} CHANGELOG.md`, folder)).toEqual({
+    status,
+    output: expect.stringMatching(output),
+  });
+});
