@@ -26,14 +26,8 @@ function openFolder(): string {
 
 /** `shell: bash` of a workflow. @returns its output, whatever its exit code is */
 function bash(script: string, cwd = ROOT): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(
-    "bash",
-    ["--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-    {
-      cwd,
-      encoding: "utf8",
-    },
-  );
+  const args = ["--noprofile", "--norc", "-eo", "pipefail", "-c", script];
+  const { status, stdout, stderr } = spawnSync("bash", args, { cwd, encoding: "utf8" });
   return { status, output: stdout + stderr };
 }
 
@@ -71,7 +65,7 @@ async function runJob([use, step]: [Step, Step], speedUp: (script: string) => st
 }
 
 test("README's first workflow reads the report, and prints only a number of it", async () => {
-  expect(await runJob(stepsOf(0), (script) => script)).toMatch(/^The report has \d+ connections\.\r?\n$/);
+  expect(await runJob(stepsOf(0), (script) => script)).toMatch(/^connections: \d+\r?\n$/);
 });
 
 test("README's long job waits until no scan runs", async () => {
@@ -87,20 +81,10 @@ test("README's long job fails where a call fails, and does not wait on", async (
   await expect(runJob(stepsOf(1), broken)).rejects.toThrow(/The requested URL returned error: 403/);
 });
 
-const SHELL = DOCUMENTS.flatMap((name) =>
-  codeBlocks(read(name), "sh").map((script) => [name, script] as const),
-);
+const SHELL = DOCUMENTS.flatMap((name) => codeBlocks(read(name), "sh").map((text) => [name, text] as const));
 
 test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
   expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });
-});
-
-const YAML = DOCUMENTS.flatMap((name) =>
-  codeBlocks(read(name), "ya?ml").map((text) => [name, text] as const),
-);
-
-test.each(YAML)("YAML in %s is valid: %s", (_, text) => {
-  expect(parse(text, { strict: true })).toEqual(expect.anything());
 });
 
 test("RELEASING's command replaces the owner's name everywhere", () => {
