@@ -45,8 +45,3 @@ test("the owner's name is the same everywhere", () => {
   const ignored = /: (OWNER|\$?\{?owner\}?)$/;
   expect(found.filter((line) => !line.endsWith(`: ${owner}`) && !ignored.test(line))).toEqual([]);
 });
-
-test("CHANGELOG has an entry for the version of package.json", () => {
-  const { version } = JSON.parse(read("package.json"));
-  expect(read("CHANGELOG.md")).toContain(`\n## [${version}] - `);
-});

@@ -43,7 +43,7 @@ test("action.yml has the outputs that are set", () => {
   expect(Object.keys(action.outputs).sort()).toEqual(set?.sort());
 });
 
-test("README lists the inputs of action.yml, with their defaults", () => {
+test("README lists the inputs of action.yml, with their defaults, and its outputs", () => {
   const plain = readme.replaceAll("<wbr>", "").replaceAll(/<\/?code>/g, "`"); // an address breaks on a narrow screen
   const listed = tableUnder(plain, "Inputs").map(([name, text]) => [code(name), text?.split(" ").at(-1)]);
   const actual = Object.entries(action.inputs).map(([name, input]) => [
@@ -51,9 +51,6 @@ test("README lists the inputs of action.yml, with their defaults", () => {
     input.required ? "Required." : input.default ? `\`${input.default}\`` : "none",
   ]);
   expect(listed).toEqual(actual);
-});
-
-test("README lists the outputs of action.yml", () => {
   expect(tableUnder(readme, "Outputs").map(([name]) => code(name))).toEqual(Object.keys(action.outputs));
 });
 
