@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import fc from "fast-check";
-import { seeded } from "../bench/herd/simulation.ts";
 import { parseFileCommand } from "../sandbox/runner.ts";
 import { ERROR_CODES } from "../src/errors.ts";
 import type { ApiReply, Send } from "../src/http.ts";
@@ -16,7 +15,7 @@ import { formEncode } from "../src/oauth.ts";
 import { fetchToken } from "../src/token.ts";
 import { NO_CRASH } from "./fixtures/in-process.ts";
 import { formsOf, leaksIn } from "./fixtures/leaks.ts";
-import { anyText, holds, trickyText } from "./fixtures/property.ts";
+import { anyText, holds, seeded, trickyText } from "./fixtures/property.ts";
 import { virtualClock } from "./fixtures/virtual-clock.ts";
 
 const ORIGIN = "https://armor.example";

@@ -1,4 +1,4 @@
-// Owns docs/benchmarks.md: its sections, each written by one program, their tables, and the plots beside it.
+// Owns docs/benchmarks.md: its generated section, the tables in it, and the plots beside it.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
