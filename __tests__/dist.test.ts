@@ -1,13 +1,8 @@
-// The bundle that users run, as a child process, against a real OAuth 2.0 server; and that it is what src/ builds.
+// The bundle that users run, as a child process, against a real OAuth 2.0 server.
 
-import { exec } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Sandbox, startSandbox } from "../sandbox/armor.ts";
-import { Job, ROOT } from "../sandbox/runner.ts";
+import { Job } from "../sandbox/runner.ts";
 import { formsOf, leaksIn } from "./fixtures/leaks.ts";
 import { API_KEY, APP_ID } from "./fixtures/step.ts";
 
@@ -110,65 +105,5 @@ describe("a job with the built action", () => {
     ]);
     expect(armor.requests).toHaveLength(asked);
     await job.end();
-  });
-});
-
-/** The files of dist/ below this root, by their paths in it. */
-async function filesOf(root: string): Promise<string[]> {
-  const dist = join(root, "dist");
-  const entries = await readdir(dist, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(dist, join(entry.parentPath, entry.name)));
-}
-
-async function contentsOf(root: string): Promise<[name: string, content: string][]> {
-  const names = (await filesOf(root)).sort();
-  return await Promise.all(
-    names.map(
-      async (name): Promise<[string, string]> => [name, await readFile(join(root, "dist", name), "utf8")],
-    ),
-  );
-}
-
-/** Runs the build of package.json in this folder, on copies of all that goes into it. */
-async function build(folder: string): Promise<void> {
-  const packages = ["@actions", "@types", "@vercel", "tunnel", "undici", "undici-types"];
-  const parts = [
-    ...["src", "vendor", "bundle.ts", "package.json", "tsconfig.json", "tsconfig.build.json"],
-    // ncc's own path is part of what it hashes, so it has to stand in the folder like everything else.
-    ...packages.map((name) => join("node_modules", name)),
-  ];
-  await Promise.all(
-    parts.map((name) =>
-      cp(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true }),
-    ),
-  );
-  const script = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")).scripts.build as string)
-    .replace(/^tsc/, `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}"`)
-    .replace("&& node", `&& "${process.execPath}"`);
-  await promisify(exec)(script, { cwd: folder });
-}
-
-describe("dist/", () => {
-  test("is what the sources build, byte for byte, in any folder", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "armor build "));
-    const [shallow, deep] = [join(folder, "a"), join(folder, "b", "c d", "e")];
-    await Promise.all([shallow, deep].map(build));
-    const committed = await contentsOf(ROOT);
-    expect(await contentsOf(shallow)).toEqual(committed);
-    expect(await contentsOf(deep)).toEqual(committed);
-    await rm(folder, { recursive: true });
-  }, 60_000);
-
-  test("is small enough to be read, and not minified", async () => {
-    const names = await filesOf(ROOT);
-    const sizes = await Promise.all(names.map(async (name) => (await stat(join(ROOT, "dist", name))).size));
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(500_000);
-    const bundle = await readFile(join(ROOT, "dist", "index.js"), "utf8");
-    expect(bundle).toContain("async function fetchToken(armor, credentials) {");
-    expect(bundle).toContain("Until success is certain, the step has failed");
-    expect(bundle.includes(ROOT)).toBe(false);
-    expect(await readFile(join(ROOT, "dist", "cli", "index.js"), "utf8")).not.toContain("node_modules");
   });
 });

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { median, memoryMiB } from "../bench/measure.ts";
-import { startAgent } from "../sandbox/agent.ts";
-import { type RunningAgent, stopAgent } from "../src/launch.ts";
+import { startAgent } from "../../sandbox/agent.ts";
+import { type RunningAgent, stopAgent } from "../../src/launch.ts";
+import { median, memoryMiB } from "../measure.ts";
 import { startBadArmor } from "./armor.ts";
 import { CLIENTS, runClient, type Tally } from "./clients.ts";
 
