@@ -2,7 +2,7 @@
 // serves and checks it: the exchange, every Key Insight operation through the gateway, the session's end.
 
 import { readFile } from "node:fs/promises";
-import { Job, type StepResult } from "../sandbox/runner.ts";
+import { Job, type StepResult } from "../../sandbox/runner.ts";
 import { type Mock, startMock } from "./prism.ts";
 
 const TOKEN = "/api/v1/iam/session/oauth2/token";

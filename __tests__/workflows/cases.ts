@@ -1,6 +1,6 @@
 // What each workflow is run with, and what has to be in its log.
 
-import type { Values } from "../sandbox/runner.ts";
+import type { Values } from "../../sandbox/runner.ts";
 
 export interface Case {
   readonly name: string;

@@ -7,12 +7,12 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createAuthority } from "../__tests__/fixtures/certificates.ts";
-import { formsOf, leaksIn } from "../__tests__/fixtures/leaks.ts";
-import { agentsBelow } from "../__tests__/fixtures/processes.ts";
-import { startProxy } from "../__tests__/fixtures/proxy.ts";
-import { startSandbox } from "../sandbox/armor.ts";
-import { ROOT, type Values } from "../sandbox/runner.ts";
+import { startSandbox } from "../../sandbox/armor.ts";
+import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { createAuthority } from "../fixtures/certificates.ts";
+import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { agentsBelow } from "../fixtures/processes.ts";
+import { startProxy } from "../fixtures/proxy.ts";
 import { CASES, type Case } from "./cases.ts";
 
 const ARMOR_HOST = "api.armor.fortanix.com";
@@ -155,7 +155,7 @@ async function act(one: Case, stage: Stage, home: string): Promise<{ log: string
     "var-file": [varFile],
     "local-repository": [
       `org/armor-token-action@v1=${stage.repository}`,
-      `${UPLOAD}=${join(ROOT, "workflows", "upload-artifact")}`,
+      `${UPLOAD}=${join(ROOT, "__tests__", "workflows", "upload-artifact")}`,
     ],
   };
   const args = Object.entries(options).flatMap(([name, values]) =>

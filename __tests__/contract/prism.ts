@@ -67,9 +67,17 @@ function spawnPrism(document: string, port: number): ChildProcess {
 
 function prismCli(): string {
   const require = createRequire(import.meta.url);
-  const manifest = require.resolve("@stoplight/prism-cli/package.json");
+  const manifest = resolved(require, "@stoplight/prism-cli/package.json");
   const { bin } = require(manifest) as { bin: { prism: string } };
   return join(dirname(manifest), bin.prism);
+}
+
+function resolved(require: NodeJS.Require, file: string): string {
+  try {
+    return require.resolve(file);
+  } catch {
+    throw new Error("Prism is not installed: run npm --prefix __tests__/contract ci");
+  }
 }
 
 /** Read for as long as it talks: a full pipe would stop it. @returns its log so far, without its help */
