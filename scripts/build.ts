@@ -21,7 +21,7 @@ const fail = (name) => function notBundled() { throw new Error(\`\${name} is not
 module.exports = { ProxyAgent: fail("undici"), getExecOutput: fail("@actions/exec") };
 `;
 
-// ncc writes CommonJS unless the nearest package.json says "module". CommonJS starts some milliseconds faster.
+// ncc writes CommonJS unless the nearest package.json says "module". CommonJS starts a little faster.
 writeFileSync(join(root, "build", "package.json"), "{}\n");
 const options = { cache: false, externals, license: "licenses.txt", quiet: true };
 const action = await ncc(join(root, "build", "index.js"), options);
