@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
-import { type Authority, createAuthority, EXPIRED } from "../fixtures/certificates.ts";
+import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import {
   type Answer,
   cutOff,
@@ -173,14 +173,14 @@ describe("what goes wrong", () => {
 describe("TLS without a proxy", () => {
   let authority: Authority;
   let stranger: Authority;
+  let distrust: () => void;
 
   beforeAll(async () => {
     [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
-    before = tls.getCACertificates("default");
-    trustCertificates([authority.certificate]);
+    distrust = trust(authority);
   });
-  let before: string[];
-  afterAll(() => tls.setDefaultCACertificates(before));
+
+  afterAll(() => distrust());
 
   test("reaches a server of a trusted authority", async () => {
     const { url } = await serverOf(text(200, "ok"), { tls: await authority.sign(["127.0.0.1"]) });

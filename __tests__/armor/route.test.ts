@@ -3,11 +3,11 @@
 import type { RequestOptions } from "node:http";
 import https from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { createSend, trustCertificates } from "../../src/armor/http.ts";
+import { createSend } from "../../src/armor/http.ts";
 import { networkError } from "../../src/armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig } from "../../src/armor/proxy.ts";
 import type { ArmorError } from "../../src/errors.ts";
-import { type Authority, createAuthority, EXPIRED } from "../fixtures/certificates.ts";
+import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import {
   type ConnectProxyOptions,
   type FakeProxy,
@@ -26,14 +26,18 @@ const PROXY_NAME = "localhost";
 let authority: Authority;
 let stranger: Authority;
 let armor: FakeServer;
+let distrust: () => void;
 
 beforeAll(async () => {
   [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
-  trustCertificates([authority.certificate]);
+  distrust = trust(authority);
   armor = await startServer([text(200, "reached")], { tls: await authority.sign([HIDDEN, "2001:db8::7"]) });
 });
 
-afterAll(() => armor.close());
+afterAll(async () => {
+  distrust();
+  await armor.close();
+});
 
 function through(proxy: FakeProxy, address = `http://127.0.0.1:${proxy.port}`): RouteConfig {
   return { proxy: { variable: "https_proxy", value: address }, noProxy: "" };
