@@ -151,7 +151,7 @@ export class Job {
     const [stdout, stderr, exitCode] = await Promise.all([
       collect(child.stdout, onOutput),
       collect(child.stderr, onOutput),
-      new Promise<number | null>((resolve) => child.once("close", resolve)),
+      new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject)),
     ]);
     const ms = performance.now() - start;
     const contents = await Promise.all(

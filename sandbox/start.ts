@@ -92,6 +92,7 @@ async function inJob(
     { "app-id": appId, "api-key": apiKey, "api-url": apiUrl, ...inputs },
     Object.fromEntries(network),
   );
+  let isOver = false;
   try {
     const options = Object.entries(inputs).map(([name, value]) => ` (${name}: ${value})`);
     title(`Run armor-token-action${options.join("")}`);
@@ -99,12 +100,14 @@ async function inJob(
     for (const [name, value] of Object.entries(job.outputs)) detail(`${name}: ${job.mask(value)}`);
     await steps(job, apiUrl);
     title("Post armor-token-action");
+    isOver = true;
     show(job, "post", await job.post());
     const secrets = [apiKey, job.outputs["access-token"], job.outputs["gateway-url"]?.split("/").at(-1)];
     if (secrets.some((secret) => secret && printed.join("\n").includes(secret))) {
       throw new Error("a secret was printed");
     }
   } finally {
+    if (!isOver) await job.post(); // the token agent would live on
     await job.end();
   }
 }
@@ -119,6 +122,7 @@ async function callForLong(job: Job): Promise<void> {
   const began = performance.now();
   let calls = 0;
   for (; performance.now() - began < LONG_JOB_S * 1000; calls += 1) {
+    checkInterruption();
     await callKeyInsight(job.outputs["gateway-url"] ?? "");
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_CALLS_MS));
   }
@@ -142,6 +146,18 @@ async function callKeyInsight(baseUrl: string, token?: string): Promise<string> 
   return `${response.status}: ${vulnerable} of ${total} assets in ${connections.length} connections are quantum-vulnerable.`;
 }
 
+let interruption: string | undefined;
+process.once("SIGINT", () => {
+  interruption = "it was interrupted";
+});
+process.stdout.on("error", () => {
+  interruption = "its output was closed";
+});
+
+function checkInterruption(): void {
+  if (interruption !== undefined) throw new Error(interruption);
+}
+
 const printed: string[] = [];
 
 function print(line: string): void {
@@ -150,6 +166,7 @@ function print(line: string): void {
 }
 
 function title(text: string): void {
+  checkInterruption();
   print(`\n${styleText("bold", `▸ ${text}`)}`);
 }
 

@@ -72,7 +72,7 @@ function flood(socket: Socket, start: string, piece: string, sent: { bytes: numb
   const more = () => {
     while (!socket.destroyed && socket.write(piece)) sent.bytes += piece.length;
   };
-  socket.on("drain", more).write(start);
+  socket.on("drain", more).write(start + piece);
   more();
 }
 

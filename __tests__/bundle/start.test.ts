@@ -1,6 +1,9 @@
 // `npm start` as a newcomer types it, in a pipe.
 
 import { exec } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { startSandbox } from "../../sandbox/armor.ts";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
@@ -8,11 +11,11 @@ import { scoped } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
-function npmStart(env: Values): Promise<{ code: number; output: string }> {
+function npmStart(env: Values, command = "npm --silent start"): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     const unset = { ARMOR_APP_ID: "", ARMOR_API_KEY: "" };
     const options = { cwd: ROOT, env: { ...process.env, START_SECONDS: "0.5", ...unset, ...env } };
-    exec("npm --silent start", options, (error, stdout, stderr) =>
+    exec(command, options, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
     );
   });
@@ -66,6 +69,19 @@ describe("npm start", () => {
       expect(output).toMatch(/✗ It did not work: the main step failed\./);
       expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
       expect(code).toBe(1);
+    }),
+  );
+
+  test.concurrent(
+    "leaves no agent and no folder where its reader leaves early",
+    scoped(async (open) => {
+      const folder = await mkdtemp(join(tmpdir(), "armor start "));
+      await open({ close: () => rm(folder, { recursive: true }) });
+      const env = { TMPDIR: folder, START_SECONDS: "30" };
+      const command = `"${process.execPath}" sandbox/start.ts | sed /gateway-url/q`;
+      const { output } = await npmStart(env, command);
+      expect(output).toMatch(/gateway-url: \S+\n$/);
+      await expect(readdir(folder)).resolves.toEqual([]);
     }),
   );
 });

@@ -93,7 +93,7 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
   const answer = `[ "$line" = "${USER} ${PASSWORD}" ] && echo OK || echo ERR`;
   await writeFile(helper, `#!/bin/sh\nwhile read -r line; do ${answer}; done\n`);
   await chmod(helper, 0o755);
-  const basic = await startSquid(folder, `basic program ${helper}`);
+  const basic = await startSquid(folder, "basic", helper);
   const credentials = `${USER}:${PASSWORD}@`;
   const variable = ({ ports: [port] }: Proxy, user: string) => ({
     https_proxy: `http://${user}127.0.0.1:${port}`,
@@ -126,7 +126,7 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
   } finally {
     await basic.stop();
   }
-  const digest = await startSquid(folder, "digest program /bin/cat");
+  const digest = await startSquid(folder, "digest", "/bin/cat");
   try {
     await expectRefusal(digest, "Digest only", inputs, variable(digest, credentials), "by digest (407)");
   } finally {
@@ -134,13 +134,14 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
   }
 }
 
-/** @param authentication its `auth_param` */
-async function startSquid(folder: string, authentication: string): Promise<Proxy> {
+/** @param helper the program that squid asks about users; with digest, it is never asked here */
+async function startSquid(folder: string, scheme: "basic" | "digest", helper: string): Promise<Proxy> {
   const [port, tlsPort] = [await freePort(), await freePort()];
   const certificate = `tls-cert=${join(folder, "cert.pem")} tls-key=${join(folder, "key.pem")}`;
   const tls = `https_port 127.0.0.1:${tlsPort} ${certificate}`;
   const lines = [
-    ...[`http_port 127.0.0.1:${port}`, `hosts_file ${join(folder, "hosts")}`, `auth_param ${authentication}`],
+    ...[`http_port 127.0.0.1:${port}`, `hosts_file ${join(folder, "hosts")}`],
+    ...[`auth_param ${scheme} program ${helper}`, `auth_param ${scheme} realm proxy`],
     ...["acl known proxy_auth REQUIRED", "http_access allow known", "http_access deny all"],
     ...["cache deny all", "access_log none", "cache_log /dev/null", "pid_filename none"],
     ...["shutdown_lifetime 0 seconds", "coredump_dir /", "pinger_enable off", "netdb_filename none"],
