@@ -35,7 +35,15 @@ export function id(name: string): string {
   ].join("-");
 }
 
+const made = new Map<string, Json[]>();
+
 export function inventory(scan: ScanKey): Json[] {
+  const known = made.get(scan.scan_id) ?? makeInventory(scan);
+  made.set(scan.scan_id, known);
+  return known;
+}
+
+function makeInventory(scan: ScanKey): Json[] {
   return detailsOf(scan).map((details, index) => ({
     acct_id: ACCOUNT,
     details,
