@@ -12,7 +12,7 @@ export interface ScanKey {
 }
 
 /** The repository of the source code scan. Its one commit is made anew, with this hash, where it is needed. */
-const SOURCE = {
+export const SOURCE = {
   repo_url: "https://github.com/org/payments",
   revision: "77c1c984a59bdeb98cca9d0db1ea928563b04c42",
 } as const;
