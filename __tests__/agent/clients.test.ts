@@ -1,4 +1,4 @@
-// Clients as they are: real programs, many at once, early leavers, and requests as well-known libraries send them.
+// Real programs, many calls at once, clients that leave, and requests as well-known libraries send them.
 
 import { execFile } from "node:child_process";
 import { once } from "node:events";

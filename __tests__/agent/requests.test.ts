@@ -1,9 +1,14 @@
 // What of a call reaches Armor, and what of Armor's refusals and redirects comes back.
 
+import { createServer as createTlsServer } from "node:https";
+import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { trustCertificates } from "../../src/armor/http.ts";
 import { ArmorError } from "../../src/errors.ts";
-import { CALL, errorOf, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { atEnd, CALL, errorOf, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { createAuthority } from "../fixtures/certificates.ts";
+import { startProxy } from "../fixtures/proxy.ts";
 import { type Answer, json, redirect, text } from "../fixtures/server.ts";
 
 /** 401 to these tokens, 200 to all others. */
@@ -49,9 +54,9 @@ describe("the request to Armor", () => {
   });
 
   const LISTED =
-    /^(accept(-encoding|-language)?|cache-control|if-[a-z-]+|range|user-agent|trace(parent|state)|x-request-id)$/;
-  const REFUSED =
-    /^(host|origin|sec-fetch-site|referer|x-forwarded-.*|forwarded|via|x-real-ip|connection|expect|content-length|transfer-encoding)$/;
+    /^(accept|accept-encoding|accept-language|cache-control|if-.*|range|user-agent|traceparent|tracestate|x-request-id)$/;
+  const REFUSED = /^(host|origin|sec-fetch-site|referer|x-forwarded.*|forwarded|via|x-real-ip)$/;
+  const OF_CONNECTION = ["connection", "expect", "content-length", "transfer-encoding"];
   const word = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,20}$/);
   const known = fc.constantFrom(
     "Accept",
@@ -61,6 +66,7 @@ describe("the request to Armor", () => {
     "Upgrade",
     "TE",
     "Cookie",
+    "Accept-Charset",
     "X-Request-Id2",
     "Authorization",
   );
@@ -70,7 +76,11 @@ describe("the request to Armor", () => {
     const { armor, call } = await startGateway([json(200, {})]);
     const names = fc
       .oneof(word, known)
-      .filter((name) => !REFUSED.test(name.toLowerCase().replaceAll("_", "-")));
+      .filter(
+        (name) =>
+          !REFUSED.test(name.toLowerCase().replaceAll("_", "-")) &&
+          !OF_CONNECTION.includes(name.toLowerCase()),
+      );
     await fc.assert(
       fc.asyncProperty(fc.dictionary(names, value, { maxKeys: 8 }), async (headers) => {
         const before = armor.requests.length;
@@ -97,6 +107,50 @@ describe("the request to Armor", () => {
     const { armor, call } = await startGateway([json(200, {})]);
     for (let times = 0; times < 5; times += 1) await call();
     expect(armor.connections).toBe(1);
+  });
+});
+
+describe("the way to Armor", () => {
+  const HOST = "armor.corp.test";
+
+  test("through a proxy names Armor's host and the default port, and TLS is verified behind it", async () => {
+    const authority = await createAuthority("agent-test");
+    trustCertificates([authority.certificate]);
+    const tls = await authority.sign([HOST]);
+    const target = createTlsServer(tls, (_, response) => response.end("through"));
+    atEnd(() => target.close());
+    const proxy = await startProxy({ hosts: [HOST], connectTo: target });
+    atEnd(() => proxy.close());
+    const route = {
+      proxy: { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` },
+      noProxy: "",
+    };
+    const { call } = await startGateway([], { apiUrl: `https://${HOST}`, route });
+    for (let times = 0; times < 3; times += 1) {
+      await expect(call()).resolves.toMatchObject({ status: 200, body: "through" });
+    }
+    expect(proxy.connects).toEqual([`${HOST}:443`]);
+  });
+
+  test("is refused by a certificate of another name", async () => {
+    const authority = await createAuthority("agent-test");
+    trustCertificates([authority.certificate]);
+    const { armor, call } = await startGateway([json(200, {})], {
+      tls: await authority.sign(["other.test"]),
+    });
+    const got = await call();
+    expect([got.status, errorOf(got)]).toEqual([502, "certificate_rejected"]);
+    expect(armor.requests).toEqual([]);
+  });
+
+  const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === "::1"),
+  );
+
+  test.each(hasIPv6 ? ["::1"] : [])("may be to an IPv6 address: %s", async (address) => {
+    const { armor, call } = await startGateway([json(200, {})], { address });
+    await expect(call()).resolves.toMatchObject({ status: 200 });
+    expect(armor.requests[0]?.headers.host).toBe(`[::1]:${armor.port}`);
   });
 });
 

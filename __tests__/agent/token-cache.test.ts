@@ -402,7 +402,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 holds(
-  "for any times, steps of the clock, arrivals, failures and refusals: one refresh at a time, no expired or refused token, no call without an end",
+  "for any events, there is one refresh at a time, no expired or refused token, and an end of each call",
   fc.asyncProperty(
     fc.constantFrom(1, 60, 3_600),
     fc.array(step, { maxLength: 40 }),

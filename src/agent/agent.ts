@@ -4,21 +4,15 @@ import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
-import { endSession, fetchToken, type RequestContext } from "../armor/token.ts";
-import { type Clock, isoDate, systemClock } from "../clock.ts";
+import { fetchToken, type RequestContext } from "../armor/token.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { asArmorError } from "../errors.ts";
 import { type Quote, quoteWithout } from "../redact.ts";
+import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
-import {
-  type AgentConfig,
-  CONTROL_FILE,
-  REASON_FILE,
-  type ReadyMessage,
-  type SessionsEnded,
-  type StopReply,
-} from "./protocol.ts";
+import { type AgentConfig, CONTROL_FILE, REASON_FILE, type ReadyMessage } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
-import { listen } from "./server.ts";
+import { listen, type Routes } from "./server.ts";
 import { Stats } from "./stats.ts";
 import { stopping, TokenCache } from "./token-cache.ts";
 import { Upstream } from "./upstream.ts";
@@ -26,10 +20,7 @@ import { within } from "./within.ts";
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
-const END_SESSIONS_MS = 2_000;
-/** For both, where no post step waits: a system that shuts down gives a process little time after SIGTERM. */
+/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
 const LAST_MS = 2_000;
 
 /** Where the configuration comes from and the ready message goes to. */
@@ -39,8 +30,9 @@ export interface StandardStreams {
 }
 
 /**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line when it is
- * ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode` to 0 if it served.
+ * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
+ * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
+ * to 0 if it served.
  * @param crash rejects with what was not caught
  */
 export async function agent(
@@ -88,77 +80,45 @@ async function serve(
   const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
-  const problem = (error: unknown) => {
-    const failure = asArmorError(error, quote);
-    stats.problem(failure.code, failure.message);
-    return failure;
-  };
   const context: RequestContext = {
     ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
     send: createSend(route),
     onRetry: () => undefined,
   };
   const tokenCache = new TokenCache({
-    ...{ first: config.first, clock, onFailure: problem },
+    ...{ first: config.first, clock },
     fetch: () => fetchToken(context, credentials),
     onRefresh: () => stats.minted(),
+    onFailure: (error) => {
+      const { code, message } = asArmorError(error, quote);
+      stats.problem(code, message);
+    },
   });
   const upstream = new Upstream(route, limits);
   const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
-  const answerToken = async (response: ServerResponse) => {
-    try {
-      sendToken(response, await tokenCache.get(), tokenCache, clock);
-      stats.handedOut();
-    } catch (error) {
-      sendFailure(response, problem(error));
-    }
-  };
-
-  let end: (reason: string | undefined) => void = () => undefined;
+  let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
-  let stopped: Promise<StopReply> | undefined;
-  const stop = () => {
-    stopped ??= endSessions(tokenCache, context, config.terminateSession).then((sessions) => ({
-      report: stats.report(),
-      sessions,
-    }));
-    return stopped;
+  const { terminateSession } = config;
+  const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
+  const unlessStopping = (response: ServerResponse, answer: () => Promise<void>) => {
+    if (control.isStopping()) sendFailure(response, stopping());
+    else void answer();
   };
-  let askers = 0;
-  /** The agent ends when all who asked have their reply, or have left. */
-  const answerStop = async (response: ServerResponse) => {
-    askers += 1;
-    response.once("close", async () => {
-      askers -= 1;
-      await stop();
-      if (askers === 0) end(undefined);
-    });
-    const reply = await stop();
-    response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-  };
-  const unlessStopped = (response: ServerResponse, answer: () => Promise<void>) => {
-    if (stopped === undefined) void answer();
-    else sendFailure(response, stopping());
-  };
-
   let lastAsked = clock.now();
-  const { port, server } = await listen(
-    { capability, controlCapability, gatewayPaths },
-    {
-      gateway: (request, response, target) =>
-        unlessStopped(response, () => gateway(request, response, target)),
-      token: (response) => unlessStopped(response, () => answerToken(response)),
-      stop: (response) => void answerStop(response),
-      onRequest: () => {
-        lastAsked = clock.now();
-      },
-      onRefusal: ({ error, description, isFromJob }) =>
-        stats.refused(isFromJob ? { code: error, text: description } : undefined),
+  const routes: Routes = {
+    gateway: (request, response, target) =>
+      unlessStopping(response, () => gateway(request, response, target)),
+    token: (response) => unlessStopping(response, () => control.answerToken(response)),
+    stop: (response) => void control.answerStop(response),
+    onRequest: () => {
+      lastAsked = clock.now();
     },
-    clock.now,
-  );
+    onRefusal: ({ error, description, isFromJob }) =>
+      stats.refused(isFromJob ? { code: error, text: description } : undefined),
+  };
+  const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
   const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
   process.on("SIGTERM", onSigterm);
   let watch: NodeJS.Timeout | undefined;
@@ -170,7 +130,7 @@ async function serve(
     }, FOLDER_CHECK_MS);
     send({ agent: "ready", port });
     const reason = await Promise.race([ended, crash]);
-    if (reason !== undefined) await within<unknown>(clock, LAST_MS, stop(), () => undefined);
+    if (reason !== undefined) await within<unknown>(clock, LAST_MS, control.stop(), () => undefined);
     return reason;
   } finally {
     clearInterval(watch);
@@ -182,10 +142,9 @@ async function serve(
 }
 
 /**
- * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the job is
- * over, or its start has failed.
- * @returns whether the file can still be used: a folder that was given to another user holds an address that post and
- * armor-token cannot read any more
+ * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
+ * job is over, or its start has failed.
+ * @returns whether the file is still of use: one that was given to another user cannot be read by post
  */
 async function placeControlFile(folder: string, line: string): Promise<() => Promise<boolean>> {
   const file = join(folder, CONTROL_FILE);
@@ -196,48 +155,10 @@ async function placeControlFile(folder: string, line: string): Promise<() => Pro
   const own = String(await owners());
   return async () => {
     try {
-      await access(file, constants.R_OK | constants.W_OK);
+      await access(file, constants.R_OK);
       return String(await owners()) === own;
     } catch {
       return false;
     }
-  };
-}
-
-function sendToken(
-  response: ServerResponse,
-  token: Awaited<ReturnType<TokenCache["get"]>>,
-  tokenCache: TokenCache,
-  clock: Clock,
-): void {
-  const leftMs = Math.max(0, tokenCache.msLeft(token));
-  const body = JSON.stringify({
-    access_token: token.accessToken,
-    token_type: "Bearer",
-    expires_in: Math.floor(leftMs / 1000),
-    expires_at: isoDate(clock.date() + leftMs),
-  });
-  response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(body);
-}
-
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(
-  tokenCache: TokenCache,
-  context: RequestContext,
-  isWanted: boolean,
-): Promise<SessionsEnded> {
-  const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
-  if (!isWanted) return { ended: 0, notEnded: 0 };
-  const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-  const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-  const reasons = results
-    .filter((result) => result.status === "rejected")
-    .map(({ reason }) => asArmorError(reason, context.quote).message);
-  if (isFetching) reasons.push("A token that was being fetched did not arrive in time.");
-  const reason = reasons.at(-1);
-  return {
-    ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-    notEnded: reasons.length,
-    ...(reason === undefined ? {} : { reason }),
   };
 }

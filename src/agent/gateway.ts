@@ -28,13 +28,23 @@ export interface GatewayOptions {
 /** Serves one call; `target` is path and query below api-url, as the guard admitted it. */
 export type Gateway = (request: IncomingMessage, response: ServerResponse, target: string) => Promise<void>;
 
-/** The request headers that reach Armor; all others are dropped. */
-const PASSED_REQUEST_HEADER =
-  /^(accept|accept-encoding|accept-language|cache-control|if-[a-z-]+|range|user-agent|traceparent|tracestate|x-request-id)$/;
+/** The request headers that reach Armor, with those of conditions (`If-`); all others are dropped. */
+const PASSED_REQUEST_HEADERS = new Set(
+  ["accept", "accept-encoding", "accept-language", "cache-control", "range", "user-agent"].concat(
+    ["traceparent", "tracestate", "x-request-id"], // to follow a call through logs
+  ),
+);
 
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED_REPLY_HEADER =
-  /^(connection|keep-alive|proxy-.*|referrer-policy|set-cookie|trailer|transfer-encoding|upgrade|x-armor-gateway)$/;
+const DROPPED_REPLY_HEADERS = new Set(
+  ["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "trailer"].concat([
+    "transfer-encoding",
+    "upgrade",
+    "referrer-policy",
+    "set-cookie",
+    "x-armor-gateway",
+  ]),
+);
 
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
@@ -78,11 +88,12 @@ interface Reply {
   readonly from: Place;
 }
 
-/** Gives Armor's reply, after a newer token where one was refused, and redirects where they may be followed. */
+/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: GatewayOptions) {
   const origin = new URL(apiUrl);
   const basePath = origin.pathname.replace(/\/$/, "");
-  const forbidden = new ForbiddenPaths(clock);
+  /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
+  const forbidden = new Map<string, number>();
 
   /** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
   const allowedRedirect = ({ message, from }: Reply): Place | undefined => {
@@ -94,22 +105,23 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: Gate
   };
 
   return async (request: IncomingMessage, target: string, client: Client): Promise<Reply> => {
+    const { method = "GET" } = request;
     let from: Place = { origin, path: basePath + target };
     let { accessToken } = await tokenCache.get();
     for (let repeats = 0, redirects = 0; ; ) {
-      const { method = "GET" } = request;
       const headers = requestHeaders(request, from.origin.host, accessToken);
       const message = await upstream.send({ ...from, method, headers, client });
       const reply = { message, from };
+      const [path = ""] = from.path.split("?", 1);
       if (message.statusCode === 401) {
-        if (repeats === MAX_REPEATS) forbidden.add(from.path);
-        if (repeats === MAX_REPEATS || (forbidden.has(from.path) && tokenCache.isCurrent(accessToken)))
-          return reply;
+        if (repeats === MAX_REPEATS) forbidden.set(path, clock.now() + FORBIDDEN_PATH_MS);
+        const isForbidden = (forbidden.get(path) ?? 0) > clock.now();
+        if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) return reply;
         repeats += 1;
         message.destroy();
         ({ accessToken } = await tokenCache.replace(accessToken));
       } else {
-        forbidden.delete(from.path);
+        forbidden.delete(path);
         const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(reply) : undefined;
         if (redirect === undefined) return reply;
         redirects += 1;
@@ -118,35 +130,6 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: Gate
       }
     }
   };
-}
-
-/** Paths, without their query, to which Armor answered 401 with several tokens: a newer one does not help there. */
-class ForbiddenPaths {
-  readonly #until = new Map<string, number>();
-  readonly #clock: Clock;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  add(target: string): void {
-    const now = this.#clock.now();
-    for (const [path, until] of this.#until) if (until <= now) this.#until.delete(path);
-    this.#until.set(withoutQuery(target), now + FORBIDDEN_PATH_MS);
-  }
-
-  /** It answered something else, so the tokens were refused for a reason of their own. */
-  delete(target: string): void {
-    if (this.#until.size > 0) this.#until.delete(withoutQuery(target));
-  }
-
-  has(target: string): boolean {
-    return (this.#until.get(withoutQuery(target)) ?? 0) > this.#clock.now();
-  }
-}
-
-function withoutQuery(target: string): string {
-  return target.split("?", 1)[0] ?? "";
 }
 
 function redirectTarget(
@@ -160,7 +143,7 @@ function redirectTarget(
 
 /** Names and values in turn: those of the client that may pass, Host, and a valid token. */
 function requestHeaders(request: IncomingMessage, host: string, accessToken: string): string[] {
-  const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADER.test(name));
+  const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADERS.has(name) || name.startsWith("if-"));
   passed.push("Host", host, "Authorization", `Bearer ${accessToken}`);
   return passed;
 }
@@ -169,14 +152,14 @@ function replyHeaders({ message, from }: Reply): string[] {
   const redirect = redirectTarget(message, from);
   const headers = keepHeaders(
     message,
-    (name) => !(DROPPED_REPLY_HEADER.test(name) || (name === "location" && redirect !== undefined)),
+    (name) => !DROPPED_REPLY_HEADERS.has(name) && (name !== "location" || redirect === undefined),
   );
   if (redirect !== undefined) headers.push("Location", redirect.href);
   headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
   return headers;
 }
 
-/** The message's headers that are wanted, without those that belong to one connection as its Connection header says. */
+/** The message's headers that are wanted and that its Connection header does not name. */
 function keepHeaders(
   { rawHeaders, headers }: IncomingMessage,
   isWanted: (name: string) => boolean,
@@ -186,7 +169,7 @@ function keepHeaders(
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
     const lowerCase = name.toLowerCase();
-    // Without the length of the body, a reply that breaks off would look whole: it stays, whatever Connection says.
+    // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
     if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
       result.push(name, rawHeaders[index + 1] ?? "");
     }

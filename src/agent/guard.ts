@@ -121,8 +121,8 @@ function controlRequest(method: string, below: string): Admission | Refusal {
 }
 
 /**
- * The one rule for paths, of first targets and of redirects: every reader of this path must see the same one, so only
- * plain segments are let through, and nothing is decoded.
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded.
  * @param target path and query below api-url
  * @returns the string to send, or why it is refused
  */

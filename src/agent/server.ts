@@ -31,7 +31,7 @@ export interface ServerLimits {
 
 const LIMITS: ServerLimits = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than the pools of common clients keep a connection, so that none is closed while a request is on its way. */
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
 const KEEP_ALIVE_MS = 120_000;
 /** For calls that connect all at once: more than the 511 that Node asks for by default. */
 const BACKLOG = 4_096;
@@ -61,7 +61,7 @@ export async function listen(
   const lastResponse = new WeakMap<object, ServerResponse>();
   const refused = new WeakSet<object>();
 
-  /** Requests of one connection in turn: Node does not tell a reply that is in line when its client leaves. */
+  /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const previous = lastResponse.get(request.socket);
     lastResponse.set(request.socket, response);
@@ -111,8 +111,11 @@ function limitWaiting(server: Server, now: () => number, { maxWaiting, minWaitMs
   server.on("connection", (socket: Socket) => {
     waiting.set(socket, now());
     socket.once("close", () => waiting.delete(socket));
-    const [[oldest, since] = [socket, now()]] = waiting;
-    if (waiting.size > maxWaiting && now() - since >= minWaitMs) oldest.destroy();
+    if (waiting.size <= maxWaiting) return;
+    for (const [oldest, since] of waiting) {
+      if (now() - since >= minWaitMs) oldest.destroy();
+      return;
+    }
   });
   return waiting;
 }

@@ -27,7 +27,7 @@ export class Stats {
     this.problem(code, text);
   }
 
-  /** @param problem what to tell in the job's log; undefined for a request that did not know the capability */
+  /** @param problem what to tell in the job's log; undefined for a request without a capability */
   refused(problem?: { readonly code: string; readonly text: string }): void {
     this.#refused += 1;
     if (problem !== undefined) this.problem(problem.code, problem.text);

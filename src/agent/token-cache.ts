@@ -15,9 +15,9 @@ export interface TokenCacheOptions {
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
 const FRESH = 1 / 3;
-/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
 const USABLE = 1 / 6;
-/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
 const LAST_SHARE = 1 / 20;
 const MAX_WAIT_MS = 2_000;
 /** How long a failed refresh is remembered: as long as the server asked, within these bounds. */

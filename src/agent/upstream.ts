@@ -18,7 +18,7 @@ export interface UpstreamCall {
   readonly client: Client;
 }
 
-/** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
+/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
 /** A silent proxy is then a reply that did not come in time, as it is in the main step. */
 const TUNNEL_SLACK_MS = 5_000;
@@ -98,6 +98,7 @@ export class Upstream {
   #send({ method, path, headers, client }: UpstreamCall, peer: Peer): Promise<IncomingMessage> {
     const { isTls, host, port, state, agent } = peer;
     return new Promise((resolve, reject) => {
+      if (client.hasLeft) return reject(new Error("the client left"));
       const options = { host, port, path, method, headers: headers as never, agent };
       const request = (isTls ? https : http).request(options);
       const fail = (error: Error) => {
