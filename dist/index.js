@@ -3290,6 +3290,136 @@ function maskCommand(secret) {
     return `::add-mask::${escaped}\n`;
 }
 
+;// CONCATENATED MODULE: ./build/agent/reply.js
+
+/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
+function sendFailure(response, failure) {
+    const { retryAfterMs } = failure.details;
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
+    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+}
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/**
+ * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
+ * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
+ */
+function sendRefusal(request, response, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+    response.writeHead(refusal.status, headers);
+    if (encoding === undefined && Number(length) === 0)
+        return void response.end(body);
+    response.flushHeaders();
+    response.write(body);
+    const timer = setTimeout(() => response.end(), lingerMs);
+    request.once("end", () => response.end()).resume();
+    response.once("close", () => clearTimeout(timer));
+}
+/** The same for a connection that Node's parser gave up. */
+function endSocket(socket, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.resume().once("close", () => clearTimeout(timer));
+}
+function refusalReply({ error, description, allow }) {
+    const { headers, body } = errorReply(error, description);
+    return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
+}
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: description });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/agent/control.js
+
+
+
+
+/** At a stop: for the refresh under way, and after it for the sessions to end. */
+const DRAIN_MS = 1_500;
+const END_SESSIONS_MS = 2_000;
+/** What is behind the address for tokens and stopping. */
+function createControl({ tokenCache, context, stats, terminateSession, onStopped }) {
+    let stopped;
+    let askers = 0;
+    /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
+    const stop = () => {
+        stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
+            const sessions = terminateSession
+                ? await endSessions(accessTokens, isFetching, context)
+                : { ended: 0, notEnded: 0 };
+            return { report: stats.report(), sessions };
+        });
+        return stopped;
+    };
+    const answerStop = async (response) => {
+        askers += 1;
+        response.once("close", async () => {
+            askers -= 1;
+            await stop();
+            if (askers === 0)
+                onStopped();
+        });
+        sendJson(response, await stop());
+    };
+    const answerToken = async (response) => {
+        try {
+            const token = await tokenCache.get();
+            const leftMs = Math.max(0, tokenCache.msLeft(token));
+            sendJson(response, {
+                access_token: token.accessToken,
+                token_type: "Bearer",
+                expires_in: Math.floor(leftMs / 1000),
+                expires_at: isoDate(context.clock.date() + leftMs),
+            });
+            stats.handedOut();
+        }
+        catch (error) {
+            const failure = asArmorError(error, context.quote);
+            stats.problem(failure.code, failure.message);
+            sendFailure(response, failure);
+        }
+    };
+    return { stop, answerStop, answerToken, isStopping: () => stopped !== undefined };
+}
+/** Sessions that are not ended here end by themselves when their tokens expire. */
+async function endSessions(accessTokens, isFetching, context) {
+    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
+    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
+    const reasons = results
+        .filter((result) => result.status === "rejected")
+        .map(({ reason }) => asArmorError(reason, context.quote).message);
+    if (isFetching)
+        reasons.push("A token that was being fetched did not arrive in time.");
+    const reason = reasons.at(-1);
+    return {
+        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
+        notEnded: reasons.length,
+        ...(reason === undefined ? {} : { reason }),
+    };
+}
+function sendJson(response, body) {
+    const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+    response.writeHead(200, headers).end(JSON.stringify(body));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/client.js
 /** Who made a call, and may leave before the reply is complete. */
 class Client {
@@ -3392,8 +3522,8 @@ function controlRequest(method, below) {
     return refuse(404, "not_found", "There are GET /token and POST /stop.");
 }
 /**
- * The one rule for paths, of first targets and of redirects: every reader of this path must see the same one, so only
- * plain segments are let through, and nothing is decoded.
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded.
  * @param target path and query below api-url
  * @returns the string to send, or why it is refused
  */
@@ -3429,63 +3559,6 @@ function refuse(status, error, description) {
 }
 function wrongMethod(description, allow) {
     return { status: 405, error: "method_not_allowed", description, allow };
-}
-
-;// CONCATENATED MODULE: ./build/agent/reply.js
-
-/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
-function sendFailure(response, failure) {
-    const { retryAfterMs } = failure.details;
-    const { headers, body } = errorReply(failure.code, failure.message);
-    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
-}
-/** 424 for what a repeat cannot change, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-function failureStatus({ code, details }) {
-    if (details.isPermanent)
-        return 424;
-    if (details.retryAfterMs)
-        return 503;
-    return code === "reply_timeout" ? 504 : 502;
-}
-/**
- * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
- * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
- */
-function sendRefusal(request, response, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
-    response.writeHead(refusal.status, headers);
-    if (encoding === undefined && Number(length) === 0)
-        return void response.end(body);
-    response.flushHeaders();
-    response.write(body);
-    const timer = setTimeout(() => response.end(), lingerMs);
-    request.once("end", () => response.end()).resume();
-    response.once("close", () => clearTimeout(timer));
-}
-/** The same for a connection that Node's parser gave up. */
-function endSocket(socket, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.resume().once("close", () => clearTimeout(timer));
-}
-function refusalReply({ error, description, allow }) {
-    const { headers, body } = errorReply(error, description);
-    return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
-}
-function errorReply(error, description) {
-    const body = JSON.stringify({ error, error_description: description });
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-        "Cache-Control": "no-store",
-        "X-Armor-Gateway": "1",
-    };
-    return { headers, body };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/slots.js
@@ -3531,10 +3604,16 @@ class Slots {
 
 
 
-/** The request headers that reach Armor; all others are dropped. */
-const PASSED_REQUEST_HEADER = /^(accept|accept-encoding|accept-language|cache-control|if-[a-z-]+|range|user-agent|traceparent|tracestate|x-request-id)$/;
+/** The request headers that reach Armor, with those of conditions (`If-`); all others are dropped. */
+const PASSED_REQUEST_HEADERS = new Set(["accept", "accept-encoding", "accept-language", "cache-control", "range", "user-agent"].concat(["traceparent", "tracestate", "x-request-id"]));
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED_REPLY_HEADER = /^(connection|keep-alive|proxy-.*|referrer-policy|set-cookie|trailer|transfer-encoding|upgrade|x-armor-gateway)$/;
+const DROPPED_REPLY_HEADERS = new Set(["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "trailer"].concat([
+    "transfer-encoding",
+    "upgrade",
+    "referrer-policy",
+    "set-cookie",
+    "x-armor-gateway",
+]));
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 /** How long a path that answers 401 to every token asks for no other one. */
@@ -3569,11 +3648,12 @@ function createGateway(options) {
         }
     };
 }
-/** Gives Armor's reply, after a newer token where one was refused, and redirects where they may be followed. */
+/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
     const origin = new URL(apiUrl);
     const basePath = origin.pathname.replace(/\/$/, "");
-    const forbidden = new ForbiddenPaths(clock);
+    /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
+    const forbidden = new Map();
     /** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
     const allowedRedirect = ({ message, from }) => {
         const to = gateway_redirectTarget(message, from);
@@ -3585,24 +3665,26 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
         return typeof target === "string" ? { origin: to, path: basePath + target } : undefined;
     };
     return async (request, target, client) => {
+        const { method = "GET" } = request;
         let from = { origin, path: basePath + target };
         let { accessToken } = await tokenCache.get();
         for (let repeats = 0, redirects = 0;;) {
-            const { method = "GET" } = request;
             const headers = requestHeaders(request, from.origin.host, accessToken);
             const message = await upstream.send({ ...from, method, headers, client });
             const reply = { message, from };
+            const [path = ""] = from.path.split("?", 1);
             if (message.statusCode === 401) {
                 if (repeats === MAX_REPEATS)
-                    forbidden.add(from.path);
-                if (repeats === MAX_REPEATS || (forbidden.has(from.path) && tokenCache.isCurrent(accessToken)))
+                    forbidden.set(path, clock.now() + FORBIDDEN_PATH_MS);
+                const isForbidden = (forbidden.get(path) ?? 0) > clock.now();
+                if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken)))
                     return reply;
                 repeats += 1;
                 message.destroy();
                 ({ accessToken } = await tokenCache.replace(accessToken));
             }
             else {
-                forbidden.delete(from.path);
+                forbidden.delete(path);
                 const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(reply) : undefined;
                 if (redirect === undefined)
                     return reply;
@@ -3613,32 +3695,6 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
         }
     };
 }
-/** Paths, without their query, to which Armor answered 401 with several tokens: a newer one does not help there. */
-class ForbiddenPaths {
-    #until = new Map();
-    #clock;
-    constructor(clock) {
-        this.#clock = clock;
-    }
-    add(target) {
-        const now = this.#clock.now();
-        for (const [path, until] of this.#until)
-            if (until <= now)
-                this.#until.delete(path);
-        this.#until.set(withoutQuery(target), now + FORBIDDEN_PATH_MS);
-    }
-    /** It answered something else, so the tokens were refused for a reason of their own. */
-    delete(target) {
-        if (this.#until.size > 0)
-            this.#until.delete(withoutQuery(target));
-    }
-    has(target) {
-        return (this.#until.get(withoutQuery(target)) ?? 0) > this.#clock.now();
-    }
-}
-function withoutQuery(target) {
-    return target.split("?", 1)[0] ?? "";
-}
 function gateway_redirectTarget({ statusCode = 0, headers: { location } }, from) {
     if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
         return undefined;
@@ -3647,26 +3703,26 @@ function gateway_redirectTarget({ statusCode = 0, headers: { location } }, from)
 }
 /** Names and values in turn: those of the client that may pass, Host, and a valid token. */
 function requestHeaders(request, host, accessToken) {
-    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADER.test(name));
+    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADERS.has(name) || name.startsWith("if-"));
     passed.push("Host", host, "Authorization", `Bearer ${accessToken}`);
     return passed;
 }
 function replyHeaders({ message, from }) {
     const redirect = gateway_redirectTarget(message, from);
-    const headers = keepHeaders(message, (name) => !(DROPPED_REPLY_HEADER.test(name) || (name === "location" && redirect !== undefined)));
+    const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name) && (name !== "location" || redirect === undefined));
     if (redirect !== undefined)
         headers.push("Location", redirect.href);
     headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
     return headers;
 }
-/** The message's headers that are wanted, without those that belong to one connection as its Connection header says. */
+/** The message's headers that are wanted and that its Connection header does not name. */
 function keepHeaders({ rawHeaders, headers }, isWanted) {
     const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
     const result = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
         const name = rawHeaders[index] ?? "";
         const lowerCase = name.toLowerCase();
-        // Without the length of the body, a reply that breaks off would look whole: it stays, whatever Connection says.
+        // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
         if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
             result.push(name, rawHeaders[index + 1] ?? "");
         }
@@ -3739,7 +3795,7 @@ const REASON_FILE = "ended";
 
 const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than the pools of common clients keep a connection, so that none is closed while a request is on its way. */
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
 const KEEP_ALIVE_MS = 120_000;
 /** For calls that connect all at once: more than the 511 that Node asks for by default. */
 const BACKLOG = 4_096;
@@ -3762,7 +3818,7 @@ async function listen(guard, routes, now, limits = LIMITS) {
     const waiting = limitWaiting(server, now, limits);
     const lastResponse = new WeakMap();
     const refused = new WeakSet();
-    /** Requests of one connection in turn: Node does not tell a reply that is in line when its client leaves. */
+    /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
     const onRequest = (request, response) => {
         const previous = lastResponse.get(request.socket);
         lastResponse.set(request.socket, response);
@@ -3819,9 +3875,13 @@ function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
     server.on("connection", (socket) => {
         waiting.set(socket, now());
         socket.once("close", () => waiting.delete(socket));
-        const [[oldest, since] = [socket, now()]] = waiting;
-        if (waiting.size > maxWaiting && now() - since >= minWaitMs)
-            oldest.destroy();
+        if (waiting.size <= maxWaiting)
+            return;
+        for (const [oldest, since] of waiting) {
+            if (now() - since >= minWaitMs)
+                oldest.destroy();
+            return;
+        }
     });
     return waiting;
 }
@@ -3873,7 +3933,7 @@ class Stats {
         increment(this.#failed, code);
         this.problem(code, text);
     }
-    /** @param problem what to tell in the job's log; undefined for a request that did not know the capability */
+    /** @param problem what to tell in the job's log; undefined for a request without a capability */
     refused(problem) {
         this.#refused += 1;
         if (problem !== undefined)
@@ -3919,9 +3979,9 @@ async function within(clock, ms, promise, late) {
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
 const FRESH = 1 / 3;
-/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
 const USABLE = 1 / 6;
-/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
 const LAST_SHARE = 1 / 20;
 const MAX_WAIT_MS = 2_000;
 /** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
@@ -4078,7 +4138,7 @@ function stopping() {
 
 
 
-/** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
+/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
 /** A silent proxy is then a reply that did not come in time, as it is in the main step. */
 const TUNNEL_SLACK_MS = 5_000;
@@ -4148,6 +4208,8 @@ class Upstream {
     #send({ method, path, headers, client }, peer) {
         const { isTls, host, port, state, agent } = peer;
         return new Promise((resolve, reject) => {
+            if (client.hasLeft)
+                return reject(new Error("the client left"));
             const options = { host, port, path, method, headers: headers, agent };
             const request = (isTls ? (external_node_https_default()) : (external_node_http_default())).request(options);
             const fail = (error) => {
@@ -4218,16 +4280,15 @@ function onConnected(request, connected) {
 
 
 
+
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
-const END_SESSIONS_MS = 2_000;
-/** For both, where no post step waits: a system that shuts down gives a process little time after SIGTERM. */
+/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
 const LAST_MS = 2_000;
 /**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line when it is
- * ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode` to 0 if it served.
+ * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
+ * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
+ * to 0 if it served.
  * @param crash rejects with what was not caught
  */
 async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
@@ -4266,73 +4327,45 @@ async function serve(config, quote, send, clock, crash) {
     const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
-    const problem = (error) => {
-        const failure = asArmorError(error, quote);
-        stats.problem(failure.code, failure.message);
-        return failure;
-    };
     const context = {
         ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
         send: createSend(route),
         onRetry: () => undefined,
     };
     const tokenCache = new TokenCache({
-        ...{ first: config.first, clock, onFailure: problem },
+        ...{ first: config.first, clock },
         fetch: () => fetchToken(context, credentials),
         onRefresh: () => stats.minted(),
+        onFailure: (error) => {
+            const { code, message } = asArmorError(error, quote);
+            stats.problem(code, message);
+        },
     });
     const upstream = new Upstream(route, limits);
     const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
-    const answerToken = async (response) => {
-        try {
-            sendToken(response, await tokenCache.get(), tokenCache, clock);
-            stats.handedOut();
-        }
-        catch (error) {
-            sendFailure(response, problem(error));
-        }
-    };
     let end = () => undefined;
     const ended = new Promise((resolve) => {
         end = resolve;
     });
-    let stopped;
-    const stop = () => {
-        stopped ??= endSessions(tokenCache, context, config.terminateSession).then((sessions) => ({
-            report: stats.report(),
-            sessions,
-        }));
-        return stopped;
-    };
-    let askers = 0;
-    /** The agent ends when all who asked have their reply, or have left. */
-    const answerStop = async (response) => {
-        askers += 1;
-        response.once("close", async () => {
-            askers -= 1;
-            await stop();
-            if (askers === 0)
-                end(undefined);
-        });
-        const reply = await stop();
-        response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-    };
-    const unlessStopped = (response, answer) => {
-        if (stopped === undefined)
-            void answer();
-        else
+    const { terminateSession } = config;
+    const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
+    const unlessStopping = (response, answer) => {
+        if (control.isStopping())
             sendFailure(response, stopping());
+        else
+            void answer();
     };
     let lastAsked = clock.now();
-    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
-        gateway: (request, response, target) => unlessStopped(response, () => gateway(request, response, target)),
-        token: (response) => unlessStopped(response, () => answerToken(response)),
-        stop: (response) => void answerStop(response),
+    const routes = {
+        gateway: (request, response, target) => unlessStopping(response, () => gateway(request, response, target)),
+        token: (response) => unlessStopping(response, () => control.answerToken(response)),
+        stop: (response) => void control.answerStop(response),
         onRequest: () => {
             lastAsked = clock.now();
         },
         onRefusal: ({ error, description, isFromJob }) => stats.refused(isFromJob ? { code: error, text: description } : undefined),
-    }, clock.now);
+    };
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
     process.on("SIGTERM", onSigterm);
     let watch;
@@ -4347,7 +4380,7 @@ async function serve(config, quote, send, clock, crash) {
         send({ agent: "ready", port });
         const reason = await Promise.race([ended, crash]);
         if (reason !== undefined)
-            await within(clock, LAST_MS, stop(), () => undefined);
+            await within(clock, LAST_MS, control.stop(), () => undefined);
         return reason;
     }
     finally {
@@ -4359,10 +4392,9 @@ async function serve(config, quote, send, clock, crash) {
     }
 }
 /**
- * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the job is
- * over, or its start has failed.
- * @returns whether the file can still be used: a folder that was given to another user holds an address that post and
- * armor-token cannot read any more
+ * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
+ * job is over, or its start has failed.
+ * @returns whether the file is still of use: one that was given to another user cannot be read by post
  */
 async function placeControlFile(folder, line) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
@@ -4372,41 +4404,12 @@ async function placeControlFile(folder, line) {
     const own = String(await owners());
     return async () => {
         try {
-            await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK);
+            await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK);
             return String(await owners()) === own;
         }
         catch {
             return false;
         }
-    };
-}
-function sendToken(response, token, tokenCache, clock) {
-    const leftMs = Math.max(0, tokenCache.msLeft(token));
-    const body = JSON.stringify({
-        access_token: token.accessToken,
-        token_type: "Bearer",
-        expires_in: Math.floor(leftMs / 1000),
-        expires_at: isoDate(clock.date() + leftMs),
-    });
-    response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(body);
-}
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(tokenCache, context, isWanted) {
-    const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
-    if (!isWanted)
-        return { ended: 0, notEnded: 0 };
-    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-    const reasons = results
-        .filter((result) => result.status === "rejected")
-        .map(({ reason }) => asArmorError(reason, context.quote).message);
-    if (isFetching)
-        reasons.push("A token that was being fetched did not arrive in time.");
-    const reason = reasons.at(-1);
-    return {
-        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-        notEnded: reasons.length,
-        ...(reason === undefined ? {} : { reason }),
     };
 }
 

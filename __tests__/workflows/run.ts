@@ -212,7 +212,9 @@ async function act(one: Case, stage: Stage, home: string): Promise<{ log: string
     "local-repository": [
       `org/armor-token-action@v1=${stage.repository}`,
       `${TEAM_REPOSITORY}=${join(stage.folder, "team")}`,
-      ...Object.entries(STAND_INS).map(([name, action]) => `${action}=${join(ROOT, "__tests__", "workflows", name)}`),
+      ...Object.entries(STAND_INS).map(
+        ([name, action]) => `${action}=${join(ROOT, "__tests__", "workflows", name)}`,
+      ),
     ],
   };
   const args = Object.entries(options).flatMap(([name, values]) =>
