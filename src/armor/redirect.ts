@@ -8,8 +8,8 @@ export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307,
 const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 
 /**
- * A `Send` that follows redirects, as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
+ * A `Send` that follows redirects, as the vendor's OpenAPI text demands, where they keep method and body (307,
+ * 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
 export function followingRedirects(send: Send): Send {

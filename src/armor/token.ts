@@ -14,7 +14,7 @@ export interface Token {
   readonly expiresIn: number;
   /** When the request was about to be sent, by the monotonic clock, in ms. */
   readonly requestedAt: number;
-  /** When it expires, by the wall clock, in ms since the epoch: never later than the server's own reckoning. */
+  /** When it expires, by the wall clock, in ms since the epoch: never later than the server reckons. */
   readonly expiresAt: number;
 }
 
@@ -57,7 +57,7 @@ async function exchange(
   const first = await exchangeWith(encoded);
   if (raw === undefined || !isClientUnknown(first.reply)) return first;
   const second = await exchangeWith(raw);
-  // A server that insists on the encoding calls the raw pair malformed; its answer to the first one says more.
+  // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
   return second.reply.status === 400 ? first : second;
 }
 
