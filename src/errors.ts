@@ -43,8 +43,8 @@ export interface ErrorDetails {
 }
 
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a secret,
- * a body, a header or an unquoted word of the server's.
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
+ * secret, a body, a header or an unquoted word of the server's.
  */
 export class ArmorError extends Error {
   override readonly name = "ArmorError";

@@ -11,7 +11,7 @@ export function formEncode(text: string): string {
 
 /**
  * The pairs to try in HTTP Basic: form-encoded (RFC 6749 section 2.3.1, vendor's OpenAPI text), then as the
- * vendor's article joins them. One where both are the same, or a colon in the app id would name another client.
+ * vendor's article joins them; not where a colon in the app id would make that another client's.
  */
 export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ...raw: string[]] {
   const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
@@ -20,9 +20,9 @@ export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ..
 }
 
 /**
- * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value and
- * some escapes; not base64url, unpadded base64, percent-encoding, form encoding, or a key in the base64 of a pair
- * (actions/runner, ValueEncoders.cs). Never the app id: the runner drops a job output with a masked text in it.
+ * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value
+ * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
+ * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
  */
 export function secretForms(credentials: Credentials): string[] {
   const key = credentials.apiKey.toWellFormed();

@@ -117,7 +117,7 @@ function via({ url, proxy }: CallState): string {
   return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
 
-/** The code of an error of Node's. EPROTO has it in its text: `…:error:0A00010B:…:…:unsupported protocol:…` */
+/** The code of an error of Node's. EPROTO has it in its text: `…:error:CODE:…:…:reason:…` */
 export function codeOf(error: unknown): string {
   const { name, code, message = "" } = error as NodeJS.ErrnoException;
   if (name === "AbortError" || name === "TimeoutError") return "ETIMEDOUT";

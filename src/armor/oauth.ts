@@ -177,7 +177,7 @@ function shapeOf({ headers, body }: ApiReply): string {
   return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 
-/** `error` and `error_description`, fit to print. Not beside a token: they could repeat it before it is masked. */
+/** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
 function saidBy(fields: Fields, quote: Quote): string {
   if (fields["access_token"] !== undefined) return "";
   const [code, description] = [fields["error"], fields["error_description"]].map((value) =>
@@ -190,8 +190,8 @@ function saidBy(fields: Fields, quote: Quote): string {
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 
 /**
- * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's own
- * `Date`, so that a runner whose clock is off waits just as long.
+ * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
+ * own `Date`, so that a runner whose clock is off waits just as long.
  */
 function retryAfterMs({ headers, receivedAt }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";

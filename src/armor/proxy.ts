@@ -25,8 +25,8 @@ export interface ProxyAddress {
 }
 
 /**
- * Takes the proxy variables out of the environment, because http-client would act on them in its own way.
- * As in curl, small letters go first, and an empty variable is not set.
+ * Takes the proxy variables out of the environment, because http-client would act on them in its own way. As
+ * in curl, small letters go first, and an empty variable is not set.
  */
 export function takeRoute(env: Record<string, string | undefined>): RouteConfig {
   const take = (...variables: string[]) => {

@@ -13,7 +13,7 @@ const FIRST_BACKOFF_MS = 500;
 /** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
 const MAX_BACKOFF_MS = 8_000;
-/** An attempt gets half of what is left, so that one that stalls leaves room for another; but no less than this. */
+/** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 /** With less than this left, an attempt would only replace a clear error by a time-out. */
 const MIN_ATTEMPT_MS = 250;
@@ -65,8 +65,8 @@ async function limited<T>(
 }
 
 /**
- * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do not
- * come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+ * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do
+ * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
  */
 function backoff({ code }: ArmorError, tries: number): number {
   const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
