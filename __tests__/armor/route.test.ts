@@ -136,7 +136,8 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
     const failure = await failureOf(way(through(proxy), "other.corp.test"));
     expect(failure.code).toBe("certificate_rejected");
     expect(failure.problem).toBe(
-      `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)`,
+      `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} ` +
+        "has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)",
     );
   });
 });
@@ -277,7 +278,7 @@ function overTls(sign: () => Promise<{ key: string; cert: string }>) {
   };
 }
 
-describe("before the tunnel stands, the proxy is at fault, in the same words for exchange and gateway", () => {
+describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
   test.each(PROXY_FAULTS)("%s", async (_, start, code, says) => {
     const seen = armor.requests.length;
     const route = await start();
@@ -295,7 +296,9 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     const proxy = await closing(startSilentProxy());
     expect(await failureOf(way(through(proxy), HIDDEN, 300))).toMatchObject({
       code: "proxy_failed",
-      problem: `The proxy http://127.0.0.1:${proxy.port} cannot be used (ETIMEDOUT): no connection to ${HIDDEN}:${armor.port}`,
+      problem:
+        `The proxy http://127.0.0.1:${proxy.port} cannot be used (ETIMEDOUT): ` +
+        `no connection to ${HIDDEN}:${armor.port}`,
     });
   });
 
@@ -346,7 +349,7 @@ describe("once the tunnel stands", () => {
     expect(await failureOf(way(through(proxy)))).toMatchObject({
       code: "connection_failed",
       problem: expect.stringMatching(
-        /^No connection to https:\/\/armor\.corp\.test:\d+ through the proxy http:\/\/127\.0\.0\.1:\d+ \(ECONNRESET\)$/,
+        /^No connection to https:\/\/armor\.corp\.test:\d+ through the proxy http:\S+ \(ECONNRESET\)$/,
       ),
     });
   });
