@@ -188,7 +188,7 @@ describe("the main step", () => {
     scoped(async (open) => {
       const error_description = "x\n::error::forged\r\n::add-mask::a\n##[error]forged";
       const { step } = await stepAgainst(open, [json(400, { error: "invalid_request", error_description })]);
-      expectFailure(step, "request_rejected", ["x :error:forged :add-mask:a [error]forged"]);
+      expectFailure(step, "request_rejected", [/x :error:forged :add-mask:a (## )?\[error\]forged/]);
     }),
   );
 });
