@@ -148,7 +148,7 @@ describe("armor-token", () => {
     }),
   );
 
-  test.concurrent.each<[string, Answer | undefined, string]>([
+  test.concurrent.each<[string, Answer | undefined, string | RegExp]>([
     ["no agent", undefined, NOT_RUNNING],
     ["an agent that dies", reset, NOT_RUNNING],
     ["half an answer", raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), NOT_RUNNING],
@@ -165,7 +165,7 @@ describe("armor-token", () => {
     [
       "commands in the description",
       json(502, { error_description: "x\n::error::forged\u001b[31m ##[error]forged" }),
-      "the token agent has no token: x :error:forged [31m [error]forged.",
+      /^armor-token: the token agent has no token: x :error:forged \[31m (## )?\[error\]forged\.\n$/,
     ],
     ...[
       "::error::forged",
@@ -186,8 +186,10 @@ describe("armor-token", () => {
     "with %s is one line on stderr, and exit code 1",
     scoped(async (open, _, answer, says) => {
       const { armorToken } = await fakeAgent(open, answer);
-      const stderr = `armor-token: ${says}\n`;
-      await expect(armorToken()).resolves.toEqual({ exitCode: 1, stdout: "", stderr });
+      const { exitCode, stdout, stderr } = await armorToken();
+      expect([exitCode, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(says instanceof RegExp ? says : `armor-token: ${says}\n`);
+      expect(stderr.split("\n")).toHaveLength(2);
     }),
   );
 

@@ -78,7 +78,7 @@ function flood(socket: Socket, start: string, piece: string, sent: { bytes: numb
 
 describe("the main step behind a proxy", () => {
   test.concurrent("does not reach the hidden host without one", async () => {
-    const step = await runMain({ ...hidden(), timeout: "5" });
+    const step = await runMain(hidden());
     expectFailure(step, "(host_unknown|dns_failed|reply_timeout)", [HIDDEN]);
   });
 
@@ -115,7 +115,7 @@ describe("the main step behind a proxy", () => {
       const front = await listen(createServer(forwardTo(proxy.port)), "::1").catch(() => undefined);
       if (front !== undefined) await open(front);
       const origin = `http://[::1]:${front?.port ?? 9}`;
-      const step = await runMain({ ...hidden(), timeout: front ? "5" : "1" }, { https_proxy: origin });
+      const step = await runMain({ ...hidden(), timeout: front ? "30" : "1" }, { https_proxy: origin });
       if (front !== undefined) expectToken(step);
       else expectFailure(step, "proxy_failed", [origin]);
     }),
@@ -126,7 +126,7 @@ describe("the main step behind a proxy", () => {
     scoped(async (open) => {
       const proxy = await open(behindProxy());
       const env = { https_proxy: `http://127.0.0.1:${proxy.port}`, no_proxy: "corp.test" };
-      const step = await runMain({ ...hidden(), timeout: "5" }, env);
+      const step = await runMain(hidden(), env);
       expectFailure(step, "(host_unknown|dns_failed|reply_timeout)", [HIDDEN]);
       expect(proxy.connects).toEqual([]);
     }),
@@ -201,15 +201,8 @@ const FAULTS: readonly Fault[] = [
     "proxy_refused",
     "does not accept the user and password (407)",
   ],
-  ["wants credentials and says 401", saying(reply("401 Unauthorized")), "proxy_refused", "(401)"],
   ["takes Digest only", saying(reply("407 Unauthorized", digest)), "proxy_refused", "digest (407)"],
   ["refuses the host", () => startProxy({ hosts: [] }), "proxy_refused", `${HIDDEN}:1 (403)`],
-  [
-    "answers 502",
-    saying(reply("502 Bad Gateway")),
-    "proxy_failed",
-    "cannot connect to armor.corp.test:1 (502)",
-  ],
   ["is no proxy", saying("SSH-2.0-OpenSSH_9.9\r\n"), "proxy_failed", "does not answer as an HTTP proxy"],
   ["says nothing", saying(""), "proxy_failed", "ETIMEDOUT"],
 ];
@@ -227,7 +220,7 @@ describe("a proxy that fails is blamed by main, the agent's refresh and the gate
     scoped(async (open, _, start, code, says) => {
       const proxy = await open(start());
       const value = `http://u:Wr0ng@127.0.0.1:${proxy.port}`;
-      const step = await runMain({ ...inputs, timeout: "1" }, { https_proxy: value });
+      const step = await runMain({ ...inputs, timeout: "3" }, { https_proxy: value });
       expectFailure(step, code, [`http://127.0.0.1:${proxy.port}`, says]);
       expect(step.stdout).not.toContain("Wr0ng");
       const agents = { refresh: 0.001, gateway: 60 };
@@ -242,8 +235,8 @@ describe("a proxy that fails is blamed by main, the agent's refresh and the gate
   async function callThrough({ temp }: { temp: string }, value: string, expiresIn: number): Promise<unknown> {
     const { gatewayUrl } = await startAgent({
       ...{ apiUrl: inputs["api-url"], temp, first: { accessToken: "t0k3n", expiresIn } },
-      ...{ route: { proxy: { variable: "https_proxy", value }, noProxy: "" }, timeoutMs: 1_000 },
-      limits: { connectMs: 1_000, headMs: 5_000, idleMs: 5_000 },
+      ...{ route: { proxy: { variable: "https_proxy", value }, noProxy: "" }, timeoutMs: 3_000 },
+      limits: { connectMs: 3_000, headMs: 30_000, idleMs: 30_000 },
     });
     return await (await fetch(`${gatewayUrl}/api/v1/discovery/scans`)).json();
   }
