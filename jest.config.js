@@ -2,12 +2,12 @@ export default {
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "<rootDir>/__tests__/fixtures/strip-types.cjs" },
-  collectCoverage: true,
+  collectCoverage: Boolean(process.env.CI),
   collectCoverageFrom: ["src/**/*.ts"],
   coverageProvider: "v8",
   coverageReporters: ["text", "lcovonly"],
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   restoreMocks: true,
   testTimeout: 20_000,
-  maxWorkers: "100%", // most tests wait for a process or a server of their own
+  maxWorkers: 4, // most tests wait for a process or a server of their own
 };

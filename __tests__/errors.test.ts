@@ -1,14 +1,20 @@
 import { describe, expect, test } from "@jest/globals";
-import { ArmorError, ERROR_CODES, type ErrorCode, messageOf } from "../src/errors.ts";
+import fc from "fast-check";
+import {
+  ArmorError,
+  annotationOf,
+  asArmorError,
+  ERROR_CODES,
+  type ErrorCode,
+  fileError,
+  REPOSITORY,
+} from "../src/errors.ts";
+import { quoteWithout } from "../src/redact.ts";
+import { anyText, holds, trickyText } from "./fixtures/property.ts";
 
 const CAN_PASS: readonly ErrorCode[] = [
-  "connection_failed",
-  "proxy_failed",
-  "rate_limited",
-  "reply_incomplete",
-  "reply_timeout",
-  "server_unavailable",
-  "token_expired",
+  ...(["connection_failed", "dns_failed", "proxy_failed", "rate_limited"] as const),
+  ...(["reply_incomplete", "reply_timeout", "server_unavailable", "token_expired"] as const),
 ];
 
 describe("ArmorError", () => {
@@ -17,35 +23,81 @@ describe("ArmorError", () => {
   });
 
   test("is a sentence of fact and one of remedy", () => {
-    const error = new ArmorError("access_denied", "Armor denies access", "Check permissions.", 5);
+    const error = new ArmorError("access_denied", "Armor denies access", "Check permissions.");
     expect(error).toBeInstanceOf(Error);
-    expect(error.message).toBe("Armor denies access. Check permissions.");
+    expect(error).toMatchObject({ name: "ArmorError", message: "Armor denies access. Check permissions." });
+    expect(error.details).toEqual({});
   });
 
   test("takes one more fact and keeps everything else", () => {
-    const error = new ArmorError("rate_limited", "Too often", "Wait.", 5).adding("tried twice");
-    expect(error).toMatchObject({
-      code: "rate_limited",
-      message: "Too often, tried twice. Wait.",
-      retryAfterMs: 5,
-    });
+    const details = { retryAfterMs: 5, isPermanent: true };
+    const error = new ArmorError("rate_limited", "Too often", "Wait.", details).adding("tried twice");
+    expect(error).toMatchObject({ code: "rate_limited", message: "Too often, tried twice. Wait.", details });
   });
 });
 
-describe("messageOf", () => {
-  const quote = (text: string) => text.replace("secret", "***");
+describe("asArmorError", () => {
+  const quote = quoteWithout(["secret"]);
 
-  test("says what an ArmorError says", () => {
-    expect(messageOf(new ArmorError("tls_failed", "P", "R."), quote)).toBe("P. R.");
+  test("leaves an ArmorError as it is", () => {
+    const error = new ArmorError("tls_failed", "P", "R.");
+    expect(asArmorError(error, quote)).toBe(error);
   });
 
   test.each([
-    [new TypeError("bad secret"), "Unexpected TypeError: bad ***."],
-    ["thrown text", "Unexpected thrown text."],
-    [undefined, "Unexpected undefined."],
-  ])("quotes %p as a fault of the action", (thrown, start) => {
-    expect(messageOf(thrown, quote)).toBe(
-      `${start} This is a fault of the action itself: please report this line.`,
-    );
+    [new TypeError("bad secret"), "Unexpected TypeError: bad ***. "],
+    [new Error("It ended."), "Unexpected Error: It ended. "],
+    ["thrown text", "Unexpected thrown text. "],
+    [undefined, "Unexpected undefined. "],
+  ])("calls %p a fault of the action, without its secrets and its stack", (thrown, start) => {
+    expect(asArmorError(thrown, quote)).toMatchObject({
+      code: "internal_error",
+      message: `${start}This is a fault of the action itself: please report this line.`,
+    });
+  });
+
+  holds(
+    "its text never holds the key, and is one line",
+    fc.property(
+      fc.string({ unit: "binary", minLength: 8, maxLength: 30 }),
+      fc.array(fc.oneof(anyText, trickyText), { maxLength: 6 }),
+      (key, parts) => {
+        const text = parts.join(key);
+        const { message } = asArmorError(new Error(`${key}${text}`), quoteWithout([key]));
+        const shown = message.replace("Unexpected Error: ", "").replace(/ This is a fault of .*$/, "");
+        fc.pre(!"***… ".includes(key));
+        expect(shown.toLowerCase()).not.toContain(key.toLowerCase());
+        expect(message).not.toMatch(/[\r\n\u2028\u2029]|::|##\[/);
+      },
+    ),
+  );
+});
+
+test("an annotation ends with the code and the address of its entry", () => {
+  expect(annotationOf("rate_limited", "Too often. Wait.")).toBe(
+    `Too often. Wait. (rate_limited, ${REPOSITORY}/blob/v1/docs/troubleshooting.md#rate_limited)`,
+  );
+});
+
+describe("fileError", () => {
+  test.each([
+    ["EACCES", "this user may not write there (EACCES)", "options: --user"],
+    ["EPERM", "this user may not write there (EPERM)", "options: --user"],
+    ["EROFS", "the file system is read-only (EROFS)", "RUNNER_TEMP"],
+    ["ENOSPC", "the disk is full (ENOSPC)", "RUNNER_TEMP"],
+    ["EDQUOT", "the disk quota is used up (EDQUOT)", "RUNNER_TEMP"],
+    ["ENOENT", "it does not exist (ENOENT)", "RUNNER_TEMP"],
+    ["ENOTDIR", "a part of its path is not a folder (ENOTDIR)", "RUNNER_TEMP"],
+    ["EISDIR", "it is a folder (EISDIR)", "RUNNER_TEMP"],
+    ["EIO", "the system says EIO", "RUNNER_TEMP"],
+    ["odd words", "the system says no more", "RUNNER_TEMP"],
+    [undefined, "the system says no more", "RUNNER_TEMP"],
+  ])("%p is said", (code, reason, remedy) => {
+    const error = Object.assign(new Error("words of Node's"), code === undefined ? {} : { code });
+    expect(fileError("The file", error)).toMatchObject({
+      code: "file_failed",
+      problem: `The file cannot be written: ${reason}`,
+      remedy: expect.stringContaining(remedy),
+    });
   });
 });

@@ -1,92 +1,96 @@
-// Imports point down, as the list below draws them, and each outside package has one owner.
+// The rooms of src/: imports run one way, types included, and each outside package has one owner.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../sandbox/runner.ts";
 
-/** From the edge to the leaves. A file imports from lower layers, and from its own only what stands after it. */
-const LAYERS = [
-  ["index.ts", "main.ts", "post.ts", "agent.ts", "cli.ts", "exit.ts"],
-  [
-    "inputs.ts",
-    "outputs.ts",
-    "state.ts",
-    "file-command.ts",
-    "launch.ts",
-    "command.ts",
-    "usage.ts",
-    "gateway.ts",
-    "server.ts",
-    "guard.ts",
-  ],
-  ["keeper.ts", "token.ts", "stats.ts"],
-  [
-    "redirect.ts",
-    "secrets.ts",
-    "oauth.ts",
-    "http.ts",
-    "network-error.ts",
-    "retry.ts",
-    "quote.ts",
-    "clock.ts",
-    "errors.ts",
-  ],
-];
-const ORDER = LAYERS.flat();
-const ENTRIES = ["index.ts", "main.ts", "post.ts"];
+/** From the edge to the leaves: a room imports from those below it. */
+const ROOMS = ["index", "step", "agent", "armor", "stones"];
 
-const sources = new Map(
-  readdirSync(join(ROOT, "src")).map((name) => [name, readFileSync(join(ROOT, "src", name), "utf8")]),
-);
+/** Inside a room, what is named here imports what stands after it. */
+const ORDER = [
+  "step/main.ts step/post.ts step/inputs.ts step/outputs.ts step/report.ts",
+  "agent/launch.ts agent/stop.ts agent/folder.ts agent/inherit.ts agent/wrapper.ts agent/agent.ts agent/gateway.ts",
+  "agent/server.ts agent/guard.ts",
+  "agent/upstream.ts agent/slots.ts agent/token-cache.ts agent/stats.ts agent/protocol.ts",
+  "armor/token.ts armor/oauth.ts armor/credentials.ts armor/retry.ts armor/redirect.ts armor/http.ts",
+  "armor/proxy.ts armor/network-error.ts errors.ts redact.ts clock.ts",
+].flatMap((names) => names.split(" "));
 
-/** What a file runs of others: types alone are no dependency, and vanish when it is built. */
-function importsOf(text: string): string[] {
-  return [...text.matchAll(/^(?:import|export) (?!type )[^;]*?from "([^"]+)";/gm)].map(
-    ([, from = ""]) => from,
+/** A program of its own, in a bundle of its own. */
+const COMMAND = "armor-token.ts";
+
+const SRC = join(ROOT, "src");
+const files = (readdirSync(SRC, { recursive: true }) as string[])
+  .map((path) => path.replaceAll("\\", "/"))
+  .filter((path) => path.endsWith(".ts"));
+
+/** What a file names in `import`, `export … from`, `import()` or `import type`. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SRC, file), "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map(([, name = ""]) => name);
+}
+
+/** The files of this project that a file imports, as paths below src/. */
+function ownImportsOf(file: string): string[] {
+  const relative = importsOf(file).filter((name) => name.startsWith("."));
+  return relative.map((name) => join(dirname(file), name).replaceAll("\\", "/"));
+}
+
+/** Its folder; at the top, index.ts is a room of its own above all others. */
+function roomOf(file: string): number {
+  const room = file.includes("/") ? dirname(file) : file === "index.ts" ? "index" : "stones";
+  return ROOMS.indexOf(room);
+}
+
+function isUpwards(from: string, to: string): boolean {
+  if (to === COMMAND || roomOf(to) < roomOf(from)) return true;
+  return roomOf(to) === roomOf(from) && ORDER.includes(to) && ORDER.indexOf(to) <= ORDER.indexOf(from);
+}
+
+/** The files on the way from this one back to itself, where there is such a way. */
+function cycleFrom(
+  file: string,
+  path: readonly string[] = [file],
+  seen = new Set<string>(),
+): readonly string[] {
+  for (const next of ownImportsOf(path.at(-1) ?? file)) {
+    if (next === file) return path;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    const cycle = cycleFrom(file, [...path, next], seen);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}
+
+function importersOf(pattern: RegExp): string[] {
+  return files.filter((file) => importsOf(file).some((name) => pattern.test(name)));
+}
+
+describe("src/", () => {
+  test("has no file outside the rooms", () => {
+    expect(files.length).toBeGreaterThan(20);
+    expect(files.filter((file) => roomOf(file) < 0)).toEqual([]);
+  });
+
+  test.each(files.filter((file) => file !== COMMAND))(
+    "%s imports downwards only, and not in a circle",
+    (file) => {
+      expect(ownImportsOf(file).filter((target) => isUpwards(file, target))).toEqual([]);
+      expect(cycleFrom(file)).toEqual([]);
+    },
   );
-}
 
-/** The files whose code, comments left out, matches. */
-function filesWith(pattern: RegExp): string[] {
-  const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
-  return [...sources].filter(([, text]) => pattern.test(code(text))).map(([name]) => name);
-}
-
-describe("src", () => {
-  test("every file has its place", () => {
-    expect([...sources.keys()].sort()).toEqual([...ORDER].sort());
+  test("armor-token stands on Node and redact.ts alone, and nothing stands on it", () => {
+    expect(importsOf(COMMAND).filter((name) => !name.startsWith("node:"))).toEqual(["./redact.ts"]);
   });
 
-  test.each(ORDER)("%s imports downwards only", (name) => {
-    const own = importsOf(sources.get(name) ?? "").filter((from) => from.startsWith("./"));
-    for (const from of own) expect(ORDER.indexOf(from.slice(2))).toBeGreaterThan(ORDER.indexOf(name));
-  });
-
-  test("every file says in its first line what it owns", () => {
-    for (const text of sources.values()) expect(text).toMatch(/^\/\/ [A-Z].*[.:]/);
-  });
-
-  test("each concern has one owner", () => {
-    expect(filesWith(/from "@actions\/core"/)).toEqual(["main.ts", "post.ts"]);
-    expect(filesWith(/from "@actions\/http-client"/)).toEqual(["http.ts"]);
-    expect(filesWith(/\.sleep\(/)).toEqual(["retry.ts"]);
-    expect(
-      filesWith(/(?<!\.)\bset(Timeout|Interval)\(|Date\.now|Math\.random|performance\.now|hrtime/).sort(),
-    ).toEqual(["agent.ts", "cli.ts", "clock.ts", "gateway.ts", "http.ts", "launch.ts"]);
-    expect(filesWith(/\.setSecret\(|\.setOutput\(/)).toEqual(["outputs.ts"]);
-    expect(filesWith(/appendFile|O_APPEND/)).toEqual(["file-command.ts"]);
-    expect(filesWith(/\.saveState\(/)).toEqual(["state.ts"]);
-    expect(filesWith(/\.getInput\(/)).toEqual(["inputs.ts"]);
-    expect(filesWith(/^import (?!type )[^;]*from "node:https?"/m).sort()).toEqual([
-      "cli.ts",
-      "gateway.ts",
-      "http.ts",
-      "launch.ts",
-      "server.ts",
-    ]);
-    expect(importsOf(sources.get("cli.ts") ?? "").filter((from) => !from.startsWith("node:"))).toEqual([]);
-    expect(filesWith(/process\.exit\(/)).toEqual(["exit.ts"]);
-    expect(filesWith(/process\.env/).every((name) => ENTRIES.includes(name))).toBe(true);
+  test("what it needs from outside has owners: Node, and two packages", () => {
+    const packages = files.flatMap(importsOf).filter((name) => !/^(\.|node:)/.test(name));
+    expect([...new Set(packages)].sort()).toEqual(["@actions/core", "@actions/http-client"]);
+    expect(importersOf(/^@actions\/http-client$/)).toEqual(["armor/http.ts"]);
+    expect(importersOf(/^@actions\/core$/).filter((file) => !/^(step\/|index\.ts$)/.test(file))).toEqual([]);
   });
 });

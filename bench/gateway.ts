@@ -1,162 +1,198 @@
-// Measures the gateway under load, against a bare Node reverse proxy and against no proxy at all; and its memory.
+// Measures the token agent: its gateway under load against a bare reverse proxy, its memory, and what it asks Armor for.
 
-import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startAgent } from "../sandbox/agent.ts";
-import type { RunningAgent } from "../src/agent/launch.ts";
-import { cpuSeconds, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AgentOptions, startAgent } from "../sandbox/agent.ts";
+import { ROOT } from "../sandbox/runner.ts";
+import { cpuSeconds, inTurns, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
+import type { World } from "./world.ts";
 
 const ROUNDS = 9;
-const CALLS = 4_000;
-const CONCURRENCY = 16;
-const STREAM_BYTES = 300 * 1024 * 1024;
+/** How many calls a round, by how many callers at once. */
+export const CALLS = { 1: 600, 16: 3_000, 128: 3_000 } as const;
+export type Callers = keyof typeof CALLS;
+const MEMORY_CALLS = 10_000;
+export const STREAM_MIB = 300;
 const SAMPLE_MS = 20;
-
-const UPSTREAM = `
-const http = require("node:http");
-const body = JSON.stringify({ items: Array(12).fill({ scan_status: "completed", connection_id: "0123456789abcdef" }) });
-const chunk = Buffer.alloc(65536, "x");
-http.createServer((request, response) => {
-  if (request.url !== "/api/stream") return response.writeHead(200, { "Content-Type": "application/json" }).end(body);
-  let left = ${STREAM_BYTES} / chunk.length;
-  const more = () => { while (left > 0) { left -= 1; if (!response.write(chunk)) return; } response.end(); };
-  response.on("drain", more);
-  more();
-}).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
-`;
-
-const BARE_PROXY = `
-const http = require("node:http");
-const agent = new http.Agent({ keepAlive: true });
-http.createServer((request, response) => {
-  const upstream = http.request({ host: "127.0.0.1", port: process.env.UPSTREAM_PORT, path: request.url, method: request.method,
-    headers: request.headers, agent }, (reply) => { response.writeHead(reply.statusCode, reply.headers); reply.pipe(response); });
-  request.pipe(upstream);
-}).listen(0, "127.0.0.1", function () { console.log(this.address().port); });
-`;
-
-export type Route = "direct" | "bare proxy" | "gateway";
+const BURST_ROUNDS = 3;
+const SCANS = "/api/v1/discovery/scans";
+const DAY_S = 86_400;
 
 export interface Load {
   readonly cpuMicros: number;
   readonly perSecond: number;
+  readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-export interface GatewayResults {
-  /** One entry a round. */
-  readonly loads: Record<Route, Load[]>;
-  readonly calls: number;
-  readonly afterCallsMiB: number;
-  readonly streamedMiB: number;
-  /** While it streams: s since its start, and MiB. */
-  readonly streaming: readonly { readonly s: number; readonly MiB: number }[];
-  readonly peakMiB: number;
-}
+export type Loads = Record<Callers, Record<"bare proxy" | "gateway", Load[]>>;
 
-/** Also hands the running agent on, to be measured in other ways. */
-export async function benchGateway<T>(
-  measure: (agent: RunningAgent) => Promise<T>,
-): Promise<GatewayResults & { other: T }> {
-  const temp = await mkdtemp(join(tmpdir(), "armor-bench-"));
-  const upstream = await startProgram(UPSTREAM);
-  const bare = await startProgram(BARE_PROXY, { UPSTREAM_PORT: upstream.base.split(":")[2] ?? "" });
-  const agent = await startAgent({
-    apiUrl: upstream.base,
-    temp,
-    timeoutMs: 30_000,
-    idleMs: 30_000,
-    terminateSession: false,
-    first: { accessToken: "t0k3n", expiresIn: 86_400 },
-  });
-  const gateway: Program = { pid: agent.pid, base: agent.gatewayUrl };
-  const routes: Record<Route, Program> = { direct: upstream, "bare proxy": bare, gateway };
+/** One entry a round. */
+export async function benchLoad(world: World): Promise<Loads> {
+  const config = JSON.stringify({ apiUrl: world.armor.base, token: "t0k3n" });
+  const bare = await startProgram(join(ROOT, "bench", "bare-proxy.cjs"), world.trust, config);
   try {
-    const { loads, calls } = await loadAll(routes);
-    const afterCallsMiB = memoryMiB(gateway);
-    const other = await measure(agent);
-    const streaming = await stream(gateway);
-    const peakMiB = memoryMiB(gateway, "VmHWM");
-    return {
-      loads,
-      calls,
-      afterCallsMiB,
-      streamedMiB: STREAM_BYTES / 1024 / 1024,
-      streaming,
-      peakMiB,
-      other,
-    };
+    return await withAgent(world, DAY_S, async (gateway) => {
+      const against = (callers: Callers) =>
+        inTurns({ "bare proxy": () => load(bare, callers), gateway: () => load(gateway, callers) }, ROUNDS);
+      return { 1: await against(1), 16: await against(16), 128: await against(128) };
+    });
   } finally {
-    for (const { pid } of Object.values(routes)) process.kill(pid);
-    await rm(temp, { recursive: true });
+    bare.end();
   }
 }
 
-/** In turns, after one round to warm up. */
-async function loadAll(routes: Record<Route, Program>) {
-  const loads: Record<Route, Load[]> = { direct: [], "bare proxy": [], gateway: [] };
-  for (let round = 0; round <= ROUNDS; round += 1) {
-    for (const route of Object.keys(loads) as Route[]) {
-      const result = await load(routes[route]);
-      if (round > 0) loads[route].push(result);
-    }
-  }
-  return { loads, calls: (ROUNDS + 1) * CALLS };
-}
-
-async function load(program: Program): Promise<Load> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONCURRENCY });
+async function load(program: Program, callers: Callers, count: number = CALLS[callers]): Promise<Load> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: callers });
   const durations: number[] = [];
-  let left = CALLS;
+  let left = count;
   const [cpu, start] = [cpuSeconds(program), performance.now()];
-  await Promise.all(
-    Array.from({ length: CONCURRENCY }, async () => {
-      while (left > 0) {
-        left -= 1;
-        const began = performance.now();
-        await get(`${program.base}/api/v1/discovery/scans`, agent);
-        durations.push(performance.now() - began);
-      }
-    }),
-  );
+  const call = async () => {
+    while (left > 0) {
+      left -= 1;
+      const began = performance.now();
+      await get(`${program.base}${SCANS}`, agent);
+      durations.push(performance.now() - began);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, call));
   const seconds = (performance.now() - start) / 1000;
   agent.destroy();
   return {
-    cpuMicros: ((cpuSeconds(program) - cpu) / CALLS) * 1e6,
-    perSecond: CALLS / seconds,
+    cpuMicros: ((cpuSeconds(program) - cpu) / count) * 1e6,
+    perSecond: count / seconds,
+    p50Ms: quantile(durations, 0.5),
     p99Ms: quantile(durations, 0.99),
   };
 }
 
-async function stream(gateway: Program): Promise<{ s: number; MiB: number }[]> {
-  const start = performance.now();
-  const samples: { s: number; MiB: number }[] = [];
-  const sample = () => samples.push({ s: (performance.now() - start) / 1000, MiB: memoryMiB(gateway) });
-  sample();
-  const timer = setInterval(sample, SAMPLE_MS);
-  const bytes = await get(`${gateway.base}/api/stream`, false);
-  clearInterval(timer);
-  sample();
-  if (bytes !== STREAM_BYTES) throw new Error(`only ${bytes} bytes arrived`);
-  return samples;
+/** A new agent's memory after some calls, and while a large reply passes: s since its start, and MiB. */
+export async function benchMemory(world: World) {
+  return await withAgent(world, DAY_S, async (gateway) => {
+    await load(gateway, 16, MEMORY_CALLS);
+    const afterCallsMiB = memoryMiB(gateway);
+    const start = performance.now();
+    const samples: { s: number; MiB: number }[] = [];
+    const sample = () => samples.push({ s: (performance.now() - start) / 1000, MiB: memoryMiB(gateway) });
+    const timer = setInterval(sample, SAMPLE_MS);
+    try {
+      sample();
+      const bytes = STREAM_MIB * 2 ** 20;
+      const { length } = await get(`${gateway.base}/api/v1/discovery/stream?bytes=${bytes}`, false);
+      if (length !== bytes) throw new Error(`only ${length} bytes arrived`);
+      sample();
+    } finally {
+      clearInterval(timer);
+    }
+    return { afterCallsMiB, samples, peakMiB: memoryMiB(gateway, "VmHWM") };
+  });
 }
 
-/** @returns how many bytes the body had */
-function get(url: string, agent: http.Agent | false): Promise<number> {
+/** Calls on as many new connections at once. @returns how many had no answer, and ms until all had one */
+export async function benchBurst(world: World, calls: number) {
+  return await withAgent(world, DAY_S, async (gateway) => {
+    const { burst } = await inTurns({ burst: () => burstOf(gateway, calls) }, BURST_ROUNDS);
+    return { lost: Math.max(...burst.map(({ lost }) => lost)), ms: burst.map(({ ms }) => ms) };
+  });
+}
+
+async function burstOf({ base }: Program, calls: number): Promise<{ lost: number; ms: number }> {
+  const start = performance.now();
+  const results = await Promise.allSettled(Array.from({ length: calls }, () => get(base + SCANS, false)));
+  const lost = results.filter(({ status }) => status === "rejected").length;
+  return { lost, ms: performance.now() - start };
+}
+
+/** Ms between Armor's sending the head of a reply, whose body comes half a second later, and its arrival. */
+export async function benchHeads(world: World): Promise<number[]> {
+  return await withAgent(world, DAY_S, async ({ base }) => {
+    const delays: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const calls = Array.from({ length: 10 }, () => get(`${base}/api/v1/discovery/late`, false));
+      for (const { headAt, headers } of await Promise.all(calls)) {
+        delays.push(Number(headAt - BigInt(String(headers["x-sent-at"]))) / 1e6);
+      }
+    }
+    return delays;
+  });
+}
+
+/** How many tokens are fetched for calls that come all at once when the agent's token has expired. */
+export async function benchExpired(world: World, calls: number): Promise<number> {
+  return await withAgent(world, 0.001, async (gateway) => {
+    const before = await minted(world);
+    const { lost } = await burstOf(gateway, calls);
+    if (lost > 0) throw new Error(`${lost} calls were lost`);
+    return (await minted(world)) - before;
+  });
+}
+
+/** How many tokens are fetched while every other call is of a path that answers 401 to every token. */
+export async function benchForbidden(world: World, calls: number, ms: number): Promise<number> {
+  return await withAgent(world, DAY_S, async ({ base }) => {
+    const before = await minted(world);
+    const answers: Promise<unknown>[] = [];
+    for (let index = 0; index < calls; index += 1) {
+      answers.push(
+        index % 2 === 0 ? get(base + SCANS, false) : get(`${base}/api/v1/discovery/forbidden`, false, 401),
+      );
+      await sleep(ms / calls);
+    }
+    await Promise.all(answers);
+    return (await minted(world)) - before;
+  });
+}
+
+/** By a server without TLS: this process does not trust the other one. */
+async function minted({ armor }: World): Promise<number> {
+  const { headers } = await get(`${armor.base}/minted`, false);
+  return Number(headers["x-minted"]);
+}
+
+/** @param expiresIn seconds that are left of the agent's first token's life */
+async function withAgent<T>(
+  { armor, folder, trust }: World,
+  expiresIn: number,
+  use: (gateway: Program) => Promise<T>,
+): Promise<T> {
+  const options: AgentOptions = {
+    apiUrl: armor.base,
+    temp: folder,
+    env: { NODE_EXTRA_CA_CERTS: trust.NODE_EXTRA_CA_CERTS },
+    terminateSession: false,
+    first: { accessToken: "t0k3n", expiresIn },
+  };
+  const { pid, gatewayUrl } = await startAgent(options);
+  try {
+    return await use({ pid, base: gatewayUrl });
+  } finally {
+    process.kill(pid, "SIGKILL");
+  }
+}
+
+interface Reply {
+  readonly headers: http.IncomingHttpHeaders;
+  /** When its head was there, by `process.hrtime.bigint()`. */
+  readonly headAt: bigint;
+  readonly length: number;
+}
+
+/** @throws where the status is another, or the reply breaks off */
+function get(url: string, agent: http.Agent | false, expected = 200): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    http
-      .get(url, { agent }, (response) => {
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          bytes += chunk.length;
-        });
-        response.on("error", reject);
-        response.on("end", () =>
-          response.statusCode === 200 ? resolve(bytes) : reject(new Error(`${response.statusCode}`)),
-        );
-      })
-      .on("error", reject);
+    const request = http.get(url, { agent }, (response) => {
+      const headAt = process.hrtime.bigint();
+      const { headers, statusCode } = response;
+      let length = 0;
+      response.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+      });
+      response.on("error", reject);
+      response.on("end", () =>
+        statusCode === expected ? resolve({ headers, headAt, length }) : reject(new Error(`${statusCode}`)),
+      );
+    });
+    request.on("error", reject);
   });
 }

@@ -1,7 +1,7 @@
-// Owns how is measured: whole processes by the clock, in turns, and running ones by what /proc tells of them.
+// How is measured: whole processes by the clock, in turns, and running ones by what /proc tells of them (Linux).
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 
 export interface Program {
   readonly pid: number;
@@ -9,28 +9,34 @@ export interface Program {
   readonly base: string;
 }
 
-const CLOCK_TICKS_PER_SECOND = 100;
+export interface StartedProgram extends Program {
+  /** Does nothing where it has ended. */
+  end(): void;
+}
+
+type Environment = Readonly<Record<string, string>>;
 
 /** Starts a Node program whose first line on stdout is the port that it listens on. */
-export async function startProgram(
-  script: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<Program> {
-  const child = spawn(process.execPath, ["-e", script], {
+export async function startProgram(file: string, env: Environment, stdin = ""): Promise<StartedProgram> {
+  const child = spawn(process.execPath, [file], {
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
   });
-  return { pid: child.pid ?? 0, base: `http://127.0.0.1:${Number(await firstLine(child))}` };
+  child.stdin.end(stdin);
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.once("data", (data: Buffer) => resolve(Number(String(data))));
+    child.once("close", (code) => reject(new Error(`${file} ended with exit code ${code}`)));
+  });
+  return { pid: child.pid ?? 0, base: `http://127.0.0.1:${port}`, end: () => child.kill("SIGKILL") };
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
-  return await new Promise((resolve) => child.stdout?.once("data", (data: Buffer) => resolve(String(data))));
-}
-
-/** Seconds of CPU that the process has used. */
-export function cpuSeconds({ pid }: Pick<Program, "pid">): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+/** Seconds of CPU that the process has used, all its threads together. */
+export function cpuSeconds({ pid }: Program): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
+  );
+  return nanoseconds.reduce((sum, value) => sum + value, 0) / 1e9;
 }
 
 /** Resident memory now, or at its highest. */
@@ -42,37 +48,39 @@ export function memoryMiB({ pid }: Pick<Program, "pid">, field: "VmRSS" | "VmHWM
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Environment;
 }
 
 /** Ms from before the process is started until it is gone and its output read. @throws where it fails */
-async function timed({ program, args, env }: Command): Promise<number> {
+export async function timed({ program, args, env }: Command): Promise<number> {
   const start = performance.now();
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  child.stdout.resume();
+  const chunks: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
   const code = await new Promise((resolve) => child.once("close", resolve));
-  if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with exit code ${code}`);
-  return performance.now() - start;
+  const ms = performance.now() - start;
+  if (code === 0) return ms;
+  throw new Error(`${program} ${args.join(" ")} ended with exit code ${code}:\n${Buffer.concat(chunks)}`);
 }
 
 /**
- * Runs each command as often as told, in turns, so that what disturbs one disturbs all.
- * @returns ms by the commands' names, in the order of the rounds
+ * Takes each measurement as often as told, in turns, so that what disturbs one disturbs all.
+ * @returns by the measurements' names, in the order of the rounds
  */
-export async function inTurns<Name extends string>(
-  commands: Readonly<Record<Name, Command>>,
+export async function inTurns<Name extends string, Result>(
+  measurements: Readonly<Record<Name, () => Promise<Result>>>,
   rounds: number,
-): Promise<Record<Name, number[]>> {
-  const names = Object.keys(commands) as Name[];
-  const times = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
-  for (const name of names) await timed(commands[name]); // the first run warms the disk
+): Promise<Record<Name, Result[]>> {
+  const names = Object.keys(measurements) as Name[];
+  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Result[]>;
+  for (const name of names) await measurements[name](); // the first one warms caches
   for (let round = 0; round < rounds; round += 1) {
-    for (const name of names) times[name].push(await timed(commands[name]));
+    for (const name of names) results[name].push(await measurements[name]());
   }
-  return times;
+  return results;
 }
 
 export function quantile(values: readonly number[], share: number): number {

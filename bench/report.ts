@@ -1,22 +1,16 @@
-// Owns docs/benchmarks.md: its sections, each written by one program, their tables, and the plots beside it.
+// Writes docs/benchmarks.md and the plots beside it.
 
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { ROOT } from "../sandbox/runner.ts";
 
-const FILE = join(ROOT, "docs", "benchmarks.md");
-const PLOTS = join(ROOT, "docs", "benchmarks");
+const DOCS = join(ROOT, "docs");
 
-/** Replaces the section between its two markers, which have to be there. */
-export async function writeSection(name: string, lines: readonly string[]): Promise<void> {
-  const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
-  const text = await readFile(FILE, "utf8");
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`docs/benchmarks.md has no place for ${name}`);
-  await writeFile(FILE, [text.slice(0, from) + begin, "", ...lines, "", text.slice(to)].join("\n"));
+export async function writeReport(lines: readonly string[]): Promise<void> {
+  await writeFile(join(DOCS, "benchmarks.md"), `${lines.join("\n")}\n`);
 }
 
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -35,23 +29,16 @@ export function circumstances(): string {
 
 /** Draws a plot on white, which is legible on every page. @returns the Markdown that shows it */
 export async function plot(name: string, alternative: string, spec: TopLevelSpec): Promise<string> {
+  const text = { labelFontSize: 11, labelLimit: 300, titleFontSize: 11, titleFontWeight: "normal" as const };
   const config = {
     font: "Helvetica, Arial, sans-serif",
-    axis: {
-      labelFontSize: 11,
-      titleFontSize: 11,
-      titleFontWeight: "normal",
-      gridColor: "#e8e8e8",
-      labelLimit: 300,
-    },
-    legend: { labelFontSize: 11, labelLimit: 300, orient: "top" },
-    header: { labelFontSize: 11, titleFontSize: 11, labelFontWeight: "bold" },
+    axis: { ...text, gridColor: "#e8e8e8" },
     line: { color: "#0b6bcb", strokeWidth: 2 },
     view: { stroke: null },
   };
   const { spec: full } = compile({ background: "white", padding: 12, ...spec, config } as TopLevelSpec);
   const svg = await new View(parse(full), { renderer: "none" }).toSVG();
-  await mkdir(PLOTS, { recursive: true });
-  await writeFile(join(PLOTS, `${name}.svg`), `${svg}\n`);
+  await mkdir(join(DOCS, "benchmarks"), { recursive: true });
+  await writeFile(join(DOCS, "benchmarks", `${name}.svg`), `${svg}\n`);
   return `![${alternative}](benchmarks/${name}.svg)`;
 }

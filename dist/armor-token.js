@@ -47,6 +47,8 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
@@ -58,7 +60,7 @@ const INVISIBLE = /[\p{C}\p{Z}]+/gu;
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
+        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# ["));
         const line = clean.trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
@@ -104,6 +106,7 @@ function maskCommand(secret) {
 
 
 
+
 const USAGE = `Usage: armor-token [--header | --file PATH]
 
 Prints a valid access token for Fortanix Armor, and fetches a new one where need be.
@@ -112,99 +115,80 @@ Prints a valid access token for Fortanix Armor, and fetches a new one where need
   --file PATH  write the token to PATH, which only this user can read
   -h, --help   print this
 
-The token is masked in the job's log. It lives for about a minute: ask for it where it is
-used, and do not keep it.
+The token is masked in the job's log. It lives for about a minute: ask for it where it is used.
 `;
-const NOT_RUNNING = "the token agent is not running. It lives from the step with keep-fresh: true to the end of that job";
 /**
  * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other stream
  * was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
  */
 const MASK_PAUSE_MS = 100;
-/** Longer than the agent itself tries, at the largest `timeout`. */
-const TIMEOUT_MS = 330_000;
+const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
+const MAX_ANSWER_LENGTH = 64 * 1024;
 /** Wrong arguments: exit code 2. */
 class UsageError extends Error {
 }
-/** @param args the agent's folder, then what the user gave */
+/** Who reads the output may leave early, as head does. */
+class ReaderLeft extends Error {
+}
+/** @param args the agent's folder, which the wrapper gives, then what the user gave */
 async function run([folder = "", ...args]) {
-    const { isHelp, isHeader, file } = parse(args);
-    if (isHelp)
+    const [option = "", file] = args;
+    const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
+    if (!(isAlone || (option === "--file" && file && args.length === 2))) {
+        throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
+    }
+    if (option === "-h" || option === "--help")
         return await write(process.stdout, USAGE);
-    if (file === undefined)
-        checkStderr();
+    // To a file, mask and token take one way; else they take two, and the mask needs some time ahead.
+    const maskStream = file === undefined ? process.stderr : process.stdout;
+    checkStream(maskStream.fd, file === undefined ? "stderr" : "stdout");
     const token = await fetchToken(folder);
-    if (file !== undefined) {
-        await write(process.stdout, maskCommand(token));
+    await write(maskStream, maskCommand(token));
+    if (file !== undefined)
         return replaceFile(file, token);
-    }
-    await write(process.stderr, maskCommand(token));
-    await new Promise((resolve) => setTimeout(resolve, MASK_PAUSE_MS));
-    await write(process.stdout, isHeader ? `Authorization: Bearer ${token}\n` : `${token}\n`);
+    await (0,promises_namespaceObject.setTimeout)(MASK_PAUSE_MS);
+    await write(process.stdout, `${option === "--header" ? "Authorization: Bearer " : ""}${token}\n`);
 }
-function parse(args) {
-    const [option, value, ...rest] = args;
-    if (option === undefined)
-        return {};
-    if (value === undefined && (option === "-h" || option === "--help"))
-        return { isHelp: true };
-    if (value === undefined && option === "--header")
-        return { isHeader: true };
-    if (option === "--file" && value && rest.length === 0)
-        return { file: value };
-    throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
-}
-/** The mask goes to stderr. Node opens the null device where stderr is closed. */
-function checkStderr() {
-    if (isNullDevice(2)) {
-        throw new Error("stderr is closed or /dev/null, so the token could not be masked. Use --file PATH");
-    }
-}
-function isNullDevice(descriptor) {
+/** Node opens the null device where a stream is closed. */
+function checkStream(descriptor, name) {
     try {
-        const [own, none] = [(0,external_node_fs_namespaceObject.fstatSync)(descriptor), (0,external_node_fs_namespaceObject.statSync)(external_node_os_namespaceObject.devNull)];
-        return own.isCharacterDevice() && own.rdev === none.rdev;
+        const [stream, none] = [(0,external_node_fs_namespaceObject.fstatSync)(descriptor), (0,external_node_fs_namespaceObject.statSync)(external_node_os_namespaceObject.devNull)];
+        if (!stream.isCharacterDevice() || stream.rdev !== none.rdev)
+            return;
     }
     catch {
-        return false; // Windows has no such file
+        return; // Windows does not tell
     }
+    const hint = name === "stderr" ? ". Use --file PATH" : "";
+    throw new Error(`${name} is closed or ${external_node_os_namespaceObject.devNull}, so the token could not be masked in the log${hint}`);
 }
 async function fetchToken(folder) {
-    const { status, body } = await get(`${controlUrl(folder)}/token`);
-    const { access_token: token, error_description: description } = fieldsOf(body);
-    // Another process may have got the port of an agent that died: nothing of its reply is printed unchecked.
-    if (status === 200 && typeof token === "string" && /^[\x21-\x7e]+$/.test(token))
+    const { status, fields } = await askAgent(folder);
+    const { access_token: token, error_description: description } = fields;
+    // Another program may have got the port of an agent that died. A line with a command of the runner's is no token:
+    // one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
+    if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##["))
         return token;
     const why = typeof description === "string" ? quoteWithout([])(description) : `it answered ${status}`;
     throw new Error(`the token agent has no token: ${why}`);
 }
-function controlUrl(folder) {
+async function askAgent(folder) {
     try {
-        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, "control-url"), "utf8").trim();
-    }
-    catch {
-        throw new Error(NOT_RUNNING);
-    }
-}
-function get(url) {
-    return new Promise((resolve, reject) => {
-        const fail = () => reject(new Error(NOT_RUNNING));
-        const request = external_node_http_default().get(url, { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
-            const chunks = [];
-            response.on("data", (chunk) => chunks.push(chunk));
-            response.on("error", fail);
-            response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }));
+        const url = `${(0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, "control-url"), "utf8").trim()}/token`;
+        const response = await new Promise((resolve, reject) => {
+            const options = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
+            external_node_http_default().get(url, options, resolve).on("error", reject).on("upgrade", reject);
         });
-        request.on("error", fail);
-    });
-}
-function fieldsOf(body) {
-    try {
-        const value = JSON.parse(body);
-        return typeof value === "object" && value !== null ? value : {};
+        let body = "";
+        for await (const chunk of response.setEncoding("utf8")) {
+            body += chunk;
+            if (body.length > MAX_ANSWER_LENGTH)
+                throw new Error("this is not the agent");
+        }
+        return { status: response.statusCode ?? 0, fields: Object(JSON.parse(body)) };
     }
     catch {
-        return {};
+        throw new Error("the token agent is not running. It lives from the step with keep-fresh: true to the end of that job");
     }
 }
 /** A new file, renamed over the old one: a reader sees the old token or the new one, and never a part. */
@@ -219,11 +203,10 @@ function replaceFile(path, token) {
         throw new Error(`the file cannot be written (${error.code})`);
     }
 }
-/** Who reads may leave early, as head does. */
-class ReaderLeft extends Error {
-}
 function write(stream, text) {
-    return new Promise((resolve, reject) => stream.write(text, (error) => (error ? reject(new ReaderLeft()) : resolve())));
+    return new Promise((resolve, reject) => {
+        stream.write(text, (error) => (error ? reject(new ReaderLeft()) : resolve()));
+    });
 }
 process.exitCode = 1;
 for (const stream of [process.stdout, process.stderr])

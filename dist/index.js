@@ -282,22 +282,6 @@ __webpack_unused_export__ = debug; // for test
 
 /***/ }),
 
-/***/ 576:
-/***/ ((__unused_webpack_module, exports) => {
-
-// @actions/http-client imports undici for one method, getAgentDispatcher, which this action never
-// calls: its proxies go through the package `tunnel`. Bundled, undici would be by far the largest
-// part of dist/, to load and to audit. Should anything ever reach for it, it fails loudly.
-
-exports.k = class ProxyAgent {
-  constructor() {
-    throw new Error("undici is not part of this action: getAgentDispatcher must not be called");
-  }
-};
-
-
-/***/ }),
-
 /***/ 613:
 /***/ ((module) => {
 
@@ -793,8 +777,8 @@ class DecodedURL extends URL {
 //# sourceMappingURL=proxy.js.map
 // EXTERNAL MODULE: ./node_modules/tunnel/index.js
 var tunnel = __nccwpck_require__(770);
-// EXTERNAL MODULE: ./vendor/undici/index.js
-var undici = __nccwpck_require__(576);
+;// CONCATENATED MODULE: external "./not-bundled.js"
+const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
 /* eslint-disable @typescript-eslint/no-explicit-any */
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
@@ -1392,7 +1376,7 @@ class HttpClient {
             return proxyAgent;
         }
         const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new undici/* ProxyAgent */.k(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+        proxyAgent = new external_not_bundled_js_namespaceObject.ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
             token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
         })));
         this._proxyAgentDispatcher = proxyAgent;
@@ -1957,15 +1941,6 @@ function toPlatformPath(pth) {
     return pth.replace(/[/\\]/g, external_path_namespaceObject.sep);
 }
 //# sourceMappingURL=path-utils.js.map
-;// CONCATENATED MODULE: ./vendor/exec/index.js
-// @actions/core imports @actions/exec for one method, platform.getDetails, which this action never calls. Bundled, it
-// and @actions/io would be a fifth of dist/: more than a thousand lines that run programs and change files. Should
-// anything ever reach for it, it fails loudly.
-
-function getExecOutput() {
-  throw new Error("@actions/exec is not part of this action: platform.getDetails must not be called");
-}
-
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
 var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -1979,10 +1954,10 @@ var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, 
 
 
 const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
+    const { stdout: version } = yield external_not_bundled_js_namespaceObject.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
         silent: true
     });
-    const { stdout: name } = yield getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
+    const { stdout: name } = yield external_not_bundled_js_namespaceObject.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
         silent: true
     });
     return {
@@ -1992,7 +1967,7 @@ const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* 
 });
 const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
     var _a, _b, _c, _d;
-    const { stdout } = yield getExecOutput('sw_vers', undefined, {
+    const { stdout } = yield external_not_bundled_js_namespaceObject.getExecOutput('sw_vers', undefined, {
         silent: true
     });
     const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
@@ -2003,7 +1978,7 @@ const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* ()
     };
 });
 const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield getExecOutput('lsb_release', ['-i', '-r', '-s'], {
+    const { stdout } = yield external_not_bundled_js_namespaceObject.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
         silent: true
     });
     const [name, version] = stdout.trim().split('\n');
@@ -2400,56 +2375,31 @@ const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 /** Every failure that a user can meet, and whether trying again can help. */
 const CAN_PASS = {
-    /** An input is missing, malformed or out of range. */
-    input_invalid: false,
-    /** The process was not started as a runner starts an action, or its Node lacks a feature. */
-    runner_unsupported: false,
-    /** A file or folder of the runner cannot be written: permissions, a full disk, a read-only file system. */
-    file_failed: false,
-    /** The job was cancelled. */
-    cancelled: false,
-    /** DNS does not know the name of the Armor host. */
-    host_unknown: false,
-    /** DNS does not answer. */
-    dns_failed: true,
-    /** No connection, or it broke before a reply began. */
-    connection_failed: true,
-    /** The reply began and broke off. */
-    reply_incomplete: true,
-    /** No complete reply in the time that one attempt has. */
-    reply_timeout: true,
-    /** The certificate of the Armor host is untrusted, expired or for another name. */
-    certificate_rejected: false,
-    /** TLS failed for another reason: no common version, a client certificate is wanted, no TLS at all. */
-    tls_failed: false,
-    /** The proxy cannot be reached, or it cannot reach the Armor host. */
-    proxy_failed: true,
-    /** The proxy refuses: credentials, policy or certificate; or its address cannot be understood. */
-    proxy_refused: false,
-    /** A redirect that would carry the credentials to another host, turns POST into GET, or never ends. */
-    redirect_refused: false,
-    /** 401, or OAuth's invalid_client: the pair of app-id and api-key is not accepted. */
-    credentials_rejected: false,
-    /** 403, or OAuth's unauthorized_client. */
-    access_denied: false,
-    /** 404 */
-    endpoint_not_found: false,
-    /** 400 and every other status that no retry will change. */
-    request_rejected: false,
-    /** 429 */
-    rate_limited: true,
-    /** 408 and 5xx */
-    server_unavailable: true,
-    /** A reply that is not HTTP, or a 200 that is no token response (RFC 6749 section 5.1). */
-    reply_invalid: false,
-    /** A token was issued, and had expired before it could be used. */
-    token_expired: true,
-    /** The token agent did not start, or it ended. */
-    agent_failed: false,
-    /** The job is at its end, and the token agent takes no more calls. */
-    agent_stopping: false,
-    /** A fault of the action itself. */
-    internal_error: false,
+    input_invalid: false, // an input is missing, malformed or out of range
+    runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
+    file_failed: false, // a file or folder of the runner cannot be written
+    cancelled: false, // the job was cancelled
+    host_unknown: false, // DNS does not know the name of the Armor host
+    dns_failed: true, // DNS does not answer
+    connection_failed: true, // no connection, or it broke before a reply began
+    reply_incomplete: true, // the reply began and broke off
+    reply_timeout: true, // no complete reply in the time that one attempt has
+    certificate_rejected: false, // the certificate of the Armor host is untrusted, expired or for another name
+    tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
+    proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
+    proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
+    redirect_refused: false, // to another host, one that turns POST into GET, or one of too many
+    credentials_rejected: false, // 401, or OAuth's invalid_client
+    access_denied: false, // 403, or OAuth's unauthorized_client
+    endpoint_not_found: false, // 404
+    request_rejected: false, // 400 and every other status that no retry will change
+    rate_limited: true, // 429
+    server_unavailable: true, // 408 and 5xx
+    reply_invalid: false, // not HTTP, or a 200 that is no token response (RFC 6749 section 5.1)
+    token_expired: true, // a token was issued, and had expired before it could be used
+    agent_failed: false, // the token agent did not start, or it ended
+    agent_stopping: false, // the job is at its end, and the token agent takes no more calls
+    internal_error: false, // a fault of the action itself
 };
 const ERROR_CODES = Object.keys(CAN_PASS);
 /**
@@ -2485,8 +2435,9 @@ class ArmorError extends Error {
 function asArmorError(error, quote) {
     if (error instanceof ArmorError)
         return error;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return new ArmorError("internal_error", `Unexpected ${quote(what)}`, "This is a fault of the action itself: please report this line.");
+    const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+    const remedy = "This is a fault of the action itself: please report this line.";
+    return new ArmorError("internal_error", `Unexpected ${what.replace(/\.$/, "")}`, remedy);
 }
 /** The text of an annotation: one line that ends with the code and the address of its documentation. */
 function annotationOf(code, message) {
@@ -2507,9 +2458,149 @@ function fileError(what, error) {
     const { code = "" } = error;
     const reason = FILE_REASONS[code] ?? `the system says ${/^\w+$/.test(code) ? code : "no more"}`;
     const remedy = code === "EACCES" || code === "EPERM"
-        ? "In a container job, run the container as the user who owns the runner's files, for instance with options: --user."
+        ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
         : "Check the runner's disk and the folder that RUNNER_TEMP names.";
     return new ArmorError("file_failed", `${what} cannot be written: ${reason}`, remedy);
+}
+
+;// CONCATENATED MODULE: ./build/armor/network-error.js
+
+/** What failed before the tunnel stood: the proxy's status, or a code; and the value of Proxy-Authenticate. */
+class ProxyFailure extends Error {
+    code = "PROXY_FAILURE";
+    reason;
+    challenge;
+    constructor(reason, challenge = "") {
+        super("the proxy failed");
+        this.reason = reason;
+        this.challenge = challenge;
+    }
+}
+const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
+const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
+const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
+const CHECK_CHAIN = "Check the server's certificate chain.";
+const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
+const CHECK_URL = "Check the scheme, host and port in api-url.";
+const CERTIFICATE_FAULTS = [
+    [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
+    [
+        /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
+        "has a certificate that is not signed by an authority that this runner trusts",
+        "Give the private CA that signed it as ca-certificate, or have the server send its whole chain.",
+    ],
+    [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
+    [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
+    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", CHECK_CHAIN],
+];
+/** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
+const TLS_FAULTS = [
+    [
+        /ALERT_(.*CERTIFICATE|UNKNOWN_CA)/,
+        "asks for a client certificate, which this action does not send",
+        "Use an address that takes the client app's key alone.",
+    ],
+    [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "does not speak TLS", "Check the scheme and the port."],
+    [
+        /^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/,
+        "and this runner have no TLS version or cipher in common, or TLS was cut off",
+        "Check the server's TLS settings, the port, and whether a client certificate is wanted.",
+    ],
+];
+const REPLY_FAULTS = [
+    [/^HPE_HEADER_OVERFLOW$/, "answered with headers of more than 16 KB", CHECK_WAY],
+    [/^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/, "answered with something that is not HTTP", CHECK_URL],
+    [
+        /^HPE_/,
+        "answered with HTTP that contradicts itself, or with a reply that this action does not take",
+        CHECK_WAY,
+    ],
+];
+/** What an error of Node's means. `error` must have come from the connection. */
+function networkError(error, state) {
+    if (error instanceof ProxyFailure)
+        return proxyError(error, state);
+    const { url, isReplying } = state;
+    const code = codeOf(error);
+    if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(code)) {
+        return new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.");
+    }
+    return (dnsError(code, url.hostname) ??
+        limitError(code, via(state)) ??
+        faultError(CERTIFICATE_FAULTS, code, "certificate_rejected", via(state)) ??
+        faultError(TLS_FAULTS, code, "tls_failed", via(state)) ??
+        faultError(REPLY_FAULTS, code, "reply_invalid", url.origin) ??
+        new ArmorError("connection_failed", `No connection to ${via(state)}${suffix(code)}`, "Check api-url, and that a firewall lets this runner reach it."));
+}
+/** Nothing came, or not all of it, before the deadline. */
+function timeoutError(state) {
+    const { url, proxy, hasTunnel, isReplying } = state;
+    if (proxy !== undefined && hasTunnel === false)
+        return proxyError(new ProxyFailure("ETIMEDOUT"), state);
+    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(state)}`, `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`);
+}
+function via({ url, proxy }) {
+    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
+}
+/** The code of an error of Node's. EPROTO hides OpenSSL's reason in its text: `…:error:0A00010B:…:wrong version number:…` */
+function codeOf(error) {
+    const { name, code, message = "" } = error;
+    if (name === "AbortError" || name === "TimeoutError")
+        return "ETIMEDOUT";
+    const [, reason] = (code === "EPROTO" && /:error:\w+:[^:]*:[^:]*:([\w /]+):/.exec(message)) || [];
+    if (reason !== undefined)
+        return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
+    return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
+}
+function suffix(code) {
+    return code === "" ? "" : ` (${code})`;
+}
+function dnsError(word, host) {
+    const remedy = "whether this runner needs https_proxy to leave its network.";
+    if (word === "ENOTFOUND") {
+        return new ArmorError("host_unknown", `DNS does not know the host ${host} (${word})`, `Check api-url, and ${remedy}`);
+    }
+    return word.startsWith("EAI_")
+        ? new ArmorError("dns_failed", `DNS does not answer for the host ${host} (${word})`, `Check this runner's DNS server, and ${remedy}`)
+        : undefined;
+}
+function limitError(word, who) {
+    if (!/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/.test(word))
+        return undefined;
+    return new ArmorError("connection_failed", `${who} cannot be connected to, because this runner has no free file or port (${word})`, "Check the limit of open files (ulimit -n) and what else runs on this machine.");
+}
+function faultError(faults, word, code, who) {
+    const [, problem, remedy] = faults.find(([words]) => words.test(word)) ?? [];
+    return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
+}
+function proxyError({ reason, challenge }, { url, proxy }) {
+    const who = `The proxy ${proxy?.origin}`;
+    if (reason === 407 || reason === 401)
+        return proxyAuthError(who, reason, challenge, proxy?.credentials);
+    if (typeof reason === "number" && reason >= 200)
+        return proxyStatusError(who, reason, url.host);
+    const word = String(reason);
+    const isHttp = !/^(HPE_|EARLY_BYTES|\d)/.test(word);
+    return (limitError(word, who) ??
+        faultError([...CERTIFICATE_FAULTS, ...TLS_FAULTS], word, "proxy_refused", who) ??
+        new ArmorError("proxy_failed", word === "ENOTFOUND"
+            ? `DNS does not know the proxy ${proxy?.origin} (${word})`
+            : `${who} ${isHttp ? "cannot be used" : "does not answer as an HTTP proxy"} (${word}): no connection to ${url.host}`, "Check https_proxy, and that the proxy is up and can be reached."));
+}
+function proxyStatusError(who, status, host) {
+    if (status >= 500 || status === 408 || status === 429) {
+        return new ArmorError("proxy_failed", `${who} cannot connect to ${host} (${status})`, "Check that the proxy is up and can reach the host.");
+    }
+    return new ArmorError("proxy_refused", `${who} refuses to connect to ${host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
+}
+/** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
+function proxyAuthError(who, status, challenge, given) {
+    const wanted = ["basic", "digest", "ntlm", "negotiate", "bearer"].filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
+    if (wanted.length > 0 && !wanted.includes("basic")) {
+        return new ArmorError("proxy_refused", `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
+    }
+    const problem = given === undefined ? "wants a user and a password" : "does not accept the user and password";
+    return new ArmorError("proxy_refused", `${who} ${problem} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -2529,18 +2620,18 @@ var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_no
  * them itself, and would choose a way of its own. Small letters go first, and an empty variable is not set, as in curl.
  */
 function takeRoute(env) {
-    const take = (name) => {
-        const value = env[name];
-        delete env[name];
-        return value;
-    };
-    const proxies = ["https_proxy", "HTTPS_PROXY"].map((variable) => ({
-        variable,
-        value: take(variable) ?? "",
-    }));
-    const [lower, upper] = [take("no_proxy"), take("NO_PROXY")];
-    const proxy = proxies.find(({ value }) => value !== "");
-    return { ...(proxy === undefined ? {} : { proxy }), noProxy: lower || upper || "" };
+    const [proxy, noProxy] = [
+        ["https_proxy", "HTTPS_PROXY"],
+        ["no_proxy", "NO_PROXY"],
+    ].map((names) => {
+        const found = names
+            .map((variable) => ({ variable, value: env[variable] ?? "" }))
+            .find(({ value }) => value !== "");
+        for (const name of names)
+            delete env[name];
+        return found;
+    });
+    return { ...(proxy && { proxy }), noProxy: noProxy?.value ?? "" };
 }
 /** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
 function proxyFor(url, { proxy, noProxy }) {
@@ -2551,44 +2642,37 @@ function proxyFor(url, { proxy, noProxy }) {
 function isLoopback(hostname) {
     return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
+/** Greedy up to the last `@`, as a password may hold one by mistake. */
+const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
+/** All or nothing: whatever cannot be understood is refused, because the way past a proxy is not for the key. */
 function parseProxy(variable, value) {
     const refuse = (cause) => new ArmorError("proxy_refused", `The variable ${variable} is not a valid proxy address: ${cause}`, "Give it as http://proxy.example.com:3128, with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25).");
     if (!/^[\x21-\x7e]+$/.test(value))
         throw refuse("it contains a blank or a character outside ASCII");
-    const [, scheme = "http", rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(value) ?? [];
+    const [match, scheme = "http", userinfo, name = "", givenPort] = PROXY.exec(value) ?? [];
     const protocol = `${scheme.toLowerCase()}:`;
     if (protocol !== "http:" && protocol !== "https:")
-        throw refuse(`${protocol}// is not supported`);
-    const at = rest.lastIndexOf("@");
-    const [userinfo, address] = at < 0 ? [undefined, rest] : [rest.slice(0, at), rest.slice(at + 1)];
-    const credentials = userinfo === undefined ? undefined : decodeUserinfo(userinfo);
-    if (userinfo !== undefined && credentials === undefined) {
+        throw refuse("only http:// and https:// are supported");
+    const credentials = userinfo && decodeUserinfo(userinfo);
+    if (userinfo && credentials === undefined) {
         throw refuse("user or password holds a character that must be percent-encoded");
     }
-    const [, host = "", port] = /^(\[[0-9a-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i.exec(address) ?? [];
-    const number = port === undefined ? (protocol === "https:" ? 443 : 80) : Number(port);
-    if (host === "" || !URL.canParse(`${protocol}//${host}`)) {
+    if (match === undefined || !URL.canParse(`${protocol}//${name}`)) {
         throw refuse("after the scheme there must be a host name and a port, and nothing else");
     }
-    if (number < 1 || number > 65_535)
+    const { hostname } = new URL(`${protocol}//${name}`);
+    const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
+    if (port < 1 || port > 65_535)
         throw refuse("the port is not between 1 and 65535");
-    const { hostname } = new URL(`${protocol}//${host}`);
-    return {
-        protocol,
-        host: withoutBrackets(hostname),
-        port: number,
-        origin: `${protocol}//${hostname}:${number}`,
-        ...(credentials === undefined ? {} : { credentials }),
-    };
+    const origin = `${protocol}//${hostname}:${port}`;
+    return { protocol, host: withoutBrackets(hostname), port, origin, ...(credentials && { credentials }) };
 }
 /** @returns `user:password`, undefined where it is not percent-encoded as it must be (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo) {
     if (/[#/\\?@]/.test(userinfo))
         return undefined;
-    const colon = userinfo.indexOf(":");
-    const parts = colon < 0 ? [userinfo, ""] : [userinfo.slice(0, colon), userinfo.slice(colon + 1)];
     try {
-        return parts.map(decodeURIComponent).join(":");
+        return decodeURIComponent(userinfo.includes(":") ? userinfo : `${userinfo}:`);
     }
     catch {
         return undefined;
@@ -2597,63 +2681,42 @@ function decodeUserinfo(userinfo) {
 /** Whether an entry of no_proxy names this host. An entry that cannot be understood matches nothing. */
 function isBypassed(url, noProxy) {
     const host = withoutBrackets(url.hostname).replace(/\.$/, "");
-    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-    return noProxy
-        .toLowerCase()
-        .split(/[\s,]+/)
-        .some((entry) => entry !== "" && isEntryFor(entry, host, port));
+    const port = url.port || (url.protocol === "https:" ? "443" : "80");
+    const entries = noProxy.toLowerCase().split(/[\s,]+/);
+    return entries.some((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
+/** @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a port */
 function isEntryFor(entry, host, port) {
-    if (entry === "*")
-        return true;
-    const [, bracketed, name = "", givenPort] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(entry) ?? [
-        undefined,
-        entry,
-        entry,
-    ];
-    if (givenPort !== undefined && /^\d+$/.test(givenPort) && Number(givenPort) !== port)
-        return false;
-    const pattern = (bracketed ?? name).replace(/^\*?\./, "").replace(/\.$/, "");
-    if (pattern === "")
+    // An IPv6 address without brackets has no port.
+    const [, bracketed, plain, givenPort = port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
+    const pattern = bracketed ?? plain ?? entry;
+    if (Number(givenPort) !== Number(port))
         return false;
     if ((0,external_node_net_namespaceObject.isIP)(host) !== 0)
         return isAddressIn(host, pattern);
-    return host === pattern || host.endsWith(`.${pattern}`);
+    const name = pattern.replace(/^\*?\.|\.$/g, "");
+    return name !== "" && `.${host}`.endsWith(`.${name}`);
 }
-/** @param range an address, or one with a prefix length (CIDR) */
 function isAddressIn(address, range) {
-    const family = (text) => ((0,external_node_net_namespaceObject.isIPv6)(text) ? "ipv6" : "ipv4");
-    const [base = "", prefix, ...rest] = range.split("/");
-    if ((0,external_node_net_namespaceObject.isIP)(base) === 0 || rest.length > 0 || (prefix !== undefined && !/^\d{1,3}$/.test(prefix)))
+    const [, base = "", length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
+    if ((0,external_node_net_namespaceObject.isIP)(base) === 0)
         return false;
-    const bits = prefix === undefined ? ((0,external_node_net_namespaceObject.isIPv6)(base) ? 128 : 32) : Number(prefix);
-    if (bits > ((0,external_node_net_namespaceObject.isIPv6)(base) ? 128 : 32))
+    const family = (text) => ((0,external_node_net_namespaceObject.isIP)(text) === 6 ? "ipv6" : "ipv4");
+    const bits = family(base) === "ipv6" ? 128 : 32;
+    if (Number(length ?? bits) > bits)
         return false;
     const list = new external_node_net_namespaceObject.BlockList();
-    list.addSubnet(base, bits, family(base));
+    list.addSubnet(base, Number(length ?? bits), family(base));
     return list.check(address, family(address));
 }
 /** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
 function withoutBrackets(hostname) {
     return hostname.replace(/^\[(.*)\]$/, "$1");
 }
-/** What went wrong before the tunnel stood: whatever it is, it is between this runner and the proxy. */
-class ProxyFailure extends Error {
-    code = "PROXY_FAILURE";
-    /** The proxy's status, where it answered; else the code of what failed. */
-    reason;
-    /** Of `Proxy-Authenticate`, such as `basic` or `negotiate`. */
-    schemes;
-    constructor(reason, schemes = []) {
-        super("the proxy failed");
-        this.reason = reason;
-        this.schemes = schemes;
-    }
-}
 /** For a proxy to answer CONNECT, its own TLS included. */
 const CONNECT_MS = 30_000;
 /**
- * Connections to https hosts, directly or through the proxy, which are kept and used again where `keepAlive` is set.
+ * Connections to https hosts, directly or through the proxy. Emits `tunnel` when the proxy has opened one.
  * Not Node's `proxyEnv`: there an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
@@ -2669,190 +2732,42 @@ class RouteAgent extends (external_node_https_default()).Agent {
         if (this.#proxy === undefined)
             return super.createConnection(options, done);
         const host = options.host?.includes(":") ? `[${options.host}]` : options.host;
-        openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs).then((socket) => done(null, external_node_tls_default().connect({ ...options, socket })), (failure) => done(failure));
+        openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs)
+            .then((socket) => {
+            this.emit("tunnel");
+            return super.createConnection({ ...options, socket });
+        })
+            .then((socket) => done(null, socket), done);
         return undefined;
     }
 }
 /** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
 function openTunnel(proxy, target, limitMs) {
-    const { credentials } = proxy;
-    const authorization = credentials && `Basic ${Buffer.from(credentials, "utf8").toString("base64")}`;
+    const credentials = proxy.credentials && Buffer.from(proxy.credentials, "utf8").toString("base64");
+    const request = (proxy.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
+        host: proxy.host,
+        port: proxy.port,
+        // Node would take the name from the Host header, which is Armor's.
+        servername: (0,external_node_net_namespaceObject.isIP)(proxy.host) === 0 ? proxy.host : "",
+        method: "CONNECT",
+        path: target,
+        agent: false,
+        rejectUnauthorized: true,
+        signal: AbortSignal.timeout(limitMs),
+        headers: { Host: target, ...(credentials && { "Proxy-Authorization": `Basic ${credentials}` }) },
+    });
     return new Promise((resolve, reject) => {
-        const request = (proxy.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
-            host: proxy.host,
-            port: proxy.port,
-            method: "CONNECT",
-            path: target,
-            agent: false,
-            rejectUnauthorized: true,
-            signal: AbortSignal.timeout(limitMs),
-            headers: { Host: target, ...(authorization && { "Proxy-Authorization": authorization }) },
-        });
         request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
-            if (statusCode >= 200 && statusCode < 300 && head.length === 0)
+            const isOpen = statusCode >= 200 && statusCode < 300;
+            if (isOpen && head.length === 0)
                 return resolve(socket);
             socket.destroy();
-            const schemes = [headers["proxy-authenticate"] ?? []].flat().flatMap((line) => line.split(/,\s*/));
-            // Bytes before the tunnel's would be read as the Armor host's.
-            reject(new ProxyFailure(head.length > 0 && statusCode < 300 ? "EARLY_BYTES" : statusCode, schemes.map(schemeOf)));
+            // Bytes before the tunnel's first would be read as Armor's.
+            reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : statusCode, headers["proxy-authenticate"]));
         });
-        request.once("error", (error) => reject(new ProxyFailure(error.name === "AbortError" || error.name === "TimeoutError"
-            ? "ETIMEDOUT"
-            : (error.code ?? error.name))));
+        request.once("error", (error) => reject(new ProxyFailure(codeOf(error))));
         request.end();
     });
-}
-function schemeOf(challenge) {
-    return /^[\w-]+/.exec(challenge.trim())?.[0].toLowerCase() ?? "";
-}
-
-;// CONCATENATED MODULE: ./build/armor/network-error.js
-
-
-/** Nothing came, or not all of it, before the deadline. */
-function timeoutError({ url, proxy, isReplying }) {
-    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(url, proxy)}`, `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`);
-}
-function via(url, proxy) {
-    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
-}
-const CERTIFICATE = [
-    [
-        /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)$/,
-        "certificate_rejected",
-        "has a certificate that is self-signed, or signed by a self-signed authority that this runner does not trust",
-        "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
-    ],
-    [
-        /^UNABLE_TO_(GET_ISSUER_CERT(_LOCALLY)?|VERIFY_LEAF_SIGNATURE)$/,
-        "certificate_rejected",
-        "has a certificate that is not signed by an authority that this runner trusts, or sends it without the intermediate one",
-        "Give the private CA that signed it as ca-certificate, or have the server send its whole chain.",
-    ],
-    [
-        /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/,
-        "certificate_rejected",
-        "has a certificate that is expired or not valid yet",
-        "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
-    ],
-    [
-        /^(ERR_TLS_CERT_ALTNAME_INVALID|ERR_TLS_CERT_ALTNAME_FORMAT|HOSTNAME_MISMATCH)$/,
-        "certificate_rejected",
-        "has a certificate for another host name",
-        "Use the name that the certificate carries; ca-certificate does not help here.",
-    ],
-    [
-        /^(CERT_|CRL_|ERROR_IN_CERT|INVALID_(CA|PURPOSE)|PATH_LENGTH|UNABLE_TO_)/,
-        "certificate_rejected",
-        "has a certificate that was rejected",
-        "Check the server's certificate chain and ca-certificate.",
-    ],
-    [
-        /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|NO_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN)$/,
-        "tls_failed",
-        "asks for a client certificate, which this action does not send",
-        "Use an address that takes the client app's key alone.",
-    ],
-    [
-        /(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL)$/,
-        "tls_failed",
-        "does not speak TLS",
-        "Check the scheme and the port.",
-    ],
-    [
-        /^(EPROTO|ERR_SSL_|ERR_TLS_|ERR_OSSL_)/,
-        "tls_failed",
-        "and this runner have no TLS version or cipher in common, or TLS was cut off",
-        "Check the server's TLS settings, and the port.",
-    ],
-];
-const WIRE = [
-    [
-        /^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/,
-        "connection_failed",
-        "cannot be connected to, because this runner has no free file or port",
-        "Check the limit of open files (ulimit -n) and what else runs on this machine.",
-    ],
-    [
-        /^HPE_HEADER_OVERFLOW$/,
-        "reply_invalid",
-        "answered with headers of more than 16 KB",
-        "Check that no proxy or gateway on the way adds them.",
-    ],
-    [
-        /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/,
-        "reply_incomplete",
-        "broke off its answer",
-        "Run the job again later.",
-    ],
-    [
-        /^HPE_(INVALID_CONSTANT|INVALID_VERSION|INVALID_METHOD|STRICT)$/,
-        "reply_invalid",
-        "answered with something that is not HTTP",
-        "Check the scheme, host and port in api-url.",
-    ],
-    [
-        /^HPE_/,
-        "reply_invalid",
-        "answered with HTTP that contradicts itself, or with a reply that this action does not take",
-        "Check what stands between this runner and Armor: a proxy or load balancer may be at fault.",
-    ],
-];
-/** What an error of Node's means. `error` must have come from the connection. */
-function networkError(error, state) {
-    if (error instanceof ProxyFailure)
-        return proxyError(error, state);
-    const { url, proxy, isReplying } = state;
-    const code = codeOf(error);
-    if (code === "ENOTFOUND") {
-        return new ArmorError("host_unknown", `DNS does not know the host ${url.hostname} (ENOTFOUND)`, "Check api-url, and whether this runner needs https_proxy to leave its network.");
-    }
-    if (code === "EAI_AGAIN" || code === "EAI_FAIL") {
-        return new ArmorError("dns_failed", `DNS does not answer for the host ${url.hostname} (${code})`, "Check this runner's DNS server, and whether it needs https_proxy to leave its network.");
-    }
-    const row = [...CERTIFICATE, ...WIRE].find(([codes]) => codes.test(code));
-    if (row !== undefined)
-        return new ArmorError(row[1], `${url.origin} ${row[2]} (${code})`, row[3]);
-    return isReplying
-        ? new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.")
-        : new ArmorError("connection_failed", `No connection to ${via(url, proxy)}${code === "" ? "" : ` (${code})`}`, "Check api-url, and that a firewall lets this runner reach it.");
-}
-/** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
-function codeOf(error) {
-    const { code = "" } = error;
-    return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
-}
-/** Whatever failed before the tunnel stood, or the proxy's status. */
-function proxyError({ reason, schemes }, { url, proxy }) {
-    const where = `The proxy ${proxy?.origin ?? ""}`;
-    if (reason === 407 || reason === 401)
-        return proxyAuthError(where, reason, schemes, proxy);
-    if (typeof reason === "number") {
-        if (reason >= 300 && reason < 500 && reason !== 408 && reason !== 429) {
-            return new ArmorError("proxy_refused", `${where} refuses to connect to ${url.host} (${reason})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
-        }
-        return new ArmorError("proxy_failed", `${where} cannot connect to ${url.host} (${reason})`, "Check that the proxy is up and can reach the host.");
-    }
-    const code = codeOf({ code: reason });
-    const row = CERTIFICATE.find(([codes]) => codes.test(code));
-    if (row !== undefined)
-        return new ArmorError("proxy_refused", `${where} ${row[2]} (${code})`, row[3]);
-    if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-        return new ArmorError("proxy_failed", `DNS does not know ${where.toLowerCase()} (${code})`, "Check https_proxy.");
-    }
-    const what = code.startsWith("HPE_") || code === "EARLY_BYTES" ? "does not answer as an HTTP proxy" : "cannot be used";
-    return new ArmorError("proxy_failed", `${where} ${what}${code === "" ? "" : ` (${code})`}: no connection to ${url.host}`, "Check https_proxy, and that the proxy is up and can be reached.");
-}
-/** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
-function proxyAuthError(where, status, schemes, proxy) {
-    const put = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
-    const known = ["basic", "digest", "ntlm", "negotiate", "kerberos", "bearer"].filter((name) => schemes.includes(name));
-    if (known.length > 0 && !known.includes("basic")) {
-        return new ArmorError("proxy_refused", `${where} wants authentication by ${known.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
-    }
-    return proxy?.credentials === undefined
-        ? new ArmorError("proxy_refused", `${where} wants a user and a password (${status})`, put)
-        : new ArmorError("proxy_refused", `${where} does not accept the user and password (${status})`, put);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/http.js
@@ -2869,11 +2784,11 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  */
 function createSend(route) {
     return async (request, signal) => {
-        const state = { url: request.url, proxy: proxyFor(request.url, route), isReplying: false };
-        const deadline = rejectionOn(signal, () => timeoutError(state));
+        const proxy = proxyFor(request.url, route);
+        const state = { url: request.url, proxy, hasTunnel: false, isReplying: false };
         try {
             // A reply such as 101 makes Node drop the connection and http-client wait for ever: never wait for it alone.
-            return await Promise.race([exchange(request, signal, state), deadline.promise]);
+            return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
         }
         catch (error) {
             if (error instanceof ArmorError)
@@ -2883,72 +2798,58 @@ function createSend(route) {
             // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
             throw error.code === undefined ? error : networkError(error, state);
         }
-        finally {
-            deadline.release();
-        }
     };
 }
-async function exchange(request, signal, state) {
-    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-    const client = new HttpClient(USER_AGENT, [requestHandler(signal, state)], {
-        allowRedirects: false,
-        allowRetries: false,
+function rejection(signal) {
+    return new Promise((_, reject) => {
+        if (signal.aborted)
+            reject(signal.reason);
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
-    const response = await client.request(request.method, request.url.href, request.body, {
-        ...request.headers,
-    });
-    state.isReplying = true;
-    const { message } = response;
-    const body = await readBody(message, request.url);
-    return {
-        url: request.url,
-        status: message.statusCode ?? 0,
-        headers: flatHeaders(message),
-        body,
-        receivedAt: Date.now(),
-    };
 }
-/** http-client's hook into the options of the request that it is about to make. */
-function requestHandler(signal, { url, proxy }) {
-    return {
+async function exchange({ method, url, headers, body }, signal, proxy, state) {
+    const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
+    agent?.once("tunnel", () => {
+        state.hasTunnel = true;
+    });
+    const handler = {
+        /** http-client's hook into the options of the request that it is about to make. */
         prepareRequest(options) {
             options.signal = signal;
             options.host = withoutBrackets(url.hostname);
-            if (url.protocol === "https:")
-                options.agent = new RouteAgent(proxy);
+            if (agent !== undefined)
+                options.agent = agent;
             // http-client appends the runner's orchestration id, which Armor does not need.
             options.headers = { ...options.headers, "user-agent": USER_AGENT };
         },
         canHandleAuthentication: () => false,
         handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
     };
+    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
+    const client = new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+    const { message } = await client.request(method, url.href, body, { ...headers });
+    state.isReplying = true;
+    const text = await readBody(message, url);
+    return {
+        url,
+        status: message.statusCode ?? 0,
+        headers: message.headers,
+        body: text,
+        receivedAt: Date.now(),
+    };
 }
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
-async function readBody(message, url) {
+async function readBody(message, { origin }) {
     const chunks = [];
     let size = 0;
     for await (const chunk of message) {
         size += chunk.length;
         if (size > MAX_REPLY_BYTES) {
-            throw new ArmorError("reply_invalid", `${url.origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
+            throw new ArmorError("reply_invalid", `${origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
         }
         chunks.push(chunk);
     }
     return Buffer.concat(chunks).toString("utf8");
-}
-function flatHeaders(message) {
-    return Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
-}
-/** A promise that rejects when the signal aborts, and a way to stop listening. */
-function rejectionOn(signal, error) {
-    const listening = new AbortController();
-    const promise = new Promise((_, reject) => {
-        const onAbort = () => reject(error());
-        if (signal.aborted)
-            onAbort();
-        signal.addEventListener("abort", onAbort, { signal: listening.signal });
-    });
-    return { promise, release: () => listening.abort() };
 }
 /**
  * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
@@ -2968,24 +2869,23 @@ function trustCertificates(certificates) {
 
 const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
 const TERMINATE_PATH = "/api/v1/iam/session/terminate";
-/** Armor wants this header on its session endpoints, with two double quotes as its value (vendor's article). */
-const CSRF_HEADER = { "X-Csrf-Header": '""' };
+/** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
+const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
 /** Seconds that a token lives where the reply does not say so (vendor's article). */
 const DEFAULT_EXPIRES_IN = 60;
-/** 68 years. What lies above is no lifetime, and would leave the range of dates. */
-const MAX_EXPIRES_IN = 2 ** 31 - 1;
+/** 68 years. What lies above is no time to wait or to live, and would leave the range of dates. */
+const MAX_SECONDS = 2 ** 31 - 1;
 /** A longer one fits into no header, and as state it could keep the post step from starting. */
 const MAX_TOKEN_LENGTH = 16 * 1024;
 /** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
 function tokenRequest(apiUrl, basicPair) {
+    const authorization = `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`;
     return {
         method: "POST",
         url: new URL(apiUrl + TOKEN_PATH),
         headers: {
-            ...CSRF_HEADER,
-            Accept: "application/json",
-            "Accept-Encoding": "identity",
-            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
+            ...HEADERS,
+            Authorization: authorization,
             "Content-Type": "application/x-www-form-urlencoded",
         },
         body: "grant_type=client_credentials",
@@ -2993,12 +2893,8 @@ function tokenRequest(apiUrl, basicPair) {
 }
 /** Ends the session that the token stands for. */
 function terminateRequest(apiUrl, accessToken) {
-    return {
-        method: "POST",
-        url: new URL(apiUrl + TERMINATE_PATH),
-        headers: { ...CSRF_HEADER, Accept: "application/json", Authorization: `Bearer ${accessToken}` },
-        body: "",
-    };
+    const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
+    return { method: "POST", url: new URL(apiUrl + TERMINATE_PATH), headers, body: "" };
 }
 /** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
 function isClientUnknown({ status, body }) {
@@ -3014,19 +2910,7 @@ function judgeToken(reply, quote) {
     if (fields["error"] !== undefined) {
         throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
     }
-    return {
-        accessToken: accessTokenOf(fields, reply),
-        expiresIn: expiresInOf(fields, reply),
-    };
-}
-function shapeOf({ headers, body }) {
-    const encoding = headers["content-encoding"] ?? "identity";
-    if (encoding !== "identity" || body.startsWith("\x1f"))
-        return "a compressed reply";
-    return body.trimStart().startsWith("<") ? "a web page" : "something else";
-}
-function accessTokenOf(fields, reply) {
-    const token = fields["access_token"];
+    const { access_token: token, token_type: type = "Bearer", expires_in: lifetime = DEFAULT_EXPIRES_IN, } = fields;
     if (typeof token !== "string" || token === "")
         throw invalidReply(reply, "no access_token");
     if (!/^[\x21-\x7e]+$/.test(token)) {
@@ -3035,18 +2919,13 @@ function accessTokenOf(fields, reply) {
     if (token.length > MAX_TOKEN_LENGTH) {
         throw invalidReply(reply, "an access_token that is longer than a header can be");
     }
-    const type = fields["token_type"];
-    if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
+    if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
         throw invalidReply(reply, "a token_type other than Bearer");
     }
-    return token;
-}
-function expiresInOf(fields, reply) {
-    const value = fields["expires_in"] ?? DEFAULT_EXPIRES_IN;
-    const isNumeric = typeof value === "string" && /^\d+(\.\d+)?$/.test(value);
-    const seconds = typeof value === "number" ? value : isNumeric ? Number(value) : Number.NaN;
-    if (seconds > 0 && seconds <= MAX_EXPIRES_IN)
-        return seconds;
+    const isNumeric = typeof lifetime === "number" || (typeof lifetime === "string" && /^\d+(\.\d+)?$/.test(lifetime));
+    const expiresIn = isNumeric ? Number(lifetime) : 0;
+    if (expiresIn > 0 && expiresIn <= MAX_SECONDS)
+        return { accessToken: token, expiresIn };
     throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
 }
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
@@ -3057,18 +2936,23 @@ function judgeTerminate(reply, quote) {
         return true;
     throw statusError(reply, quote);
 }
-/** What an OAuth `error` means (RFC 6749 section 5.2, and 4.1.2.1 for the last two); others go by the status. */
-const BY_OAUTH_ERROR = {
-    invalid_client: "credentials_rejected",
-    invalid_grant: "credentials_rejected",
-    unauthorized_client: "access_denied",
-    access_denied: "access_denied",
-    invalid_request: "request_rejected",
-    invalid_scope: "request_rejected",
-    unsupported_grant_type: "request_rejected",
-    temporarily_unavailable: "server_unavailable",
-    server_error: "server_unavailable",
-};
+/** What an OAuth `error` means (RFC 6749 sections 5.2 and 4.1.2.1); others go by the status. */
+const BY_OAUTH_ERROR = new Map([
+    ["invalid_client", "credentials_rejected"],
+    ["invalid_grant", "credentials_rejected"],
+    ["unauthorized_client", "access_denied"],
+    ["access_denied", "access_denied"],
+    ["invalid_request", "request_rejected"],
+    ["invalid_scope", "request_rejected"],
+    ["unsupported_grant_type", "request_rejected"],
+    ["temporarily_unavailable", "server_unavailable"],
+    ["server_error", "server_unavailable"],
+]);
+const BY_STATUS = new Map([
+    [401, "credentials_rejected"],
+    [403, "access_denied"],
+    [404, "endpoint_not_found"],
+]);
 /** What failed and what to do, by code. */
 const TEXTS = {
     credentials_rejected: [
@@ -3092,30 +2976,24 @@ const TEXTS = {
 };
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply, quote) {
-    const fields = parseObject(reply.body) ?? {};
-    const said = saidBy(fields, quote);
-    const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
-    const code = oauth_codeOf(reply.status, oauthError);
+    const { url, status, body } = reply;
+    const fields = parseObject(body) ?? {};
+    const code = rejectionCode(status, fields["error"]);
+    const canPass = code === "rate_limited" || code === "server_unavailable";
     const [problem, remedy] = TEXTS[code];
-    const answered = `${reply.url.origin} answered ${reply.status}${said === "" ? "" : ` ${said}`}`;
+    const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
-        retryAfterMs: code === "rate_limited" || code === "server_unavailable" ? retryAfterMs(reply) : undefined,
-        isPermanent: [400, 401, 403].includes(reply.status) && oauthError !== undefined,
+        retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
+        isPermanent: !canPass && [400, 401, 403].includes(status) && typeof fields["error"] === "string",
     });
 }
-function oauth_codeOf(status, oauthError = "") {
+function rejectionCode(status, oauthError) {
+    // A server that is overloaded may say anything; it is asked again.
     if (status === 429)
         return "rate_limited";
     if (status === 408 || status >= 500)
         return "server_unavailable";
-    const code = Object.hasOwn(BY_OAUTH_ERROR, oauthError) ? BY_OAUTH_ERROR[oauthError] : undefined;
-    if (code !== undefined)
-        return code;
-    if (status === 401)
-        return "credentials_rejected";
-    if (status === 403)
-        return "access_denied";
-    return status === 404 ? "endpoint_not_found" : "request_rejected";
+    return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? "request_rejected";
 }
 function invalidReply(reply, what) {
     return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
@@ -3131,6 +3009,12 @@ function parseObject(body) {
     catch {
         return undefined;
     }
+}
+function shapeOf({ headers, body }) {
+    const encoding = headers["content-encoding"] ?? "identity";
+    if (encoding !== "identity" || body.startsWith("\x1f"))
+        return "a compressed reply";
+    return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 /**
  * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
@@ -3148,16 +3032,14 @@ const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:
  * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3); undefined for anything else. A date is
  * measured against the server's own `Date`, so that a runner whose clock is off waits just as long.
  */
-function retryAfterMs(reply) {
-    const value = reply.headers["retry-after"]?.trim() ?? "";
+function retryAfterMs({ headers, receivedAt }) {
+    const value = headers["retry-after"]?.trim() ?? "";
     if (/^\d+$/.test(value))
-        return Number(value) * 1000;
+        return Math.min(Number(value), MAX_SECONDS) * 1000;
     const until = dateOf(value);
-    if (until === undefined)
-        return undefined;
-    return Math.max(0, until - (dateOf(reply.headers["date"] ?? "") ?? reply.receivedAt));
+    return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? receivedAt));
 }
-function dateOf(text) {
+function dateOf(text = "") {
     const ms = IMF_DATE.test(text) ? Date.parse(text) : Number.NaN;
     return Number.isNaN(ms) ? undefined : ms;
 }
@@ -3213,6 +3095,9 @@ function redirectTarget(reply) {
 }
 /** Same origin, or from one API host of the vendor's to another, on https and its default port. */
 function isTrustedRedirect(from, to) {
+    // blob: addresses have the origin of the https address inside them.
+    if (from.protocol !== to.protocol)
+        return false;
     return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
 }
 function isVendorHost({ protocol, hostname, port }) {
@@ -3366,7 +3251,7 @@ const INVISIBLE = /[\p{C}\p{Z}]+/gu;
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("##[", "["));
+        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# ["));
         const line = clean.trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
@@ -3405,93 +3290,245 @@ function maskCommand(secret) {
     return `::add-mask::${escaped}\n`;
 }
 
+;// CONCATENATED MODULE: ./build/agent/reply.js
+
+/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
+function sendFailure(response, failure) {
+    const { retryAfterMs } = failure.details;
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
+    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+}
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/**
+ * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
+ * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
+ */
+function sendRefusal(request, response, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+    response.writeHead(refusal.status, headers);
+    if (encoding === undefined && Number(length) === 0)
+        return void response.end(body);
+    response.flushHeaders();
+    response.write(body);
+    const timer = setTimeout(() => response.end(), lingerMs);
+    request.once("end", () => response.end()).resume();
+    response.once("close", () => clearTimeout(timer));
+}
+/** The same for a connection that Node's parser gave up. */
+function endSocket(socket, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.resume().once("close", () => clearTimeout(timer));
+}
+function refusalReply({ error, description, allow }) {
+    const { headers, body } = errorReply(error, description);
+    return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
+}
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: description });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/agent/control.js
+
+
+
+
+/** At a stop: for the refresh under way, and after it for the sessions to end. */
+const DRAIN_MS = 1_500;
+const END_SESSIONS_MS = 2_000;
+/** What is behind the address for tokens and stopping. */
+function createControl({ tokenCache, context, stats, terminateSession, onStopped }) {
+    let stopped;
+    let askers = 0;
+    /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
+    const stop = () => {
+        stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
+            const sessions = terminateSession
+                ? await endSessions(accessTokens, isFetching, context)
+                : { ended: 0, notEnded: 0 };
+            return { report: stats.report(), sessions };
+        });
+        return stopped;
+    };
+    const answerStop = async (response) => {
+        askers += 1;
+        response.once("close", async () => {
+            askers -= 1;
+            await stop();
+            if (askers === 0)
+                onStopped();
+        });
+        sendJson(response, await stop());
+    };
+    const answerToken = async (response) => {
+        try {
+            const token = await tokenCache.get();
+            const leftMs = Math.max(0, tokenCache.msLeft(token));
+            sendJson(response, {
+                access_token: token.accessToken,
+                token_type: "Bearer",
+                expires_in: Math.floor(leftMs / 1000),
+                expires_at: isoDate(context.clock.date() + leftMs),
+            });
+            stats.handedOut();
+        }
+        catch (error) {
+            const failure = asArmorError(error, context.quote);
+            stats.problem(failure.code, failure.message);
+            sendFailure(response, failure);
+        }
+    };
+    return { stop, answerStop, answerToken, isStopping: () => stopped !== undefined };
+}
+/** Sessions that are not ended here end by themselves when their tokens expire. */
+async function endSessions(accessTokens, isFetching, context) {
+    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
+    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
+    const reasons = results
+        .filter((result) => result.status === "rejected")
+        .map(({ reason }) => asArmorError(reason, context.quote).message);
+    if (isFetching)
+        reasons.push("A token that was being fetched did not arrive in time.");
+    const reason = reasons.at(-1);
+    return {
+        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
+        notEnded: reasons.length,
+        ...(reason === undefined ? {} : { reason }),
+    };
+}
+function sendJson(response, body) {
+    const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+    response.writeHead(200, headers).end(JSON.stringify(body));
+}
+
+;// CONCATENATED MODULE: ./build/agent/client.js
+/** Who made a call, and may leave before the reply is complete. */
+class Client {
+    #hasLeft = false;
+    #giveUp = () => undefined;
+    constructor(response) {
+        response.once("close", () => {
+            this.#hasLeft = !response.writableFinished;
+            if (this.#hasLeft)
+                this.#giveUp();
+        });
+    }
+    get hasLeft() {
+        return this.#hasLeft;
+    }
+    /** @param giveUp ends what is being done for the client now, in place of what was given before */
+    onLeave(giveUp) {
+        this.#giveUp = giveUp;
+        if (this.#hasLeft)
+            giveUp();
+    }
+}
+
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/guard.js
 
-/** What browsers and proxies add, and programs of this job do not. CGI and some proxies write `_` for `-`. */
-const FOREIGN_HEADER = /^(origin|sec-fetch-site|referer|x-forwarded-.*|forwarded|via|x-real-ip)$/;
+/** What browsers add, and programs of this job do not. */
+const BROWSER_HEADERS = new Set(["origin", "sec-fetch-site", "referer"]);
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-const READ_METHODS = ["GET", "HEAD"];
 function isRefusal(verdict) {
     return "status" in verdict;
 }
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
-    const below = (capability) => targetBelow(head.target, capability);
-    const [gateway, control] = [below(config.capability), below(config.controlCapability)];
-    const verdict = foreignRequest(head, config) ??
+    const headers = pairs(head.rawHeaders);
+    const gateway = targetBelow(head.target, config.capability);
+    const control = targetBelow(head.target, config.controlCapability);
+    const verdict = foreignRequest(headers, config.host) ??
         (gateway !== undefined
-            ? readRequest(head, gateway, config)
+            ? readRequest(head.method, headers, gateway, config)
             : control !== undefined
-                ? controlRequest(head, control)
+                ? controlRequest(head.method, control)
                 : refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path."));
     const isFromJob = gateway !== undefined || control !== undefined;
     return isRefusal(verdict) ? { ...verdict, isFromJob } : verdict;
 }
-/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
-function targetBelow(target, capability) {
-    const [given, expected] = [target.slice(0, capability.length + 1), `/${capability}`].map((text) => Buffer.from(text, "utf8"));
-    const isSame = given?.length === expected?.length && (0,external_node_crypto_namespaceObject.timingSafeEqual)(given, expected);
-    const below = target.slice(capability.length + 1);
-    return isSame && below.startsWith("/") ? below : undefined;
-}
-function foreignRequest({ rawHeaders }, { host }) {
-    const headers = pairs(rawHeaders);
-    const hosts = headers.filter(({ name }) => name === "host");
-    if (hosts.length !== 1 || hosts[0]?.value !== host) {
-        return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
-    }
-    const foreign = headers.find(({ name, value }) => FOREIGN_HEADER.test(name) && !(name === "referer" && value.startsWith(`http://${host}/`)))?.name;
-    if (foreign === undefined)
-        return undefined;
-    return PROXY_HEADER.test(foreign)
-        ? refuse(403, "foreign_request", `The request came through a proxy (header ${foreign}). Add 127.0.0.1 to no_proxy and NO_PROXY of this step.`)
-        : refuse(403, "foreign_request", `Requests with a header ${foreign} are refused: a web page may have sent them.`);
-}
+/** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders) {
     const headers = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
-        const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
-        headers.push({ name, value: rawHeaders[index + 1] ?? "" });
+        headers.push([(rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]);
     }
     return headers;
 }
-function readRequest(head, target, config) {
-    if (!READ_METHODS.includes(head.method)) {
-        return {
-            ...refuse(405, "method_not_allowed", "The gateway only reads: GET and HEAD. To change something, call Armor with a token of armor-token."),
-            allow: READ_METHODS.join(", "),
-        };
+/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+function targetBelow(target, capability) {
+    const given = Buffer.from(target.slice(0, capability.length + 1));
+    const expected = Buffer.from(`/${capability}`);
+    if (given.length !== expected.length || !(0,external_node_crypto_namespaceObject.timingSafeEqual)(given, expected))
+        return undefined;
+    const below = target.slice(capability.length + 1);
+    return below.startsWith("/") ? below : undefined;
+}
+function foreignRequest(headers, host) {
+    const hosts = headers.filter(([name]) => name === "host");
+    if (hosts.length !== 1 || hosts[0]?.[1] !== host) {
+        return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
     }
-    const body = bodyRefusal(head);
-    if (body !== undefined)
-        return body;
+    for (const [name, value] of headers) {
+        if (PROXY_HEADER.test(name)) {
+            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+            return refuse(403, "foreign_request", `The request came through a proxy (header ${name}). ${remedy}`);
+        }
+        const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
+        if (BROWSER_HEADERS.has(name) && !isOwnReferer) {
+            const reason = "a web page may have sent them";
+            return refuse(403, "foreign_request", `Requests with a header ${name} are refused: ${reason}.`);
+        }
+    }
+    return undefined;
+}
+function readRequest(method, headers, target, config) {
+    if (method !== "GET" && method !== "HEAD") {
+        const remedy = "To change something, call Armor with a token of armor-token.";
+        return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
+    }
+    // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
+    const hasBody = headers.some(([name, value]) => name === "transfer-encoding" || (name === "content-length" && !/^\s*0+\s*$/.test(value)));
+    if (hasBody)
+        return refuse(400, "body_refused", "Requests through the gateway have no body.");
     const allowed = allowedTarget(target, config.gatewayPaths);
     return typeof allowed === "string" ? { route: "gateway", target: allowed } : allowed;
 }
-/** A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request. */
-function bodyRefusal({ rawHeaders }) {
-    const hasBody = pairs(rawHeaders).some(({ name, value }) => name === "transfer-encoding" || (name === "content-length" && !/^0+$/.test(value.trim())));
-    return hasBody ? refuse(400, "body_refused", "Requests through the gateway have no body.") : undefined;
-}
-function controlRequest(head, below) {
-    const route = below === "/token" ? "token" : below === "/stop" ? "stop" : undefined;
-    if (route === undefined)
-        return refuse(404, "not_found", "There are GET /token and POST /stop.");
-    const method = route === "token" ? "GET" : "POST";
-    if (head.method === method)
-        return { route };
-    return { ...refuse(405, "method_not_allowed", `This takes ${method} only.`), allow: method };
+function controlRequest(method, below) {
+    if (below === "/token")
+        return method === "GET" ? { route: "token" } : wrongMethod("This takes GET only.", "GET");
+    if (below === "/stop")
+        return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
+    return refuse(404, "not_found", "There are GET /token and POST /stop.");
 }
 /**
- * The one rule for paths, of first targets and of redirects: every reader of this path must see the same one, so only
- * plain segments are let through, and nothing is decoded.
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded.
  * @param target path and query below api-url
  * @returns the string to send, or why it is refused
  */
 function allowedTarget(target, gatewayPaths) {
-    const [path = "", ...query] = target.split("?");
+    const [path = ""] = target.split("?", 1);
     const fault = pathFault(path);
     if (fault !== undefined)
         return refuse(400, "bad_target", `The path has ${fault}.`);
@@ -3499,10 +3536,9 @@ function allowedTarget(target, gatewayPaths) {
         return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
     }
     const isListed = gatewayPaths.some((listed) => listed.endsWith("/") ? path.startsWith(listed) : path === listed);
-    if (!isListed) {
-        return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
-    }
-    return [path, ...query].join("?");
+    if (isListed)
+        return target;
+    return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
 }
 /** @returns what is wrong with a path, undefined where it is plain */
 function pathFault(path) {
@@ -3512,7 +3548,7 @@ function pathFault(path) {
         return "two slashes in a row: is there one at the end of the base address?";
     if (path.includes("%"))
         return "an encoded character (%)";
-    if (/\/\./.test(path))
+    if (path.includes("/."))
         return "a segment that begins with a dot";
     if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
         return "a character other than A-Z a-z 0-9 - . _ ~ : @";
@@ -3521,15 +3557,247 @@ function pathFault(path) {
 function refuse(status, error, description) {
     return { status, error, description };
 }
+function wrongMethod(description, allow) {
+    return { status: 405, error: "method_not_allowed", description, allow };
+}
+
+;// CONCATENATED MODULE: ./build/agent/slots.js
+/** A limit on how many calls go on at once: first come, first served. */
+class Slots {
+    #free;
+    #waiting = new Set();
+    constructor(size) {
+        this.#free = size;
+    }
+    /** @returns whether there is a slot now, to be released; false for a client that left before */
+    async acquire(client) {
+        if (client.hasLeft)
+            return false;
+        if (this.#free > 0) {
+            this.#free -= 1;
+            return true;
+        }
+        return await new Promise((resolve) => {
+            this.#waiting.add(resolve);
+            client.onLeave(() => {
+                if (this.#waiting.delete(resolve))
+                    resolve(false);
+            });
+        });
+    }
+    release() {
+        const [next] = this.#waiting;
+        if (next === undefined) {
+            this.#free += 1;
+            return;
+        }
+        this.#waiting.delete(next);
+        next(true);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/gateway.js
+
+
+
+
+
+
+
+/** The request headers that reach Armor, with those of conditions (`If-`); all others are dropped. */
+const PASSED_REQUEST_HEADERS = new Set(["accept", "accept-encoding", "accept-language", "cache-control", "range", "user-agent"].concat(["traceparent", "tracestate", "x-request-id"]));
+/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
+const DROPPED_REPLY_HEADERS = new Set(["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "trailer"].concat([
+    "transfer-encoding",
+    "upgrade",
+    "referrer-policy",
+    "set-cookie",
+    "x-armor-gateway",
+]));
+const MAX_CALLS = 128;
+const MAX_REPEATS = 3;
+/** How long a path that answers 401 to every token asks for no other one. */
+const FORBIDDEN_PATH_MS = 10_000;
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+function createGateway(options) {
+    const { stats } = options;
+    const slots = new Slots(MAX_CALLS);
+    const fetchReply = createFetch(options);
+    return async (request, response, target) => {
+        const client = new Client(response);
+        if (!(await slots.acquire(client)))
+            return;
+        try {
+            const reply = await fetchReply(request, target, client);
+            await passOn(reply, response, client, options.limits.idleMs);
+            stats.answered(response.statusCode);
+        }
+        catch (error) {
+            if (client.hasLeft)
+                return;
+            const failure = asArmorError(error, options.quote);
+            stats.failed(failure.code, failure.message);
+            // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
+            if (response.headersSent)
+                response.socket?.resetAndDestroy();
+            else
+                sendFailure(response, failure);
+        }
+        finally {
+            slots.release();
+        }
+    };
+}
+/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
+function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
+    const origin = new URL(apiUrl);
+    const basePath = origin.pathname.replace(/\/$/, "");
+    /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
+    const forbidden = new Map();
+    /** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
+    const allowedRedirect = ({ message, from }) => {
+        const to = gateway_redirectTarget(message, from);
+        if (to === undefined || to.username !== "" || to.password !== "")
+            return undefined;
+        if (!isTrustedRedirect(from.origin, to) || !to.pathname.startsWith(`${basePath}/`))
+            return undefined;
+        const target = allowedTarget(to.pathname.slice(basePath.length) + to.search, gatewayPaths);
+        return typeof target === "string" ? { origin: to, path: basePath + target } : undefined;
+    };
+    return async (request, target, client) => {
+        const { method = "GET" } = request;
+        let from = { origin, path: basePath + target };
+        let { accessToken } = await tokenCache.get();
+        for (let repeats = 0, redirects = 0;;) {
+            const headers = requestHeaders(request, from.origin.host, accessToken);
+            const message = await upstream.send({ ...from, method, headers, client });
+            const reply = { message, from };
+            const [path = ""] = from.path.split("?", 1);
+            if (message.statusCode === 401) {
+                if (repeats === MAX_REPEATS)
+                    forbidden.set(path, clock.now() + FORBIDDEN_PATH_MS);
+                const isForbidden = (forbidden.get(path) ?? 0) > clock.now();
+                if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken)))
+                    return reply;
+                repeats += 1;
+                message.destroy();
+                ({ accessToken } = await tokenCache.replace(accessToken));
+            }
+            else {
+                forbidden.delete(path);
+                const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(reply) : undefined;
+                if (redirect === undefined)
+                    return reply;
+                redirects += 1;
+                message.destroy();
+                from = redirect;
+            }
+        }
+    };
+}
+function gateway_redirectTarget({ statusCode = 0, headers: { location } }, from) {
+    if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
+        return undefined;
+    const base = from.origin.origin + from.path;
+    return URL.canParse(location, base) ? new URL(location, base) : undefined;
+}
+/** Names and values in turn: those of the client that may pass, Host, and a valid token. */
+function requestHeaders(request, host, accessToken) {
+    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADERS.has(name) || name.startsWith("if-"));
+    passed.push("Host", host, "Authorization", `Bearer ${accessToken}`);
+    return passed;
+}
+function replyHeaders({ message, from }) {
+    const redirect = gateway_redirectTarget(message, from);
+    const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name) && (name !== "location" || redirect === undefined));
+    if (redirect !== undefined)
+        headers.push("Location", redirect.href);
+    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    return headers;
+}
+/** The message's headers that are wanted and that its Connection header does not name. */
+function keepHeaders({ rawHeaders, headers }, isWanted) {
+    const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+    const result = [];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+        const name = rawHeaders[index] ?? "";
+        const lowerCase = name.toLowerCase();
+        // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
+        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
+            result.push(name, rawHeaders[index + 1] ?? "");
+        }
+    }
+    return result;
+}
+/** Streams the reply to the client. @throws ArmorError where it breaks off */
+async function passOn(reply, response, client, idleMs) {
+    const { message, from } = reply;
+    const { origin } = from;
+    try {
+        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
+    }
+    catch {
+        message.destroy();
+        const problem = `${origin.origin} answered with a status or header that is not valid HTTP`;
+        throw new ArmorError("reply_invalid", problem, "Check what stands between this runner and Armor.");
+    }
+    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+    if (message.readableLength === 0 && !message.complete)
+        response.flushHeaders();
+    await new Promise((resolve, reject) => {
+        const fail = (error) => {
+            clearTimeout(idle);
+            reject(error);
+            message.destroy();
+        };
+        const onTimeout = () => {
+            // A client that takes its time is not Armor's silence.
+            if (message.isPaused())
+                idle.refresh();
+            else
+                fail(timeoutError({ url: origin, proxy: undefined, isReplying: true }));
+        };
+        const idle = setTimeout(onTimeout, idleMs);
+        client.onLeave(() => fail(new Error("the client left")));
+        const brokeOff = () => {
+            const problem = `${origin.origin} broke off its answer`;
+            fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
+        };
+        message.on("data", (chunk) => {
+            idle.refresh();
+            if (!response.write(chunk))
+                message.pause();
+        });
+        response.on("drain", () => {
+            idle.refresh();
+            message.resume();
+        });
+        message.once("end", () => {
+            if (!message.complete)
+                return brokeOff();
+            clearTimeout(idle);
+            response.end();
+            resolve();
+        });
+        message.on("error", brokeOff);
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/protocol.js
+/** The file in the agent's folder that holds the address for tokens and stopping; one line. */
+const CONTROL_FILE = "control-url";
+/** The file in the agent's folder that says why the agent ended, where it ended by itself. */
+const REASON_FILE = "ended";
 
 ;// CONCATENATED MODULE: ./build/agent/server.js
 
 
+
 const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than the pools of common clients keep a connection, so that none is closed while a request is on its way. */
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
 const KEEP_ALIVE_MS = 120_000;
-/** Calls that connect all at once: more than the 511 that Node asks for by default. */
+/** For calls that connect all at once: more than the 511 that Node asks for by default. */
 const BACKLOG = 4_096;
 /** Listens on a free port of 127.0.0.1. */
 async function listen(guard, routes, now, limits = LIMITS) {
@@ -3539,23 +3807,35 @@ async function listen(guard, routes, now, limits = LIMITS) {
         connectionsCheckingInterval: limits.headMs / 5,
         keepAliveTimeout: KEEP_ALIVE_MS,
         requestTimeout: 0, // no request has a body
+        requireHostHeader: false, // Node's own refusal has no text
     });
     await new Promise((resolve, reject) => {
-        server.once("error", reject);
+        server.on("error", reject);
         server.listen(0, "127.0.0.1", BACKLOG, resolve);
     });
     const { port } = server.address();
+    const config = { ...guard, host: `127.0.0.1:${port}` };
     const waiting = limitWaiting(server, now, limits);
-    /** Connections on which a reply is under way. */
-    const busy = new Map();
+    const lastResponse = new WeakMap();
+    const refused = new WeakSet();
+    /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
     const onRequest = (request, response) => {
+        const previous = lastResponse.get(request.socket);
+        lastResponse.set(request.socket, response);
+        if (previous === undefined || previous.closed)
+            serve(request, response);
+        else
+            previous.once("close", () => serve(request, response));
+    };
+    const serve = (request, response) => {
         const { method = "", url = "", rawHeaders, socket } = request;
-        busy.set(socket, response);
-        response.once("close", () => busy.get(socket) === response && busy.delete(socket));
-        const verdict = authorize({ method, target: url, rawHeaders }, { ...guard, host: `127.0.0.1:${port}` });
+        if (socket.destroyed || refused.has(socket))
+            return;
+        const verdict = authorize({ method, target: url, rawHeaders }, config);
         if (isRefusal(verdict)) {
+            refused.add(socket);
             routes.onRefusal(verdict);
-            return sendRefusal(response, verdict);
+            return sendRefusal(request, response, verdict, limits.headMs);
         }
         waiting.delete(socket);
         routes.onRequest();
@@ -3568,15 +3848,24 @@ async function listen(guard, routes, now, limits = LIMITS) {
     // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
     server.on("checkContinue", onRequest);
     server.on("checkExpectation", onRequest);
-    server.on("connect", (_, socket) => endSocket(socket, NO_CONNECT, routes));
+    server.on("connect", (_, socket) => {
+        routes.onRefusal(NO_CONNECT);
+        endSocket(socket, NO_CONNECT, limits.headMs);
+    });
     server.on("clientError", (error, socket) => {
+        if (refused.has(socket))
+            return; // the rest of a request that has its answer
+        const response = lastResponse.get(socket);
         // Text written into a reply under way would be read as its body.
-        if (busy.has(socket))
-            socket.resetAndDestroy();
-        else if (error.code === "ECONNRESET" || !socket.writable)
-            socket.destroy();
-        else
-            endSocket(socket, refusalFor(error.code), routes);
+        if (response !== undefined && !response.closed)
+            return void socket.resetAndDestroy();
+        const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
+        if (isSilent || error.code === "ECONNRESET" || !socket.writable)
+            return void socket.destroy();
+        const refusal = BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST;
+        refused.add(socket);
+        routes.onRefusal(refusal);
+        endSocket(socket, refusal, limits.headMs);
     });
     return { port, server };
 }
@@ -3586,9 +3875,13 @@ function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
     server.on("connection", (socket) => {
         waiting.set(socket, now());
         socket.once("close", () => waiting.delete(socket));
-        const [oldest] = waiting;
-        if (waiting.size > maxWaiting && oldest !== undefined && now() - oldest[1] >= minWaitMs)
-            oldest[0].destroy();
+        if (waiting.size <= maxWaiting)
+            return;
+        for (const [oldest, since] of waiting) {
+            if (now() - since >= minWaitMs)
+                oldest.destroy();
+            return;
+        }
     });
     return waiting;
 }
@@ -3598,330 +3891,24 @@ const NO_CONNECT = {
     description: "The gateway is no proxy: use it as the base address of a call.",
     allow: "GET, HEAD",
 };
-function refusalFor(code) {
-    if (code === "HPE_HEADER_OVERFLOW") {
-        return {
-            status: 431,
-            error: "head_too_large",
-            description: "The request's headers are larger than 16 KB.",
-        };
-    }
-    if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
-        return {
-            status: 408,
-            error: "request_timeout",
-            description: "The request's headers did not come in time.",
-        };
-    }
-    return { status: 400, error: "bad_request", description: "The request is not valid HTTP." };
-}
-const STATUS_TEXT = {
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
+const BAD_REQUEST = {
+    status: 400,
+    error: "bad_request",
+    description: "The request is not valid HTTP.",
 };
-/** For a connection that Node's parser gave up: the same reply as `sendRefusal`, written by hand. */
-function endSocket(socket, refusal, routes) {
-    routes.onRefusal(refusal);
-    const { headers, body } = refusalReply(refusal);
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_TEXT[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
-}
-function sendRefusal(response, refusal) {
-    const { headers, body } = refusalReply(refusal);
-    response.writeHead(refusal.status, headers).end(body);
-}
-function refusalReply({ error, description, allow }) {
-    const { headers, body } = errorReply(error, description);
-    return {
-        headers: { ...headers, Connection: "close", ...(allow === undefined ? {} : { Allow: allow }) },
-        body,
-    };
-}
-/** The shape of every error that is the agent's own: an OAuth error (RFC 6749 section 5.2). */
-function errorReply(error, description) {
-    const body = JSON.stringify({ error, error_description: description });
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-        "Cache-Control": "no-store",
-        "X-Armor-Gateway": "1",
-    };
-    return { headers, body };
-}
-
-;// CONCATENATED MODULE: ./build/agent/slots.js
-/** A limit on how many calls go on at once: first come, first served. */
-class Slots {
-    #free;
-    #queue = new Set();
-    constructor(size) {
-        this.#free = size;
-    }
-    /** Resolves when there is a slot. A caller that leaves gives up its place: then it resolves with undefined. */
-    async acquire(left) {
-        if (left.aborted)
-            return undefined;
-        if (this.#free > 0) {
-            this.#free -= 1;
-        }
-        else if (!(await this.#wait(left))) {
-            return undefined;
-        }
-        return () => this.#release();
-    }
-    #wait(left) {
-        return new Promise((resolve) => {
-            const take = () => {
-                left.removeEventListener("abort", leave);
-                resolve(true);
-            };
-            const leave = () => {
-                this.#queue.delete(take);
-                resolve(false);
-            };
-            this.#queue.add(take);
-            left.addEventListener("abort", leave, { once: true });
-        });
-    }
-    #release() {
-        const [next] = this.#queue;
-        if (next === undefined) {
-            this.#free += 1;
-            return;
-        }
-        this.#queue.delete(next);
-        next();
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/gateway.js
-
-
-
-
-
-
-/** The request headers that reach Armor; all others are dropped. */
-const PASSED_REQUEST_HEADER = /^(accept|accept-encoding|accept-language|cache-control|if-[a-z-]+|range|user-agent|traceparent|tracestate|x-request-id)$/;
-/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED_REPLY_HEADERS = new Set([
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "referrer-policy",
-    "set-cookie",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "x-armor-gateway",
-]);
-const MAX_CALLS = 128;
-const MAX_REPEATS = 3;
-/** How long a path that answers 401 to every token asks for no other one. */
-const FORBIDDEN_PATH_MS = 10_000;
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
-function createGateway(options) {
-    const slots = new Slots(MAX_CALLS);
-    const forbidden = new ForbiddenPaths(options.clock);
-    return async (request, response, target) => {
-        const client = new AbortController();
-        response.once("close", () => response.writableFinished || client.abort());
-        const release = await slots.acquire(client.signal);
-        if (release === undefined)
-            return;
-        response.once("close", release);
-        if (client.signal.aborted)
-            return release();
-        try {
-            const { message, url } = await fetchReply(request, target, client.signal, forbidden, options);
-            passOn(message, url, response, options);
-        }
-        catch (error) {
-            if (client.signal.aborted)
-                return;
-            const failure = asArmorError(error, options.quote);
-            options.stats.failed(failure.code, failure.message);
-            sendFailure(response, failure);
-        }
-    };
-}
-/** Armor's reply, after a newer token where one was refused, and redirects where they may be followed. */
-async function fetchReply(request, target, signal, forbidden, options) {
-    const { apiUrl, tokenCache, upstream } = options;
-    const method = request.method ?? "GET";
-    let url = new URL(apiUrl + target);
-    let { accessToken } = await tokenCache.get();
-    for (let repeats = 0, redirects = 0;;) {
-        signal.throwIfAborted();
-        const headers = requestHeaders(request, url, accessToken);
-        const message = await upstream.send({ method, url, headers, signal });
-        if (message.statusCode === 401) {
-            const isTokenOld = !tokenCache.isCurrent(accessToken);
-            if (repeats === MAX_REPEATS)
-                forbidden.add(url);
-            if (repeats === MAX_REPEATS || (forbidden.has(url) && !isTokenOld))
-                return { message, url };
-            repeats += 1;
-            message.destroy();
-            ({ accessToken } = await tokenCache.replace(accessToken));
-            continue;
-        }
-        const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(message, url, options) : undefined;
-        if (redirect === undefined)
-            return { message, url };
-        redirects += 1;
-        message.destroy();
-        url = redirect;
-    }
-}
-/** Paths to which Armor answered 401 with several tokens: a newer one does not help there. */
-class ForbiddenPaths {
-    #until = new Map();
-    #clock;
-    constructor(clock) {
-        this.#clock = clock;
-    }
-    add({ pathname }) {
-        const now = this.#clock.now();
-        for (const [path, until] of this.#until)
-            if (until <= now)
-                this.#until.delete(path);
-        this.#until.set(pathname, now + FORBIDDEN_PATH_MS);
-    }
-    has({ pathname }) {
-        return (this.#until.get(pathname) ?? 0) > this.#clock.now();
-    }
-}
-/** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
-function allowedRedirect(message, from, options) {
-    const to = gateway_redirectTarget(message, from);
-    if (to === undefined || to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to)) {
-        return undefined;
-    }
-    const base = new URL(options.apiUrl).pathname.replace(/\/$/, "");
-    if (!to.pathname.startsWith(`${base}/`))
-        return undefined;
-    const target = allowedTarget(to.pathname.slice(base.length) + to.search, options.gatewayPaths);
-    return typeof target === "string" ? new URL(to.origin + base + target) : undefined;
-}
-function gateway_redirectTarget({ statusCode = 0, headers }, from) {
-    const { location } = headers;
-    if (!REDIRECT_STATUS.has(statusCode) || location === undefined || !URL.canParse(location, from.href)) {
-        return undefined;
-    }
-    return new URL(location, from);
-}
-/** Names and values in turn: those of the client that may pass, Host, and a valid token. */
-function requestHeaders(request, url, accessToken) {
-    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADER.test(name));
-    return [...passed, "Host", url.host, "Authorization", `Bearer ${accessToken}`];
-}
-/** The message's headers that are wanted, without those that belong to one connection as its Connection header says. */
-function keepHeaders({ rawHeaders, headers }, isWanted) {
-    const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-    const result = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-        const [name = "", value = ""] = rawHeaders.slice(index, index + 2);
-        const lowerCase = name.toLowerCase();
-        // Without the length of the body, a reply that breaks off would look whole: it stays, whatever Connection says.
-        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
-            result.push(name, value);
-        }
-    }
-    return result;
-}
-/** Streams the reply to the client. One that breaks off breaks the client's connection too: never a short body. */
-function passOn(message, url, response, options) {
-    const { stats, limits } = options;
-    const status = message.statusCode ?? 502;
-    const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name));
-    const redirect = gateway_redirectTarget(message, url);
-    if (redirect !== undefined)
-        replaceHeader(headers, "location", redirect.href);
-    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
-    try {
-        response.writeHead(status, headers);
-    }
-    catch {
-        // A status or header that Node reads but does not write.
-        message.destroy();
-        throw new ArmorError("reply_invalid", `${url.origin} answered with a status or header that is not valid HTTP`, "Check what stands between this runner and Armor.");
-    }
-    response.flushHeaders();
-    const breakOff = (error) => {
-        clearTimeout(idle);
-        if (response.closed)
-            return;
-        stats.failed(error.code, error.message);
-        message.destroy();
-        response.socket?.resetAndDestroy();
-    };
-    const onTimeout = () => {
-        // A client that takes its time is not Armor's silence.
-        if (message.isPaused())
-            idle.refresh();
-        else
-            breakOff(timeoutError({ url, proxy: undefined, isReplying: true }));
-    };
-    const idle = setTimeout(onTimeout, limits.idleMs);
-    message.on("data", (chunk) => {
-        idle.refresh();
-        if (response.write(chunk))
-            return;
-        message.pause();
-        response.once("drain", () => {
-            idle.refresh();
-            message.resume();
-        });
-    });
-    message.once("end", () => {
-        clearTimeout(idle);
-        if (!message.complete)
-            return;
-        stats.answered(status);
-        response.end();
-    });
-    message.once("error", () => {
-        breakOff(new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later."));
-    });
-    response.once("close", () => {
-        clearTimeout(idle);
-        if (!message.complete)
-            message.destroy();
-    });
-}
-function replaceHeader(headers, name, value) {
-    for (let index = 0; index < headers.length; index += 2) {
-        if (headers[index]?.toLowerCase() === name)
-            headers[index + 1] = value;
-    }
-}
-/** 424 for what a repeat cannot change, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-function failureStatus({ code, details }) {
-    if (details.isPermanent)
-        return 424;
-    if (details.retryAfterMs)
-        return 503;
-    return code === "reply_timeout" ? 504 : 502;
-}
-/** An error of the agent's own, in the shape of an OAuth error. */
-function sendFailure(response, failure) {
-    const { retryAfterMs } = failure.details;
-    const { headers, body } = errorReply(failure.code, failure.message);
-    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
-}
-
-;// CONCATENATED MODULE: ./build/agent/protocol.js
-/** The file in the agent's folder that holds the address for tokens and stopping; one line. */
-const CONTROL_FILE = "control-url";
-/** The file in the agent's folder that says why the agent ended, where it ended by itself. */
-const REASON_FILE = "ended";
+/** By the codes of Node's parser. */
+const BAD_HEADS = {
+    HPE_HEADER_OVERFLOW: {
+        status: 431,
+        error: "head_too_large",
+        description: "The request's headers are larger than 16 KB.",
+    },
+    ERR_HTTP_REQUEST_TIMEOUT: {
+        status: 408,
+        error: "request_timeout",
+        description: "The request's headers did not come in time.",
+    },
+};
 
 ;// CONCATENATED MODULE: ./build/agent/stats.js
 /** Counts what the agent does. */
@@ -3946,7 +3933,7 @@ class Stats {
         increment(this.#failed, code);
         this.problem(code, text);
     }
-    /** @param problem what to tell in the job's log; undefined for a request that did not know the capability */
+    /** @param problem what to tell in the job's log; undefined for a request without a capability */
     refused(problem) {
         this.#refused += 1;
         if (problem !== undefined)
@@ -3974,13 +3961,27 @@ function increment(counts, key) {
     counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
+;// CONCATENATED MODULE: ./build/agent/within.js
+/** What the promise gives, or what `late` gives where `ms` pass before. */
+async function within(clock, ms, promise, late) {
+    const settled = new AbortController();
+    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
+    try {
+        return await Promise.race([promise, timeout]);
+    }
+    finally {
+        settled.abort();
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/token-cache.js
+
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
 const FRESH = 1 / 3;
-/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
 const USABLE = 1 / 6;
-/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
 const LAST_SHARE = 1 / 20;
 const MAX_WAIT_MS = 2_000;
 /** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
@@ -3989,18 +3990,21 @@ const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
 /** Between two refreshes that a 401 asked for. */
 const REJECTION_PAUSE_MS = 1_000;
+/** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
+const MAX_SESSIONS = 50;
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
     #options;
     #current;
-    /** Those that were handed out before and may still live. */
+    /** Those before it whose sessions may go on. */
     #previous = [];
     /** The access token that the server refused although it should live. */
     #rejected;
     #replacement;
-    #nextReplacementAt = 0;
+    #nextReplacementAt = Number.NEGATIVE_INFINITY;
     #inFlight;
     #failure;
+    #isClosed = false;
     constructor(options) {
         this.#options = options;
         this.#current = options.first;
@@ -4008,7 +4012,7 @@ class TokenCache {
     /** @returns a token that lives. @throws what the refresh threw, where there is none */
     async get() {
         const current = this.#current;
-        if (this.#isRejected(current))
+        if (this.#rejected === current.accessToken)
             return await this.replace(current.accessToken);
         const share = this.#shareLeft(current);
         if (share > FRESH)
@@ -4021,10 +4025,10 @@ class TokenCache {
     }
     /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
     async replace(accessToken) {
-        if (accessToken !== this.#current.accessToken)
+        if (!this.isCurrent(accessToken))
             return await this.get();
         this.#rejected = accessToken;
-        this.#replacement ??= this.#replaceLater().finally(() => {
+        this.#replacement ??= this.#replaceLater(accessToken).finally(() => {
             this.#replacement = undefined;
         });
         return await this.#replacement;
@@ -4037,13 +4041,19 @@ class TokenCache {
         const { clock } = this.#options;
         return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
     }
-    /** Waits for the refresh under way, but not longer than `ms`. @returns every access token that may still live */
-    async drain(ms) {
-        const done = this.#inFlight?.then(() => undefined, () => undefined);
-        if (done !== undefined)
-            await this.#within(done, ms, () => undefined);
+    /**
+     * No refresh begins any more; the one under way is awaited for up to `ms`.
+     * @returns every access token whose session may go on, and whether one was still being fetched
+     */
+    async close(ms) {
+        this.#isClosed = true;
+        const isSettled = this.#inFlight?.then(() => true, () => true);
+        const isFetching = isSettled && !(await within(this.#options.clock, ms, isSettled, () => false));
         const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
-        return [...previous, this.#current].map(({ accessToken }) => accessToken);
+        return {
+            accessTokens: [...previous, this.#current].map(({ accessToken }) => accessToken),
+            isFetching: isFetching ?? false,
+        };
     }
     /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
     async #newOrOld(refresh, current) {
@@ -4051,61 +4061,61 @@ class TokenCache {
         const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
         if (spareMs <= 0)
             return current;
-        return await this.#within(refresh.catch(currentIfAlive), Math.min(spareMs, MAX_WAIT_MS), currentIfAlive);
+        const waitMs = Math.min(spareMs, MAX_WAIT_MS);
+        return await within(this.#options.clock, waitMs, refresh.catch(currentIfAlive), currentIfAlive);
     }
-    /** What the promise gives, or after `ms` what `late` gives. */
-    async #within(promise, ms, late) {
-        const settled = new AbortController();
-        const timeout = this.#options.clock.sleep(ms, settled.signal).then(late, () => promise);
-        try {
-            return await Promise.race([promise, timeout]);
-        }
-        finally {
-            settled.abort();
-        }
-    }
-    /** 1 when new, 0 when expired. */
+    /** 1 when new, 0 when expired or refused. */
     #shareLeft(token) {
-        return this.#isRejected(token) ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
+        return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
     }
-    #isRejected({ accessToken }) {
-        return accessToken === this.#rejected;
-    }
-    /** One refresh for all whose token was refused, and a pause between two: a path may answer 401 whatever the token. */
-    async #replaceLater() {
+    /** One refresh for all whose token was refused, and a pause between two: a path may refuse every token. */
+    async #replaceLater(accessToken) {
         const { clock } = this.#options;
         const pauseMs = this.#nextReplacementAt - clock.now();
-        if (pauseMs > 0)
+        if (pauseMs > 0 && this.#refusal() === undefined)
             await clock.sleep(pauseMs);
+        if (!this.isCurrent(accessToken))
+            return this.#current;
         this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
         return await this.#refresh();
     }
+    /** Why no token is to be asked for now. */
+    #refusal() {
+        if (this.#isClosed)
+            return { error: stopping() };
+        return this.#failure !== undefined && this.#options.clock.now() < this.#failure.until
+            ? this.#failure
+            : undefined;
+    }
     /** Belongs to no caller: one that leaves does not end it. */
     #refresh() {
-        if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
-            return Promise.reject(this.#failure.error);
-        }
-        this.#inFlight ??= this.#fetch().finally(() => {
+        if (this.#inFlight !== undefined)
+            return this.#inFlight;
+        const refusal = this.#refusal();
+        if (refusal !== undefined)
+            return Promise.reject(refusal.error);
+        this.#inFlight = this.#fetch().finally(() => {
             this.#inFlight = undefined;
         });
         return this.#inFlight;
     }
     async #fetch() {
-        const { fetch, onRefresh, onFailure } = this.#options;
+        const { fetch, onRefresh, onFailure, clock } = this.#options;
         try {
             const token = await fetch();
             onRefresh();
-            this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
+            if (this.msLeft(token) <= 0)
+                throw expiredOnArrival();
+            const previous = [...this.#previous, this.#current].filter((old) => this.msLeft(old) > 0);
+            this.#previous = previous.slice(-MAX_SESSIONS);
             this.#current = token;
             this.#rejected = undefined;
             this.#failure = undefined;
-            if (this.#shareLeft(token) <= 0)
-                throw expiredOnArrival();
             return token;
         }
         catch (error) {
             onFailure(error);
-            this.#failure = { error, until: this.#options.clock.now() + failureMs(error) };
+            this.#failure = { error, until: clock.now() + failureMs(error) };
             throw error;
         }
     }
@@ -4119,103 +4129,127 @@ function failureMs(error) {
 function expiredOnArrival() {
     return new ArmorError("token_expired", "The access token had expired before it arrived", "Check the network between this runner and Armor, and this machine's clock.");
 }
+function stopping() {
+    return new ArmorError("agent_stopping", "The token agent is stopping, because the job is at its end", "Call Armor in a step before this action's post step.");
+}
 
 ;// CONCATENATED MODULE: ./build/agent/upstream.js
 
 
 
 
-
-/** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
+/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-const KEPT = { keepAlive: true, maxFreeSockets: 128, timeout: MAX_IDLE_MS };
+/** A silent proxy is then a reply that did not come in time, as it is in the main step. */
+const TUNNEL_SLACK_MS = 5_000;
+/** Timers stand still while a machine sleeps, and the wall clock goes on. */
+const MAX_DRIFT_MS = 1_000;
 /** Sends calls to Armor over connections that are kept. */
 class Upstream {
     #route;
     #limits;
-    #kept = new Map();
-    #freedAt = new WeakMap();
-    constructor(route, limits) {
+    #kept;
+    #peers = new Map();
+    #drift = drift();
+    constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
         this.#route = route;
         this.#limits = limits;
+        this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
     }
     /** @returns the reply when its head is there. @throws ArmorError where none begins */
     async send(call) {
-        const agent = this.#agentFor(call.url);
+        this.#forgetAfterSleep();
+        const peer = this.#peerOf(call.origin);
         try {
-            return await this.#send(call, agent);
+            return await this.#send(call, peer);
         }
         catch (error) {
             if (error !== CLOSED_WHILE_IDLE)
                 throw error;
-            return await this.#send(call, this.#createAgent(call.url, {}));
+            return await this.#send(call, { ...peer, agent: this.#createAgent(call.origin, {}) });
         }
     }
-    /** Connections without a call under way end. */
+    /** Ends all connections. */
     close() {
-        for (const agent of this.#kept.values())
+        for (const { agent } of this.#peers.values())
             agent.destroy();
     }
-    #agentFor(url) {
-        const agent = this.#kept.get(url.origin) ?? this.#createAgent(url, KEPT);
-        this.#kept.set(url.origin, agent);
-        // A machine that slept does not notice the time-out of idle connections: the wall clock does.
-        for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) {
-            if (Math.abs(Date.now() - (this.#freedAt.get(socket) ?? Date.now())) > MAX_IDLE_MS)
-                socket.destroy();
+    /** Connections that were idle while the machine slept are not used again either. */
+    #forgetAfterSleep() {
+        const before = this.#drift;
+        this.#drift = drift();
+        if (Math.abs(this.#drift - before) < MAX_DRIFT_MS)
+            return;
+        for (const { agent } of this.#peers.values()) {
+            for (const socket of Object.values(agent.freeSockets).flat())
+                socket?.destroy();
         }
-        return agent;
     }
-    #createAgent(url, options) {
-        if (url.protocol === "http:")
+    #peerOf(origin) {
+        const known = this.#peers.get(origin.origin);
+        if (known !== undefined)
+            return known;
+        const isTls = origin.protocol === "https:";
+        const peer = {
+            isTls,
+            host: withoutBrackets(origin.hostname),
+            port: Number(origin.port || (isTls ? 443 : 80)),
+            state: { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false },
+            agent: this.#createAgent(origin, this.#kept),
+        };
+        this.#peers.set(origin.origin, peer);
+        return peer;
+    }
+    #createAgent(origin, options) {
+        if (origin.protocol === "http:")
             return new (external_node_http_default()).Agent(options);
-        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+        return new RouteAgent(proxyFor(origin, this.#route), options, this.#limits.connectMs + TUNNEL_SLACK_MS);
     }
-    #send({ method, url, headers, signal }, agent) {
-        const state = { url, proxy: proxyFor(url, this.#route), isReplying: false };
+    #send({ method, path, headers, client }, peer) {
+        const { isTls, host, port, state, agent } = peer;
         return new Promise((resolve, reject) => {
-            const request = (url.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
-                host: withoutBrackets(url.hostname),
-                port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-                path: url.pathname + url.search,
-                method,
-                headers: headers,
-                agent,
-                signal,
-            });
-            const limit = (ms) => setTimeout(() => fail(timeoutError(state)), ms);
+            if (client.hasLeft)
+                return reject(new Error("the client left"));
+            const options = { host, port, path, method, headers: headers, agent };
+            const request = (isTls ? (external_node_https_default()) : (external_node_http_default())).request(options);
             const fail = (error) => {
                 clearTimeout(timer);
                 reject(error);
                 request.destroy(); // a request without a socket does not report its error, hence both
             };
+            const limit = (ms) => setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
             let timer = limit(this.#limits.connectMs);
             onConnected(request, () => {
                 clearTimeout(timer);
                 timer = limit(this.#limits.headMs);
             });
+            let isReplying = false;
             request.once("response", (message) => {
                 clearTimeout(timer);
-                const { socket } = message;
-                socket.once("free", () => this.#freedAt.set(socket, Date.now()));
+                isReplying = true;
                 resolve(message);
             });
             // Without a listener, Node would drop a connection that switches protocols and report nothing.
-            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
+            request.once("upgrade", (_, socket) => {
+                socket.destroy();
+                fail(networkError({ code: "HPE_UPGRADE" }, state));
+            });
             request.on("error", (error) => {
+                if (isReplying)
+                    return; // the message has an error of its own, or is whole
                 const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
-                fail(isClosed && !signal.aborted ? CLOSED_WHILE_IDLE : asNetworkError(error, state));
+                fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
             });
             request.end();
+            client.onLeave(() => fail(new Error("the client left")));
         });
     }
 }
-/** The server closed a kept connection at the moment in which it was used again (RFC 9110 section 9.2.2). */
+/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
-function asNetworkError(error, state) {
-    if (error instanceof ArmorError || error.name === "AbortError")
-        return error;
-    return networkError(error, state);
+/** Changes only where the clock was set, or the machine slept. */
+function drift() {
+    return Date.now() - performance.now();
 }
 /** Calls back when the request has a connection, TLS included. */
 function onConnected(request, connected) {
@@ -4244,16 +4278,17 @@ function onConnected(request, connected) {
 
 
 
+
+
+
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
-const END_SESSIONS_MS = 2_000;
-/** What a system that shuts down gives a process after SIGTERM is short. */
-const SIGTERM_MS = 2_000;
+/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
+const LAST_MS = 2_000;
 /**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line when it is
- * ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode` to 0 if it served.
+ * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
+ * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
+ * to 0 if it served.
  * @param crash rejects with what was not caught
  */
 async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
@@ -4265,7 +4300,7 @@ async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
         const config = JSON.parse(await readAll(stdin));
         quote = quoteWithout(secretForms(config.credentials));
         folder = config.folder;
-        const reason = await Promise.race([serve(config, quote, send, clock), crash]);
+        const reason = await serve(config, quote, send, clock, crash);
         if (reason !== undefined)
             await leaveReason(folder, reason);
         process.exitCode = 0;
@@ -4288,22 +4323,18 @@ async function leaveReason(folder, reason) {
     await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
 }
 /** @returns why it ended, undefined where it was told to */
-async function serve(config, quote, send, clock) {
+async function serve(config, quote, send, clock, crash) {
     const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
     const context = {
-        apiUrl,
+        ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
         send: createSend(route),
-        clock,
-        timeoutMs: config.timeoutMs,
-        quote,
         onRetry: () => undefined,
     };
     const tokenCache = new TokenCache({
-        first: config.first,
+        ...{ first: config.first, clock },
         fetch: () => fetchToken(context, credentials),
-        clock,
         onRefresh: () => stats.minted(),
         onFailure: (error) => {
             const { code, message } = asArmorError(error, quote);
@@ -4316,98 +4347,69 @@ async function serve(config, quote, send, clock) {
     const ended = new Promise((resolve) => {
         end = resolve;
     });
-    let lastAsked = clock.now();
-    let stopping;
-    const stop = () => {
-        stopping ??= (async () => {
-            const sessions = await endSessions(await tokenCache.drain(DRAIN_MS), context, config.terminateSession);
-            return { report: stats.report(), sessions };
-        })();
-        return stopping;
+    const { terminateSession } = config;
+    const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
+    const unlessStopping = (response, answer) => {
+        if (control.isStopping())
+            sendFailure(response, stopping());
+        else
+            void answer();
     };
-    const unlessStopping = (response, serve) => stopping === undefined ? serve() : sendFailure(response, isStopping());
-    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
-        gateway: (request, response, target) => unlessStopping(response, () => void gateway(request, response, target)),
-        token: (response) => unlessStopping(response, () => void answerToken(tokenCache, clock, stats, quote, response)),
-        stop: (response) => void stop().then((reply) => {
-            response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-            response.once("close", () => end(undefined));
-            if (response.closed)
-                end(undefined);
-        }),
+    let lastAsked = clock.now();
+    const routes = {
+        gateway: (request, response, target) => unlessStopping(response, () => gateway(request, response, target)),
+        token: (response) => unlessStopping(response, () => control.answerToken(response)),
+        stop: (response) => void control.answerStop(response),
         onRequest: () => {
             lastAsked = clock.now();
         },
         onRefusal: ({ error, description, isFromJob }) => stats.refused(isFromJob ? { code: error, text: description } : undefined),
-    }, clock.now);
-    const watch = setInterval(async () => {
-        if (!(await isFolderOurs(folder)))
-            end("its folder below RUNNER_TEMP was removed or changed its owner");
-        else if (clock.now() - lastAsked > MAX_UNASKED_MS)
-            end("it was not asked for anything in 24 hours");
-    }, FOLDER_CHECK_MS);
-    process.once("SIGTERM", () => {
-        const late = clock.sleep(SIGTERM_MS);
-        Promise.race([stop(), late]).finally(() => end("it was told to end by a signal (SIGTERM)"));
-    });
+    };
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
+    const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
+    process.on("SIGTERM", onSigterm);
+    let watch;
     try {
-        // Fails where the folder is gone by now: then the job is over, or its start has failed.
-        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE), `http://127.0.0.1:${port}/${controlCapability}\n`, {
-            mode: 0o600,
-        });
+        const isOurs = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+        watch = setInterval(async () => {
+            if (!(await isOurs()))
+                end("its folder below RUNNER_TEMP was removed or changed its owner");
+            else if (clock.now() - lastAsked > MAX_UNASKED_MS)
+                end("it was not asked for anything in 24 hours");
+        }, FOLDER_CHECK_MS);
         send({ agent: "ready", port });
-        const reason = await ended;
+        const reason = await Promise.race([ended, crash]);
         if (reason !== undefined)
-            await stop();
+            await within(clock, LAST_MS, control.stop(), () => undefined);
         return reason;
     }
     finally {
         clearInterval(watch);
+        process.off("SIGTERM", onSigterm);
         server.close();
         server.closeAllConnections();
         upstream.close();
     }
 }
-/** A folder that was handed to another user holds an address that post and armor-token cannot read any more. */
-async function isFolderOurs(folder) {
+/**
+ * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
+ * job is over, or its start has failed.
+ * @returns whether the file is still of use: one that was given to another user cannot be read by post
+ */
+async function placeControlFile(folder, line) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    const isAccessible = () => (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK).then(() => true, () => false);
-    return (0,external_node_fs_namespaceObject.existsSync)(folder) && (await isAccessible());
-}
-function isStopping() {
-    return new ArmorError("agent_stopping", "The token agent is stopping, because the job is at its end", "Call Armor in a step before this action's post step.");
-}
-async function answerToken(tokenCache, clock, stats, quote, response) {
-    try {
-        const token = await tokenCache.get();
-        const leftMs = Math.max(0, tokenCache.msLeft(token));
-        const body = JSON.stringify({
-            access_token: token.accessToken,
-            token_type: "Bearer",
-            expires_in: Math.floor(leftMs / 1000),
-            expires_at: isoDate(clock.date() + leftMs),
-        });
-        response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(body);
-        stats.handedOut();
-    }
-    catch (error) {
-        const failure = asArmorError(error, quote);
-        stats.problem(failure.code, failure.message);
-        sendFailure(response, failure);
-    }
-}
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(accessTokens, context, isWanted) {
-    if (!isWanted)
-        return { ended: 0, notEnded: 0 };
-    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-    const failures = results.filter((result) => result.status === "rejected");
-    const last = failures.at(-1);
-    return {
-        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-        notEnded: failures.length,
-        ...(last === undefined ? {} : { reason: asArmorError(last.reason, context.quote).message }),
+    await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
+    await (0,promises_namespaceObject.rename)(`${file}.new`, file);
+    const owners = async () => (await Promise.all([folder, file].map((path) => (0,promises_namespaceObject.stat)(path)))).map(({ uid }) => uid);
+    const own = String(await owners());
+    return async () => {
+        try {
+            await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK);
+            return String(await owners()) === own;
+        }
+        catch {
+            return false;
+        }
     };
 }
 
@@ -4431,9 +4433,10 @@ const external_node_readline_namespaceObject = require("node:readline");
 async function writeCommand(folder, node, program, isWindows) {
     const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
     const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
-    await (0,promises_namespaceObject.mkdir)(bin, { mode: 0o700 });
+    await (0,promises_namespaceObject.mkdir)(bin);
+    await (0,promises_namespaceObject.chmod)(bin, 0o700); // whatever the umask is
     await (0,promises_namespaceObject.writeFile)(script, shWrapper(node, program, folder, isWindows));
-    await (0,promises_namespaceObject.chmod)(script, 0o700); // whatever the umask is
+    await (0,promises_namespaceObject.chmod)(script, 0o700);
     if (isWindows)
         await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(bin, "armor-token.cmd"), cmdWrapper(node, program));
     const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
@@ -4453,6 +4456,7 @@ function cmdWrapper(node, program) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/launch.js
+
 
 
 
@@ -4487,7 +4491,9 @@ async function createAgentFolder(env) {
         throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", "Run this as a step of a GitHub Actions workflow.");
     }
     try {
-        return await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        await (0,promises_namespaceObject.chmod)(folder, 0o700); // whatever the umask is
+        return folder;
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
@@ -4549,17 +4555,17 @@ function agentEnvironment(env) {
 }
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 function allowedNodeFlags(nodeOptions) {
-    const words = nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
-    const flags = [];
-    for (const [index, word] of words.entries()) {
-        const flag = word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
+    const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
+    const flags = words.flatMap((flag, index) => {
         if (!ALLOWED_NODE_FLAG.test(flag))
-            continue;
-        const next = words[index + 1];
-        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag) && next !== undefined;
-        flags.push(takesNext ? `${flag}=${next}` : flag);
-    }
+            return [];
+        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
+        return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
+    });
     return flags.map((flag) => flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + (0,external_node_path_namespaceObject.resolve)(path)));
+}
+function unquote(word) {
+    return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
 }
 /** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
 async function readyPort(child, config, quote, readyMs) {
@@ -4640,28 +4646,32 @@ async function controlUrl(folder) {
         }
         catch (error) {
             const isMissing = error.code === "ENOENT";
-            const isFolderThere = await (0,promises_namespaceObject.stat)(folder).then(() => true, () => false);
-            if (!isMissing || !isFolderThere || Date.now() > until)
+            if (!isMissing || !(0,external_node_fs_namespaceObject.existsSync)(folder) || Date.now() > until)
                 throw error;
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
         }
     }
 }
 async function reasonOfEnd(folder) {
+    if (!(0,external_node_fs_namespaceObject.existsSync)(folder))
+        return "its folder below RUNNER_TEMP was removed";
     return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), "utf8").catch(() => undefined);
 }
 function post(url, signal) {
     return new Promise((resolve, reject) => {
-        const request = external_node_http_default().request(url, { method: "POST", agent: false, signal }, (response) => {
+        // The connection is kept, so that it ends when the agent does; this process waits for that.
+        const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
+        const request = external_node_http_default().request(url, { method: "POST", agent, signal }, (response) => {
             const chunks = [];
             response.on("data", (chunk) => chunks.push(chunk));
             response.on("error", reject);
-            response.on("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+            response.socket.once("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
         });
         request.on("error", reject);
         request.end();
     });
 }
+/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
 async function removeFolder(folder) {
     await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
@@ -4834,25 +4844,26 @@ function checkFiles(env, variables) {
 /** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
 function write(variable, append) {
     const path = process.env[variable] ?? "";
+    const size = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.size;
     try {
-        const { size } = (0,external_node_fs_namespaceObject.statSync)(path);
-        try {
-            append();
-        }
-        catch (error) {
-            (0,external_node_fs_namespaceObject.truncateSync)(path, size);
-            throw error;
-        }
+        append();
     }
     catch (error) {
+        if (size !== undefined)
+            cutBack(path, size);
         throw fileError(`The file that ${variable} names`, error);
+    }
+}
+function cutBack(path, size) {
+    try {
+        (0,external_node_fs_namespaceObject.truncateSync)(path, size);
+    }
+    catch {
+        // A device is not cut; what failed first is what is reported.
     }
 }
 function outputs_setOutput(name, value) {
     write("GITHUB_OUTPUT", () => setOutput(name, value));
-}
-function outputs_saveState(name, value) {
-    write("GITHUB_STATE", () => saveState(name, value));
 }
 /** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
 function mask(secrets) {
@@ -4888,40 +4899,23 @@ function exportAgent(env, gatewayUrl, bin) {
         write("GITHUB_ENV", () => exportVariable(name, union));
     return true;
 }
-/** Before the token is asked for: where a session would have to be ended. */
-function saveTarget({ apiUrl, certificates, terminateSession }) {
-    outputs_saveState("api_url", apiUrl);
-    outputs_saveState("ca_certificate", certificates.join("\n"));
-    outputs_saveState("terminate_session", String(terminateSession));
-}
-/** Directly after the token has its mask. */
-function saveSession({ accessToken, expiresAt }, terminateSession) {
-    if (terminateSession)
-        outputs_saveState("access_token", accessToken);
-    outputs_saveState("expires_at", String(expiresAt));
-}
-/** Before the agent is spawned. */
-function saveAgentFolder(folder) {
-    outputs_saveState("agent_folder", folder);
-}
-function saveComplete() {
-    outputs_saveState("complete", "true");
+function outputs_saveState(name, value) {
+    write("GITHUB_STATE", () => saveState(name, value));
 }
 /** @returns undefined where main saved nothing */
 function loadState(env) {
-    const [apiUrl, accessToken, agentFolder] = ["api_url", "access_token", "agent_folder"].map((name) => env[`STATE_${name}`]);
-    if (!apiUrl)
+    const saved = (name) => env[`STATE_${name}`] || undefined;
+    const apiUrl = saved("api_url");
+    if (apiUrl === undefined)
         return undefined;
-    const expiresAt = Number(env["STATE_expires_at"]);
-    const pem = env["STATE_ca_certificate"] ?? "";
     return {
         apiUrl,
-        certificates: pem.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((text) => text !== ""),
-        terminateSession: env["STATE_terminate_session"] !== "false",
-        ...(accessToken ? { accessToken } : {}),
-        ...(expiresAt > 0 ? { expiresAt } : {}),
-        ...(agentFolder ? { agentFolder } : {}),
-        isComplete: env["STATE_complete"] === "true",
+        certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
+        terminateSession: saved("terminate_session") !== "false",
+        accessToken: saved("access_token"),
+        expiresAt: Number(saved("expires_at") ?? 0),
+        agentFolder: saved("agent_folder"),
+        isComplete: saved("complete") === "true",
     };
 }
 
@@ -4979,34 +4973,44 @@ async function main(env, crash, dependencies) {
 }
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
-    const { env, inputs, log, warn, cancel } = run;
+    const { env, inputs, warn, cancel } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-    // Created early: what cannot be written fails before a token is asked for.
-    const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
     trustCertificates(inputs.certificates);
-    saveTarget(inputs);
-    if (folder !== undefined)
-        saveAgentFolder(folder);
     for (const path of inputs.gatewayPaths)
         if (coversIam(path))
             warn(iamWarning(path));
+    outputs_saveState("api_url", inputs.apiUrl);
+    outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
+    outputs_saveState("terminate_session", String(inputs.terminateSession));
+    // Created early: a folder that cannot be written fails before a token is asked for.
+    const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
+    if (folder === undefined)
+        return handOn(run, await fetchMaskedToken(run));
+    outputs_saveState("agent_folder", folder);
+    let agent;
     try {
         const token = await fetchMaskedToken(run);
-        const agent = folder === undefined ? undefined : await startAgent(run, folder, token);
+        agent = await startAgent(run, folder, token);
         cancel.check();
-        setTokenOutputs(token);
-        if (agent !== undefined)
-            handOnAgent(run, agent);
-        log(summaryLine(inputs, token));
-        saveComplete();
+        handOn(run, token, agent);
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (folder !== undefined)
+        if (agent === undefined)
+            await removeFolder(folder);
+        else
             await stopAgent(folder, AbortSignal.timeout(STOP_MS));
         throw error;
     }
+}
+/** Sets the outputs, and says so in one line. */
+function handOn(run, token, agent) {
+    setTokenOutputs(token);
+    if (agent !== undefined)
+        handOnAgent(run, agent);
+    outputs_saveState("complete", "true");
+    run.log(summaryLine(run.inputs, token));
 }
 async function fetchMaskedToken({ inputs, route, quote, log, cancel, createSend, clock, }) {
     const context = {
@@ -5022,7 +5026,9 @@ async function fetchMaskedToken({ inputs, route, quote, log, cancel, createSend,
     };
     const token = await fetchToken(context, inputs.credentials);
     mask([token.accessToken]);
-    saveSession(token, inputs.terminateSession);
+    if (inputs.terminateSession)
+        outputs_saveState("access_token", token.accessToken);
+    outputs_saveState("expires_at", String(token.expiresAt));
     cancel.check();
     return token;
 }
@@ -5075,7 +5081,7 @@ function watchCancel() {
         for (const signal of ["SIGINT", "SIGTERM"]) {
             process.on(signal, () => {
                 isCancelled = true;
-                setTimeout(() => reject(error), CANCEL_MS);
+                setTimeout(() => reject(error), CANCEL_MS).unref();
             });
         }
     });
@@ -5101,7 +5107,7 @@ function agentReport(result, { isComplete, terminateSession }, own = { line: "" 
         // Where main failed, it has stopped the agent itself.
         if (!isComplete)
             return own;
-        const why = result.reason ?? "it was killed, or the machine ran out of memory";
+        const why = result.reason ?? "it left no reason, so it probably was killed";
         const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
         return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
     }
@@ -5219,7 +5225,7 @@ async function finishSession(env, { accessToken, apiUrl, certificates, terminate
         };
         if (await endSession(context, accessToken))
             return { line: "The Armor session was ended." };
-        const isLate = expiresAt !== undefined && expiresAt < systemClock.date();
+        const isLate = expiresAt < systemClock.date();
         const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
         return { line: `The Armor session was over already.${hint}` };
     }

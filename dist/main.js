@@ -1,2 +1,1 @@
-"use strict";
 require("./index.js").run("main");

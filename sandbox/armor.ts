@@ -33,6 +33,8 @@ export interface Sandbox {
   readonly requests: readonly string[];
   /** Every token that was issued. */
   readonly issued: readonly string[];
+  /** Of these, those whose session has not ended. */
+  live(): string[];
   /** Ends every session, as an administrator might. */
   revokeAll(): void;
   /** Refuses the client app from now on, as if its key had been replaced. Tokens that it has stay valid. */
@@ -71,6 +73,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     server,
     requests,
     issued: store.issued,
+    live: () => store.issued.filter((token) => store.isLive(token)),
     revokeAll: () => store.clear(),
     refuseClient: () => {
       isRefused = true;

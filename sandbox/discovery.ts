@@ -1,14 +1,8 @@
 // Key Insight as the sandbox knows it: one account with three connections, their scans and what those found.
 // Shapes follow the vendor's OpenAPI document; the estate is made up, and the same at every start.
 
-import { createHash } from "node:crypto";
+import { ACCOUNT, GROUP, id, inventory, type Json } from "./inventory.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-
-const ACCOUNT = id("account");
-const GROUP = id("group");
-/** With pages of 100 and a pause between them, an export takes longer than a token of some seconds lives. */
-const INVENTORY_SIZE = 2_400;
 const MAX_PAGE = 100;
 
 /** The answer to `GET` of this URL; undefined where there is nothing. @param isScanning while one scan goes on */
@@ -16,7 +10,7 @@ export function discovery(url: URL, isScanning: boolean): Json | undefined {
   const scans = isScanning ? [...ENDED_SCANS, LAST_SCAN] : [...ENDED_SCANS, ended(LAST_SCAN)];
   const parts = url.pathname.replace("/api/v1/discovery/", "").split("/");
   const [collection, key, report, detail] = parts;
-  if (parts.length === 1 && collection === "connections") return connectionList();
+  if (parts.length === 1 && collection === "connections") return connectionList(url);
   if (parts.length === 1 && collection === "scans") return page(scans, "scan_id", url);
   if (parts.length === 2 && collection === "pqc" && key === "report") return pqcReport();
   const scan = collection === "scans" ? scans.find(({ scan_id }) => scan_id === key) : undefined;
@@ -27,41 +21,57 @@ export function discovery(url: URL, isScanning: boolean): Json | undefined {
   return undefined;
 }
 
-/** A UUID that is the same for the same name. */
-function id(name: string): string {
-  const hex = createHash("sha256").update(name).digest("hex");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `4${hex.slice(13, 16)}`,
-    `a${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join("-");
-}
-
 const CONNECTIONS = [
-  { name: "aws-production", kind: "aws", keys: 412, vulnerable: 287 },
-  { name: "azure-payments", kind: "azure", keys: 138, vulnerable: 61 },
-  { name: "datacenter-frankfurt", kind: "on_prem", keys: 964, vulnerable: 903 },
+  {
+    name: "aws-production",
+    connection_config: {
+      $type: "aws",
+      aws_scope: { $type: "account", account_id: "210987654321" },
+      creds: { $type: "open_id_connect", auth_config_id: id("aws sign-in") },
+    },
+    keys: { kms: { rsa2048: [140, 140], rsa4096: [63, 63], symmetric_default: [125, 0] } },
+    certificates: { acm: { rsa2048: [84, 84] } },
+  },
+  {
+    name: "azure-payments",
+    connection_config: {
+      $type: "azure",
+      azure_scope: { $type: "subscription", subscription_id: id("subscription") },
+      credentials: { $type: "open_id_connect", auth_config_id: id("azure sign-in"), client_id: id("client") },
+      tenant_id: id("tenant"),
+    },
+    keys: { key_vault: { rsa2048: [40, 40], ecc_nist_p384: [21, 21], oct_hsm: [77, 0] } },
+  },
+  {
+    name: "datacenter-frankfurt",
+    connection_config: {
+      $type: "on_prem",
+      config: { auth: { $type: "certificate", $value: btoa("certificate") } },
+      state: { status: "connected" },
+    },
+    keys: { databases: { rsa2048: [903, 903], aes256: [61, 0] } },
+  },
 ] as const;
 
-function connectionList(): Json {
-  const items = CONNECTIONS.map(({ name, kind }) => ({
+function connectionList(url: URL): Json {
+  const items = CONNECTIONS.map(({ name, connection_config }) => ({
     acct_id: ACCOUNT,
-    connection_config: { $type: kind },
+    connection_config,
     connection_id: id(name),
     created_at: "20260112T081500Z",
     group_id: GROUP,
     name,
     scan_filter: {},
   }));
-  return { items, metadata: { total_count: items.length, filtered_count: items.length } };
+  const metadata = { total_count: items.length, filtered_count: items.length };
+  return { ...page(items, "connection_id", url), metadata };
 }
 
 const ENDED_SCANS = [
   scan("aws-production", "completed", "20261121T020000Z", "20261121T024713Z"),
   scan("azure-payments", "completed", "20261121T020004Z", "20261121T021140Z"),
   scan("datacenter-frankfurt", "failed", "20261121T020009Z", "20261121T020342Z", ["agent not reachable"]),
+  scan("datacenter-frankfurt", "completed", "20261120T020009Z", "20261120T031502Z"),
   scan("aws-production", "completed", "20261122T020000Z", "20261122T024655Z"),
 ];
 
@@ -86,36 +96,6 @@ function scan(connection: string, status: string, createdAt: string, endedAt?: s
   };
 }
 
-const KEY_SPECS = ["RSA_2048", "RSA_4096", "ECC_NIST_P256", "SYMMETRIC_DEFAULT"] as const;
-
-function inventory({ scan_id, created_at }: { scan_id: string; created_at: string }): Json[] {
-  return Array.from({ length: INVENTORY_SIZE }, (_, index) => {
-    const key = id(`${scan_id} key ${index}`);
-    const spec = KEY_SPECS[index % KEY_SPECS.length];
-    return {
-      acct_id: ACCOUNT,
-      details: {
-        $type: "aws",
-        account: { id: "210987654321" },
-        arn: `arn:aws:kms:eu-central-1:210987654321:key/${key}`,
-        details: {
-          $type: "kms",
-          analysis: { quantum_vulnerable: spec !== "SYMMETRIC_DEFAULT" },
-          key_aliases: [`alias/service-${index}`],
-          key_id: key,
-          key_spec: spec,
-          key_state: "Enabled",
-        },
-        region: "eu-central-1",
-      },
-      group_id: GROUP,
-      id: id(`${scan_id} object ${index}`),
-      scan_id,
-      scanned_at: created_at,
-    };
-  });
-}
-
 /** `limit` items behind `previous_id`, as Armor pages. */
 function page(items: readonly Json[], key: string, url: URL): Json {
   const previous = url.searchParams.get("previous_id");
@@ -124,12 +104,45 @@ function page(items: readonly Json[], key: string, url: URL): Json {
   return { items: items.slice(start, start + Math.min(limit, MAX_PAGE)) };
 }
 
+/** Of each service and key type: how many there are, and how many of them quantum computers can break. */
+type Counts = Readonly<Record<string, Readonly<Record<string, readonly [number, number]>>>>;
+
 function pqcReport(): Json {
-  const summary = CONNECTIONS.map(({ name, keys, vulnerable }) => [
-    name,
-    { total_count: keys, pqc_vulnerable_count: vulnerable },
+  const estate = CONNECTIONS.map(({ name, connection_config, ...kinds }) => [name, kinds] as const);
+  return {
+    connection_summary: Object.fromEntries(estate.map(([name, kinds]) => [name, summary(kinds)])),
+    connection_metrics: Object.fromEntries(estate.map(([name, kinds]) => [name, metrics(kinds)])),
+  };
+}
+
+function summary(kinds: Readonly<Record<string, Counts>>): Json {
+  return sum(Object.values(kinds).flatMap((services) => Object.values(services).flatMap(Object.values)));
+}
+
+function metrics({ keys = {}, certificates }: Readonly<Record<string, Counts>>): Json {
+  return {
+    keys: byService(keys, "services_summary", "key_metrics"),
+    resources: { overall_status: "pqc_safe", service_metrics: {} },
+    ...(certificates && { certificates: byService(certificates, "services_metrics", "certificate_metrics") }),
+  };
+}
+
+function byService(services: Counts, total: string, byType: string): Json {
+  const service_metrics = Object.entries(services).map(([service, types]) => [
+    service,
+    {
+      overall_status: "pqc_vulnerable",
+      [total]: sum(Object.values(types)),
+      [byType]: Object.fromEntries(Object.entries(types).map(([type, counts]) => [type, sum([counts])])),
+      vulnerable_regions: [],
+    },
   ]);
-  return { connection_summary: Object.fromEntries(summary), connection_metrics: {} };
+  return { overall_status: "pqc_vulnerable", service_metrics: Object.fromEntries(service_metrics) };
+}
+
+function sum(counts: readonly (readonly [number, number])[]): Json {
+  const add = (index: 0 | 1) => counts.reduce((total, pair) => total + pair[index], 0);
+  return { total_count: add(0), pqc_vulnerable_count: add(1) };
 }
 
 function awsAssessment(): Json {

@@ -1,7 +1,7 @@
 // Runs the action's built steps as a GitHub runner would: inputs with the defaults of action.yml, file commands,
 // state, a closed stdin, two pipes, and masks on everything that is shown.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -76,8 +76,9 @@ export class Job {
     return new Job(temp ?? (await mkdtemp(join(tmpdir(), "armor job "))), await readAction(), inputs, env);
   }
 
-  async main(): Promise<StepResult> {
-    const result = await this.#run(this.#action.runs.main);
+  /** @param onStart told of the process, which a runner may cancel */
+  async main(onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {
+    const result = await this.#run(this.#action.runs.main, onStart);
     this.#state = parseFileCommand(result.files["GITHUB_STATE"] ?? "");
     this.#outputs = parseFileCommand(result.files["GITHUB_OUTPUT"] ?? "");
     this.#exported = parseFileCommand(result.files["GITHUB_ENV"] ?? "");
@@ -128,22 +129,25 @@ export class Job {
     await rm(this.#temp, { recursive: true, force: true });
   }
 
-  async #run(file: string): Promise<StepResult> {
-    return await this.#spawn(
-      process.execPath,
-      [join(ROOT, file)],
-      { ...this.#environment(this.#action.inputs), ...this.#env },
-      () => undefined,
-    );
+  async #run(file: string, onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {
+    const env = { ...this.#environment(this.#action.inputs), ...this.#env };
+    return await this.#spawn(process.execPath, [join(ROOT, file)], env, () => undefined, onStart);
   }
 
-  async #spawn(program: string, args: string[], env: Values, onOutput: OnOutput): Promise<StepResult> {
+  async #spawn(
+    program: string,
+    args: string[],
+    env: Values,
+    onOutput: OnOutput,
+    onStart: (child: ChildProcess) => void = () => undefined,
+  ): Promise<StepResult> {
     const folder = join(this.#temp, "_runner_file_commands");
     await mkdir(folder, { recursive: true });
     const paths = Object.fromEntries(FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]));
     await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
     const start = performance.now();
     const child = spawn(program, args, { env: { ...paths, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    onStart(child);
     const [stdout, stderr, exitCode] = await Promise.all([
       collect(child.stdout, onOutput),
       collect(child.stderr, onOutput),

@@ -4,56 +4,31 @@ const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
 /** Every failure that a user can meet, and whether trying again can help. */
 const CAN_PASS = {
-  /** An input is missing, malformed or out of range. */
-  input_invalid: false,
-  /** The process was not started as a runner starts an action, or its Node lacks a feature. */
-  runner_unsupported: false,
-  /** A file or folder of the runner cannot be written: permissions, a full disk, a read-only file system. */
-  file_failed: false,
-  /** The job was cancelled. */
-  cancelled: false,
-  /** DNS does not know the name of the Armor host. */
-  host_unknown: false,
-  /** DNS does not answer. */
-  dns_failed: true,
-  /** No connection, or it broke before a reply began. */
-  connection_failed: true,
-  /** The reply began and broke off. */
-  reply_incomplete: true,
-  /** No complete reply in the time that one attempt has. */
-  reply_timeout: true,
-  /** The certificate of the Armor host is untrusted, expired or for another name. */
-  certificate_rejected: false,
-  /** TLS failed for another reason: no common version, a client certificate is wanted, no TLS at all. */
-  tls_failed: false,
-  /** The proxy cannot be reached, or it cannot reach the Armor host. */
-  proxy_failed: true,
-  /** The proxy refuses: credentials, policy or certificate; or its address cannot be understood. */
-  proxy_refused: false,
-  /** A redirect that would carry the credentials to another host, turns POST into GET, or never ends. */
-  redirect_refused: false,
-  /** 401, or OAuth's invalid_client: the pair of app-id and api-key is not accepted. */
-  credentials_rejected: false,
-  /** 403, or OAuth's unauthorized_client. */
-  access_denied: false,
-  /** 404 */
-  endpoint_not_found: false,
-  /** 400 and every other status that no retry will change. */
-  request_rejected: false,
-  /** 429 */
-  rate_limited: true,
-  /** 408 and 5xx */
-  server_unavailable: true,
-  /** A reply that is not HTTP, or a 200 that is no token response (RFC 6749 section 5.1). */
-  reply_invalid: false,
-  /** A token was issued, and had expired before it could be used. */
-  token_expired: true,
-  /** The token agent did not start, or it ended. */
-  agent_failed: false,
-  /** The job is at its end, and the token agent takes no more calls. */
-  agent_stopping: false,
-  /** A fault of the action itself. */
-  internal_error: false,
+  input_invalid: false, // an input is missing, malformed or out of range
+  runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
+  file_failed: false, // a file or folder of the runner cannot be written
+  cancelled: false, // the job was cancelled
+  host_unknown: false, // DNS does not know the name of the Armor host
+  dns_failed: true, // DNS does not answer
+  connection_failed: true, // no connection, or it broke before a reply began
+  reply_incomplete: true, // the reply began and broke off
+  reply_timeout: true, // no complete reply in the time that one attempt has
+  certificate_rejected: false, // the certificate of the Armor host is untrusted, expired or for another name
+  tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
+  proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
+  proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
+  redirect_refused: false, // to another host, one that turns POST into GET, or one of too many
+  credentials_rejected: false, // 401, or OAuth's invalid_client
+  access_denied: false, // 403, or OAuth's unauthorized_client
+  endpoint_not_found: false, // 404
+  request_rejected: false, // 400 and every other status that no retry will change
+  rate_limited: true, // 429
+  server_unavailable: true, // 408 and 5xx
+  reply_invalid: false, // not HTTP, or a 200 that is no token response (RFC 6749 section 5.1)
+  token_expired: true, // a token was issued, and had expired before it could be used
+  agent_failed: false, // the token agent did not start, or it ended
+  agent_stopping: false, // the job is at its end, and the token agent takes no more calls
+  internal_error: false, // a fault of the action itself
 } as const satisfies Record<string, boolean>;
 
 export type ErrorCode = keyof typeof CAN_PASS;
@@ -68,7 +43,7 @@ export interface ErrorDetails {
 }
 
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy: it never holds a
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
  * secret, a body, a header or an unquoted word of the server's.
  */
 export class ArmorError extends Error {
@@ -103,12 +78,9 @@ export class ArmorError extends Error {
 /** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
 export function asArmorError(error: unknown, quote: (text: string) => string): ArmorError {
   if (error instanceof ArmorError) return error;
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new ArmorError(
-    "internal_error",
-    `Unexpected ${quote(what)}`,
-    "This is a fault of the action itself: please report this line.",
-  );
+  const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  const remedy = "This is a fault of the action itself: please report this line.";
+  return new ArmorError("internal_error", `Unexpected ${what.replace(/\.$/, "")}`, remedy);
 }
 
 /** The text of an annotation: one line that ends with the code and the address of its documentation. */
@@ -133,7 +105,7 @@ export function fileError(what: string, error: unknown): ArmorError {
   const reason = FILE_REASONS[code] ?? `the system says ${/^\w+$/.test(code) ? code : "no more"}`;
   const remedy =
     code === "EACCES" || code === "EPERM"
-      ? "In a container job, run the container as the user who owns the runner's files, for instance with options: --user."
+      ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
       : "Check the runner's disk and the folder that RUNNER_TEMP names.";
   return new ArmorError("file_failed", `${what} cannot be written: ${reason}`, remedy);
 }

@@ -1,162 +1,255 @@
-// The token agent inside the test's own process: what it reads, says, serves and ends by.
+// The whole agent in this process: what it reads, says, serves and ends by.
 
-import { access, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { chown, readdir, readFile, rm, stat } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
-import { agent, type Farewell, type Greeting } from "../../src/agent/agent.ts";
+import { describe, expect, test } from "@jest/globals";
+import { agent } from "../../src/agent/agent.ts";
 import { systemClock } from "../../src/clock.ts";
-import { NO_CRASH } from "../fixtures/in-process.ts";
-import { startServer } from "../fixtures/server.ts";
-import { API_KEY, APP_ID } from "../fixtures/step.ts";
+import {
+  CALL,
+  CREDENTIALS,
+  call,
+  errorOf,
+  pause,
+  reasonIn,
+  runAgent,
+  startArmor,
+  stopAgentAt,
+  tokenOf,
+  until,
+} from "../fixtures/agent.ts";
+import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { json } from "../fixtures/server.ts";
 
-let armor: Sandbox;
-let folder: string;
-
-beforeEach(async () => {
-  armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
-  folder = await mkdtemp(join(tmpdir(), "armor-agent-"));
-});
-
-afterEach(async () => {
-  await armor.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-/** An agent whose first token is dead already. */
-async function start(changes: object = {}, clock = systemClock) {
-  const config = {
-    credentials: { appId: APP_ID, apiKey: API_KEY },
-    apiUrl: armor.url,
-    certificates: [],
-    timeoutMs: 1_000,
-    idleMs: 1_000,
-    terminateSession: true,
-    capability: "cap",
-    folder,
-    first: { accessToken: "dead", expiresIn: 60, expiresAt: Date.now() - 1 },
-    ...changes,
-  };
-  const stdout = new PassThrough();
-  const exitCode = process.exitCode;
-  const stdin = Readable.from([Buffer.from(JSON.stringify(config))]);
-  const ended = agent({}, NO_CRASH, { stdin, stdout }, clock).finally(() => {
-    process.exitCode = exitCode;
-  });
-  const [line] = await stdout.take(1).toArray();
-  const greeting = JSON.parse(String(line)) as Greeting;
-  const url = "port" in greeting ? `http://127.0.0.1:${greeting.port}/cap` : "";
-  return { greeting, url, ended };
-}
-
-async function stop(url: string): Promise<Farewell> {
-  return (await (await fetch(`${url}/stop`, { method: "POST" })).json()) as Farewell;
-}
-
-describe("agent", () => {
-  test("serves tokens and calls, and ends when told to, its session with it", async () => {
-    const { url, ended } = await start();
-    const reply = await fetch(`${url}/token`);
-    expect(reply.headers.get("cache-control")).toBe("no-store");
-    expect(await reply.json()).toEqual({
-      access_token: expect.stringMatching(/^[\w-]{40,}$/),
-      token_type: "Bearer",
-      expires_in: expect.any(Number),
-      expires_at: expect.stringMatching(/^20.*Z$/),
-    });
-    await expect(fetch(`${url}/api/v1/discovery/scans`)).resolves.toMatchObject({ status: 200 });
-    await expect(stop(url)).resolves.toMatchObject({
-      ended: 1,
-      report: { minted: 2, calls: { "2xx": 1 }, failures: {} },
+describe("the agent", () => {
+  test("serves tokens and calls at two addresses, and ends when told to, its sessions with it", async () => {
+    const armor = await startArmor();
+    const { url, controlUrl, folder, ended } = await runAgent({ apiUrl: armor.url });
+    expect(await readFile(join(folder, "control-url"), "utf8")).toBe(`${controlUrl}\n`);
+    if (process.platform !== "win32") {
+      expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
+    }
+    const token = await call(`${controlUrl}/token`);
+    expect(token.headers).toMatchObject({ "cache-control": "no-store", "content-type": "application/json" });
+    const { expires_in: expiresIn, expires_at: expiresAt, ...fields } = JSON.parse(token.body);
+    expect(fields).toEqual({ access_token: "token-1", token_type: "Bearer" });
+    expect(expiresIn).toBeGreaterThan(40);
+    expect(expiresIn).toBeLessThanOrEqual(60);
+    expect(Math.abs(Date.parse(expiresAt) - Date.now() - 1000 * expiresIn)).toBeLessThan(3_000);
+    await expect(call(url + CALL)).resolves.toMatchObject({ status: 200 });
+    await expect(stopAgentAt(controlUrl)).resolves.toEqual({
+      report: {
+        ...{ minted: 2, handedOut: 1, answered: { "2xx": 1 }, failed: {}, refused: 0, problems: {} },
+      },
+      sessions: { ended: 1, notEnded: 0 },
     });
     await ended;
-    await expect(fetch(url)).rejects.toThrow();
-    expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
-  });
-
-  test("leaves the session alone where it is told so", async () => {
-    const { url, ended } = await start({ terminateSession: false });
-    await fetch(`${url}/token`);
-    await expect(stop(url)).resolves.toMatchObject({ ended: 0 });
-    await ended;
-    expect(armor.requests).toHaveLength(1);
+    expect(armor.endedSessions()).toEqual(["token-1"]);
+    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(await readdir(folder)).toEqual(["control-url"]);
   });
 
   test("begins with the step's token, for as long as that lives", async () => {
-    const { url, ended } = await start({
-      first: { accessToken: "first", expiresIn: 60, expiresAt: Date.now() + 30_000 },
+    const armor = await startArmor();
+    const { controlUrl } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    expect(JSON.parse((await call(`${controlUrl}/token`)).body)).toMatchObject({ access_token: "first" });
+    await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({
+      report: { minted: 1 },
+      sessions: { ended: 1 },
     });
-    await expect((await fetch(`${url}/token`)).json()).resolves.toMatchObject({ access_token: "first" });
-    await expect(stop(url)).resolves.toMatchObject({ ended: 0, report: { minted: 1 } });
-    await ended;
+    expect(armor.endedSessions()).toEqual(["first"]);
   });
 
-  test("says why it has no token, without a secret", async () => {
-    const { url, ended } = await start({ credentials: { appId: APP_ID, apiKey: "wr0ng" } });
-    const reply = await fetch(`${url}/token`);
-    expect(reply.status).toBe(502);
-    const { error, error_description: description } = (await reply.json()) as Record<string, string>;
-    expect(error).toBe("credentials_rejected");
-    expect(description).toMatch(/^Armor does not accept this client app/);
-    expect(description).not.toContain("wr0ng");
-    await expect(stop(url)).resolves.toMatchObject({ report: { failures: { credentials_rejected: 1 } } });
-    await ended;
+  test("leaves sessions alone where it is told so", async () => {
+    const armor = await startArmor();
+    const { controlUrl } = await runAgent({ apiUrl: armor.url, terminateSession: false });
+    await call(`${controlUrl}/token`);
+    await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({ sessions: { ended: 0, notEnded: 0 } });
+    expect(armor.endedSessions()).toEqual([]);
   });
 
-  test("closes the connection to an Armor that does not answer: the agent lives long, and they would add up", async () => {
-    let close: () => void = () => undefined;
-    const closed = new Promise<void>((resolve) => {
-      close = resolve;
+  test("counts as ended only sessions that there were, and says which were not ended, and why", async () => {
+    const statuses: Record<string, number> = { first: 401, "token-1": 403 };
+    const armor = await startArmor({
+      terminate: (response, { headers }) =>
+        response.writeHead(statuses[(headers.authorization ?? "").replace("Bearer ", "")] ?? 204).end(),
+      other: (response, { headers }) =>
+        response.writeHead(headers.authorization === "Bearer token-2" ? 200 : 401).end(),
     });
-    const stuck = await startServer([(response) => response.on("close", close)]);
-    const { url, ended } = await start({ apiUrl: stuck.url });
-    const reply = await fetch(`${url}/token`);
-    expect(reply.status).toBe(504);
-    await closed;
-    await stop(url);
-    await ended;
-    await stuck.close();
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    await expect(call(url + CALL)).resolves.toMatchObject({ status: 200 });
+    const { sessions } = await stopAgentAt(controlUrl);
+    expect(sessions).toEqual({ ended: 1, notEnded: 1, reason: expect.stringContaining("403") });
   });
 
-  test("ends when its folder is gone", async () => {
-    const { ended } = await start();
+  test("says why it has no token, without the key that Armor repeats", async () => {
+    const armor = await startArmor({
+      token: () => json(401, { error: "invalid_client", error_description: `no key ${CREDENTIALS.apiKey}` }),
+    });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url });
+    for (const got of [await call(`${controlUrl}/token`), await call(url + CALL)]) {
+      expect([got.status, errorOf(got)]).toEqual([424, "credentials_rejected"]);
+      expect(got.body).toContain("no key ***");
+    }
+    const { report } = await stopAgentAt(controlUrl);
+    expect(report).toMatchObject({ handedOut: 0, failed: { credentials_rejected: 1 } });
+    expect(report.problems["credentials_rejected"]).toMatch(/^Armor does not accept this client app/);
+    expect(leaksIn(JSON.stringify(report), formsOf(CREDENTIALS.apiKey))).toEqual([]);
+    expect(armor.requests.filter(({ path }) => path.endsWith("/token"))).toHaveLength(1);
+  });
+
+  test("tells of requests that were refused, if they had a capability", async () => {
+    const armor = await startArmor();
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url });
+    await call(`${url}/api/v1/iam/users`);
+    await call(`${url.slice(0, -1)}/api/v1/discovery/x`);
+    const { report } = await stopAgentAt(controlUrl);
+    expect(report).toMatchObject({ refused: 2, answered: {}, failed: {} });
+    expect(Object.keys(report.problems)).toEqual(["path_refused"]);
+  });
+});
+
+describe("a stop", () => {
+  test("is answered alike to all who ask meanwhile, and happens once", async () => {
+    const armor = await startArmor({
+      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
+    });
+    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const [one, two] = await Promise.all([stopAgentAt(controlUrl), stopAgentAt(controlUrl)]);
+    expect(one).toEqual(two);
+    expect(one.sessions).toEqual({ ended: 1, notEnded: 0 });
+    await ended;
+    expect(armor.endedSessions()).toEqual(["first"]);
+  });
+
+  test("happens though whoever asked has left", async () => {
+    const armor = await startArmor({
+      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
+    });
+    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { host, port, pathname } = new URL(controlUrl);
+    const socket = connect(Number(port), "127.0.0.1").on("error", () => undefined);
+    await once(socket, "connect");
+    socket.write(`POST ${pathname}/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await until(() => armor.endedSessions().length > 0);
+    socket.destroy();
+    await ended;
+    expect(armor.endedSessions()).toEqual(["first"]);
+  });
+
+  test("waits for the refresh under way, ends its session, and lets nothing else begin", async () => {
+    let isAsked = false;
+    const armor = await startArmor({
+      token: (name) => (response, request) => {
+        isAsked = true;
+        setTimeout(() => json(200, { access_token: name, expires_in: 60 })(response, request), 400);
+      },
+      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 200),
+    });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 5_000 });
+    const waiting = call(url + CALL).catch(() => undefined);
+    await until(() => isAsked);
+    const stopped = stopAgentAt(controlUrl);
+    await pause(50);
+    const late = await Promise.all([call(url + CALL), call(`${controlUrl}/token`)]);
+    expect(late.map(errorOf)).toEqual(["agent_stopping", "agent_stopping"]);
+    await expect(stopped).resolves.toMatchObject({ sessions: { ended: 1, notEnded: 0 } });
+    expect(armor.endedSessions()).toEqual(["token-1"]);
+    await waiting;
+  });
+
+  test("does not wait for a refresh that hangs, and says that its session may go on", async () => {
+    const armor = await startArmor({ token: () => () => undefined });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 3_000 });
+    call(url + CALL).catch(() => undefined);
+    await until(() => armor.requests.length > 0);
+    const asked = Date.now();
+    const { sessions } = await stopAgentAt(controlUrl);
+    expect(Date.now() - asked).toBeLessThan(6_000);
+    expect(sessions).toMatchObject({ notEnded: 1, reason: expect.stringContaining("did not arrive") });
+  });
+});
+
+describe("by itself, the agent ends and says why", () => {
+  test("when its folder is gone, with its sessions", async () => {
+    const armor = await startArmor();
+    const { folder, ended, url } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
     await rm(folder, { recursive: true });
     await ended;
-    await expect(access(folder)).rejects.toThrow();
+    expect(armor.endedSessions()).toEqual(["first"]);
+    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
   });
 
-  test("ends after a day without being asked, and not before", async () => {
-    let later = 0;
-    const { url, ended } = await start({}, { ...systemClock, now: () => systemClock.now() + later });
-    later = 23 * 3_600_000;
-    await expect(fetch(`${url}/token`)).resolves.toMatchObject({ status: 200 });
-    later += 24 * 3_600_000 + 1;
-    await ended;
-    await expect(fetch(`${url}/token`)).rejects.toThrow();
-  });
-
-  test("ends when it is told to by the system", async () => {
-    const { ended } = await start();
-    process.emit("SIGTERM");
-    await ended;
-  });
-
-  test.each([["an address that is none", { apiUrl: "none" }]])(
-    "says in its one line that it cannot start: %s",
-    async (_, changes) => {
-      const { greeting, ended } = await start(changes);
+  const isRoot = process.getuid?.() === 0; // others may not give a folder away
+  test.each(isRoot ? ["folder", "control file"] : [])(
+    "when its %s was given to another user",
+    async (what) => {
+      const armor = await startArmor();
+      const { folder, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+      await chown(what === "folder" ? folder : join(folder, "control-url"), 65_534, 65_534);
       await ended;
-      expect(greeting).toEqual({ problem: expect.stringMatching(/^Unexpected .*\.$/) });
+      expect(armor.endedSessions()).toEqual(["first"]);
+      expect(await reasonIn(folder)).toMatch(/changed its owner/);
     },
   );
 
+  test("after 24 hours without a question, and not after 24 hours with some", async () => {
+    let later = 0;
+    const armor = await startArmor();
+    const clock = { ...systemClock, now: () => systemClock.now() + later };
+    const { folder, ended, controlUrl } = await runAgent({ apiUrl: armor.url }, clock);
+    later += 23 * 3_600_000;
+    await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
+    later += 23 * 3_600_000;
+    await pause(2_500); // the agent looks every 2 s
+    await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
+    later += 24 * 3_600_000 + 1;
+    await ended;
+    expect(await reasonIn(folder)).toMatch(/24 hours/);
+  });
+
+  test("at SIGTERM, with its sessions", async () => {
+    const armor = await startArmor();
+    const { folder, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    process.emit("SIGTERM");
+    await ended;
+    expect(armor.endedSessions()).toEqual(["first"]);
+    expect(await reasonIn(folder)).toMatch(/SIGTERM/);
+    expect(process.listenerCount("SIGTERM")).toBe(0);
+  });
+
+  test("when something was not caught, without the key", async () => {
+    let fail: (error: Error) => void = () => undefined;
+    const crash = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const armor = await startArmor();
+    const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, systemClock, crash);
+    fail(new Error(`lost ${CREDENTIALS.apiKey}`));
+    await ended;
+    expect(await reasonIn(folder)).toMatch(/^Unexpected Error: lost \*\*\*/);
+    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+});
+
+describe("an agent that cannot start", () => {
+  test("says why in its one line, when the folder is gone", async () => {
+    const armor = await startArmor();
+    const { ready, ended } = await runAgent({ apiUrl: armor.url, folder: "/no/such/folder" });
+    await ended;
+    expect(ready).toEqual({ agent: "failed", problem: expect.stringContaining("ENOENT") });
+  });
+
   test("says nothing of a configuration that it cannot read", async () => {
     const stdout = new PassThrough();
-    await agent({}, NO_CRASH, { stdin: Readable.from([Buffer.from(`{"apiKey": ${API_KEY}`)]), stdout });
-    expect(String(stdout.read())).toBe(
-      '{"problem":"Unexpected . This is a fault of the action itself: please report this line."}\n',
-    );
+    const stdin = Readable.from([Buffer.from(`{"apiKey": ${CREDENTIALS.apiKey}`)]);
+    await agent(new Promise<never>(() => undefined), { stdin, stdout });
+    expect(JSON.parse(String(stdout.read()))).toEqual({
+      agent: "failed",
+      problem: "Unexpected . This is a fault of the action itself: please report this line.",
+    });
   });
 });

@@ -1,195 +1,463 @@
 import { describe, expect, test } from "@jest/globals";
-import { ArmorError } from "../../src/errors.ts";
-import { Keeper } from "../../src/agent/token-cache.ts";
+import fc from "fast-check";
+import { TokenCache } from "../../src/agent/token-cache.ts";
 import type { Token } from "../../src/armor/token.ts";
+import { ArmorError } from "../../src/errors.ts";
+import { holds } from "../fixtures/property.ts";
 import { virtualClock } from "../fixtures/virtual-clock.ts";
 
-const LIFETIME = 60;
 const down = new ArmorError("server_unavailable", "Down", "Wait.");
+const rejected = new ArmorError("credentials_rejected", "No", "Check.", { isPermanent: true });
 
-/** A keeper whose renewals take a second each, and fail as often as `failures` has errors. */
-function keeperWith(failures: readonly Error[] = [], { takesMs = 1_000, lifetime = LIFETIME } = {}) {
+const settle = () => new Promise(setImmediate);
+
+/** A cache of tokens that live for 60 s; a refresh goes on until the test lets it arrive or fail. */
+function cacheWith({ lifetime = 60 } = {}) {
   const clock = virtualClock();
-  const failed: unknown[] = [];
+  const failures: unknown[] = [];
+  let wallMs = 0;
   let asked = 0;
-  let minted = 0;
-  const make = (name: string): Token => ({
-    accessToken: name,
-    expiresIn: lifetime,
-    requestedAt: clock.now(),
-    expiresAt: clock.date() + lifetime * 1000,
+  let refreshed = 0;
+  let overlaps = 0;
+  let inFlight: { resolve(token: Token): void; reject(error: unknown): void; token: Token } | undefined;
+  const steppedClock = { ...clock, date: () => clock.date() + wallMs };
+  const make = (accessToken: string, expiresIn = lifetime): Token => ({
+    ...{ accessToken, expiresIn, requestedAt: clock.now() },
+    expiresAt: steppedClock.date() + expiresIn * 1000,
   });
-  let finish: (() => void)[] = [];
-  const keeper = new Keeper({
+  const cache = new TokenCache({
     first: make("first"),
-    async mint() {
-      const failure = failures[asked];
+    fetch: () => {
       asked += 1;
-      const token = make(`minted-${asked}`);
-      await new Promise<void>((resolve) => finish.push(resolve));
-      if (failure !== undefined) throw failure;
-      return token;
+      if (inFlight !== undefined) overlaps += 1; // an error thrown here would be the cache's to handle
+      const token = make(`fetched-${asked}`);
+      return new Promise((resolve, reject) => {
+        inFlight = { resolve, reject, token };
+      });
     },
-    clock,
-    onMint: () => {
-      minted += 1;
+    clock: steppedClock,
+    onRefresh: () => {
+      refreshed += 1;
     },
-    onFailure: (error) => failed.push(error),
+    onFailure: (error) => failures.push(error),
   });
-  /** Lets the renewals under way arrive. */
-  const arrive = async () => {
-    await clock.pass(takesMs);
-    for (const done of finish) done();
-    finish = [];
-    await new Promise(setImmediate);
+  const land = async (settleIt: (flight: NonNullable<typeof inFlight>) => void) => {
+    const flight = inFlight;
+    if (flight === undefined) throw new Error("no refresh is under way");
+    inFlight = undefined;
+    settleIt(flight);
+    await settle();
   };
-  const name = async () => (await keeper.token()).accessToken;
-  return { keeper, clock, arrive, name, failed, counts: () => ({ asked, minted }) };
+  /** Keeps what a promise gave: a name, or an error. */
+  const watch = (promise: Promise<Token>) => {
+    const seen: { value?: unknown } = {};
+    promise.then(
+      ({ accessToken }) => {
+        seen.value = accessToken;
+      },
+      (error) => {
+        seen.value = error;
+      },
+    );
+    return seen;
+  };
+  const get = () => watch(cache.get());
+  return {
+    ...{ cache, clock, failures, get, make },
+    replace: (name: string) => watch(cache.replace(name)),
+    /** What a call gets at once. */
+    async name() {
+      const seen = get();
+      await settle();
+      return seen.value;
+    },
+    arrive: (changes: Partial<Token> = {}) => land(({ resolve, token }) => resolve({ ...token, ...changes })),
+    fail: (error: unknown) => land(({ reject }) => reject(error)),
+    stepWallClock: (ms: number) => {
+      wallMs += ms;
+    },
+    counts: () => ({ asked, refreshed }),
+    overlaps: () => overlaps,
+  };
 }
 
-describe("Keeper", () => {
-  test("above a third of its life, answers and asks nobody", async () => {
-    const { clock, name, counts } = keeperWith();
-    await expect(name()).resolves.toBe("first");
+describe("by what is left of its life, a token", () => {
+  test("above a third is answered, and nothing is asked for", async () => {
+    const { clock, name, counts } = cacheWith();
     await clock.pass(39_999);
-    await expect(name()).resolves.toBe("first");
-    expect(counts()).toEqual({ asked: 0, minted: 0 });
+    expect(await name()).toBe("first");
+    expect(counts().asked).toBe(0);
   });
 
-  test("idle, asks nobody, however long", async () => {
-    const { clock, counts } = keeperWith();
-    await clock.pass(24 * 3600 * 1000);
-    expect(counts()).toEqual({ asked: 0, minted: 0 });
-  });
-
-  test("between a third and a sixth, answers and renews behind the answer, once", async () => {
-    const { clock, name, arrive, counts } = keeperWith();
+  test("between a third and a sixth is answered, and another is fetched behind it, once", async () => {
+    const { clock, name, arrive, counts } = cacheWith();
     await clock.pass(40_001);
-    await expect(Promise.all([name(), name(), name()])).resolves.toEqual(["first", "first", "first"]);
-    expect(counts()).toEqual({ asked: 1, minted: 0 });
+    expect([await name(), await name()]).toEqual(["first", "first"]);
+    expect(counts()).toEqual({ asked: 1, refreshed: 0 });
     await arrive();
-    await expect(name()).resolves.toBe("minted-1");
-    expect(counts()).toEqual({ asked: 1, minted: 1 });
+    expect(await name()).toBe("fetched-1");
+    expect(counts()).toEqual({ asked: 1, refreshed: 1 });
   });
 
-  test("below a sixth, and when it is dead, callers wait for one renewal", async () => {
-    for (const age of [50_000, 59_999, 60_000, 3_600_000]) {
-      const { clock, name, arrive, counts } = keeperWith();
-      await clock.pass(age);
-      const callers = Promise.all(Array.from({ length: 60 }, name));
-      await arrive();
-      expect(new Set(await callers)).toEqual(new Set(["minted-1"]));
-      expect(counts()).toEqual({ asked: 1, minted: 1 });
-    }
-  });
-
-  test("counts a life from before the request, so a renewal under way ages too", async () => {
-    const { clock, name, arrive } = keeperWith([], { takesMs: 30_000 });
-    await clock.pass(60_000);
-    const caller = name();
+  test("below a sixth is waited with, for another that all callers share", async () => {
+    const { clock, get, arrive, counts } = cacheWith();
+    await clock.pass(50_001);
+    const callers = Array.from({ length: 60 }, get);
+    await settle();
+    expect(callers[0]).toEqual({});
     await arrive();
-    await expect(caller).resolves.toBe("minted-1");
-    await clock.pass(10_001); // a little over 40 s old by now
-    await expect(name()).resolves.toBe("minted-1");
-    await arrive();
-    await expect(name()).resolves.toBe("minted-2");
-  });
-
-  test("a renewal that fails behind the answer is only counted, and not repeated at once", async () => {
-    const { clock, name, arrive, failed, counts } = keeperWith([down]);
-    await clock.pass(41_000);
-    await expect(name()).resolves.toBe("first");
-    await arrive();
-    expect(failed).toEqual([down]);
-    await expect(name()).resolves.toBe("first");
+    expect(new Set(callers.map(({ value }) => value))).toEqual(new Set(["fetched-1"]));
     expect(counts().asked).toBe(1);
+  });
+
+  test("below a sixth is answered after two seconds, when the refresh hangs", async () => {
+    const { clock, get } = cacheWith();
+    await clock.pass(50_001);
+    const caller = get();
+    await clock.pass(1_999);
+    expect(caller).toEqual({});
+    await clock.pass(1);
+    await settle();
+    expect(caller).toEqual({ value: "first" });
+  });
+
+  test("is answered when a twentieth is left, and from there on at once", async () => {
+    const { clock, get, name } = cacheWith();
+    await clock.pass(56_000); // a fifteenth
+    const caller = get();
+    await clock.pass(999);
+    expect(caller).toEqual({});
+    await clock.pass(2);
+    await settle();
+    expect(caller).toEqual({ value: "first" });
     await clock.pass(1_000);
-    await expect(name()).resolves.toBe("first");
-    expect(counts().asked).toBe(2);
+    expect(await name()).toBe("first");
   });
 
-  test("a failed renewal falls back on a token that has time to arrive, and never on a dead one", async () => {
-    const failing = keeperWith([down, down, down]);
-    await failing.clock.pass(51_000);
-    const caller = failing.name();
-    await failing.arrive();
-    await expect(caller).resolves.toBe("first");
-    await failing.clock.pass(5_500);
-    const late = failing.name();
-    late.catch(() => undefined);
-    await failing.arrive();
-    await expect(late).rejects.toBe(down);
+  test("below a sixth is answered when the refresh fails, and never when it has expired", async () => {
+    const { clock, get, fail, name } = cacheWith();
+    await clock.pass(51_000);
+    const caller = get();
+    await fail(down);
+    expect(caller).toEqual({ value: "first" });
+    await clock.pass(9_000);
+    const late = get();
+    await fail(down);
+    expect(late).toEqual({ value: down });
+    expect(await name()).toBe(down);
   });
 
-  test("a failure answers for a second, or for as long as the server asked, up to a minute", async () => {
-    const hostile = new ArmorError("rate_limited", "Too often", "Wait.", 1e12);
-    const patient = new ArmorError("rate_limited", "Too often", "Wait.", 20_000);
-    for (const [error, holdsMs] of [
-      [down, 1_000],
-      [patient, 20_000],
-      [hostile, 60_000],
-      [new TypeError("fault"), 1_000],
-    ] as const) {
-      const { clock, name, arrive, counts } = keeperWith([error]);
-      await clock.pass(60_000);
-      const caller = name();
-      caller.catch(() => undefined);
-      await arrive();
-      await expect(caller).rejects.toBe(error);
-      await clock.pass(holdsMs - 1);
-      await expect(name()).rejects.toBe(error);
-      expect(counts().asked).toBe(1);
-      await clock.pass(1);
-      const next = name();
-      await arrive();
-      await expect(next).resolves.toBe("minted-2");
-    }
-  });
-
-  test("a token that is dead on arrival is not handed out", async () => {
-    const { clock, name, arrive, failed } = keeperWith([], { takesMs: 3_000, lifetime: 2 });
-    await clock.pass(2_000);
-    const caller = name();
-    caller.catch(() => undefined);
+  test("that has expired is not answered, however long the refresh takes", async () => {
+    const { clock, get, arrive } = cacheWith();
+    await clock.pass(60_000);
+    const caller = get();
+    await clock.pass(30_000);
+    expect(caller).toEqual({});
     await arrive();
-    await expect(caller).rejects.toMatchObject({ code: "token_expired" });
-    expect(failed).toHaveLength(1);
-  });
-
-  test("a token that the server refuses is replaced, once however many callers complain", async () => {
-    const { keeper, name, arrive, counts } = keeperWith();
-    expect(keeper.reject("first")).toBe(true);
-    const callers = [name(), name()];
-    await arrive();
-    await expect(Promise.all(callers)).resolves.toEqual(["minted-1", "minted-1"]);
-    expect(keeper.reject("first")).toBe(true);
-    await expect(name()).resolves.toBe("minted-1");
-    expect(counts()).toEqual({ asked: 1, minted: 1 });
-  });
-
-  test("a server that refuses every token does not make it mint at every call", async () => {
-    const { keeper, clock, name, arrive, counts } = keeperWith();
-    keeper.reject("first");
-    const caller = name();
-    await arrive();
-    await caller;
-    expect(keeper.reject("minted-1")).toBe(false);
-    await expect(name()).resolves.toBe("minted-1");
-    await clock.pass(10_000);
-    expect(keeper.reject("minted-1")).toBe(true);
-    expect(counts().asked).toBe(1);
-  });
-
-  test("knows every session that may still live", async () => {
-    const { keeper, clock, name, arrive } = keeperWith();
-    expect(keeper.live()).toEqual(["first"]);
-    await clock.pass(45_000);
-    await name();
-    await arrive();
-    expect(keeper.live()).toEqual(["first", "minted-1"]);
-    await clock.pass(14_000);
-    expect(keeper.live()).toEqual(["minted-1"]);
-    keeper.reject("minted-1");
-    expect(keeper.live()).toEqual([]);
+    expect(caller).toEqual({ value: "fetched-1" });
   });
 });
+
+describe("an idle cache", () => {
+  test("asks for nothing, however long", async () => {
+    const { clock, counts } = cacheWith();
+    await clock.pass(24 * 3_600_000);
+    expect(counts().asked).toBe(0);
+  });
+});
+
+describe("the clocks", () => {
+  test.each([
+    ["the wall clock was set forward", 3_600_000],
+    ["the machine slept", 61_000],
+  ])("when %s, the token has expired", async (_, ms) => {
+    const { stepWallClock, get, arrive, counts } = cacheWith();
+    stepWallClock(ms);
+    const caller = get();
+    await settle();
+    expect([caller, counts().asked]).toEqual([{}, 1]);
+    await arrive();
+    expect(caller).toEqual({ value: "fetched-1" });
+  });
+
+  test("when the wall clock was set back, the token expires all the same", async () => {
+    const { clock, stepWallClock, cache, make, get } = cacheWith();
+    const token = make("x");
+    stepWallClock(-3_600_000);
+    expect(cache.msLeft(token)).toBe(60_000);
+    await clock.pass(60_000);
+    expect(cache.msLeft(token)).toBe(0);
+    const caller = get();
+    await settle();
+    expect(caller).toEqual({});
+  });
+
+  test("a life is counted from before the request", async () => {
+    const { clock, get, arrive, name, counts } = cacheWith();
+    await clock.pass(60_000);
+    const caller = get();
+    await settle();
+    await clock.pass(39_000);
+    await arrive();
+    expect(caller).toEqual({ value: "fetched-1" });
+    await clock.pass(1_001);
+    expect(await name()).toBe("fetched-1");
+    expect(counts().asked).toBe(2);
+  });
+});
+
+describe("a failed refresh", () => {
+  const asking = (retryAfterMs: number) => new ArmorError("rate_limited", "Often", "Wait.", { retryAfterMs });
+
+  test.each<[string, number, unknown]>([
+    ["for a second", 1_000, down],
+    ["for a second, where it is a fault of the agent's", 1_000, new TypeError("fault")],
+    ["as long as the server asked", 20_000, asking(20_000)],
+    ["for at least a second", 1_000, asking(1)],
+    ["for a minute at most", 60_000, asking(1e12)],
+    ["for 30 s, where it is permanent", 30_000, rejected],
+  ])("is remembered %s", async (_, ms, error) => {
+    const { clock, get, fail, name, arrive, counts, failures } = cacheWith();
+    await clock.pass(60_000);
+    const caller = get();
+    await settle();
+    await fail(error);
+    expect(caller).toEqual({ value: error });
+    await clock.pass(ms - 1);
+    expect(await name()).toBe(error);
+    expect([counts().asked, failures]).toEqual([1, [error]]);
+    await clock.pass(1);
+    const next = get();
+    await settle();
+    await arrive();
+    expect(next).toEqual({ value: "fetched-2" });
+  });
+
+  test("behind an answer is told, and not repeated at once", async () => {
+    const { clock, name, fail, counts, failures } = cacheWith();
+    await clock.pass(41_000);
+    expect(await name()).toBe("first");
+    await fail(down);
+    expect([await name(), failures, counts().asked]).toEqual(["first", [down], 1]);
+    await clock.pass(1_000);
+    expect([await name(), counts().asked]).toEqual(["first", 2]);
+  });
+});
+
+describe("a token on arrival", () => {
+  test("that has nearly expired is used once, and starts no loop", async () => {
+    const { clock, get, arrive, counts } = cacheWith();
+    await clock.pass(60_000);
+    const caller = get();
+    await settle();
+    await arrive({ requestedAt: clock.now() - 59_000 });
+    expect(caller).toEqual({ value: "fetched-1" });
+    expect(counts().asked).toBe(1);
+  });
+
+  test("that has expired is not used, and the old one is while it lives", async () => {
+    const { clock, get, arrive, name, failures } = cacheWith();
+    await clock.pass(51_000);
+    const caller = get();
+    await settle();
+    await arrive({ expiresAt: 0 });
+    expect(caller).toEqual({ value: "first" });
+    expect(failures).toMatchObject([{ code: "token_expired" }]);
+    expect(await name()).toBe("first");
+    await clock.pass(9_000);
+    const late = get();
+    await settle();
+    await arrive({ expiresAt: 0 });
+    expect(late).toMatchObject({ value: { code: "token_expired" } });
+  });
+});
+
+describe("a token that the server refused", () => {
+  test("is replaced once, however many callers say so, and given to none meanwhile", async () => {
+    const { replace, get, arrive, counts } = cacheWith();
+    const callers = [replace("first"), replace("first"), get()];
+    await settle();
+    expect(callers).toEqual([{}, {}, {}]);
+    await arrive();
+    expect(callers.map(({ value }) => value)).toEqual(Array(3).fill("fetched-1"));
+    const late = replace("first");
+    await settle();
+    expect([late.value, counts().asked]).toEqual(["fetched-1", 1]);
+  });
+
+  test("is replaced at most once a second, and who asks before waits", async () => {
+    const { clock, replace, arrive, counts } = cacheWith();
+    replace("first");
+    await settle();
+    await arrive();
+    await clock.pass(300);
+    replace("fetched-1");
+    await settle();
+    expect(clock.pauses).toEqual([700]);
+    expect(counts().asked).toBe(2);
+    await arrive();
+    await clock.pass(5_000);
+    replace("fetched-2");
+    await settle();
+    expect([clock.pauses, counts().asked]).toEqual([[700], 3]);
+  });
+
+  test("and cannot be replaced is the failure, at once while that is remembered", async () => {
+    const { clock, replace, fail, get, counts } = cacheWith();
+    const first = replace("first");
+    await settle();
+    await fail(rejected);
+    const others = [replace("first"), get()];
+    await settle();
+    expect([first, ...others].map(({ value }) => value)).toEqual(Array(3).fill(rejected));
+    expect([clock.pauses, counts().asked]).toEqual([[], 1]);
+  });
+
+  test("is known by the current one", () => {
+    const { cache } = cacheWith();
+    expect([cache.isCurrent("first"), cache.isCurrent("other")]).toEqual([true, false]);
+  });
+});
+
+describe("close", () => {
+  test("gives every token whose session may go on, revoked ones too, and no expired one", async () => {
+    const { cache, clock, replace, arrive } = cacheWith();
+    replace("first");
+    await settle();
+    await arrive();
+    await expect(cache.close(1_000)).resolves.toEqual({
+      accessTokens: ["first", "fetched-1"],
+      isFetching: false,
+    });
+    await clock.pass(60_000);
+    await expect(cache.close(1_000)).resolves.toEqual({ accessTokens: ["fetched-1"], isFetching: false });
+  });
+
+  test("gives the last 50 and the current one, where thousands were revoked", async () => {
+    const { cache, clock, replace, arrive } = cacheWith({ lifetime: 86_400 });
+    for (let times = 0; times < 100; times += 1) {
+      await clock.pass(1_000);
+      replace(times === 0 ? "first" : `fetched-${times}`);
+      await settle();
+      await arrive();
+    }
+    const { accessTokens } = await cache.close(1_000);
+    expect([accessTokens.length, accessTokens.at(-1)]).toEqual([51, "fetched-100"]);
+  });
+
+  test("waits for the refresh under way, and begins no other", async () => {
+    const { cache, clock, get, name, arrive, counts } = cacheWith();
+    await clock.pass(60_000);
+    get();
+    await settle();
+    const closing = cache.close(1_500);
+    await arrive();
+    await expect(closing).resolves.toEqual({ accessTokens: ["fetched-1"], isFetching: false });
+    await clock.pass(60_000);
+    expect(await name()).toMatchObject({ code: "agent_stopping" });
+    expect(counts().asked).toBe(1);
+  });
+
+  test("waits no longer than it was told, and says so", async () => {
+    const { cache, clock, get } = cacheWith();
+    await clock.pass(60_000);
+    get();
+    await settle();
+    const closing = cache.close(1_500);
+    await clock.pass(1_500);
+    await expect(closing).resolves.toEqual({ accessTokens: ["first"], isFetching: true });
+  });
+
+  test("ends a wait for a replacement without another refresh", async () => {
+    const { cache, replace, arrive, counts } = cacheWith();
+    replace("first");
+    await settle();
+    await arrive();
+    await cache.close(1_000);
+    const caller = replace("fetched-1");
+    await settle();
+    expect(caller).toMatchObject({ value: { code: "agent_stopping" } });
+    expect(counts().asked).toBe(1);
+  });
+});
+
+type Step =
+  | { readonly does: "pass" | "step"; readonly ms: number }
+  | { readonly does: "call" | "arrive" | "fail" | "refuse" };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constant("pass" as const), ms: fc.oneof(fc.nat(90_000), fc.nat(2_000)) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant("step" as const),
+      ms: fc.integer({ min: -90_000, max: 90_000 }),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ does: fc.constantFrom("call" as const, "arrive" as const) }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom("fail" as const, "refuse" as const) }) },
+);
+
+holds(
+  "for any events, there is one refresh at a time, no expired or refused token, and an end of each call",
+  fc.asyncProperty(
+    fc.constantFrom(1, 60, 3_600),
+    fc.array(step, { maxLength: 40 }),
+    async (lifetime, steps) => {
+      const world = cacheWith({ lifetime });
+      const { cache, clock } = world;
+      let refused = "";
+      let waiting = 0;
+      let isFlying = false;
+      const calls: Promise<void>[] = [];
+      const call = async () => {
+        waiting += 1;
+        try {
+          const token = await cache.get();
+          expect(cache.msLeft(token)).toBeGreaterThan(0);
+          expect(token.accessToken).not.toBe(refused);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ArmorError);
+        } finally {
+          waiting -= 1;
+        }
+      };
+      const land = async (how: () => Promise<void>) => {
+        isFlying = await how().then(
+          () => true,
+          () => false,
+        );
+      };
+      for (const made of steps) {
+        if (made.does === "pass") await clock.pass(made.ms);
+        else if (made.does === "step") world.stepWallClock(made.ms);
+        else if (made.does === "call") calls.push(call());
+        else if (made.does === "arrive") await land(() => world.arrive());
+        else if (made.does === "fail") await land(() => world.fail(down));
+        else {
+          const seen = await world.name();
+          if (typeof seen !== "string") continue;
+          refused = seen;
+          calls.push(
+            cache.replace(refused).then(
+              () => undefined,
+              () => undefined,
+            ),
+          );
+        }
+        await settle();
+      }
+      // Whatever is under way ends with the refresh, and with the one that it may call for.
+      for (let times = 0; times < 3; times += 1) {
+        await clock.pass(120_000);
+        await land(() => world.fail(rejected));
+        await settle();
+      }
+      await Promise.all(calls);
+      expect([waiting, isFlying, world.overlaps()]).toEqual([0, false, 0]);
+    },
+  ),
+);

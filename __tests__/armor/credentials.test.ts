@@ -1,8 +1,33 @@
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { basicPairs, formEncode, secretForms } from "../../src/armor/credentials.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
-import { secretForms } from "../../src/armor/credentials.ts";
+import { anyText, holds } from "../fixtures/property.ts";
 
 const credentials = { appId: "app 1/2", apiKey: 'k+/=:% ~ü"?>k' };
+
+describe("formEncode", () => {
+  test.each([
+    ["abcXYZ019*-._", "abcXYZ019*-._"],
+    ["a b", "a+b"],
+    ["+/=:%&~", "%2B%2F%3D%3A%25%26%7E"],
+    ["ü€", "%C3%BC%E2%82%AC"],
+    ["", ""],
+  ])("%p becomes %p", (text, expected) => {
+    expect(formEncode(text)).toBe(expected);
+  });
+});
+
+describe("basicPairs", () => {
+  test.each([
+    ["is one pair where encoding changes nothing", "id", "key", ["id:key"]],
+    ["is the form-encoded pair, then the raw one", "id", "k+y", ["id:k%2By", "id:k+y"]],
+    ["has no raw pair for an app id with a colon", "i:d", "k+y", ["i%3Ad:k%2By"]],
+    ["does not mind a colon in the key", "id", "k:y", ["id:k%3Ay", "id:k:y"]],
+  ])("%s", (_, appId, apiKey, expected) => {
+    expect(basicPairs({ appId, apiKey })).toEqual(expected);
+  });
+});
 
 describe("secretForms", () => {
   const forms = secretForms(credentials);
@@ -14,33 +39,52 @@ describe("secretForms", () => {
     ["form-encoded", "k%2B%2F%3D%3A%25+%7E%C3%BC%22%3F%3Ek"],
     ["base64", Buffer.from(credentials.apiKey).toString("base64")],
     ["base64url", Buffer.from(credentials.apiKey).toString("base64url")],
-    ["base64 without padding", Buffer.from(credentials.apiKey).toString("base64").replace(/=+$/, "")],
     ["the raw Basic pair", Buffer.from(`${credentials.appId}:${credentials.apiKey}`).toString("base64")],
-  ])("holds %s", (_, form) => {
+  ])("hold %s", (_, form) => {
     expect(forms).toContain(form);
   });
 
-  test("holds what travels, as it travels", () => {
-    for (const pair of ["app+1%2F2:k%2B%2F%3D%3A%25+%7E%C3%BC%22%3F%3Ek", `app 1/2:${credentials.apiKey}`]) {
+  test.each(["k", "ke", "key-1234567", "key-12345678"])(
+    "hold base64 with and without its padding: %s",
+    (apiKey) => {
+      const padded = Buffer.from(apiKey).toString("base64");
+      const all = secretForms({ appId: "id", apiKey });
+      expect(all).toContain(padded);
+      expect(all).toContain(padded.replaceAll("=", ""));
+    },
+  );
+
+  test("hold what travels, as it travels, also where an app id with a colon rules the raw pair out", () => {
+    for (const pair of [...basicPairs(credentials), ...basicPairs({ ...credentials, appId: "a:b" })]) {
       const { headers } = tokenRequest("https://armor.example", pair);
-      expect(forms).toContain(headers["Authorization"]?.replace("Basic ", ""));
+      const all = [...forms, ...secretForms({ ...credentials, appId: "a:b" })];
+      expect(all).toContain(headers["Authorization"]?.replace("Basic ", ""));
     }
   });
 
-  test("begins with the key, has every form once, none empty, and never the app id", () => {
+  test("begin with the key, have every form once, none empty, and never the app id", () => {
     expect(forms[0]).toBe(credentials.apiKey);
     expect(new Set(forms).size).toBe(forms.length);
-    expect(forms).not.toContain("");
-    expect(forms).not.toContain(credentials.appId);
     expect(forms.filter((form) => credentials.appId.includes(form))).toEqual([]);
   });
 
-  test("of a plain key, there are few: a mask costs the runner time on every line", () => {
+  test("of a plain key are few: a mask costs the runner time on every line", () => {
     expect(secretForms({ appId: "id", apiKey: "abc" })).toEqual(["abc", "YWJj", "aWQ6YWJj"]);
   });
 
-  test("there are none without a key, and half a character does no harm", () => {
+  test("do not exist without a key, and half a character does no harm", () => {
     expect(secretForms({ appId: "id", apiKey: "" })).toEqual([]);
     expect(secretForms({ appId: "id", apiKey: "\ud800" })).toContain("%EF%BF%BD");
   });
+
+  holds(
+    "hold every pair that is sent, for any text",
+    fc.property(anyText, anyText, (appId, apiKey) => {
+      fc.pre(apiKey !== "");
+      const all = secretForms({ appId, apiKey });
+      for (const pair of basicPairs({ appId, apiKey })) {
+        expect(all).toContain(Buffer.from(pair, "utf8").toString("base64"));
+      }
+    }),
+  );
 });

@@ -1,124 +1,231 @@
+import { createServer } from "node:net";
 import tls from "node:tls";
-import { describe, expect, jest, test } from "@jest/globals";
-import { type ApiRequest, send, trustCertificates } from "../../src/armor/http.ts";
-import { tokenRequest } from "../../src/armor/oauth.ts";
-import { useNock } from "../fixtures/nock.ts";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
+import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
+import {
+  type Answer,
+  cutOff,
+  drip,
+  endless,
+  type FakeServer,
+  type FakeServerOptions,
+  raw,
+  redirect,
+  reset,
+  silence,
+  stall,
+  startServer,
+  text,
+} from "../fixtures/server.ts";
+import { closing } from "../fixtures/teardown.ts";
 
-const nock = useNock();
-const HOST = "https://armor.example";
-const { signal } = new AbortController();
+const send = createSend({ noProxy: "" });
 
-function request(path = "/x"): ApiRequest {
-  return { method: "POST", url: new URL(HOST + path), headers: {}, body: "a=b" };
+function post(base: string, signal = AbortSignal.timeout(15_000), headers = {}): Promise<ApiReply> {
+  return send({ method: "POST", url: new URL("/x", base), headers, body: "a=b" }, signal);
 }
 
-describe("what is sent", () => {
-  test("is the request, as asked, and nothing about the runner", async () => {
-    process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
-    let headers: object = {};
-    nock(HOST)
-      .post("/api/v1/iam/session/oauth2/token", "grant_type=client_credentials")
-      .reply(200, "{}")
-      .on("request", (sent: { headers: Headers }) => {
-        headers = Object.fromEntries(sent.headers);
-      });
-    await send(tokenRequest(HOST, "id:key"), signal);
-    delete process.env["ACTIONS_ORCHESTRATION_ID"];
-    expect(headers).toEqual({
-      accept: "application/json",
-      authorization: "Basic aWQ6a2V5",
-      connection: "close",
-      "content-length": "29",
-      "content-type": "application/x-www-form-urlencoded",
-      host: "armor.example",
-      "user-agent": "armor-token-action",
-      "x-csrf-header": '""',
-    });
-  });
-});
+async function serverOf(answer: Answer, options: FakeServerOptions = {}): Promise<FakeServer> {
+  return await closing(startServer([answer], options));
+}
 
 describe("what comes back", () => {
-  test("is status, headers and body", async () => {
-    nock(HOST).post("/x").reply(201, "höhe", { "X-Thing": "1", "Set-Cookie": "a=b" });
+  test("is status, headers and body, and where and when it came", async () => {
+    const { url } = await serverOf(text(201, "höhe", { "X-Thing": "1" }));
     const before = Date.now();
-    const reply = await send(request(), signal);
+    const reply = await post(url);
     expect(reply).toMatchObject({
-      url: new URL(`${HOST}/x`),
+      url: new URL(`${url}/x`),
       status: 201,
       body: "höhe",
-      headers: { "x-thing": "1", "set-cookie": "a=b" },
+      headers: { "x-thing": "1" },
     });
     expect(reply.receivedAt).toBeGreaterThanOrEqual(before);
+    expect(reply.receivedAt).toBeLessThanOrEqual(Date.now());
   });
 
-  test.each([301, 302, 303, 307, 308])("is a redirect itself, unfollowed: %i", async (status) => {
-    nock(HOST).post("/x").reply(status, "", { Location: "https://other.example/" });
-    await expect(send(request(), signal)).resolves.toMatchObject({ status });
+  test.each([301, 302, 303, 307, 308])("is a redirect itself, not followed: %i", async (status) => {
+    const { url, requests } = await serverOf(redirect(status, "/elsewhere"));
+    await expect(post(url)).resolves.toMatchObject({ status, headers: { location: "/elsewhere" } });
+    expect(requests).toHaveLength(1);
   });
 
-  test.each([500, 502, 503, 504])("is a failure itself, not retried: %i", async (status) => {
-    nock(HOST).post("/x").reply(status);
-    await expect(send(request(), signal)).resolves.toMatchObject({ status });
+  test.each([401, 407, 429, 500, 502, 503, 504])("is a failure itself, not repeated: %i", async (status) => {
+    const { url, requests } = await serverOf(text(status, ""));
+    await expect(post(url)).resolves.toMatchObject({ status });
+    expect(requests).toHaveLength(1);
   });
 
   test("is at most a MiB", async () => {
-    nock(HOST)
-      .post("/x")
-      .reply(200, "x".repeat(1024 * 1024));
-    await expect(send(request(), signal)).resolves.toMatchObject({ status: 200 });
-    nock(HOST)
-      .post("/x")
-      .reply(200, "x".repeat(1024 * 1024 + 1));
-    await expect(send(request(), signal)).rejects.toMatchObject({
-      code: "reply_invalid",
-      problem: "https://armor.example answered with more than 1 MiB, which is no token response",
+    const mebibyte = "x".repeat(1024 * 1024);
+    await expect(post((await serverOf(text(200, mebibyte))).url)).resolves.toMatchObject({ status: 200 });
+    const sent = { bytes: 0 };
+    for (const answer of [text(200, `${mebibyte}x`), endless(sent)]) {
+      const { url } = await serverOf(answer);
+      await expect(post(url)).rejects.toMatchObject({
+        code: "reply_invalid",
+        problem: `${url} answered with more than 1 MiB, which is no token response`,
+      });
+    }
+    expect(sent.bytes).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test("comes from an IPv6 address, too", async () => {
+    const { port } = await serverOf(text(200, "six"), { hostname: "[::1]" });
+    const bridge = createServer((socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nsix"));
+    await closing({ close: () => bridge.close() });
+    const isThere = await new Promise<boolean>((resolve) => {
+      bridge.once("error", () => resolve(false)).listen(port, "::1", () => resolve(true));
     });
+    const reply = post(`http://[::1]:${port}`);
+    if (isThere) await expect(reply).resolves.toMatchObject({ status: 200 });
+    else await expect(reply).rejects.toMatchObject({ code: "connection_failed" });
   });
 });
 
+/** What the server does, how long the caller waits, the code, the words. */
+const FAULTS: readonly [string, Answer, number, string, RegExp][] = [
+  ["a reset", reset, 15_000, "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
+  ["a reply that breaks off", cutOff, 15_000, "reply_incomplete", / broke off its answer\. /],
+  [
+    "a head that breaks off",
+    raw("HTTP/1.1 200 OK\r\nX-"),
+    15_000,
+    "connection_failed",
+    /^No connection to .* \(ECONNRESET\)\. /,
+  ],
+  [
+    "something else than HTTP",
+    raw("SSH-2.0-x\r\n"),
+    15_000,
+    "reply_invalid",
+    /something that is not HTTP \(HPE_INVALID_CONSTANT\)/,
+  ],
+  [
+    "headers above 16 KB",
+    raw(`HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
+    15_000,
+    "reply_invalid",
+    /headers of more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
+  ],
+  [
+    "two lengths",
+    raw("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"),
+    15_000,
+    "reply_invalid",
+    /HTTP that contradicts itself/,
+  ],
+  [
+    "a chunk that is none",
+    raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+    15_000,
+    "reply_incomplete",
+    / broke off its answer\. /,
+  ],
+  ["silence", silence, 200, "reply_timeout", /^No answer from /],
+  ["half a reply and silence", stall, 300, "reply_timeout", / began to answer and did not finish\. /],
+  ["a reply a byte at a time", drip, 300, "reply_timeout", / began to answer and did not finish\. /],
+  [
+    "other protocols",
+    raw("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", { thenEnd: false }),
+    300,
+    "reply_timeout",
+    /^No answer from /,
+  ],
+];
+
 describe("what goes wrong", () => {
-  test("is told by its circumstances", async () => {
-    nock(HOST)
-      .post("/x")
-      .replyWithError(Object.assign(new Error("words of Node's"), { code: "ENOTFOUND" }));
-    await expect(send(request(), signal)).rejects.toMatchObject({ code: "host_unknown" });
+  test.each(FAULTS)("%s", async (_, answer, limitMs, code, says) => {
+    const { url } = await serverOf(answer);
+    await expect(post(url, AbortSignal.timeout(limitMs))).rejects.toMatchObject({
+      name: "ArmorError",
+      code,
+      message: expect.stringMatching(says),
+    });
   });
 
-  test("a signal ends it while there is no answer", async () => {
-    const late = new AbortController();
-    nock(HOST).post("/x").delay(60_000).reply(200);
-    const failure = send(request(), late.signal);
-    setImmediate(() => late.abort());
-    await expect(failure).rejects.toMatchObject({
-      code: "reply_timeout",
-      problem: "No answer from https://armor.example",
-    });
-    nock.abortPendingRequests();
+  test("a signal that came before ends it at once", async () => {
+    const { url } = await serverOf(silence);
+    await expect(post(url, AbortSignal.abort())).rejects.toMatchObject({ code: "reply_timeout" });
   });
 
   test("a fault of the action itself is not taken for one of the network", async () => {
+    const { url } = await serverOf(text(200, ""));
     const faulty = {
       get "X-Broken"(): string {
         throw new RangeError("broken");
       },
     };
-    await expect(send({ ...request(), headers: faulty }, signal)).rejects.toThrow(new RangeError("broken"));
+    await expect(post(url, undefined, faulty)).rejects.toThrow(new RangeError("broken"));
   });
 
-  test("a signal that came before ends it at once", async () => {
-    await expect(send(request(), AbortSignal.abort())).rejects.toMatchObject({ code: "reply_timeout" });
+  test("a proxy that cannot be understood is refused before anything is sent", async () => {
+    const route = { proxy: { variable: "HTTPS_PROXY", value: "socks5://p:1" }, noProxy: "" };
+    const request = { method: "POST", url: new URL("https://armor.example"), headers: {}, body: "" } as const;
+    await expect(createSend(route)(request, AbortSignal.timeout(15_000))).rejects.toMatchObject({
+      code: "proxy_refused",
+      message: expect.stringContaining("The variable HTTPS_PROXY is not a valid proxy address"),
+    });
+  });
+});
+
+describe("TLS without a proxy", () => {
+  let authority: Authority;
+  let stranger: Authority;
+  let distrust: () => void;
+
+  beforeAll(async () => {
+    [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
+    distrust = trust(authority);
+  });
+
+  afterAll(() => distrust());
+
+  test("reaches a server of a trusted authority", async () => {
+    const { url } = await serverOf(text(200, "ok"), { tls: await authority.sign(["127.0.0.1"]) });
+    await expect(post(url)).resolves.toMatchObject({ body: "ok" });
   });
 
   test.each([
-    ["socks5://proxy.example:1080", "given as socks5: address, which is not supported"],
-    ["not a proxy", "not given as a valid address"],
-  ])("a proxy of %p is refused before anything is sent", async (value, says) => {
-    process.env["https_proxy"] = value;
-    await expect(send(request(), signal)).rejects.toMatchObject({
-      code: "proxy_refused",
-      message: expect.stringContaining(says),
+    [
+      "another authority",
+      () => stranger.sign(["127.0.0.1"]),
+      "not signed by an authority that this runner trusts",
+    ],
+    ["an expired certificate", () => authority.sign(["127.0.0.1"], EXPIRED), "expired or not valid yet"],
+    ["another name", () => authority.sign(["armor.example"]), "for another host name"],
+  ])("sends nothing in case of %s", async (_, sign, says) => {
+    const { url, requests } = await serverOf(text(200, ""), { tls: await sign() });
+    await expect(post(url)).rejects.toMatchObject({
+      code: "certificate_rejected",
+      problem: expect.stringContaining(says),
     });
-    delete process.env["https_proxy"];
+    expect(requests).toEqual([]);
+  });
+
+  test.each([
+    ["no TLS at all", {}, /does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)/],
+    [
+      "a client certificate that is wanted",
+      { requestCert: true, rejectUnauthorized: true },
+      /asks for a client certificate/,
+    ],
+    [
+      "an old TLS version",
+      { maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" },
+      /no TLS version or cipher in common/,
+    ],
+  ])("calls %s by its name", async (_, options, says) => {
+    const isPlain = Object.keys(options).length === 0;
+    const own = { ...(await authority.sign(["127.0.0.1"])), ...options };
+    const { url, requests } = await serverOf(text(200, ""), isPlain ? {} : { tls: own });
+    await expect(post(url.replace("http:", "https:"))).rejects.toMatchObject({
+      code: "tls_failed",
+      canPass: false,
+      problem: expect.stringMatching(says),
+    });
+    expect(requests).toEqual([]);
   });
 });
 
@@ -129,8 +236,15 @@ describe("trustCertificates", () => {
     expect(set).toHaveBeenCalledWith([...tls.getCACertificates("default"), "PEM"]);
   });
 
-  test("says what is missing where Node cannot", () => {
+  test("asks Node for nothing where there are none", () => {
+    const set = jest.spyOn(tls, "setDefaultCACertificates");
+    trustCertificates([]);
+    expect(set).not.toHaveBeenCalled();
+  });
+
+  test("says what is missing where Node cannot", async () => {
     const { setDefaultCACertificates } = tls;
+    await closing({ close: () => Object.assign(tls, { setDefaultCACertificates }) });
     Object.assign(tls, { setDefaultCACertificates: undefined });
     expect(() => trustCertificates(["PEM"])).toThrow(
       expect.objectContaining({
@@ -140,6 +254,5 @@ describe("trustCertificates", () => {
         ),
       }),
     );
-    Object.assign(tls, { setDefaultCACertificates });
   });
 });

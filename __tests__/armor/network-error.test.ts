@@ -1,112 +1,206 @@
 import { describe, expect, test } from "@jest/globals";
-import { networkError, timeoutError } from "../../src/armor/network-error.ts";
+import { networkError, ProxyFailure, timeoutError } from "../../src/armor/network-error.ts";
 
 const url = new URL("https://armor.example/api/v1/token");
-const proxy = new URL("http://user:Passw0rd@proxy.example:3128");
+const proxy = { origin: "http://proxy.example:3128", credentials: "user:Passw0rd" };
 const direct = { url, proxy: undefined, isReplying: false };
-const proxied = { url, proxy, isReplying: false };
+const proxied = { url, proxy, hasTunnel: true, isReplying: false };
+const BEHIND = "https://armor.example through the proxy http://proxy.example:3128";
 
 function failure(code: string, message = "words of Node's"): Error {
   return Object.assign(new Error(message), { code });
 }
 
-describe("networkError", () => {
+const EPROTO = (reason: string) =>
+  failure("EPROTO", `write EPROTO 80FB:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../x.c:354:\n`);
+
+/** Every code, with what is said of Armor and, before the tunnel stands, of the proxy. */
+const CERTIFICATES: readonly [string, string][] = [
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "has a certificate that is self-signed"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", "has a certificate that is self-signed, or of a self-signed authority"],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "is not signed by an authority that this runner trusts"],
+  ["UNABLE_TO_GET_ISSUER_CERT", "is not signed by an authority that this runner trusts"],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "is not signed by an authority that this runner trusts"],
+  ["CERT_HAS_EXPIRED", "is expired or not valid yet"],
+  ["CERT_NOT_YET_VALID", "is expired or not valid yet"],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", "for another host name"],
+  ["ERR_TLS_CERT_ALTNAME_FORMAT", "for another host name"],
+  ["HOSTNAME_MISMATCH", "for another host name"],
+  ["CERT_REVOKED", "was rejected"],
+  ["CERT_CHAIN_TOO_LONG", "was rejected"],
+  ["CERT_SIGNATURE_FAILURE", "was rejected"],
+  ["CRL_HAS_EXPIRED", "was rejected"],
+  ["ERROR_IN_CERT_NOT_AFTER_FIELD", "was rejected"],
+  ["INVALID_CA", "was rejected"],
+  ["INVALID_PURPOSE", "was rejected"],
+  ["PATH_LENGTH_EXCEEDED", "was rejected"],
+  ["UNABLE_TO_GET_CRL", "was rejected"],
+];
+const TLS: readonly [string, string][] = [
+  ["ERR_SSL_WRONG_VERSION_NUMBER", "does not speak TLS"],
+  ["ERR_SSL_PACKET_LENGTH_TOO_LONG", "does not speak TLS"],
+  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate"],
+  ["ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "asks for a client certificate"],
+  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "asks for a client certificate"],
+  ["ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", "no TLS version or cipher in common"],
+  ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "no TLS version or cipher in common"],
+  ["ERR_SSL_UNSUPPORTED_PROTOCOL", "no TLS version or cipher in common"],
+  ["ERR_TLS_HANDSHAKE_TIMEOUT", "TLS was cut off"],
+  ["EPROTO", "TLS was cut off"],
+];
+
+describe("networkError, with Armor", () => {
   test.each([
-    ["ENOTFOUND", "host_unknown", "The host armor.example is not known"],
-    ["EAI_AGAIN", "connection_failed", "No connection to https://armor.example (EAI_AGAIN)"],
-    ["ECONNREFUSED", "connection_failed", "No connection to https://armor.example (ECONNREFUSED)"],
-    ["ECONNRESET", "connection_failed", "No connection to https://armor.example (ECONNRESET)"],
-    ["", "connection_failed", "No connection to https://armor.example"],
-    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "certificate_rejected", "not signed by an authority"],
-    ["SELF_SIGNED_CERT_IN_CHAIN", "certificate_rejected", "not signed by an authority"],
-    ["CERT_HAS_EXPIRED", "certificate_rejected", "expired or not valid yet"],
-    ["CERT_NOT_YET_VALID", "certificate_rejected", "expired or not valid yet"],
-    ["ERR_TLS_CERT_ALTNAME_INVALID", "certificate_rejected", "for another host name"],
-    ["CERT_REVOKED", "certificate_rejected", "was rejected (CERT_REVOKED)"],
-    ["PATH_LENGTH_EXCEEDED", "certificate_rejected", "was rejected (PATH_LENGTH_EXCEEDED)"],
-    ["EPROTO", "tls_failed", "does not speak TLS"],
-    ["ERR_SSL_WRONG_VERSION_NUMBER", "tls_failed", "does not speak TLS"],
-    ["ERR_TLS_HANDSHAKE_TIMEOUT", "tls_failed", "does not speak TLS"],
+    ["ENOTFOUND", "host_unknown", "DNS does not know the host armor.example"],
+    ["EAI_AGAIN", "dns_failed", "DNS does not answer for the host armor.example"],
+    ["EAI_FAIL", "dns_failed", "DNS does not answer for the host armor.example"],
+    ["ECONNREFUSED", "connection_failed", "No connection to https://armor.example"],
+    ["ECONNRESET", "connection_failed", "No connection to https://armor.example"],
+    ["ENETUNREACH", "connection_failed", "No connection to https://armor.example"],
+    ["EMFILE", "connection_failed", "this runner has no free file or port"],
+    ["ENFILE", "connection_failed", "this runner has no free file or port"],
+    ["ENOBUFS", "connection_failed", "this runner has no free file or port"],
+    ["EADDRNOTAVAIL", "connection_failed", "this runner has no free file or port"],
+    ...CERTIFICATES.map(([word, says]) => [word, "certificate_rejected", says]),
+    ...TLS.map(([word, says]) => [word, "tls_failed", says]),
     ["HPE_INVALID_CONSTANT", "reply_invalid", "not HTTP"],
-    ["HPE_HEADER_OVERFLOW", "reply_invalid", "not HTTP"],
-  ])("%p is %s", (code, expected, says) => {
-    const error = networkError(failure(code), direct);
-    expect(error).toMatchObject({ code: expected, message: expect.stringContaining(says) });
+    ["HPE_INVALID_VERSION", "reply_invalid", "not HTTP"],
+    ["HPE_HEADER_OVERFLOW", "reply_invalid", "headers of more than 16 KB"],
+    ["HPE_INVALID_TRANSFER_ENCODING", "reply_invalid", "HTTP that contradicts itself"],
+    ["HPE_UNEXPECTED_CONTENT_LENGTH", "reply_invalid", "HTTP that contradicts itself"],
+    ["HPE_UPGRADE", "reply_invalid", "a reply that this action does not take"],
+  ])("%s is %s", (word, code, says) => {
+    const error = networkError(failure(word), direct);
+    expect(error).toMatchObject({ code, problem: expect.stringContaining(says) });
+    expect(error.problem).toMatch(new RegExp(`armor\\.example.*\\(${word}\\)$`));
     expect(error.message).not.toContain("words of Node's");
-    expect(error.message.includes("ca-certificate")).toBe(expected === "certificate_rejected");
+    const mayPass = ["connection_failed", "dns_failed"].includes(code ?? "");
+    expect(error.canPass).toBe(mayPass);
   });
 
-  test("a reply that broke off is told from one that never came", () => {
-    expect(networkError(failure("ECONNRESET"), { ...direct, isReplying: true })).toMatchObject({
+  test.each([
+    ["wrong version number", "does not speak TLS (ERR_SSL_WRONG_VERSION_NUMBER)"],
+    ["ssl/tls alert handshake failure", "cut off (ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE)"],
+    ["tlsv13 alert certificate required", "(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)"],
+  ])("EPROTO is told by OpenSSL's reason: %s", (reason, says) => {
+    expect(networkError(EPROTO(reason), direct)).toMatchObject({
+      code: "tls_failed",
+      problem: expect.stringContaining(says),
+    });
+  });
+
+  test.each([
+    ["HPE_INVALID_EOF_STATE", false],
+    ["HPE_CLOSED_CONNECTION", false],
+    ["HPE_INVALID_EOF_STATE", true],
+    ["ECONNRESET", true],
+    ["HPE_INVALID_CHUNK_SIZE", true],
+    ["ERR_SSL_DECRYPTION_FAILED", true],
+  ])("%s breaks a reply off, where it had begun: %p", (word, isReplying) => {
+    expect(networkError(failure(word), { ...direct, isReplying })).toMatchObject({
       code: "reply_incomplete",
       problem: "https://armor.example broke off its answer",
     });
   });
 
-  test("names the proxy on the way, and never its password", () => {
-    expect(networkError(failure("ECONNRESET"), proxied).problem).toBe(
-      "No connection to https://armor.example through the proxy http://proxy.example:3128 (ECONNRESET)",
-    );
+  test.each(["", "words with blanks", 5, undefined])("a code of %p is not printed", (code) => {
+    expect(networkError({ code }, direct).problem).toBe("No connection to https://armor.example");
   });
 
-  // The words are those of the package `tunnel`, which has nothing else to tell the proxy's failures by.
-  test.each([
-    ["statusCode=407", "proxy_refused", "The proxy http://proxy.example:3128 wants other credentials (407)"],
-    ["statusCode=403", "proxy_refused", "refuses the way to armor.example (403)"],
-    ["statusCode=408", "proxy_failed", "does not connect to armor.example (408)"],
-    ["statusCode=429", "proxy_failed", "does not connect to armor.example (429)"],
-    ["statusCode=503", "proxy_failed", "does not connect to armor.example (503)"],
-    [
-      "cause=connect ECONNREFUSED 127.0.0.1:1",
-      "proxy_failed",
-      "does not connect to armor.example (ECONNREFUSED).",
-    ],
-    ["cause=getaddrinfo ENOTFOUND proxy", "proxy_failed", "(ENOTFOUND)"],
-    ["cause=self-signed certificate", "proxy_failed", "does not connect to armor.example."],
-  ])("a tunnel's %p is %s", (words, code, says) => {
-    const error = networkError(
-      failure("ECONNRESET", `tunneling socket could not be established, ${words}`),
-      proxied,
-    );
-    expect(error).toMatchObject({ code, message: expect.stringContaining(says) });
-    expect(error.message).not.toContain("Passw0rd");
-  });
+  test.each(["ECONNRESET", "CERT_HAS_EXPIRED", "ERR_SSL_WRONG_VERSION_NUMBER"])(
+    "%s behind a tunnel names the proxy, and never its password",
+    (word) => {
+      const { problem, message } = networkError(failure(word), proxied);
+      expect(problem).toContain(BEHIND);
+      expect(message).not.toContain("Passw0rd");
+    },
+  );
 });
 
-describe("Node's own tunnels", () => {
-  const tunnelError = (statusCode?: number) =>
-    Object.assign(failure("ERR_PROXY_TUNNEL"), statusCode === undefined ? {} : { statusCode });
+describe("networkError, with the proxy", () => {
+  const WHO = "The proxy http://proxy.example:3128 ";
 
   test.each([
-    [407, "proxy_refused", "wants other credentials (407)"],
-    [403, "proxy_refused", "refuses the way to armor.example (403)"],
-    [502, "proxy_failed", "does not connect to armor.example (502)"],
-    [undefined, "reply_timeout", "No answer from https://armor.example through the proxy"],
-  ])("status %p is %s", (status, code, says) => {
-    expect(networkError(tunnelError(status), proxied)).toMatchObject({
-      code,
-      message: expect.stringContaining(says),
-    });
+    [401, "proxy_refused", `${WHO}does not accept the user and password (401)`],
+    [407, "proxy_refused", `${WHO}does not accept the user and password (407)`],
+    [302, "proxy_refused", `${WHO}refuses to connect to armor.example (302)`],
+    [400, "proxy_refused", `${WHO}refuses to connect to armor.example (400)`],
+    [403, "proxy_refused", `${WHO}refuses to connect to armor.example (403)`],
+    [499, "proxy_refused", `${WHO}refuses to connect to armor.example (499)`],
+    [408, "proxy_failed", `${WHO}cannot connect to armor.example (408)`],
+    [429, "proxy_failed", `${WHO}cannot connect to armor.example (429)`],
+    [500, "proxy_failed", `${WHO}cannot connect to armor.example (500)`],
+    [503, "proxy_failed", `${WHO}cannot connect to armor.example (503)`],
+    [100, "proxy_failed", `${WHO}does not answer as an HTTP proxy (100): no connection to armor.example`],
+    [
+      "HPE_X",
+      "proxy_failed",
+      `${WHO}does not answer as an HTTP proxy (HPE_X): no connection to armor.example`,
+    ],
+    ["ECONNREFUSED", "proxy_failed", `${WHO}cannot be used (ECONNREFUSED): no connection to armor.example`],
+    ["EAI_AGAIN", "proxy_failed", `${WHO}cannot be used (EAI_AGAIN): no connection to armor.example`],
+    ["ENOTFOUND", "proxy_failed", "DNS does not know the proxy http://proxy.example:3128 (ENOTFOUND)"],
+    [
+      "EMFILE",
+      "connection_failed",
+      `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
+    ],
+  ])("%p is %s", (reason, code, problem) => {
+    const error = networkError(new ProxyFailure(reason), proxied);
+    expect(error).toMatchObject({ code, problem });
+    expect(error.message).not.toContain("Passw0rd");
+  });
+
+  test.each([...CERTIFICATES, ...TLS])("%s is the proxy's refusal, in the words for Armor", (word, says) => {
+    const { code, problem } = networkError(new ProxyFailure(word), proxied);
+    expect({ code, problem }).toEqual({ code: "proxy_refused", problem: expect.stringContaining(says) });
+    expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${word}\\)$`));
+  });
+
+  const anonymous = { ...proxied, proxy: { origin: proxy.origin } };
+  test.each([
+    ["", anonymous, "wants a user and a password"],
+    ["Basic realm=x", anonymous, "wants a user and a password"],
+    ["Negotiate, Basic realm=x", proxied, "does not accept the user and password"],
+    [
+      "Digest realm=Basic, NTLM",
+      proxied,
+      "wants authentication by digest or ntlm (407), and this action sends Basic only",
+    ],
+    ["Negotiate", anonymous, "wants authentication by negotiate (407), and this action sends Basic only"],
+    ["Unheard-Of", anonymous, "wants a user and a password"],
+  ])("407 with the challenge %p", (challenge, state, says) => {
+    const error = networkError(new ProxyFailure(407, challenge), state);
+    expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
   });
 });
 
 describe("timeoutError", () => {
   test.each([
-    ["no answer", direct, "No answer from https://armor.example. Check that this runner"],
+    ["no answer", direct, "reply_timeout", "No answer from https://armor.example. Check that this runner"],
+    ["no answer through a proxy", proxied, "reply_timeout", `No answer from ${BEHIND}. Check that the proxy`],
     [
-      "no answer through a proxy",
-      proxied,
-      "through the proxy http://proxy.example:3128. Check that the proxy",
+      "a tunnel that nothing is known of",
+      { ...proxied, hasTunnel: undefined },
+      "reply_timeout",
+      "No answer from",
     ],
+    [
+      "no tunnel",
+      { ...proxied, hasTunnel: false },
+      "proxy_failed",
+      "The proxy http://proxy.example:3128 cannot be used (ETIMEDOUT): no connection to armor.example. ",
+    ],
+    ["no proxy", { ...direct, hasTunnel: false }, "reply_timeout", "No answer from https://armor.example. "],
     [
       "half an answer",
       { ...direct, isReplying: true },
+      "reply_timeout",
       "https://armor.example began to answer and did not finish",
     ],
-  ])("%s", (_, circumstances, says) => {
-    expect(timeoutError(circumstances)).toMatchObject({
-      code: "reply_timeout",
-      message: expect.stringContaining(says),
-    });
+  ])("%s", (_, state, code, says) => {
+    const { hasTunnel, ...rest } = state as typeof proxied;
+    const error = timeoutError(hasTunnel === undefined ? rest : { ...rest, hasTunnel });
+    expect(error).toMatchObject({ code, message: expect.stringContaining(says) });
   });
 });

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { ApiReply } from "../../src/armor/http.ts";
 import {
-  basicPairs,
-  formEncode,
+  isClientUnknown,
   judgeTerminate,
   judgeToken,
   terminateRequest,
@@ -25,13 +24,14 @@ function reply(status: number, body: unknown = "", headers: ApiReply["headers"] 
 
 const GOOD = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
 
-describe("asking", () => {
+describe("requests", () => {
   test("the token request is RFC 6749 section 4.4.2 with Armor's header", () => {
     expect(tokenRequest("https://armor.example/base", "id:key")).toEqual({
       method: "POST",
       url: new URL("https://armor.example/base/api/v1/iam/session/oauth2/token"),
       headers: {
         Accept: "application/json",
+        "Accept-Encoding": "identity",
         Authorization: "Basic aWQ6a2V5",
         "Content-Type": "application/x-www-form-urlencoded",
         "X-Csrf-Header": '""',
@@ -44,32 +44,32 @@ describe("asking", () => {
     expect(terminateRequest("https://armor.example", "abc")).toEqual({
       method: "POST",
       url: new URL("https://armor.example/api/v1/iam/session/terminate"),
-      headers: { Accept: "application/json", Authorization: "Bearer abc", "X-Csrf-Header": '""' },
+      headers: {
+        Accept: "application/json",
+        "Accept-Encoding": "identity",
+        Authorization: "Bearer abc",
+        "X-Csrf-Header": '""',
+      },
       body: "",
     });
   });
+});
 
+describe("isClientUnknown", () => {
   test.each([
-    ["abcXYZ019*-._", "abcXYZ019*-._"],
-    ["a b", "a+b"],
-    ["+/=:%&~", "%2B%2F%3D%3A%25%26%7E"],
-    ["ü€", "%C3%BC%E2%82%AC"],
-    ["", ""],
-  ])("form-encodes %p", (text, expected) => {
-    expect(formEncode(text)).toBe(expected);
-  });
-
-  test.each([
-    ["one pair where encoding changes nothing", "id", "key", ["id:key"]],
-    ["form-encoded first, then raw", "id", "k+y", ["id:k%2By", "id:k+y"]],
-    ["no raw pair for an app id with a colon", "i:d", "k+y", ["i%3Ad:k%2By"]],
-    ["a colon in the key is no hindrance", "id", "k:y", ["id:k%3Ay", "id:k:y"]],
-  ])("%s", (_, appId, apiKey, expected) => {
-    expect(basicPairs({ appId, apiKey })).toEqual(expected);
+    [401, "", true],
+    [401, { error: "invalid_request" }, true],
+    [400, { error: "invalid_client" }, true],
+    [400, { error: "invalid_request" }, false],
+    [400, "invalid_client", false],
+    [403, { error: "invalid_client" }, false],
+    [200, { error: "invalid_client" }, false],
+  ])("status %i with %p: %p", (status, body, expected) => {
+    expect(isClientUnknown(reply(status, body))).toBe(expected);
   });
 });
 
-describe("judging a token response", () => {
+describe("judgeToken", () => {
   test.each([
     ["as documented", GOOD, 60],
     ["with a lifetime of an hour", { ...GOOD, expires_in: 3600 }, 3600],
@@ -78,7 +78,10 @@ describe("judging a token response", () => {
     ["expires_in as text", { ...GOOD, expires_in: "90" }, 90],
     ["expires_in as a fraction", { ...GOOD, expires_in: 0.5 }, 0.5],
     ["no expires_in", { ...GOOD, expires_in: undefined }, 60],
-    ["more fields than known, and an empty error", { ...GOOD, scope: "x", error: null }, 60],
+    ["members that are null", { ...GOOD, token_type: null, expires_in: null, error: null }, 60],
+    ["a byte order mark before it", `\uFEFF${JSON.stringify(GOOD)}`, 60],
+    ["more fields than known", { ...GOOD, scope: "x" }, 60],
+    ["a lifetime at the limit", { ...GOOD, expires_in: 2 ** 31 - 1 }, 2 ** 31 - 1],
   ])("accepts one %s", (_, body, expiresIn) => {
     expect(judgeToken(reply(200, body), quote)).toEqual({ accessToken: GOOD.access_token, expiresIn });
   });
@@ -97,11 +100,17 @@ describe("judging a token response", () => {
     ["a null token", { ...GOOD, access_token: null }, "no access_token"],
     ["a token with a line break", { ...GOOD, access_token: "a\nb" }, "characters that no header can carry"],
     ["a token with a space", { ...GOOD, access_token: "a b" }, "characters that no header can carry"],
+    ["a token of 100 KB", { ...GOOD, access_token: "x".repeat(100_000) }, "longer than a header can be"],
+    [
+      "two byte order marks",
+      `\uFEFF\uFEFF${JSON.stringify(GOOD)}`,
+      "something else instead of a JSON object",
+    ],
+    ["gzip that nobody asked for", "\x1f\ufffd\b\0", "a compressed reply instead of a JSON object"],
     ["a token beyond ASCII", { ...GOOD, access_token: "aü" }, "characters that no header can carry"],
     ["token_type mac", { ...GOOD, token_type: "mac" }, "a token_type other than Bearer"],
     ["a numeric token_type", { ...GOOD, token_type: 1 }, "a token_type other than Bearer"],
-    ["a token_type of null", { ...GOOD, token_type: null }, "a token_type other than Bearer"],
-    ...["abc", "", "-5", "1e3", " 60", -5, 0, null, true, [60], 2 ** 31, "99999999999999999999"].map(
+    ...["abc", "", "-5", "1e3", " 60", "0", -5, 0, true, [60], 2 ** 31, "99999999999999999999"].map(
       (value) =>
         [
           `expires_in ${JSON.stringify(value)}`,
@@ -119,27 +128,57 @@ describe("judging a token response", () => {
     );
   });
 
+  test("a compressed reply is called one, also where only its header says so", () => {
+    for (const encoding of ["gzip", "br", "zstd"]) {
+      expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }), quote)).toThrow(
+        expect.objectContaining({ problem: expect.stringContaining("a compressed reply instead of") }),
+      );
+    }
+    expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }), quote)).toMatchObject({
+      expiresIn: 60,
+    });
+  });
+
+  /** Status, OAuth's error, code, whether the token endpoint has said so for good, a word of the remedy. */
   test.each([
-    [401, "credentials_rejected", "app-id and api-key"],
-    [403, "access_denied", "permissions"],
-    [404, "endpoint_not_found", "Check api-url"],
-    [400, "request_rejected", "api-url"],
-    [405, "request_rejected", "api-url"],
-    [201, "request_rejected", "api-url"],
-    [204, "request_rejected", "api-url"],
-    [304, "request_rejected", "api-url"],
-    [408, "server_unavailable", "timeout"],
-    [429, "rate_limited", "timeout"],
-    [500, "server_unavailable", "timeout"],
-    [502, "server_unavailable", "timeout"],
-    [503, "server_unavailable", "timeout"],
-    [599, "server_unavailable", "timeout"],
-  ])("status %i is %s", (status, code, remedy) => {
-    expect(() => judgeToken(reply(status, GOOD), quote)).toThrow(
+    [401, undefined, "credentials_rejected", false, "app-id and api-key"],
+    [403, undefined, "access_denied", false, "allow-list"],
+    [404, undefined, "endpoint_not_found", false, "Check api-url"],
+    [400, undefined, "request_rejected", false, "api-url"],
+    [405, undefined, "request_rejected", false, "api-url"],
+    [201, undefined, "request_rejected", false, "api-url"],
+    [204, undefined, "request_rejected", false, "api-url"],
+    [304, undefined, "request_rejected", false, "api-url"],
+    [408, undefined, "server_unavailable", false, "timeout"],
+    [429, undefined, "rate_limited", false, "timeout"],
+    [500, undefined, "server_unavailable", false, "timeout"],
+    [502, undefined, "server_unavailable", false, "timeout"],
+    [503, undefined, "server_unavailable", false, "timeout"],
+    [599, undefined, "server_unavailable", false, "timeout"],
+    [400, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
+    [401, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
+    [401, "invalid_grant", "credentials_rejected", true, "app-id and api-key"],
+    [400, "unauthorized_client", "access_denied", true, "permitted"],
+    [401, "unauthorized_client", "access_denied", true, "permitted"],
+    [403, "access_denied", "access_denied", true, "permitted"],
+    [401, "invalid_request", "request_rejected", true, "api-url"],
+    [400, "invalid_scope", "request_rejected", true, "api-url"],
+    [400, "unsupported_grant_type", "request_rejected", true, "api-url"],
+    [400, "temporarily_unavailable", "server_unavailable", false, "later"],
+    [400, "server_error", "server_unavailable", false, "later"],
+    [400, "toString", "request_rejected", true, "api-url"],
+    [401, "something_new", "credentials_rejected", true, "app-id and api-key"],
+    [404, "invalid_client", "credentials_rejected", false, "app-id and api-key"],
+    [429, "invalid_request", "rate_limited", false, "timeout"],
+    [503, "invalid_client", "server_unavailable", false, "timeout"],
+    [401, 5, "credentials_rejected", false, "app-id and api-key"],
+  ])("status %i with the error %p is %s", (status, error, code, isPermanent, remedy) => {
+    expect(() => judgeToken(reply(status, { ...GOOD, error }), quote)).toThrow(
       expect.objectContaining({
         code,
         problem: expect.stringContaining(`https://armor.example answered ${status}`),
         remedy: expect.stringContaining(remedy),
+        details: expect.objectContaining({ isPermanent }),
       }),
     );
   });
@@ -159,7 +198,7 @@ describe("judging a token response", () => {
       { error: "S3cr3t", error_description: "Authorization: Basic QmFzaWM6UzNjcjN0" },
       'answered 401 *** ("Authorization: Basic ***")',
     ],
-    ["no workflow command", { error: "\n::error::x" }, "answered 401 :error:x"],
+    ["no workflow command", { error: "\n::error::x ####[error]x" }, "answered 401 :error:x #### [error]x"],
     ["nothing that is no text", { error: ["x"], error_description: { a: 1 } }, "answered 401"],
   ])("of what the server says it repeats %s", (_, body, says) => {
     expect(() => judgeToken(reply(401, body), quote)).toThrow(
@@ -169,29 +208,44 @@ describe("judging a token response", () => {
     );
   });
 
+  const on = (date: string) => ({ "retry-after": date });
   test.each([
     ["absent", {}, undefined],
-    ["empty", { "retry-after": " " }, undefined],
-    ["in seconds", { "retry-after": "7" }, 7_000],
-    ["at once", { "retry-after": "0" }, 0],
-    ["as a date", { "retry-after": "Sun, 22 Nov 2026 02:00:09 GMT" }, 9_000],
+    ["empty", on(" "), undefined],
+    ["in seconds", on("7"), 7_000],
+    ["at once", on("0"), 0],
+    ["in seconds that no number can hold", on("9".repeat(400)), (2 ** 31 - 1) * 1000],
+    ["a fraction", on("1.5"), undefined],
+    ["below zero", on("-1"), undefined],
+    ["with a sign", on("+1"), undefined],
+    ["a date", on("Sun, 22 Nov 2026 02:00:09 GMT"), 9_000],
     [
-      "as a date on a clock that is off",
+      "a date of a server whose clock is off",
       { "retry-after": "Sun, 22 Nov 2026 12:00:09 GMT", date: "Sun, 22 Nov 2026 12:00:04 GMT" },
       5_000,
     ],
-    ["as a date that has passed", { "retry-after": "Sun, 22 Nov 2026 01:00:00 GMT" }, 0],
-    ["as nonsense", { "retry-after": "soon" }, undefined],
-  ])("Retry-After %s", (_, headers, expected) => {
-    for (const status of [429, 503]) {
+    ["a date that has passed", on("Sun, 22 Nov 2026 01:00:00 GMT"), 0],
+    ["a date of RFC 850", on("Sunday, 22-Nov-26 02:00:09 GMT"), undefined],
+    ["a date of asctime", on("Sun Nov 22 02:00:09 2026"), undefined],
+    ["an ISO date", on("2026-11-22T02:00:09Z"), undefined],
+    ["a date that does not exist", on("Sun, 99 Nov 2026 02:00:09 GMT"), undefined],
+    ["words", on("soon"), undefined],
+  ])("Retry-After, %s", (_, headers, retryAfterMs) => {
+    for (const status of [408, 429, 503]) {
       expect(() => judgeToken(reply(status, "", headers), quote)).toThrow(
-        expect.objectContaining({ retryAfterMs: expected }),
+        expect.objectContaining({ details: expect.objectContaining({ retryAfterMs }) }),
       );
     }
   });
+
+  test("Retry-After has no meaning for what does not pass", () => {
+    expect(() => judgeToken(reply(403, "", on("7")), quote)).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ retryAfterMs: undefined }) }),
+    );
+  });
 });
 
-describe("judging the end of a session", () => {
+describe("judgeTerminate", () => {
   test.each([
     [204, true],
     [200, true],

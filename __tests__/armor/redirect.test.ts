@@ -22,7 +22,6 @@ describe("redirectTarget", () => {
       "https://api.na.armor.fortanix.com/x",
       "https://api.na.armor.fortanix.com/x",
     ],
-    ["to the vendor's domain itself", "https://armor.fortanix.com/x", "https://armor.fortanix.com/x"],
     ["without a scheme", "//api.eu.armor.fortanix.com/x", "https://api.eu.armor.fortanix.com/x"],
     ["with a fragment, which is no part of a request", "/x#y", "https://api.armor.fortanix.com/x"],
   ])("308 and 307 are followed: %s", (_, location, expected) => {
@@ -31,17 +30,23 @@ describe("redirectTarget", () => {
   });
 
   test.each([
-    [
-      "another host",
-      "https://evil.example/x",
-      "to https://evil.example, where the credentials do not belong",
-    ],
+    ["another host", "https://evil.example/x", "to https://evil.example, which must not get the credentials"],
     [
       "a host that only looks alike",
       "https://armor.fortanix.com.evil.example/",
       "https://armor.fortanix.com.evil.example",
     ],
     ["a host that ends alike", "https://evilarmor.fortanix.com/", "https://evilarmor.fortanix.com"],
+    ["the vendor's domain itself", "https://armor.fortanix.com/x", "https://armor.fortanix.com"],
+    ["two labels below it", "https://api.a.b.armor.fortanix.com/", "https://api.a.b.armor.fortanix.com"],
+    ["no API host", "https://www.armor.fortanix.com/", "https://www.armor.fortanix.com"],
+    ["another port", "https://api.na.armor.fortanix.com:8443/", "https://api.na.armor.fortanix.com:8443"],
+    [
+      "its own name with a dot at the end",
+      "https://api.armor.fortanix.com./",
+      "https://api.armor.fortanix.com.",
+    ],
+    ["a blob: address with the same origin", "blob:https://api.armor.fortanix.com/x", "to https://api.armor"],
     ["the vendor's other products", "https://sdkms.fortanix.com/", "https://sdkms.fortanix.com"],
     ["plain http", "http://api.armor.fortanix.com/x", "http://api.armor.fortanix.com"],
     ["a scheme without hosts", "data:text/plain,x", "a data: address"],

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import { ArmorError } from "../../src/errors.ts";
 import { retry } from "../../src/armor/retry.ts";
+import { ArmorError } from "../../src/errors.ts";
 import { type VirtualClock, virtualClock } from "../fixtures/virtual-clock.ts";
 
 const down = (retryAfterMs?: number) =>
-  new ArmorError("server_unavailable", "It is down", "Wait.", retryAfterMs);
+  new ArmorError("server_unavailable", "It is down", "Wait.", { retryAfterMs });
 
 /** Fails with these errors in turn, then succeeds; each attempt takes `takesMs`. */
 function attempts(clock: VirtualClock, errors: readonly Error[], takesMs = 0) {
@@ -19,7 +19,7 @@ function attempts(clock: VirtualClock, errors: readonly Error[], takesMs = 0) {
   return { attempt, count: () => count };
 }
 
-function patience(clock: VirtualClock, timeoutMs = 30_000) {
+function options(clock: VirtualClock, timeoutMs = 30_000) {
   const retries: [string, number][] = [];
   const onRetry = ({ problem }: ArmorError, pauseMs: number) => retries.push([problem, pauseMs]);
   return { clock, timeoutMs, onRetry, retries };
@@ -28,14 +28,14 @@ function patience(clock: VirtualClock, timeoutMs = 30_000) {
 describe("retry", () => {
   test("does not wait for what succeeds", async () => {
     const clock = virtualClock();
-    await expect(retry(attempts(clock, []).attempt, patience(clock))).resolves.toBe("done");
+    await expect(retry(attempts(clock, []).attempt, options(clock))).resolves.toBe("done");
     expect(clock.pauses).toEqual([]);
   });
 
   test("backs off exponentially up to a limit, with full jitter", async () => {
     for (const chance of [0, 0.5, 0.999]) {
       const clock = virtualClock(chance);
-      await retry(attempts(clock, Array(7).fill(down())).attempt, patience(clock, 300_000));
+      await retry(attempts(clock, Array(7).fill(down())).attempt, options(clock, 300_000));
       expect(clock.pauses).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000].map((ms) => ms * chance));
     }
   });
@@ -43,23 +43,23 @@ describe("retry", () => {
   test("spreads a crowd that met a rate limit widely from the start", async () => {
     const clock = virtualClock(0.999);
     const limited = new ArmorError("rate_limited", "Too often", "Wait.");
-    await retry(attempts(clock, [limited, limited, limited]).attempt, patience(clock));
+    await retry(attempts(clock, [limited, limited, limited]).attempt, options(clock));
     expect(clock.pauses).toEqual([4000, 8000, 8000].map((ms) => ms * 0.999));
   });
 
   test("draws the last pauses from what is left, and stops where that is too little", async () => {
     const clock = virtualClock(0.5);
     const { attempt, count } = attempts(clock, Array(99).fill(down()), 10);
-    await expect(retry(attempt, patience(clock, 5_000))).rejects.toThrow("tried 7 times in 4.4 s");
+    await expect(retry(attempt, options(clock, 5_000))).rejects.toThrow("tried 7 times in 4.4 s");
     expect(count()).toBe(7);
     expect(clock.pauses).toEqual([250, 500, 1000, 1480, 735, 362].map((ms) => expect.closeTo(ms, -1)));
   });
 
   test("says before each pause what failed and how long it is", async () => {
     const clock = virtualClock();
-    const options = patience(clock);
-    await retry(attempts(clock, [down(), down()]).attempt, options);
-    expect(options.retries).toEqual([
+    const given = options(clock);
+    await retry(attempts(clock, [down(), down()]).attempt, given);
+    expect(given.retries).toEqual([
       ["It is down", 250],
       ["It is down", 500],
     ]);
@@ -71,7 +71,7 @@ describe("retry", () => {
   ])("does not repeat %s", async (_, error) => {
     const clock = virtualClock();
     const { attempt, count } = attempts(clock, [error]);
-    await expect(retry(attempt, patience(clock))).rejects.toBe(error);
+    await expect(retry(attempt, options(clock))).rejects.toBe(error);
     expect(count()).toBe(1);
   });
 
@@ -79,7 +79,7 @@ describe("retry", () => {
     const clock = virtualClock();
     const start = clock.now();
     const { attempt, count } = attempts(clock, Array(99).fill(down()), 100);
-    await expect(retry(attempt, patience(clock, 10_000))).rejects.toMatchObject({
+    await expect(retry(attempt, options(clock, 10_000))).rejects.toMatchObject({
       code: "server_unavailable",
       message: "It is down, tried 9 times in 9.6 s. Wait.",
     });
@@ -89,24 +89,27 @@ describe("retry", () => {
 
   test("waits as long as the server asks, and the jitter on top", async () => {
     const clock = virtualClock();
-    await retry(attempts(clock, [down(7_000), down(0)]).attempt, patience(clock));
+    await retry(attempts(clock, [down(7_000), down(0)]).attempt, options(clock));
     expect(clock.pauses).toEqual([7_250, 500]);
   });
 
   test("draws the jitter from what is left where the server's own time nearly fills it", async () => {
     const clock = virtualClock(0.999);
-    await retry(attempts(clock, [down(9_700)]).attempt, patience(clock, 10_000));
+    await retry(attempts(clock, [down(9_700)]).attempt, options(clock, 10_000));
     expect(clock.pauses).toEqual([9_700 + 0.999 * 50]);
   });
 
   test.each([
-    [120_000, "tried once in 0.0 s; it asks to wait 120 s, and 30 s of timeout are left"],
+    [
+      120_000,
+      "tried once in 0.1 s; it asks to wait 120 s, which does not fit into what is left of timeout. Wait.",
+    ],
     [29_900, "it asks to wait 30 s"],
     [1e25, "it asks to wait more than a day"],
     [Number.POSITIVE_INFINITY, "it asks to wait more than a day"],
   ])("fails at once where the server asks for more than is left: %p ms", async (askedMs, says) => {
     const clock = virtualClock();
-    await expect(retry(attempts(clock, [down(askedMs)]).attempt, patience(clock))).rejects.toThrow(says);
+    await expect(retry(attempts(clock, [down(askedMs)]).attempt, options(clock))).rejects.toThrow(says);
     expect(clock.pauses).toEqual([]);
   });
 
@@ -119,7 +122,7 @@ describe("retry", () => {
       limits.push(clock.now() - start);
       throw new ArmorError("reply_timeout", "P", "R.");
     };
-    await expect(retry(stalls, patience(clock, 30_000))).rejects.toThrow("tried 4 times in 30 s");
+    await expect(retry(stalls, options(clock, 30_000))).rejects.toThrow("tried 4 times in 30 s");
     expect(limits).toEqual([15_000, 7_500, 5_000, 2_500]);
   });
 
@@ -128,7 +131,7 @@ describe("retry", () => {
     let seen: AbortSignal | undefined;
     await retry(async (signal) => {
       seen = signal;
-    }, patience(clock));
+    }, options(clock));
     await clock.pass(60_000);
     expect(seen?.aborted).toBe(false);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { ApiReply, ApiRequest, Send } from "../../src/armor/http.ts";
-import { type Armor, endSession, fetchToken } from "../../src/armor/token.ts";
+import { endSession, fetchToken, type RequestContext } from "../../src/armor/token.ts";
 import { virtualClock } from "../fixtures/virtual-clock.ts";
 
 const GOOD = { status: 200, body: '{"access_token":"abc","token_type":"Bearer","expires_in":60}' };
@@ -18,7 +18,7 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
     const reply = { status: 500, headers: {}, body: "", receivedAt: clock.date() };
     return { ...reply, ...replies[sent.length - 1], url: request.url };
   };
-  const armor: Armor = {
+  const armor: RequestContext = {
     apiUrl: "https://armor.example",
     send,
     clock,
@@ -55,6 +55,15 @@ describe("fetchToken", () => {
     expect(authorizations()).toEqual([ENCODED, RAW]);
   });
 
+  test("tries it after 400 invalid_client, too, and not after another 400", async () => {
+    const unknown = armorWith([{ status: 400, body: '{"error":"invalid_client"}' }, GOOD]);
+    await fetchToken(unknown.armor, credentials);
+    expect(unknown.authorizations()).toEqual([ENCODED, RAW]);
+    const wrong = armorWith([{ status: 400, body: '{"error":"invalid_request"}' }, GOOD]);
+    await expect(fetchToken(wrong.armor, credentials)).rejects.toMatchObject({ code: "request_rejected" });
+    expect(wrong.authorizations()).toEqual([ENCODED]);
+  });
+
   test("gives up after 401 to both", async () => {
     const { armor, authorizations } = armorWith([{ status: 401 }, { status: 401 }, GOOD]);
     await expect(fetchToken(armor, credentials)).rejects.toMatchObject({ code: "credentials_rejected" });
@@ -75,7 +84,7 @@ describe("fetchToken", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("begins again with the form-encoded pair where the raw one met bad weather", async () => {
+  test("begins again with the form-encoded pair where the raw one met a failure that can pass", async () => {
     const { armor, authorizations } = armorWith([{ status: 401 }, { status: 502 }, { status: 401 }, GOOD]);
     await fetchToken(armor, credentials);
     expect(authorizations()).toEqual([ENCODED, RAW, ENCODED, RAW]);

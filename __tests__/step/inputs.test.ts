@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { DEFAULTS, readCredentials, readInputs } from "../../src/step/inputs.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 
-const GOOD = { "app-id": "id", "api-key": "key", ...DEFAULTS };
+const GOOD = { "app-id": "id", "api-key": "key-of-the-app", ...DEFAULTS };
 
 /** Reads as @actions/core does: trimmed, empty where not given. */
 function source(changes: Readonly<Record<string, string>> = {}) {
@@ -17,20 +17,21 @@ function reading(name: string, value: string) {
 describe("readInputs", () => {
   test("gives what the defaults mean", () => {
     expect(readInputs(source())).toEqual({
-      credentials: { appId: "id", apiKey: "key" },
+      credentials: { appId: "id", apiKey: "key-of-the-app" },
       apiUrl: "https://api.armor.fortanix.com",
       certificates: [],
       timeoutMs: 30_000,
       keepFresh: false,
+      gatewayPaths: ["/api/v1/discovery/"],
       exportEnvironment: true,
       terminateSession: true,
     });
   });
 
   test("forgives white space around credentials", () => {
-    const spaced = source({ "app-id": " id\n", "api-key": "\tkey \r\n" });
-    expect(readInputs(spaced).credentials).toEqual({ appId: "id", apiKey: "key" });
-    expect(readCredentials(spaced)).toEqual({ appId: "id", apiKey: "key" });
+    const spaced = source({ "app-id": " id\n", "api-key": "\tkey-of-the-app \r\n" });
+    expect(readInputs(spaced).credentials).toEqual({ appId: "id", apiKey: "key-of-the-app" });
+    expect(readCredentials(spaced)).toEqual({ appId: "id", apiKey: "key-of-the-app" });
   });
 
   test.each(["app-id", "api-key"])("%s: refuses nothing, and says the usual cause", (name) => {
@@ -44,6 +45,43 @@ describe("readInputs", () => {
         }),
       );
     }
+  });
+
+  test("names both where both are empty", () => {
+    expect(() => readInputs(source({ "app-id": "", "api-key": " " }))).toThrow(
+      /^app-id and api-key are empty\. .*secret is not defined/,
+    );
+  });
+
+  test.each([
+    ["api-key", "1234567", "api-key is shorter than 8 characters"],
+    ["api-key", "x".repeat(100_000), "api-key is longer than 4096 characters"],
+    ["app-id", "x".repeat(5_000), "app-id is longer than 4096 characters"],
+  ])("%s: refuses %#, without repeating it", (name, value, problem) => {
+    expect(reading(name, value)).toThrow(expect.objectContaining({ code: "input_invalid", problem }));
+    expect(reading(name, value)).not.toThrow(value);
+  });
+
+  test.each([
+    ["", ["/api/v1/discovery/"]],
+    [" \n\r\n ", ["/api/v1/discovery/"]],
+    ["/api/v1/discovery/scans", ["/api/v1/discovery/scans"]],
+    ["\n  /api/v1/discovery/scans/ \r\n\n/api/v1/x\n", ["/api/v1/discovery/scans/", "/api/v1/x"]],
+  ])("gateway-paths: %j is %j", (value, expected) => {
+    expect(reading("gateway-paths", value)().gatewayPaths).toEqual(expected);
+  });
+
+  test.each([
+    ["api/v1", "path 1 of 1 has no slash at its beginning"],
+    ["/api/ok/\n/api//x", "path 2 of 2 has two slashes in a row"],
+    ["/api/%2e", "path 1 of 1 has an encoded character"],
+    ["/api/../x", "path 1 of 1 has a segment that begins with a dot"],
+    ["/api/v1/*", "path 1 of 1 has a character other than"],
+    ["/api/v1/x?y", "path 1 of 1 has a character other than"],
+    ["/", "path 1 of 1 has no /api/ at its beginning"],
+    ["/apiary/", "path 1 of 1 has no /api/ at its beginning"],
+  ])("gateway-paths: refuses %j", (value, problem) => {
+    expect(reading("gateway-paths", value)).toThrow(problem);
   });
 
   test.each(["app-id", "api-key"])("%s: refuses control characters, without repeating them", (name) => {
@@ -88,6 +126,8 @@ describe("readInputs", () => {
     ["https://armor.corp.example?x=1", "api-url contains a query or a fragment"],
     ["https://armor.corp.example/?", "api-url contains a query or a fragment"],
     ["https://armor.corp.example/#x", "api-url contains a query or a fragment"],
+    ["https://armor.corp.example/api", "api-url has a path that begins with /api"],
+    ["https://armor.corp.example/api/v1/", "api-url has a path that begins with /api"],
   ])("api-url: refuses %p", (value, problem) => {
     expect(reading("api-url", value)).toThrow(
       expect.objectContaining({

@@ -1,67 +1,97 @@
 import { describe, expect, test } from "@jest/globals";
-import { exportAgent, isoDate, mask, setAgentOutputs, setTokenOutputs } from "../../src/step/outputs.ts";
+import {
+  checkFiles,
+  exportAgent,
+  loadState,
+  mask,
+  saveState,
+  setTokenOutputs,
+} from "../../src/step/outputs.ts";
+import { runStep } from "../fixtures/in-process.ts";
 
-function recorder() {
-  const calls: unknown[][] = [];
-  return {
-    calls,
-    setSecret: (secret: string) => calls.push(["mask", secret]),
-    setOutput: (name: string, value: unknown) => calls.push([name, value]),
-  };
-}
+const inStep = (body: (env: NodeJS.ProcessEnv) => unknown, env = {}) =>
+  runStep(async (own) => void (await body(own)), {}, env);
 
 describe("outputs", () => {
-  test("the mask comes before the outputs", () => {
-    const sink = recorder();
-    setTokenOutputs(sink, {
-      accessToken: "abc",
-      expiresIn: 60,
-      expiresAt: Date.UTC(2026, 10, 22, 2, 1, 0, 999),
-      requestedAt: 0,
+  test("are those of action.yml, the date rounded down", async () => {
+    const { outputs } = await inStep(() =>
+      setTokenOutputs({
+        accessToken: "abc",
+        expiresIn: 60,
+        expiresAt: Date.UTC(2026, 10, 22, 2, 1, 0, 999),
+        requestedAt: 0,
+      }),
+    );
+    expect(outputs).toEqual({
+      "access-token": "abc",
+      "token-type": "Bearer",
+      "expires-in": "60",
+      "expires-at": "2026-11-22T02:01:00Z",
     });
-    expect(sink.calls).toEqual([
-      ["mask", "abc"],
-      ["access-token", "abc"],
-      ["token-type", "Bearer"],
-      ["expires-in", "60"],
-      ["expires-at", "2026-11-22T02:01:00Z"],
-    ]);
   });
 
-  test("the capability's mask comes before its address, and its outputs before its export", () => {
-    const sink = {
-      ...recorder(),
-      exportVariable: (name: string, value: unknown) => sink.calls.push(["env", name, value]),
-      addPath: (folder: string) => sink.calls.push(["path", folder]),
-    };
-    const address = {
-      gatewayUrl: "http://x/cap",
-      capability: "cap",
-      command: "/bin/armor-token",
-      bin: "/bin",
-    };
-    setAgentOutputs(sink, address);
-    exportAgent(sink, address);
-    expect(sink.calls).toEqual([
-      ["mask", "cap"],
-      ["gateway-url", "http://x/cap"],
-      ["token-command", "/bin/armor-token"],
-      ["env", "ARMOR_GATEWAY_URL", "http://x/cap"],
-      ["path", "/bin"],
-    ]);
+  test("a mask is escaped as the runner unescapes it", async () => {
+    const { lines } = await inStep(() => mask(["a%25b", "c\nd"]));
+    expect(lines).toEqual(["::add-mask::a%2525b", "::add-mask::c%0Ad"]);
   });
 
-  test("masks each secret", () => {
-    const sink = recorder();
-    mask(sink, ["a", "b"]);
-    expect(sink.calls).toEqual([
-      ["mask", "a"],
-      ["mask", "b"],
-    ]);
+  test.each([
+    [{}, undefined],
+    [{ https_proxy: "http://p" }, undefined],
+    [{ http_proxy: "http://p" }, "127.0.0.1"],
+    [
+      { HTTP_PROXY: "http://p", no_proxy: "a.example, b.example", NO_PROXY: "c.example" },
+      "a.example,b.example,c.example,127.0.0.1",
+    ],
+    [{ all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, "127.0.0.1"],
+    [{ ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" }, "127.0.0.0/8,127.0.0.1"],
+  ])("with %j, no_proxy of later steps is %s", async (variables, expected) => {
+    let isExtended: boolean | undefined;
+    const { exported } = await inStep(() => {
+      isExtended = exportAgent(variables, "http://127.0.0.1:1/c", "/bin");
+    });
+    expect(exported).toMatchObject({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c" });
+    expect([exported["no_proxy"], exported["NO_PROXY"]]).toEqual([expected, expected]);
+    expect(isExtended).toBe(expected !== undefined);
   });
 
-  test("a date is rounded down, and the longest lifetime has one", () => {
-    expect(isoDate(1_999)).toBe("1970-01-01T00:00:01Z");
-    expect(isoDate(Date.UTC(2026, 0) + (2 ** 31 - 1) * 1000)).toBe("2094-01-19T03:14:07Z");
+  test("a file that is gone when it is written to is an error that says so", async () => {
+    await inStep(() => {
+      process.env["GITHUB_STATE"] = "/nowhere/state";
+      expect(() => saveState("complete", "true")).toThrow(
+        /The file that GITHUB_STATE names cannot be written/,
+      );
+      expect(() => checkFiles(process.env, ["GITHUB_STATE"])).toThrow("it does not exist (ENOENT)");
+    });
+  });
+});
+
+describe("state", () => {
+  test("is read as it was saved, certificates one by one", async () => {
+    const pem = ["A", "B"].map((text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`);
+    const { state } = await inStep(() => {
+      saveState("api_url", "https://armor.example");
+      saveState("ca_certificate", pem.join("\n"));
+      saveState("access_token", "t0k3n");
+      saveState("expires_at", "123");
+      saveState("agent_folder", "/x");
+      saveState("complete", "true");
+    });
+    const env = Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]));
+    expect(loadState(env)).toEqual({
+      apiUrl: "https://armor.example",
+      certificates: [`${pem[0]}\n`, pem[1]],
+      terminateSession: true,
+      accessToken: "t0k3n",
+      expiresAt: 123,
+      agentFolder: "/x",
+      isComplete: true,
+    });
+  });
+
+  test("there is none where main saved nothing, whatever else is in the environment", () => {
+    expect(
+      loadState({ "INPUT_API-URL": "https://x", STATE_complete: "true", STATE_api_url: "" }),
+    ).toBeUndefined();
   });
 });

@@ -1,121 +1,118 @@
-import { describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, test } from "@jest/globals";
+import type { Values } from "../../sandbox/runner.ts";
 import { post } from "../../src/step/post.ts";
-import { NO_CRASH, runEntry } from "../fixtures/in-process.ts";
-import { useNock } from "../fixtures/nock.ts";
+import { NO_CRASH, runStep } from "../fixtures/in-process.ts";
+import { type Answer, type FakeServer, json, startServer, text } from "../fixtures/server.ts";
 
-const nock = useNock();
-const HOST = "https://armor.example";
-const TERMINATE_PATH = "/api/v1/iam/session/terminate";
-const inputs = { "app-id": "id", "api-key": "k3y", "api-url": HOST };
+let armor: FakeServer | undefined;
 
-function run(
-  state: { expiresInMs?: number; accessToken?: string },
-  changes = {},
-  crash = NO_CRASH,
-  more = {},
-) {
-  const env = {
-    ...(state.expiresInMs === undefined ? {} : { STATE_expires_at: String(Date.now() + state.expiresInMs) }),
-    STATE_main_succeeded: "true",
-    ...(state.accessToken === undefined ? {} : { STATE_access_token: state.accessToken }),
-  };
-  return runEntry((own) => post(own, crash), { ...inputs, ...changes }, { ...env, ...more });
+afterEach(async () => {
+  await armor?.close();
+  armor = undefined;
+});
+
+const SESSION = { STATE_complete: "true", STATE_access_token: "t0k3n-1" };
+
+async function run(answers: readonly Answer[], state: Values, crash = NO_CRASH, inputs: Values = {}) {
+  armor = await startServer(answers);
+  return await runStep((env) => post(env, crash), inputs, { STATE_api_url: armor.url, ...state });
 }
 
-/** What is said apart from masks. */
-const said = (lines: readonly string[]) => lines.filter((line) => !line.startsWith("::add-mask::"));
-
 describe("post", () => {
-  test("ends a session that lives", async () => {
-    nock(HOST, { reqheaders: { authorization: "Bearer t0k3n", "x-csrf-header": '""' } })
-      .post(TERMINATE_PATH)
-      .reply(204);
-    const { exitCode, lines } = await run({ expiresInMs: 41_500, accessToken: "t0k3n" });
+  test("ends the session, and says so", async () => {
+    const { exitCode, lines, said } = await run([text(204, "")], SESSION);
     expect(exitCode).toBe(0);
-    expect(said(lines)).toEqual(["Ended the Armor session, 42 s before its token would have expired."]);
-    expect(lines.slice(0, 4)).toEqual(
-      ["k3y", "azN5", "aWQ6azN5", "t0k3n"].map((text) => `::add-mask::${text}`),
-    );
-  });
-
-  test("says that one had already ended", async () => {
-    nock(HOST).post(TERMINATE_PATH).reply(401);
-    const { lines } = await run({ expiresInMs: 9_000, accessToken: "t0k3n" });
-    expect(said(lines)).toEqual(["The Armor session had already ended."]);
-  });
-
-  test("says how long the token had been dead, and what helps", async () => {
-    const { exitCode, lines } = await run({ expiresInMs: -312_400, accessToken: "t0k3n" });
-    expect(exitCode).toBe(0);
-    expect(said(lines)).toEqual([
-      "The access token expired 313 s before the job ended. keep-fresh: true supplies later steps for as long as the job runs.",
+    expect(lines[0]).toBe("::add-mask::t0k3n-1");
+    expect(said).toEqual(["The Armor session was ended."]);
+    expect(armor?.requests).toMatchObject([
+      {
+        method: "POST",
+        path: "/api/v1/iam/session/terminate",
+        headers: { authorization: "Bearer t0k3n-1", "x-csrf-header": '""' },
+      },
     ]);
   });
 
-  test("leaves a session alone where terminate-session says so", async () => {
-    const { lines } = await run({ expiresInMs: 41_500 });
-    expect(said(lines)).toEqual(["The Armor session lives for another 42 s, as terminate-session is false."]);
+  test("tries to end it whatever the clock says, and says that it was over", async () => {
+    const state = { ...SESSION, STATE_expires_at: String(Date.now() - 3600_000) };
+    const { said } = await run([text(401, "")], state);
+    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
+    expect(armor?.requests).toHaveLength(1);
   });
 
-  test("is quiet where the main step got no token", async () => {
-    await expect(run({})).resolves.toMatchObject({ exitCode: 0, lines: [] });
+  test("leaves a session alone where terminate-session was false", async () => {
+    const { said } = await run([text(204, "")], { STATE_complete: "true", STATE_terminate_session: "false" });
+    expect(said).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
+    expect(armor?.requests).toEqual([]);
   });
 
-  test("ends the session without a word where the main step failed behind the token", async () => {
-    for (const status of [204, 400]) {
-      nock(HOST).post(TERMINATE_PATH).reply(status);
-      const env = { STATE_expires_at: String(Date.now() + 9_000), STATE_access_token: "t0k3n" };
-      const { exitCode, lines } = await runEntry((own) => post(own, NO_CRASH), inputs, env);
-      expect([exitCode, said(lines)]).toEqual([0, []]);
+  test("acts on saved state, and on no input", async () => {
+    const stranger = await startServer([text(204, "")]);
+    try {
+      const inputs = { "api-url": stranger.url, timeout: "x", "app-id": "", "api-key": "" };
+      const { said } = await run([text(204, "")], SESSION, NO_CRASH, inputs);
+      expect(said).toEqual(["The Armor session was ended."]);
+      expect(stranger.requests).toEqual([]);
+    } finally {
+      await stranger.close();
     }
   });
 
-  test("with an agent that is gone, ends the step's own session", async () => {
-    nock(HOST).post(TERMINATE_PATH).reply(204);
-    const { lines } = await run({ expiresInMs: 9_000, accessToken: "t0k3n" }, {}, NO_CRASH, {
-      STATE_agent_folder: "/nowhere",
-    });
-    expect(said(lines)).toEqual(["The token agent had ended before the job did."]);
+  test("without state, does and says nothing", async () => {
+    const { exitCode, lines } = await run([text(204, "")], { ...SESSION, STATE_api_url: "" });
+    expect([exitCode, lines]).toEqual([0, []]);
+    expect(armor?.requests).toEqual([]);
   });
 
-  test("warns in one line and fails nothing where Armor does not play along", async () => {
-    nock(HOST).post(TERMINATE_PATH).reply(400, { error: "bad", error_description: "t0k3n and k3y" });
-    const { exitCode, lines } = await run({ expiresInMs: 9_000, accessToken: "t0k3n" });
+  test("where main failed behind the token, ends the session in silence, but says that it was not ended", async () => {
+    const state = { STATE_access_token: "t0k3n-1" };
+    await expect(run([text(204, "")], state)).resolves.toMatchObject({ exitCode: 0, said: [] });
+    await armor?.close();
+    const { said } = await run([text(400, "")], state);
+    expect(said).toEqual([expect.stringMatching(/^::warning::The Armor session was not ended/)]);
+  });
+
+  test("warns in one line, without the token, and fails nothing where Armor refuses", async () => {
+    const refusal = json(400, { error: "bad", error_description: "t0k3n-1" });
+    const { exitCode, said } = await run([refusal], SESSION);
     expect(exitCode).toBe(0);
-    expect(said(lines)).toEqual([
+    expect(said).toEqual([
       expect.stringMatching(
-        /^::warning::The Armor session was not ended and ends by itself in a while\. .*400 bad \("\*\*\* and \*\*\*"\)/,
+        /^::warning::The Armor session was not ended, .* 400 bad \("\*\*\*"\).*\(request_rejected, /,
       ),
     ]);
   });
 
-  test("tries again, but not for long", async () => {
-    nock(HOST).post(TERMINATE_PATH).reply(503, "", { "Retry-After": "0" });
-    nock(HOST).post(TERMINATE_PATH).reply(503, "", { "Retry-After": "9" });
-    const { exitCode, lines } = await run({ expiresInMs: 9_000, accessToken: "t0k3n" });
-    expect(exitCode).toBe(0);
-    expect(said(lines)).toEqual([
-      expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/),
-    ]);
+  test("does not wait for longer than its deadline allows", async () => {
+    const { said } = await run(
+      [text(503, "", { "Retry-After": "0" }), text(503, "", { "Retry-After": "9" })],
+      SESSION,
+    );
+    expect(said).toEqual([expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/)]);
   });
 
-  test("an input that became invalid, or a crash, is a warning too", async () => {
-    const invalid = await run({ expiresInMs: 9_000, accessToken: "t0k3n" }, { timeout: "x" });
-    expect(invalid.exitCode).toBe(0);
-    expect(said(invalid.lines)).toEqual([
-      expect.stringMatching(/^::warning::.*timeout is not a whole number/),
-    ]);
+  test("a crash is a warning, too", async () => {
     const crash = Promise.reject(new Error("boom"));
     crash.catch(() => undefined);
-    const asked = new Promise<void>((resolve) => {
-      nock(HOST)
-        .post(TERMINATE_PATH)
-        .reply(204)
-        .on("request", () => resolve());
-    });
-    const crashed = await run({ expiresInMs: 9_000, accessToken: "t0k3n" }, {}, crash);
-    await asked;
-    expect(crashed.exitCode).toBe(0);
-    expect(said(crashed.lines)).toEqual([expect.stringMatching(/^::warning::.*Unexpected Error: boom/)]);
+    const { exitCode, said } = await run([text(204, "")], SESSION, crash);
+    expect(exitCode).toBe(0);
+    expect(said).toEqual([expect.stringMatching(/^::warning::Unexpected Error: boom/)]);
+  });
+
+  test.each([
+    [
+      "a folder that is gone",
+      "/nowhere",
+      /had ended before the job did: its folder below RUNNER_TEMP was removed/,
+    ],
+    [
+      "a folder that cannot be read as one",
+      "/dev/null",
+      /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/,
+    ],
+  ])("%s: ends the step's own session, and says what is known of the agent", async (_, folder, says) => {
+    const { exitCode, said } = await run([text(204, "")], { ...SESSION, STATE_agent_folder: folder });
+    expect(exitCode).toBe(0);
+    expect(said).toEqual(["The Armor session was ended.", expect.stringMatching(says)]);
   });
 });

@@ -1,54 +1,67 @@
 import { describe, expect, test } from "@jest/globals";
 import { Stats } from "../../src/agent/stats.ts";
-import { reportLine, reportRows } from "../../src/step/report.ts";
+import { agentReport } from "../../src/step/report.ts";
 
-describe("what the agent did", () => {
-  test("nothing but the token it began with", () => {
-    const report = new Stats().report();
-    expect(reportLine({ report, ended: 0 })).toBe("Token agent: 1 token minted, 0 calls served, 0 failures.");
-    expect(reportRows(report)).toEqual([
-      ["tokens minted", "1"],
-      ["calls served", "0"],
-      ["median", "0 ms"],
-      ["slowest", "0 ms"],
-      ["failures", "0"],
-    ]);
+const MAIN = { isComplete: true, terminateSession: true };
+const ended = { ended: 1, notEnded: 0 };
+
+function stopped(
+  stats: Stats,
+  sessions: { ended: number; notEnded: number; reason?: string } = ended,
+  state = MAIN,
+) {
+  return agentReport({ kind: "stopped", reply: { report: stats.report(), sessions } }, state);
+}
+
+describe("what is told of the agent", () => {
+  test("unused: one line that says so, and nothing else", () => {
+    expect(stopped(new Stats())).toEqual({
+      line: expect.stringMatching(/was not used/),
+      rows: [],
+      warnings: [],
+    });
   });
 
-  test("calls by class, failures by code, and how long calls took", () => {
+  test("used: counts that add up, and no row without data", () => {
     const stats = new Stats();
+    for (const status of [200, 204, 404]) stats.answered(status);
+    stats.handedOut();
     stats.minted();
-    for (const [status, ms] of [
-      [200, 10],
-      [204, 30],
-      [404, 20],
-      [502, 900],
-    ] as const) {
-      stats.served(status, ms);
-    }
-    stats.failed("server_unavailable");
-    stats.failed("connection_failed");
-    stats.failed("server_unavailable");
-    stats.refused();
-    const report = stats.report();
-    expect(reportLine({ report, ended: 2 })).toBe(
-      "Token agent: 2 tokens minted, 4 calls served, 3 failures, 2 sessions ended.",
-    );
-    expect(reportRows(report)).toEqual([
-      ["tokens minted", "2"],
-      ["calls served", "4 (2xx 2, 4xx 1, 5xx 1)"],
-      ["median", "30 ms"],
-      ["slowest", "900 ms"],
-      ["failures", "3 (connection_failed 1, server_unavailable 2)"],
-      ["refused", "1"],
-    ]);
-    expect(reportLine({ report: new Stats().report(), ended: 1 })).toMatch(/, 1 session ended\.$/);
+    expect(stopped(stats)).toEqual({
+      line: "Token agent: 3 calls answered, 1 token handed out, 2 tokens fetched.",
+      rows: [
+        ["calls answered", "3 (2xx 2, 4xx 1)"],
+        ["tokens handed out", "1"],
+        ["tokens fetched", "2"],
+        ["sessions ended", "1"],
+      ],
+      warnings: [],
+    });
   });
 
-  test("of very many calls, the median is that of the latest, and the slowest is kept", () => {
+  test("each kind of failure is one warning, with the last full text", () => {
     const stats = new Stats();
-    stats.served(200, 5_000);
-    for (let call = 0; call < 10_000; call += 1) stats.served(200, 7);
-    expect(stats.report()).toMatchObject({ calls: { "2xx": 10_001 }, medianMs: 7, slowestMs: 5_000 });
+    stats.failed("reply_timeout", "first");
+    stats.failed("reply_timeout", "Last text.");
+    stats.refused({ code: "path_refused", text: "Not listed." });
+    const { line, warnings } = stopped(stats);
+    expect(line).toMatch(/^Token agent: 0 calls answered, 2 failed, /);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^Not listed\. \(path_refused, .*#path_refused\)$/),
+      expect.stringMatching(/^Last text\. \(reply_timeout, .*#reply_timeout\)$/),
+    ]);
+  });
+
+  test("sessions that were not ended are told, with the reason", () => {
+    const { warnings } = stopped(new Stats(), { ended: 0, notEnded: 2, reason: "No connection." });
+    expect(warnings).toEqual([expect.stringMatching(/^2 Armor sessions were not ended.*No connection\.$/)]);
+  });
+
+  test("an end that main has caused itself is not told", () => {
+    const result = { kind: "ended", reason: undefined } as const;
+    expect(agentReport(result, { ...MAIN, isComplete: false })).toEqual({ line: "" });
+    expect(agentReport(result, MAIN).warnings).toEqual([
+      expect.stringMatching(/had ended .* probably was killed/),
+    ]);
   });
 });

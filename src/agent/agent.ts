@@ -1,34 +1,27 @@
-import { constants, existsSync } from "node:fs";
-import { access, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, rename, stat, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
-import { endSession, fetchToken, type RequestContext } from "../armor/token.ts";
-import { type Clock, isoDate, systemClock } from "../clock.ts";
-import { ArmorError, asArmorError } from "../errors.ts";
+import { fetchToken, type RequestContext } from "../armor/token.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { asArmorError } from "../errors.ts";
 import { type Quote, quoteWithout } from "../redact.ts";
-import { createGateway, sendFailure } from "./gateway.ts";
-import {
-  type AgentConfig,
-  CONTROL_FILE,
-  REASON_FILE,
-  type ReadyMessage,
-  type SessionsEnded,
-  type StopReply,
-} from "./protocol.ts";
-import { listen } from "./server.ts";
+import { createControl } from "./control.ts";
+import { createGateway } from "./gateway.ts";
+import { type AgentConfig, CONTROL_FILE, REASON_FILE, type ReadyMessage } from "./protocol.ts";
+import { sendFailure } from "./reply.ts";
+import { listen, type Routes } from "./server.ts";
 import { Stats } from "./stats.ts";
-import { TokenCache } from "./token-cache.ts";
+import { stopping, TokenCache } from "./token-cache.ts";
 import { Upstream } from "./upstream.ts";
+import { within } from "./within.ts";
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
-const END_SESSIONS_MS = 2_000;
-/** What a system that shuts down gives a process after SIGTERM is short. */
-const SIGTERM_MS = 2_000;
+/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
+const LAST_MS = 2_000;
 
 /** Where the configuration comes from and the ready message goes to. */
 export interface StandardStreams {
@@ -37,8 +30,9 @@ export interface StandardStreams {
 }
 
 /**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line when it is
- * ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode` to 0 if it served.
+ * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
+ * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
+ * to 0 if it served.
  * @param crash rejects with what was not caught
  */
 export async function agent(
@@ -54,7 +48,7 @@ export async function agent(
     const config = JSON.parse(await readAll(stdin)) as AgentConfig;
     quote = quoteWithout(secretForms(config.credentials));
     folder = config.folder;
-    const reason = await Promise.race([serve(config, quote, send, clock), crash]);
+    const reason = await serve(config, quote, send, clock, crash);
     if (reason !== undefined) await leaveReason(folder, reason);
     process.exitCode = 0;
   } catch (error) {
@@ -81,22 +75,19 @@ async function serve(
   quote: Quote,
   send: (message: ReadyMessage) => void,
   clock: Clock,
+  crash: Promise<never>,
 ): Promise<string | undefined> {
   const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
   const context: RequestContext = {
-    apiUrl,
+    ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
     send: createSend(route),
-    clock,
-    timeoutMs: config.timeoutMs,
-    quote,
     onRetry: () => undefined,
   };
   const tokenCache = new TokenCache({
-    first: config.first,
+    ...{ first: config.first, clock },
     fetch: () => fetchToken(context, credentials),
-    clock,
     onRefresh: () => stats.minted(),
     onFailure: (error) => {
       const { code, message } = asArmorError(error, quote);
@@ -105,127 +96,71 @@ async function serve(
   });
   const upstream = new Upstream(route, limits);
   const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
-
-  let end: (reason: string | undefined) => void = () => undefined;
+  let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
-  let lastAsked = clock.now();
-  let stopping: Promise<StopReply> | undefined;
-  const stop = () => {
-    stopping ??= (async () => {
-      const sessions = await endSessions(await tokenCache.drain(DRAIN_MS), context, config.terminateSession);
-      return { report: stats.report(), sessions };
-    })();
-    return stopping;
+  const { terminateSession } = config;
+  const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
+  const unlessStopping = (response: ServerResponse, answer: () => Promise<void>) => {
+    if (control.isStopping()) sendFailure(response, stopping());
+    else void answer();
   };
-  const unlessStopping = (response: ServerResponse, serve: () => void) =>
-    stopping === undefined ? serve() : sendFailure(response, isStopping());
-
-  const { port, server } = await listen(
-    { capability, controlCapability, gatewayPaths },
-    {
-      gateway: (request, response, target) =>
-        unlessStopping(response, () => void gateway(request, response, target)),
-      token: (response) =>
-        unlessStopping(response, () => void answerToken(tokenCache, clock, stats, quote, response)),
-      stop: (response) =>
-        void stop().then((reply) => {
-          response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(reply));
-          response.once("close", () => end(undefined));
-          if (response.closed) end(undefined);
-        }),
-      onRequest: () => {
-        lastAsked = clock.now();
-      },
-      onRefusal: ({ error, description, isFromJob }) =>
-        stats.refused(isFromJob ? { code: error, text: description } : undefined),
+  let lastAsked = clock.now();
+  const routes: Routes = {
+    gateway: (request, response, target) =>
+      unlessStopping(response, () => gateway(request, response, target)),
+    token: (response) => unlessStopping(response, () => control.answerToken(response)),
+    stop: (response) => void control.answerStop(response),
+    onRequest: () => {
+      lastAsked = clock.now();
     },
-    clock.now,
-  );
-  const watch = setInterval(async () => {
-    if (!(await isFolderOurs(folder))) end("its folder below RUNNER_TEMP was removed or changed its owner");
-    else if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
-  }, FOLDER_CHECK_MS);
-  process.once("SIGTERM", () => {
-    const late = clock.sleep(SIGTERM_MS);
-    Promise.race([stop(), late]).finally(() => end("it was told to end by a signal (SIGTERM)"));
-  });
+    onRefusal: ({ error, description, isFromJob }) => {
+      stats.refused();
+      if (isFromJob) stats.problem(error, description);
+    },
+  };
+  const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
+  const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
+  process.on("SIGTERM", onSigterm);
+  let watch: NodeJS.Timeout | undefined;
   try {
-    // Fails where the folder is gone by now: then the job is over, or its start has failed.
-    await writeFile(join(folder, CONTROL_FILE), `http://127.0.0.1:${port}/${controlCapability}\n`, {
-      mode: 0o600,
-    });
+    const isOurs = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+    watch = setInterval(async () => {
+      if (!(await isOurs())) end("its folder below RUNNER_TEMP was removed or changed its owner");
+      else if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
+    }, FOLDER_CHECK_MS);
     send({ agent: "ready", port });
-    const reason = await ended;
-    if (reason !== undefined) await stop();
+    const reason = await Promise.race([ended, crash]);
+    if (reason !== undefined) await within<unknown>(clock, LAST_MS, control.stop(), () => undefined);
     return reason;
   } finally {
     clearInterval(watch);
+    process.off("SIGTERM", onSigterm);
     server.close();
     server.closeAllConnections();
     upstream.close();
   }
 }
 
-/** A folder that was handed to another user holds an address that post and armor-token cannot read any more. */
-async function isFolderOurs(folder: string): Promise<boolean> {
+/**
+ * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
+ * job is over, or its start has failed.
+ * @returns whether the file is still of use: one that was given to another user cannot be read by post
+ */
+async function placeControlFile(folder: string, line: string): Promise<() => Promise<boolean>> {
   const file = join(folder, CONTROL_FILE);
-  const isAccessible = () =>
-    access(file, constants.R_OK | constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-  return existsSync(folder) && (await isAccessible());
-}
-
-function isStopping(): ArmorError {
-  return new ArmorError(
-    "agent_stopping",
-    "The token agent is stopping, because the job is at its end",
-    "Call Armor in a step before this action's post step.",
-  );
-}
-
-async function answerToken(
-  tokenCache: TokenCache,
-  clock: Clock,
-  stats: Stats,
-  quote: Quote,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    const token = await tokenCache.get();
-    const leftMs = Math.max(0, tokenCache.msLeft(token));
-    const body = JSON.stringify({
-      access_token: token.accessToken,
-      token_type: "Bearer",
-      expires_in: Math.floor(leftMs / 1000),
-      expires_at: isoDate(clock.date() + leftMs),
-    });
-    response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(body);
-    stats.handedOut();
-  } catch (error) {
-    const failure = asArmorError(error, quote);
-    stats.problem(failure.code, failure.message);
-    sendFailure(response, failure);
-  }
-}
-
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(
-  accessTokens: readonly string[],
-  context: RequestContext,
-  isWanted: boolean,
-): Promise<SessionsEnded> {
-  if (!isWanted) return { ended: 0, notEnded: 0 };
-  const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-  const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-  const failures = results.filter((result) => result.status === "rejected");
-  const last = failures.at(-1);
-  return {
-    ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-    notEnded: failures.length,
-    ...(last === undefined ? {} : { reason: asArmorError(last.reason, context.quote).message }),
+  await writeFile(`${file}.new`, line, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  const owners = async () =>
+    (await Promise.all([folder, file].map((path) => stat(path)))).map(({ uid }) => uid);
+  const own = String(await owners());
+  return async () => {
+    try {
+      await access(file, constants.R_OK);
+      return String(await owners()) === own;
+    } catch {
+      return false;
+    }
   };
 }

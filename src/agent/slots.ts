@@ -1,45 +1,36 @@
+import type { Client } from "./client.ts";
+
 /** A limit on how many calls go on at once: first come, first served. */
 export class Slots {
   #free: number;
-  readonly #queue = new Set<() => void>();
+  readonly #waiting = new Set<(isMine: boolean) => void>();
 
   constructor(size: number) {
     this.#free = size;
   }
 
-  /** Resolves when there is a slot. A caller that leaves gives up its place: then it resolves with undefined. */
-  async acquire(left: AbortSignal): Promise<(() => void) | undefined> {
-    if (left.aborted) return undefined;
+  /** @returns whether there is a slot now, to be released; false for a client that left before */
+  async acquire(client: Client): Promise<boolean> {
+    if (client.hasLeft) return false;
     if (this.#free > 0) {
       this.#free -= 1;
-    } else if (!(await this.#wait(left))) {
-      return undefined;
+      return true;
     }
-    return () => this.#release();
-  }
-
-  #wait(left: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const take = () => {
-        left.removeEventListener("abort", leave);
-        resolve(true);
-      };
-      const leave = () => {
-        this.#queue.delete(take);
-        resolve(false);
-      };
-      this.#queue.add(take);
-      left.addEventListener("abort", leave, { once: true });
+    return await new Promise((resolve) => {
+      this.#waiting.add(resolve);
+      client.onLeave(() => {
+        if (this.#waiting.delete(resolve)) resolve(false);
+      });
     });
   }
 
-  #release(): void {
-    const [next] = this.#queue;
+  release(): void {
+    const [next] = this.#waiting;
     if (next === undefined) {
       this.#free += 1;
       return;
     }
-    this.#queue.delete(next);
-    next();
+    this.#waiting.delete(next);
+    next(true);
   }
 }

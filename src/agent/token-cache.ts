@@ -1,6 +1,7 @@
 import type { Token } from "../armor/token.ts";
 import type { Clock } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
+import { within } from "./within.ts";
 
 export interface TokenCacheOptions {
   /** The token to begin with. */
@@ -14,9 +15,9 @@ export interface TokenCacheOptions {
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
 const FRESH = 1 / 3;
-/** Down to this share it is handed out while another is fetched behind the answer; below, callers wait. */
+/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
 const USABLE = 1 / 6;
-/** Down to this share, and no longer than `MAX_WAIT_MS`, callers wait for another; then they get the old one. */
+/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
 const LAST_SHARE = 1 / 20;
 const MAX_WAIT_MS = 2_000;
 /** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
@@ -25,19 +26,22 @@ const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
 /** Between two refreshes that a 401 asked for. */
 const REJECTION_PAUSE_MS = 1_000;
+/** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
+const MAX_SESSIONS = 50;
 
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
   readonly #options: TokenCacheOptions;
   #current: Token;
-  /** Those that were handed out before and may still live. */
+  /** Those before it whose sessions may go on. */
   #previous: Token[] = [];
   /** The access token that the server refused although it should live. */
   #rejected: string | undefined;
   #replacement: Promise<Token> | undefined;
-  #nextReplacementAt = 0;
+  #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #inFlight: Promise<Token> | undefined;
   #failure: { readonly error: unknown; readonly until: number } | undefined;
+  #isClosed = false;
 
   constructor(options: TokenCacheOptions) {
     this.#options = options;
@@ -47,7 +51,7 @@ export class TokenCache {
   /** @returns a token that lives. @throws what the refresh threw, where there is none */
   async get(): Promise<Token> {
     const current = this.#current;
-    if (this.#isRejected(current)) return await this.replace(current.accessToken);
+    if (this.#rejected === current.accessToken) return await this.replace(current.accessToken);
     const share = this.#shareLeft(current);
     if (share > FRESH) return current;
     const refresh = this.#refresh();
@@ -58,9 +62,9 @@ export class TokenCache {
 
   /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
   async replace(accessToken: string): Promise<Token> {
-    if (accessToken !== this.#current.accessToken) return await this.get();
+    if (!this.isCurrent(accessToken)) return await this.get();
     this.#rejected = accessToken;
-    this.#replacement ??= this.#replaceLater().finally(() => {
+    this.#replacement ??= this.#replaceLater(accessToken).finally(() => {
       this.#replacement = undefined;
     });
     return await this.#replacement;
@@ -76,15 +80,22 @@ export class TokenCache {
     return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
   }
 
-  /** Waits for the refresh under way, but not longer than `ms`. @returns every access token that may still live */
-  async drain(ms: number): Promise<string[]> {
-    const done = this.#inFlight?.then(
-      () => undefined,
-      () => undefined,
+  /**
+   * No refresh begins any more; the one under way is awaited for up to `ms`.
+   * @returns every access token whose session may go on, and whether one was still being fetched
+   */
+  async close(ms: number): Promise<{ accessTokens: string[]; isFetching: boolean }> {
+    this.#isClosed = true;
+    const isSettled = this.#inFlight?.then(
+      () => true,
+      () => true,
     );
-    if (done !== undefined) await this.#within(done, ms, () => undefined);
+    const isFetching = isSettled && !(await within(this.#options.clock, ms, isSettled, () => false));
     const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
-    return [...previous, this.#current].map(({ accessToken }) => accessToken);
+    return {
+      accessTokens: [...previous, this.#current].map(({ accessToken }) => accessToken),
+      isFetching: isFetching ?? false,
+    };
   }
 
   /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
@@ -92,63 +103,59 @@ export class TokenCache {
     const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
     const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
     if (spareMs <= 0) return current;
-    return await this.#within(refresh.catch(currentIfAlive), Math.min(spareMs, MAX_WAIT_MS), currentIfAlive);
+    const waitMs = Math.min(spareMs, MAX_WAIT_MS);
+    return await within(this.#options.clock, waitMs, refresh.catch(currentIfAlive), currentIfAlive);
   }
 
-  /** What the promise gives, or after `ms` what `late` gives. */
-  async #within<T>(promise: Promise<T>, ms: number, late: () => T | Promise<T>): Promise<T> {
-    const settled = new AbortController();
-    const timeout = this.#options.clock.sleep(ms, settled.signal).then(late, () => promise);
-    try {
-      return await Promise.race([promise, timeout]);
-    } finally {
-      settled.abort();
-    }
-  }
-
-  /** 1 when new, 0 when expired. */
+  /** 1 when new, 0 when expired or refused. */
   #shareLeft(token: Token): number {
-    return this.#isRejected(token) ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
+    return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
   }
 
-  #isRejected({ accessToken }: Token): boolean {
-    return accessToken === this.#rejected;
-  }
-
-  /** One refresh for all whose token was refused, and a pause between two: a path may answer 401 whatever the token. */
-  async #replaceLater(): Promise<Token> {
+  /** One refresh for all whose token was refused, and a pause between two: a path may refuse every token. */
+  async #replaceLater(accessToken: string): Promise<Token> {
     const { clock } = this.#options;
     const pauseMs = this.#nextReplacementAt - clock.now();
-    if (pauseMs > 0) await clock.sleep(pauseMs);
+    if (pauseMs > 0 && this.#refusal() === undefined) await clock.sleep(pauseMs);
+    if (!this.isCurrent(accessToken)) return this.#current;
     this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
     return await this.#refresh();
   }
 
+  /** Why no token is to be asked for now. */
+  #refusal(): { readonly error: unknown } | undefined {
+    if (this.#isClosed) return { error: stopping() };
+    return this.#failure !== undefined && this.#options.clock.now() < this.#failure.until
+      ? this.#failure
+      : undefined;
+  }
+
   /** Belongs to no caller: one that leaves does not end it. */
   #refresh(): Promise<Token> {
-    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
-      return Promise.reject(this.#failure.error);
-    }
-    this.#inFlight ??= this.#fetch().finally(() => {
+    if (this.#inFlight !== undefined) return this.#inFlight;
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal.error);
+    this.#inFlight = this.#fetch().finally(() => {
       this.#inFlight = undefined;
     });
     return this.#inFlight;
   }
 
   async #fetch(): Promise<Token> {
-    const { fetch, onRefresh, onFailure } = this.#options;
+    const { fetch, onRefresh, onFailure, clock } = this.#options;
     try {
       const token = await fetch();
       onRefresh();
-      this.#previous = [...this.#previous, this.#current].filter((old) => this.#shareLeft(old) > 0);
+      if (this.msLeft(token) <= 0) throw expiredOnArrival();
+      const previous = [...this.#previous, this.#current].filter((old) => this.msLeft(old) > 0);
+      this.#previous = previous.slice(-MAX_SESSIONS);
       this.#current = token;
       this.#rejected = undefined;
       this.#failure = undefined;
-      if (this.#shareLeft(token) <= 0) throw expiredOnArrival();
       return token;
     } catch (error) {
       onFailure(error);
-      this.#failure = { error, until: this.#options.clock.now() + failureMs(error) };
+      this.#failure = { error, until: clock.now() + failureMs(error) };
       throw error;
     }
   }
@@ -165,5 +172,13 @@ function expiredOnArrival(): ArmorError {
     "token_expired",
     "The access token had expired before it arrived",
     "Check the network between this runner and Armor, and this machine's clock.",
+  );
+}
+
+export function stopping(): ArmorError {
+  return new ArmorError(
+    "agent_stopping",
+    "The token agent is stopping, because the job is at its end",
+    "Call Armor in a step before this action's post step.",
   );
 }

@@ -1,115 +1,135 @@
-import http, { type ClientRequest, type IncomingMessage } from "node:http";
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { urlToHttpOptions } from "node:url";
 import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
-import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
-import { ArmorError } from "../errors.ts";
+import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
+import type { Client } from "./client.ts";
 import type { CallLimits } from "./protocol.ts";
 
 /** A GET or HEAD to Armor. */
 export interface UpstreamCall {
   readonly method: string;
-  readonly url: URL;
+  readonly origin: URL;
+  /** Path and query, sent as they are. */
+  readonly path: string;
   /** Names and values in turn. */
   readonly headers: readonly string[];
-  /** Aborts when the client leaves. */
-  readonly signal: AbortSignal;
+  readonly client: Client;
 }
 
-/** Connections that were idle for longer may have been forgotten by a NAT or a VPN, and are not used again. */
+/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-const KEPT: https.AgentOptions = { keepAlive: true, maxFreeSockets: 128, timeout: MAX_IDLE_MS };
+/** A silent proxy is then a reply that did not come in time, as it is in the main step. */
+const TUNNEL_SLACK_MS = 5_000;
+/** Timers stand still while a machine sleeps, and the wall clock goes on. */
+const MAX_DRIFT_MS = 1_000;
+
+/** What calls to one origin share. */
+interface Peer {
+  readonly agent: http.Agent;
+  readonly options: RequestOptions;
+  readonly state: CallState;
+}
 
 /** Sends calls to Armor over connections that are kept. */
 export class Upstream {
   readonly #route: RouteConfig;
   readonly #limits: CallLimits;
-  readonly #kept = new Map<string, http.Agent>();
-  readonly #freedAt = new WeakMap<object, number>();
+  readonly #kept: https.AgentOptions;
+  readonly #peers = new Map<string, Peer>();
+  #drift = drift();
 
-  constructor(route: RouteConfig, limits: CallLimits) {
+  constructor(route: RouteConfig, limits: CallLimits, maxIdleMs = MAX_IDLE_MS) {
     this.#route = route;
     this.#limits = limits;
+    this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
   }
 
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
-    const agent = this.#agentFor(call.url);
+    this.#forgetAfterSleep();
+    const known = this.#peers.get(call.origin.origin);
+    const peer = known ?? this.#createPeer(call.origin, this.#kept);
+    if (known === undefined) this.#peers.set(call.origin.origin, peer);
     try {
-      return await this.#send(call, agent);
+      return await this.#send(call, peer);
     } catch (error) {
       if (error !== CLOSED_WHILE_IDLE) throw error;
-      return await this.#send(call, this.#createAgent(call.url, {}));
+      return await this.#send(call, this.#createPeer(call.origin, {}));
     }
   }
 
-  /** Connections without a call under way end. */
+  /** Ends all connections. */
   close(): void {
-    for (const agent of this.#kept.values()) agent.destroy();
+    for (const { agent } of this.#peers.values()) agent.destroy();
   }
 
-  #agentFor(url: URL): http.Agent {
-    const agent = this.#kept.get(url.origin) ?? this.#createAgent(url, KEPT);
-    this.#kept.set(url.origin, agent);
-    // A machine that slept does not notice the time-out of idle connections: the wall clock does.
-    for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) {
-      if (Math.abs(Date.now() - (this.#freedAt.get(socket) ?? Date.now())) > MAX_IDLE_MS) socket.destroy();
+  /** Connections that were idle while the machine slept are not used again either. */
+  #forgetAfterSleep(): void {
+    const before = this.#drift;
+    this.#drift = drift();
+    if (Math.abs(this.#drift - before) < MAX_DRIFT_MS) return;
+    for (const { agent } of this.#peers.values()) {
+      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
     }
-    return agent;
   }
 
-  #createAgent(url: URL, options: https.AgentOptions): http.Agent {
-    if (url.protocol === "http:") return new http.Agent(options);
-    return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+  #createPeer(origin: URL, kept: https.AgentOptions): Peer {
+    const proxy = proxyFor(origin, this.#route);
+    const agent =
+      origin.protocol === "http:"
+        ? new http.Agent(kept)
+        : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+    return { agent, options: urlToHttpOptions(origin), state: { url: origin, proxy, isReplying: false } };
   }
 
-  #send({ method, url, headers, signal }: UpstreamCall, agent: http.Agent): Promise<IncomingMessage> {
-    const state: CallState = { url, proxy: proxyFor(url, this.#route), isReplying: false };
-    return new Promise((resolve, reject) => {
-      const request = (url.protocol === "https:" ? https : http).request({
-        host: withoutBrackets(url.hostname),
-        port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port),
-        path: url.pathname + url.search,
-        method,
-        headers: headers as never,
-        agent,
-        signal,
-      });
-      const limit = (ms: number) => setTimeout(() => fail(timeoutError(state)), ms);
+  #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      if (client.hasLeft) return reject(new Error("the client left"));
+      const { request: start } = options.protocol === "https:" ? https : http;
+      const request = start({ ...options, path, method, headers: headers as never, agent });
       const fail = (error: Error) => {
         clearTimeout(timer);
         reject(error);
         request.destroy(); // a request without a socket does not report its error, hence both
       };
+      const limit = (ms: number) =>
+        setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
       let timer = limit(this.#limits.connectMs);
       onConnected(request, () => {
         clearTimeout(timer);
         timer = limit(this.#limits.headMs);
       });
+      let isReplying = false;
       request.once("response", (message) => {
         clearTimeout(timer);
-        const { socket } = message;
-        socket.once("free", () => this.#freedAt.set(socket, Date.now()));
+        isReplying = true;
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
-      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
+      request.once("upgrade", (_, socket) => {
+        socket.destroy();
+        fail(networkError({ code: "HPE_UPGRADE" }, state));
+      });
       request.on("error", (error: NodeJS.ErrnoException) => {
+        if (isReplying) return; // the message has an error of its own, or is whole
         const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
-        fail(isClosed && !signal.aborted ? CLOSED_WHILE_IDLE : asNetworkError(error, state));
+        fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
+      client.onLeave(() => fail(new Error("the client left")));
     });
   }
 }
 
-/** The server closed a kept connection at the moment in which it was used again (RFC 9110 section 9.2.2). */
+/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
-function asNetworkError(error: NodeJS.ErrnoException, state: CallState): Error {
-  if (error instanceof ArmorError || error.name === "AbortError") return error;
-  return networkError(error, state);
+/** Changes only where the clock was set, or the machine slept. */
+function drift(): number {
+  return Date.now() - performance.now();
 }
 
 /** Calls back when the request has a connection, TLS included. */

@@ -26,9 +26,10 @@ export async function writeCommand(
 ): Promise<CommandFiles> {
   const bin = join(folder, "bin");
   const script = join(bin, "armor-token");
-  await mkdir(bin, { mode: 0o700 });
+  await mkdir(bin);
+  await chmod(bin, 0o700); // whatever the umask is
   await writeFile(script, shWrapper(node, program, folder, isWindows));
-  await chmod(script, 0o700); // whatever the umask is
+  await chmod(script, 0o700);
   if (isWindows) await writeFile(join(bin, "armor-token.cmd"), cmdWrapper(node, program));
   const canRun = await access(script, constants.X_OK).then(
     () => true,

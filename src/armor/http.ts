@@ -1,9 +1,9 @@
-import type { IncomingMessage, RequestOptions } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from "node:http";
 import tls from "node:tls";
 import { HttpClient } from "@actions/http-client";
 import { ArmorError } from "../errors.ts";
 import { type CallState, networkError, timeoutError } from "./network-error.ts";
-import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "./proxy.ts";
+import { type ProxyAddress, proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "./proxy.ts";
 
 export interface ApiRequest {
   readonly method: "POST";
@@ -16,8 +16,7 @@ export interface ApiReply {
   /** Where the reply came from. */
   readonly url: URL;
   readonly status: number;
-  /** Names in small letters. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: IncomingHttpHeaders;
   readonly body: string;
   /** When the reply was complete, in ms since the epoch by this machine's clock. */
   readonly receivedAt: number;
@@ -35,60 +34,65 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  */
 export function createSend(route: RouteConfig): Send {
   return async (request, signal) => {
-    const state: CallState = { url: request.url, proxy: proxyFor(request.url, route), isReplying: false };
-    const deadline = rejectionOn(signal, () => timeoutError(state));
+    const proxy = proxyFor(request.url, route);
+    const state: CallState = { url: request.url, proxy, hasTunnel: false, isReplying: false };
     try {
-      // A reply such as 101 makes Node drop the connection and http-client wait for ever: never wait for it alone.
-      return await Promise.race([exchange(request, signal, state), deadline.promise]);
+      // After a reply such as 101, Node drops the connection and http-client waits for ever.
+      return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
     } catch (error) {
       if (error instanceof ArmorError) throw error;
       if (signal.aborted) throw timeoutError(state);
       // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
       throw (error as NodeJS.ErrnoException).code === undefined ? error : networkError(error, state);
-    } finally {
-      deadline.release();
     }
   };
 }
 
-async function exchange(request: ApiRequest, signal: AbortSignal, state: CallState): Promise<ApiReply> {
-  // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-  const client = new HttpClient(USER_AGENT, [requestHandler(signal, state)], {
-    allowRedirects: false,
-    allowRetries: false,
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
-  const response = await client.request(request.method, request.url.href, request.body, {
-    ...request.headers,
-  });
-  state.isReplying = true;
-  const { message } = response;
-  const body = await readBody(message, request.url);
-  return {
-    url: request.url,
-    status: message.statusCode ?? 0,
-    headers: flatHeaders(message),
-    body,
-    receivedAt: Date.now(),
-  };
 }
 
-/** http-client's hook into the options of the request that it is about to make. */
-function requestHandler(signal: AbortSignal, { url, proxy }: CallState) {
-  return {
+async function exchange(
+  { method, url, headers, body }: ApiRequest,
+  signal: AbortSignal,
+  proxy: ProxyAddress | undefined,
+  state: CallState,
+): Promise<ApiReply> {
+  const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
+  agent?.once("tunnel", () => {
+    state.hasTunnel = true;
+  });
+  const handler = {
+    /** http-client's hook into the options of the request that it is about to make. */
     prepareRequest(options: RequestOptions) {
       options.signal = signal;
       options.host = withoutBrackets(url.hostname);
-      if (url.protocol === "https:") options.agent = new RouteAgent(proxy);
+      if (agent !== undefined) options.agent = agent;
       // http-client appends the runner's orchestration id, which Armor does not need.
       options.headers = { ...options.headers, "user-agent": USER_AGENT };
     },
     canHandleAuthentication: () => false,
     handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
   };
+  // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
+  const client = new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+  const { message } = await client.request(method, url.href, body, { ...headers });
+  state.isReplying = true;
+  const text = await readBody(message, url);
+  return {
+    url,
+    status: message.statusCode ?? 0,
+    headers: message.headers,
+    body: text,
+    receivedAt: Date.now(),
+  };
 }
 
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
-async function readBody(message: IncomingMessage, url: URL): Promise<string> {
+async function readBody(message: IncomingMessage, { origin }: URL): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of message as AsyncIterable<Buffer>) {
@@ -96,7 +100,7 @@ async function readBody(message: IncomingMessage, url: URL): Promise<string> {
     if (size > MAX_REPLY_BYTES) {
       throw new ArmorError(
         "reply_invalid",
-        `${url.origin} answered with more than 1 MiB, which is no token response`,
+        `${origin} answered with more than 1 MiB, which is no token response`,
         "Check that api-url is the address of the Armor API.",
       );
     }
@@ -105,25 +109,8 @@ async function readBody(message: IncomingMessage, url: URL): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function flatHeaders(message: IncomingMessage): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
-  );
-}
-
-/** A promise that rejects when the signal aborts, and a way to stop listening. */
-function rejectionOn(signal: AbortSignal, error: () => Error): { promise: Promise<never>; release(): void } {
-  const listening = new AbortController();
-  const promise = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(error());
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { signal: listening.signal });
-  });
-  return { promise, release: () => listening.abort() };
-}
-
 /**
- * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
+ * Trusts these authorities for every TLS connection of this process, beside those that Node trusts.
  * @param certificates PEM, one certificate each
  * @throws ArmorError runner_unsupported where Node cannot do it
  */

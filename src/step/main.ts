@@ -1,13 +1,8 @@
 import * as core from "@actions/core";
-import {
-  createAgentFolder,
-  createCapability,
-  launchAgent,
-  type Parent,
-  type RunningAgent,
-  stopAgent,
-} from "../agent/launch.ts";
+import { createAgentFolder, removeFolder } from "../agent/folder.ts";
+import { createCapability, launchAgent, type Parent, type RunningAgent } from "../agent/launch.ts";
 import type { AgentConfig, CallLimits } from "../agent/protocol.ts";
+import { stopAgent } from "../agent/stop.ts";
 import { secretForms } from "../armor/credentials.ts";
 import { type Send, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
@@ -17,17 +12,7 @@ import { type Clock, isoDate } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
 import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 import { DEFAULTS, type Inputs, readCredentials, readInputs } from "./inputs.ts";
-import {
-  checkFiles,
-  exportAgent,
-  mask,
-  saveAgentFolder,
-  saveComplete,
-  saveSession,
-  saveTarget,
-  setAgentOutputs,
-  setTokenOutputs,
-} from "./outputs.ts";
+import { checkFiles, exportAgent, mask, saveState, setAgentOutputs, setTokenOutputs } from "./outputs.ts";
 
 type Environment = NodeJS.ProcessEnv;
 
@@ -97,27 +82,37 @@ export async function main(
 
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
-  const { env, inputs, log, warn, cancel } = run;
+  const { env, inputs, warn, cancel } = run;
   if (inputs.keepFresh && inputs.exportEnvironment) checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-  // Created early: what cannot be written fails before a token is asked for.
-  const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
   trustCertificates(inputs.certificates);
-  saveTarget(inputs);
-  if (folder !== undefined) saveAgentFolder(folder);
   for (const path of inputs.gatewayPaths) if (coversIam(path)) warn(iamWarning(path));
+  saveState("api_url", inputs.apiUrl);
+  saveState("ca_certificate", inputs.certificates.join("\n"));
+  saveState("terminate_session", String(inputs.terminateSession));
+  // Created early: a folder that cannot be written fails before a token is asked for.
+  const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
+  if (folder === undefined) return handOn(run, await fetchMaskedToken(run));
+  saveState("agent_folder", folder);
+  let agent: RunningAgent | undefined;
   try {
     const token = await fetchMaskedToken(run);
-    const agent = folder === undefined ? undefined : await startAgent(run, folder, token);
+    agent = await startAgent(run, folder, token);
     cancel.check();
-    setTokenOutputs(token);
-    if (agent !== undefined) handOnAgent(run, agent);
-    log(summaryLine(inputs, token));
-    saveComplete();
+    handOn(run, token, agent);
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
-    if (folder !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+    if (agent === undefined) await removeFolder(folder);
+    else await stopAgent(folder, AbortSignal.timeout(STOP_MS));
     throw error;
   }
+}
+
+/** Sets the outputs, and says so in one line. */
+function handOn(run: Run, token: Token, agent?: RunningAgent): void {
+  setTokenOutputs(token);
+  if (agent !== undefined) handOnAgent(run, agent);
+  saveState("complete", "true");
+  run.log(summaryLine(run.inputs, token));
 }
 
 async function fetchMaskedToken({
@@ -142,7 +137,8 @@ async function fetchMaskedToken({
   };
   const token = await fetchToken(context, inputs.credentials);
   mask([token.accessToken]);
-  saveSession(token, inputs.terminateSession);
+  if (inputs.terminateSession) saveState("access_token", token.accessToken);
+  saveState("expires_at", String(token.expiresAt));
   cancel.check();
   return token;
 }
@@ -215,7 +211,7 @@ function watchCancel(): Cancel {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.on(signal, () => {
         isCancelled = true;
-        setTimeout(() => reject(error), CANCEL_MS);
+        setTimeout(() => reject(error), CANCEL_MS).unref();
       });
     }
   });

@@ -35,25 +35,25 @@ export function checkFiles(env: Environment, variables: readonly FileVariable[])
 /** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
 function write(variable: FileVariable, append: () => void): void {
   const path = process.env[variable] ?? "";
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
   try {
-    const { size } = statSync(path);
-    try {
-      append();
-    } catch (error) {
-      truncateSync(path, size);
-      throw error;
-    }
+    append();
   } catch (error) {
+    if (size !== undefined) cutBack(path, size);
     throw fileError(`The file that ${variable} names`, error);
+  }
+}
+
+function cutBack(path: string, size: number): void {
+  try {
+    truncateSync(path, size);
+  } catch {
+    // A device is not cut; what failed first is what is reported.
   }
 }
 
 function setOutput(name: string, value: string): void {
   write("GITHUB_OUTPUT", () => core.setOutput(name, value));
-}
-
-function saveState(name: string, value: string): void {
-  write("GITHUB_STATE", () => core.saveState(name, value));
 }
 
 /** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
@@ -97,53 +97,41 @@ export interface State {
   /** Without a slash at its end. */
   readonly apiUrl: string;
   readonly certificates: readonly string[];
-  /** Whether the session is to be ended. */
   readonly terminateSession: boolean;
-  readonly accessToken?: string;
-  /** Ms since the epoch. */
-  readonly expiresAt?: number;
-  readonly agentFolder?: string;
+  /** Only where the session is to be ended. */
+  readonly accessToken: string | undefined;
+  /** Ms since the epoch; 0 where no token was fetched. */
+  readonly expiresAt: number;
+  readonly agentFolder: string | undefined;
   /** Main went through: there is something to tell. */
   readonly isComplete: boolean;
 }
 
-/** Before the token is asked for: where a session would have to be ended. */
-export function saveTarget({ apiUrl, certificates, terminateSession }: Omit<State, "isComplete">): void {
-  saveState("api_url", apiUrl);
-  saveState("ca_certificate", certificates.join("\n"));
-  saveState("terminate_session", String(terminateSession));
-}
+type StateName =
+  | "api_url"
+  | "ca_certificate"
+  | "terminate_session"
+  | "access_token"
+  | "expires_at"
+  | "agent_folder"
+  | "complete";
 
-/** Directly after the token has its mask. */
-export function saveSession({ accessToken, expiresAt }: Token, terminateSession: boolean): void {
-  if (terminateSession) saveState("access_token", accessToken);
-  saveState("expires_at", String(expiresAt));
-}
-
-/** Before the agent is spawned. */
-export function saveAgentFolder(folder: string): void {
-  saveState("agent_folder", folder);
-}
-
-export function saveComplete(): void {
-  saveState("complete", "true");
+export function saveState(name: StateName, value: string): void {
+  write("GITHUB_STATE", () => core.saveState(name, value));
 }
 
 /** @returns undefined where main saved nothing */
 export function loadState(env: Environment): State | undefined {
-  const [apiUrl, accessToken, agentFolder] = ["api_url", "access_token", "agent_folder"].map(
-    (name) => env[`STATE_${name}`],
-  );
-  if (!apiUrl) return undefined;
-  const expiresAt = Number(env["STATE_expires_at"]);
-  const pem = env["STATE_ca_certificate"] ?? "";
+  const saved = (name: StateName) => env[`STATE_${name}`] || undefined;
+  const apiUrl = saved("api_url");
+  if (apiUrl === undefined) return undefined;
   return {
     apiUrl,
-    certificates: pem.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((text) => text !== ""),
-    terminateSession: env["STATE_terminate_session"] !== "false",
-    ...(accessToken ? { accessToken } : {}),
-    ...(expiresAt > 0 ? { expiresAt } : {}),
-    ...(agentFolder ? { agentFolder } : {}),
-    isComplete: env["STATE_complete"] === "true",
+    certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
+    terminateSession: saved("terminate_session") !== "false",
+    accessToken: saved("access_token"),
+    expiresAt: Number(saved("expires_at") ?? 0),
+    agentFolder: saved("agent_folder"),
+    isComplete: saved("complete") === "true",
   };
 }

@@ -1,5 +1,5 @@
 import * as core from "@actions/core";
-import { type StopResult, stopAgent } from "../agent/launch.ts";
+import { type StopResult, stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession, type RequestContext } from "../armor/token.ts";
@@ -70,7 +70,7 @@ async function finishSession(
       onRetry: () => undefined,
     };
     if (await endSession(context, accessToken)) return { line: "The Armor session was ended." };
-    const isLate = expiresAt !== undefined && expiresAt < systemClock.date();
+    const isLate = expiresAt < systemClock.date();
     const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
     return { line: `The Armor session was over already.${hint}` };
   } catch (error) {

@@ -1,5 +1,5 @@
-import type { StopResult } from "../agent/launch.ts";
 import type { Report, SessionsEnded } from "../agent/protocol.ts";
+import type { StopResult } from "../agent/stop.ts";
 import { annotationOf } from "../errors.ts";
 
 /** What the post step has to say. */
@@ -24,7 +24,7 @@ export function agentReport(
   if (result.kind === "ended") {
     // Where main failed, it has stopped the agent itself.
     if (!isComplete) return own;
-    const why = result.reason ?? "it was killed, or the machine ran out of memory";
+    const why = result.reason ?? "it left no reason, so it probably was killed";
     const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
     return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
   }

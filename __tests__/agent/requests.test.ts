@@ -1,0 +1,300 @@
+// What of a call reaches Armor, and what of Armor's refusals and redirects comes back.
+
+import { createServer as createTlsServer } from "node:https";
+import { networkInterfaces } from "node:os";
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { trustCertificates } from "../../src/armor/http.ts";
+import { ArmorError } from "../../src/errors.ts";
+import { atEnd, CALL, errorOf, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { createAuthority } from "../fixtures/certificates.ts";
+import { startProxy } from "../fixtures/proxy.ts";
+import { type Answer, json, redirect, text } from "../fixtures/server.ts";
+
+/** 401 to these tokens, 200 to all others. */
+function refusing(isRefused: (accessToken: string, path: string) => boolean): Answer {
+  return (response, request) => {
+    const accessToken = (request.headers.authorization ?? "").replace("Bearer ", "");
+    response.writeHead(isRefused(accessToken, request.path) ? 401 : 200).end(accessToken);
+  };
+}
+
+describe("the request to Armor", () => {
+  test("has the call's path, query and listed headers, Armor's host and a valid token", async () => {
+    const { armor, call } = await startGateway([json(200, {})], { path: "/armor" });
+    await call(`${CALL}?limit=5&filter=a%20b&to=/../x`, {
+      headers: {
+        Accept: "application/json",
+        "If-None-Match": '"x"',
+        Range: "bytes=0-9",
+        "User-Agent": "test",
+        "X-Request-Id": "7",
+        Authorization: "Bearer of-the-client",
+        Connection: "close, X-Request-Id",
+        Cookie: "a=b",
+        "X-HTTP-Method-Override": "DELETE",
+        "X-Original-URL": "/api/v1/iam/users",
+        "Content-Length": 0,
+      },
+    });
+    expect(armor.requests).toEqual([
+      {
+        ...{ method: "GET", path: `/armor${CALL}?limit=5&filter=a%20b&to=/../x`, body: "" },
+        headers: {
+          accept: "application/json",
+          authorization: "Bearer first",
+          connection: "keep-alive",
+          host: `127.0.0.1:${armor.port}`,
+          "if-none-match": '"x"',
+          range: "bytes=0-9",
+          "user-agent": "test",
+        },
+      },
+    ]);
+  });
+
+  const LISTED =
+    /^(accept|accept-encoding|accept-language|cache-control|if-.*|range|user-agent|traceparent|tracestate|x-request-id)$/;
+  const REFUSED = /^(host|origin|sec-fetch-site|referer|x-forwarded.*|forwarded|via|x-real-ip)$/;
+  const OF_CONNECTION = ["connection", "expect", "content-length", "transfer-encoding"];
+  const word = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,20}$/);
+  const known = fc.constantFrom(
+    "Accept",
+    "if-match",
+    "If-",
+    "range",
+    "Upgrade",
+    "TE",
+    "Cookie",
+    "Accept-Charset",
+    "X-Request-Id2",
+    "Authorization",
+  );
+  const value = fc.stringMatching(/^[!-~][ -~]{0,20}[!-~]$/);
+
+  test("never has another header than the listed ones", async () => {
+    const { armor, call } = await startGateway([json(200, {})]);
+    const names = fc
+      .oneof(word, known)
+      .filter(
+        (name) =>
+          !REFUSED.test(name.toLowerCase().replaceAll("_", "-")) &&
+          !OF_CONNECTION.includes(name.toLowerCase()),
+      );
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(names, value, { maxKeys: 8 }), async (headers) => {
+        const before = armor.requests.length;
+        await call(CALL, { headers });
+        const others = Object.keys(armor.requests[before]?.headers ?? {}).filter(
+          (name) => !LISTED.test(name),
+        );
+        expect(others.sort()).toEqual(["authorization", "connection", "host"]);
+        expect(armor.requests[before]?.headers.authorization).toBe("Bearer first");
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("is a HEAD for a HEAD", async () => {
+    const { armor, call } = await startGateway([text(200, "", { "Content-Length": "1000" })]);
+    await expect(call(CALL, { method: "HEAD" })).resolves.toMatchObject({
+      ...{ status: 200, body: "", headers: { "content-length": "1000" } },
+    });
+    expect(armor.requests).toMatchObject([{ method: "HEAD", path: CALL }]);
+  });
+
+  test("comes over connections that are kept", async () => {
+    const { armor, call } = await startGateway([json(200, {})]);
+    for (let times = 0; times < 5; times += 1) await call();
+    expect(armor.connections).toBe(1);
+  });
+});
+
+describe("the way to Armor", () => {
+  const HOST = "armor.corp.test";
+
+  test("through a proxy names Armor's host and the default port, and TLS is verified behind it", async () => {
+    const authority = await createAuthority("agent-test");
+    trustCertificates([authority.certificate]);
+    const tls = await authority.sign([HOST]);
+    const target = createTlsServer(tls, (_, response) => response.end("through"));
+    atEnd(() => target.close());
+    const proxy = await startProxy({ hosts: [HOST], connectTo: target });
+    atEnd(() => proxy.close());
+    const route = {
+      proxy: { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` },
+      noProxy: "",
+    };
+    const { call } = await startGateway([], { apiUrl: `https://${HOST}`, route });
+    for (let times = 0; times < 3; times += 1) {
+      await expect(call()).resolves.toMatchObject({ status: 200, body: "through" });
+    }
+    expect(proxy.connects).toEqual([`${HOST}:443`]);
+  });
+
+  test("is refused by a certificate of another name", async () => {
+    const authority = await createAuthority("agent-test");
+    trustCertificates([authority.certificate]);
+    const { armor, call } = await startGateway([json(200, {})], {
+      tls: await authority.sign(["other.test"]),
+    });
+    const got = await call();
+    expect([got.status, errorOf(got)]).toEqual([502, "certificate_rejected"]);
+    expect(armor.requests).toEqual([]);
+  });
+
+  const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === "::1"),
+  );
+
+  test.each(hasIPv6 ? ["::1"] : [])("may be to an IPv6 address: %s", async (address) => {
+    const { armor, call } = await startGateway([json(200, {})], { address });
+    await expect(call()).resolves.toMatchObject({ status: 200 });
+    expect(armor.requests[0]?.headers.host).toBe(`[::1]:${armor.port}`);
+  });
+});
+
+describe("a 401", () => {
+  test.each(["GET", "HEAD"])("makes %s go out again with a newer token", async (method) => {
+    const { armor, call, fetches } = await startGateway([refusing((token) => token === "first")]);
+    await expect(call(CALL, { method })).resolves.toMatchObject({ status: 200 });
+    expect(armor.requests).toHaveLength(2);
+    expect(fetches()).toBe(1);
+  });
+
+  test("for several tokens in turn does not reach the client", async () => {
+    const { call, fetches } = await startGateway([
+      refusing((token) => ["first", "fetched-1", "fetched-2"].includes(token)),
+    ]);
+    await expect(call()).resolves.toMatchObject({ status: 200, body: "fetched-3" });
+    expect(fetches()).toBe(3);
+  });
+
+  test("that 60 calls get at once costs one token", async () => {
+    const { call, fetches } = await startGateway([refusing((token) => token === "first")]);
+    const replies = await Promise.all(Array.from({ length: 60 }, () => call()));
+    expect(replies.map(({ status }) => status)).toEqual(Array(60).fill(200));
+    expect(fetches()).toBe(1);
+  });
+
+  test("that a path always gives is passed on, and costs few tokens beside a path that works", async () => {
+    const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))]);
+    const until = Date.now() + (process.env["CI"] ? 10_000 : 4_000);
+    const statuses = { open: new Set<number>(), closed: new Set<number>() };
+    while (Date.now() < until) {
+      const [open, closed] = await Promise.all([call(), call(`/api/v1/discovery/closed?at=${Date.now()}`)]);
+      statuses.open.add(open.status);
+      statuses.closed.add(closed.status);
+      await pause(20);
+    }
+    expect(statuses).toEqual({ open: new Set([200]), closed: new Set([401]) });
+    expect(fetches()).toBeLessThanOrEqual(5);
+    const { answered, failed } = stats.report();
+    expect(failed).toEqual({});
+    expect(answered["2xx"]).toBe(answered["4xx"]);
+  });
+
+  test("several times a second, by revocation, is survived by every call", async () => {
+    let valid = "first";
+    let issued = 0;
+    const { call, fetches } = await startGateway([refusing((token) => token !== valid)], {
+      fetch: async () => {
+        issued += 1;
+        valid = `issued-${issued}`;
+        return tokenOf(valid, 14_400);
+      },
+    });
+    const until = Date.now() + (process.env["CI"] ? 40_000 : 4_000);
+    const revoke = async () => {
+      for (; Date.now() < until; await pause(100 + Math.random() * 400)) valid = "none";
+    };
+    const ask = async () => {
+      const statuses: number[] = [];
+      while (Date.now() < until) {
+        statuses.push((await call()).status);
+        await pause(5);
+      }
+      return statuses;
+    };
+    const [, ...statuses] = await Promise.all([revoke(), ...Array.from({ length: 8 }, ask)]);
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    expect(fetches()).toBeGreaterThan(2);
+  }, 60_000);
+
+  test("where no new token can be had is the reason why, for all calls, with one question", async () => {
+    const rejected = new ArmorError("credentials_rejected", "Armor does not accept", "Check.", {
+      isPermanent: true,
+    });
+    const { call, fetches, stats } = await startGateway([text(401, "")], {
+      fetch: () => Promise.reject(rejected),
+    });
+    const replies = await Promise.all([call(), call(), call()]);
+    replies.push(await call());
+    expect(replies.map((got) => [got.status, errorOf(got)])).toEqual(
+      Array(4).fill([424, "credentials_rejected"]),
+    );
+    expect(fetches()).toBe(1);
+    expect(stats.report()).toMatchObject({ answered: {}, failed: { credentials_rejected: 4 } });
+  });
+});
+
+describe("a redirect", () => {
+  test.each([301, 302, 303, 307, 308])(
+    "%i to a listed path of Armor's origin is followed",
+    async (status) => {
+      const { armor, call } = await startGateway(
+        [redirect(status, "/armor/api/v1/discovery/b?x=1"), redirect(status, "c"), json(200, { a: 1 })],
+        { path: "/armor" },
+      );
+      await expect(call()).resolves.toMatchObject({ status: 200, body: '{"a":1}' });
+      expect(armor.requests.map(({ path }) => path)).toEqual([
+        `/armor${CALL}`,
+        "/armor/api/v1/discovery/b?x=1",
+        "/armor/api/v1/discovery/c",
+      ]);
+      expect(armor.requests.at(-1)?.headers.authorization).toBe("Bearer first");
+    },
+  );
+
+  test.each([
+    ["another host", "https://other.example/api/v1/discovery/x"],
+    ["another port", "http://127.0.0.1:9/api/v1/discovery/x"],
+    ["an API host of the vendor's", "https://api.armor.fortanix.com/api/v1/discovery/x"],
+    ["another scheme", "ftp://127.0.0.1/api/v1/discovery/x"],
+    ["a path that is not listed", "/api/v1/iam/users"],
+    ["a way out of the listed path", "/api/v1/discovery/../iam/users"],
+    ["the same, encoded", "/api/v1/discovery/%2e%2e/iam/users"],
+    ["an encoded slash", "/api/v1/discovery/a%2fb"],
+    ["two slashes", "/api//v1/discovery/x"],
+    ["parameters of a segment", "/api/v1/discovery/..;/iam"],
+    ["a listed path in the query", "/login?next=/api/v1/discovery/x"],
+  ])("to %s is passed on with an absolute Location, and sends nothing there", async (_, location) => {
+    const { armor, call } = await startGateway([redirect(307, location)]);
+    const { status, headers } = await call();
+    expect([status, headers.location]).toEqual([307, new URL(location, armor.url).href]);
+    expect(armor.requests).toHaveLength(1);
+  });
+
+  test("with a user name, without Location, or with one that is no address, is passed on", async () => {
+    const own = { url: "" };
+    const { armor, call } = await startGateway([
+      (response) => response.writeHead(307, { Location: own.url, "X-Kept": "yes" }).end(),
+      (response) => response.writeHead(302).end(),
+      redirect(302, "https://["),
+    ]);
+    own.url = `http://user:word@127.0.0.1:${armor.port}${CALL}`;
+    await expect(call()).resolves.toMatchObject({
+      status: 307,
+      headers: { location: own.url, "x-kept": "yes" },
+    });
+    await expect(call()).resolves.toMatchObject({ status: 302 });
+    await expect(call()).resolves.toMatchObject({ status: 302, headers: { location: "https://[" } });
+    expect(armor.requests).toHaveLength(3);
+  });
+
+  test("in a circle is followed five times, and then passed on", async () => {
+    const { armor, call } = await startGateway([redirect(308, CALL)]);
+    await expect(call()).resolves.toMatchObject({ status: 308, headers: { location: armor.url + CALL } });
+    expect(armor.requests).toHaveLength(6);
+  });
+});

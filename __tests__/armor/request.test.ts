@@ -1,0 +1,51 @@
+// The shape of the request, seen by nock; all else of http.ts has real servers in http.test.ts.
+
+import { afterEach, expect, test } from "@jest/globals";
+import { createSend } from "../../src/armor/http.ts";
+import { terminateRequest, tokenRequest } from "../../src/armor/oauth.ts";
+import { useNock } from "../fixtures/nock.ts";
+
+const nock = useNock();
+const HOST = "https://armor.example";
+
+afterEach(() => {
+  delete process.env["ACTIONS_ORCHESTRATION_ID"];
+});
+
+test.each([
+  [
+    "the exchange",
+    tokenRequest(HOST, "id:key"),
+    "grant_type=client_credentials",
+    {
+      authorization: "Basic aWQ6a2V5",
+      "content-length": "29",
+      "content-type": "application/x-www-form-urlencoded",
+    },
+  ],
+  [
+    "the end of a session",
+    terminateRequest(HOST, "abc"),
+    "",
+    { authorization: "Bearer abc", "content-length": "0" },
+  ],
+])("%s is sent as asked, and nothing about the runner", async (_, request, body, own) => {
+  process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
+  let headers: object = {};
+  nock(HOST)
+    .post(request.url.pathname, body)
+    .reply(200, "{}")
+    .on("request", (sent: { headers: Headers }) => {
+      headers = Object.fromEntries(sent.headers);
+    });
+  await createSend({ noProxy: "" })(request, new AbortController().signal);
+  expect(headers).toEqual({
+    accept: "application/json",
+    "accept-encoding": "identity",
+    connection: "close",
+    host: "armor.example",
+    "user-agent": "armor-token-action",
+    "x-csrf-header": '""',
+    ...own,
+  });
+});

@@ -1,0 +1,387 @@
+// Tunnels through real proxies to real TLS servers, and what is said where there is none.
+
+import type { RequestOptions } from "node:http";
+import https from "node:https";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { createSend } from "../../src/armor/http.ts";
+import { networkError } from "../../src/armor/network-error.ts";
+import { proxyFor, RouteAgent, type RouteConfig } from "../../src/armor/proxy.ts";
+import type { ArmorError } from "../../src/errors.ts";
+import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
+import {
+  type ConnectProxyOptions,
+  type FakeProxy,
+  startAnsweringProxy,
+  startConnectProxy,
+  startProxy,
+  startSilentProxy,
+} from "../fixtures/proxy.ts";
+import { type FakeServer, silence, startServer, text } from "../fixtures/server.ts";
+import { closing } from "../fixtures/teardown.ts";
+
+/** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
+const HIDDEN = "armor.corp.test";
+const PROXY_NAME = "localhost";
+
+let authority: Authority;
+let stranger: Authority;
+let armor: FakeServer;
+let distrust: () => void;
+
+beforeAll(async () => {
+  [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
+  distrust = trust(authority);
+  armor = await startServer([text(200, "reached")], { tls: await authority.sign([HIDDEN, "2001:db8::7"]) });
+});
+
+afterAll(async () => {
+  distrust();
+  await armor.close();
+});
+
+function through(proxy: FakeProxy, address = `http://127.0.0.1:${proxy.port}`): RouteConfig {
+  return { proxy: { variable: "https_proxy", value: address }, noProxy: "" };
+}
+
+async function ownProxy(options: Partial<ConnectProxyOptions> = {}): Promise<FakeProxy> {
+  return await closing(startConnectProxy({ to: armor.port, ...options }));
+}
+
+/** As the exchange does: one connection a request. */
+async function send(route: RouteConfig, host = HIDDEN, limitMs = 10_000): Promise<string> {
+  const url = new URL(`https://${host}:${armor.port}/x`);
+  const request = { method: "POST", url, headers: {}, body: "" } as const;
+  return (await createSend(route)(request, AbortSignal.timeout(limitMs))).body;
+}
+
+/** As the gateway does: by an agent that keeps connections. */
+async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 10_000): Promise<string> {
+  const url = new URL(`https://${host}:${armor.port}/x`);
+  const proxy = proxyFor(url, route);
+  const agent = new RouteAgent(proxy, { keepAlive: true }, connectMs);
+  await closing({ close: () => agent.destroy() });
+  return await get(agent, { host: url.hostname.replace(/[[\]]/g, ""), port: url.port, path: "/x" }).catch(
+    (error) => {
+      throw networkError(error, { url, proxy, isReplying: false });
+    },
+  );
+}
+
+function get(agent: https.Agent, options: RequestOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    https
+      .get({ ...options, agent }, async (response) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+        resolve(Buffer.concat(chunks).toString("utf8"));
+      })
+      .on("error", reject);
+  });
+}
+
+const WAYS = [
+  ["exchange", send],
+  ["gateway", sendKept],
+] as const;
+
+async function failureOf(sending: Promise<unknown>): Promise<ArmorError> {
+  try {
+    await sending;
+  } catch (error) {
+    return error as ArmorError;
+  }
+  throw new Error("there was no failure");
+}
+
+describe.each(WAYS)("a tunnel of the %s", (_, way) => {
+  test("leads through proxy-chain, which checks user and password", async () => {
+    const credentials = { username: "us@er", password: "p:a/s#ä" };
+    const proxy = await closing(startProxy({ hosts: [HIDDEN], credentials }));
+    const address = `http://us%40er:p%3Aa%2Fs%23%C3%A4@127.0.0.1:${proxy.port}`;
+    await expect(way(through(proxy, address))).resolves.toBe("reached");
+    expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
+  });
+
+  test("leads through a proxy on IPv6", async () => {
+    const proxy = await ownProxy({ address: "::1" });
+    await expect(way(through(proxy, `http://[::1]:${proxy.port}`))).resolves.toBe("reached");
+  });
+
+  test("leads to a target with an IPv6 address, in brackets, and its certificate is checked", async () => {
+    const proxy = await ownProxy();
+    await expect(way(through(proxy), "[2001:db8::7]")).resolves.toBe("reached");
+    expect(proxy.connects).toEqual([`[2001:db8::7]:${armor.port}`]);
+    expect(await failureOf(way(through(proxy), "[2001:db8::8]"))).toMatchObject({
+      code: "certificate_rejected",
+    });
+  });
+
+  test.each([
+    ["a name", [PROXY_NAME], PROXY_NAME],
+    ["an address", ["127.0.0.1"], "127.0.0.1"],
+  ])("leads over TLS to a proxy whose certificate is for %s", async (_name, names, host) => {
+    const proxy = await ownProxy({ tls: await authority.sign(names) });
+    const route = through(proxy, `https://user:pass@${host}:${proxy.port}`);
+    await expect(way(route)).resolves.toBe("reached");
+    expect(proxy.connects).toEqual([`user:pass@${HIDDEN}:${armor.port}`]);
+  });
+
+  test("takes every 2xx, HTTP/1.0 and a length that has no meaning there", async () => {
+    const proxy = await ownProxy({ reply: "HTTP/1.0 201 Made\r\nContent-Length: 5" });
+    await expect(way(through(proxy))).resolves.toBe("reached");
+  });
+
+  test("verifies Armor by the name in its address, not by the proxy's", async () => {
+    const proxy = await ownProxy();
+    const failure = await failureOf(way(through(proxy), "other.corp.test"));
+    expect(failure.code).toBe("certificate_rejected");
+    expect(failure.problem).toBe(
+      `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} ` +
+        "has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)",
+    );
+  });
+});
+
+/** What can go wrong before the tunnel stands: how the proxy does it, the code, and the words. */
+const PROXY_FAULTS: readonly [string, () => Promise<RouteConfig>, string, RegExp][] = [
+  [
+    "a status of 403",
+    answering("HTTP/1.1 403 No\r\n\r\n"),
+    "proxy_refused",
+    /refuses to connect to .* \(403\)/,
+  ],
+  ["a redirect", answering("HTTP/1.1 302 x\r\nLocation: /\r\n\r\n"), "proxy_refused", /refuses .* \(302\)/],
+  [
+    "a status of 503",
+    answering("HTTP/1.1 503 x\r\n\r\nbody"),
+    "proxy_failed",
+    /cannot connect to .* \(503\)/,
+  ],
+  ["a status of 429", answering("HTTP/1.1 429 x\r\n\r\n"), "proxy_failed", /cannot connect to .* \(429\)/],
+  [
+    "407 without credentials",
+    answering("HTTP/1.1 407 x\r\n\r\n"),
+    "proxy_refused",
+    /wants a user and a password \(407\)/,
+  ],
+  [
+    "tinyproxy's 401",
+    answering("HTTP/1.1 401 x\r\nProxy-Authenticate: Basic realm=x\r\n\r\n"),
+    "proxy_refused",
+    /wants a user and a password \(401\)/,
+  ],
+  [
+    "407 with credentials",
+    answering("HTTP/1.1 407 x\r\nProxy-Authenticate: basic\r\n\r\n", "user:Passw0rd@"),
+    "proxy_refused",
+    /does not accept the user and password \(407\)/,
+  ],
+  [
+    "other schemes than Basic",
+    answering('HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm="a", NTLM\r\n\r\n', "user:Passw0rd@"),
+    "proxy_refused",
+    /wants authentication by digest or ntlm \(407\), and this action sends Basic only/,
+  ],
+  [
+    "an interim reply",
+    answering("HTTP/1.1 100 Continue\r\n\r\n"),
+    "proxy_failed",
+    /does not answer as an HTTP proxy \(100\)/,
+  ],
+  [
+    "something else than HTTP",
+    answering("220 ftp ready\r\n"),
+    "proxy_failed",
+    /does not answer as an HTTP proxy \(HPE_/,
+  ],
+  [
+    "bytes before the tunnel's",
+    answering("HTTP/1.1 200 OK\r\n\r\nhello"),
+    "proxy_failed",
+    /does not answer as an HTTP proxy \(EARLY_BYTES\)/,
+  ],
+  [
+    "an endless head",
+    flooding("HTTP/1.1 200 OK\r\nX: "),
+    "proxy_failed",
+    /does not answer as an HTTP proxy \(HPE_HEADER_OVERFLOW\)/,
+  ],
+  ["endless bytes at once", flooding(""), "proxy_failed", /does not answer as an HTTP proxy \(HPE_/],
+  ["an end without an answer", ending(""), "proxy_failed", /cannot be used \(ECONNRESET\)/],
+  ["an end amid its answer", ending("HTTP/1.1 2"), "proxy_failed", /cannot be used \(ECONNRESET\)/],
+  ["nobody there", unheard, "proxy_failed", /cannot be used \(ECONNREFUSED\)/],
+  [
+    "a certificate that is not trusted",
+    overTls(() => stranger.sign(["127.0.0.1"])),
+    "proxy_refused",
+    /has a certificate that is not signed by an authority/,
+  ],
+  [
+    "a certificate that has expired",
+    overTls(() => authority.sign(["127.0.0.1"], EXPIRED)),
+    "proxy_refused",
+    /has a certificate that is expired/,
+  ],
+  [
+    "a certificate for the Armor host",
+    overTls(() => authority.sign([HIDDEN])),
+    "proxy_refused",
+    /has a certificate for another host name/,
+  ],
+  [
+    "no TLS behind https://",
+    async () => through(await ownProxy(), `https://127.0.0.1:${(await ownProxy()).port}`),
+    "proxy_refused",
+    /does not speak TLS/,
+  ],
+];
+
+function answering(bytes: string, credentials = "") {
+  return async () => {
+    const proxy = await closing(startAnsweringProxy(bytes));
+    return through(proxy, `http://${credentials}127.0.0.1:${proxy.port}`);
+  };
+}
+
+function ending(bytes: string) {
+  return async () => through(await closing(startAnsweringProxy((client) => client.end(bytes))));
+}
+
+/** As much as the client takes. */
+function flooding(start: string) {
+  const chunk = Buffer.alloc(64 * 1024, "x");
+  return async () =>
+    through(
+      await closing(
+        startAnsweringProxy((client) => {
+          const more = () => {
+            while (!client.destroyed && client.write(chunk));
+          };
+          client.on("drain", more);
+          client.write(start);
+          more();
+        }),
+      ),
+    );
+}
+
+async function unheard(): Promise<RouteConfig> {
+  const proxy = await startSilentProxy();
+  await proxy.close();
+  return through(proxy);
+}
+
+function overTls(sign: () => Promise<{ key: string; cert: string }>) {
+  return async () => {
+    const proxy = await ownProxy({ tls: await sign() });
+    return through(proxy, `https://127.0.0.1:${proxy.port}`);
+  };
+}
+
+describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
+  test.each(PROXY_FAULTS)("%s", async (_, start, code, says) => {
+    const seen = armor.requests.length;
+    const route = await start();
+    const failures = [await failureOf(send(route)), await failureOf(sendKept(route))];
+    for (const { code: own, message } of failures) {
+      expect({ own, message }).toEqual({ own: code, message: expect.stringMatching(says) });
+      expect(message).toMatch(/^The proxy https?:\/\/127\.0\.0\.1:\d+ /);
+      expect(message).not.toContain("Passw0rd");
+    }
+    expect(failures[0]?.message).toBe(failures[1]?.message);
+    expect(armor.requests).toHaveLength(seen);
+  });
+
+  test.each(WAYS)("silence ends by the deadline: %s", async (_, way) => {
+    const proxy = await closing(startSilentProxy());
+    expect(await failureOf(way(through(proxy), HIDDEN, 300))).toMatchObject({
+      code: "proxy_failed",
+      problem:
+        `The proxy http://127.0.0.1:${proxy.port} cannot be used (ETIMEDOUT): ` +
+        `no connection to ${HIDDEN}:${armor.port}`,
+    });
+  });
+
+  test("interim replies without end neither keep the request nor fill the memory", async () => {
+    const interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000);
+    const proxy = await closing(
+      startAnsweringProxy((client) => {
+        const more = () => {
+          while (!client.destroyed && client.write(interim));
+        };
+        client.on("drain", more);
+        more();
+      }),
+    );
+    expect(await failureOf(send(through(proxy)))).toMatchObject({ code: "proxy_failed" });
+  });
+
+  test("NODE_TLS_REJECT_UNAUTHORIZED=0 opens neither the proxy nor Armor", async () => {
+    process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
+    await closing({ close: () => delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"] });
+    const untrusted = await ownProxy({ tls: await stranger.sign(["127.0.0.1"]) });
+    const route = through(untrusted, `https://127.0.0.1:${untrusted.port}`);
+    expect(await failureOf(send(route))).toMatchObject({ code: "proxy_refused" });
+    expect(untrusted.connects).toEqual([]);
+    const fake = await closing(
+      startServer([text(200, "")], { tls: await stranger.sign([HIDDEN, "127.0.0.1"]) }),
+    );
+    const plain = await closing(startConnectProxy({ to: fake.port }));
+    expect(await failureOf(send(through(plain)))).toMatchObject({ code: "certificate_rejected" });
+    expect(await failureOf(sendTo(fake.url))).toMatchObject({ code: "certificate_rejected" });
+    expect(fake.requests).toEqual([]);
+  });
+});
+
+function sendTo(base: string): Promise<unknown> {
+  const request = { method: "POST", url: new URL("/x", base), headers: {}, body: "" } as const;
+  return createSend({ noProxy: "" })(request, AbortSignal.timeout(10_000));
+}
+
+describe("once the tunnel stands", () => {
+  test.each(WAYS)("an end is Armor's, and names the proxy: %s", async (_, way) => {
+    const proxy = await closing(
+      startAnsweringProxy((client) => {
+        client.write("HTTP/1.1 200 OK\r\n\r\n");
+        client.once("data", () => client.resetAndDestroy());
+      }),
+    );
+    expect(await failureOf(way(through(proxy)))).toMatchObject({
+      code: "connection_failed",
+      problem: expect.stringMatching(
+        /^No connection to https:\/\/armor\.corp\.test:\d+ through the proxy http:\S+ \(ECONNRESET\)$/,
+      ),
+    });
+  });
+
+  test("silence is Armor's, and names the proxy", async () => {
+    const proxy = await closing(startAnsweringProxy("HTTP/1.1 200 OK\r\n\r\n"));
+    expect(await failureOf(send(through(proxy), HIDDEN, 500))).toMatchObject({
+      code: "reply_timeout",
+      problem: expect.stringContaining("through the proxy"),
+    });
+  });
+
+  test("an end of TLS in TLS breaks the request alone", async () => {
+    const quiet = await closing(startServer([silence], { tls: await authority.sign([HIDDEN]) }));
+    const proxy = await closing(
+      startConnectProxy({ to: quiet.port, tls: await authority.sign(["127.0.0.1"]) }),
+    );
+    const sending = failureOf(send(through(proxy, `https://127.0.0.1:${proxy.port}`)));
+    while (quiet.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await proxy.close();
+    expect(await sending).toMatchObject({ code: "connection_failed" });
+  });
+
+  test("its deadline is over: the connection lives on, and serves again", async () => {
+    const proxy = await ownProxy();
+    const url = new URL(`https://${HIDDEN}:${armor.port}/`);
+    const agent = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 400);
+    await closing({ close: () => agent.destroy() });
+    const options = { host: HIDDEN, port: armor.port, path: "/x" };
+    await expect(get(agent, options)).resolves.toBe("reached");
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await expect(get(agent, options)).resolves.toBe("reached");
+    expect(proxy.connects).toHaveLength(1);
+  });
+});

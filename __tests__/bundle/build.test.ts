@@ -1,0 +1,78 @@
+// dist/ is what the sources build, and small enough to be read.
+
+import { exec } from "node:child_process";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { ROOT } from "../../sandbox/runner.ts";
+
+type Files = Readonly<Record<string, string>>;
+
+async function distOf(root: string): Promise<Files> {
+  const dist = join(root, "dist");
+  const names = (await readdir(dist, { recursive: true })).sort();
+  const files = names.map(async (name) => [name, await readFile(join(dist, name), "utf8")]);
+  return Object.fromEntries(await Promise.all(files));
+}
+
+/** Runs the build of package.json in this folder, on copies of all that goes into it. */
+async function build(folder: string): Promise<Files> {
+  const parts = [
+    ...["src", "scripts", "package.json", "tsconfig.json", "tsconfig.build.json"],
+    // ncc hashes its own path, so ncc has to be in the folder too.
+    ...["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) => join("node_modules", name)),
+  ];
+  await Promise.all(parts.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
+  await cp(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
+  await writeFile(join(folder, "dist", "left-over.js"), "");
+  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  const command = (scripts.build as string)
+    .replace(/^tsc/, `"${process.execPath}" "${tsc}"`)
+    .replace("&& node", `&& "${process.execPath}"`);
+  await promisify(exec)(command, { cwd: folder });
+  return await distOf(folder);
+}
+
+describe("dist/", () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "armor build "));
+  });
+
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test("is what the sources build, byte for byte, in any folder", async () => {
+    const committed = await distOf(ROOT);
+    const builds = await Promise.all([join(folder, "a"), join(folder, "b", "c d", "e")].map(build));
+    for (const built of builds) expect(built).toEqual(committed);
+  }, 60_000);
+
+  test("has these files, is small enough to be read, and not minified", async () => {
+    const files = await distOf(ROOT);
+    expect(Object.keys(files)).toEqual([
+      ...["agent.js", "armor-token.js", "index.js", "licenses.txt", "main.js"],
+      ...["not-bundled.js", "package.json", "post.js"],
+    ]);
+    expect(Buffer.byteLength(Object.values(files).join(""))).toBeLessThan(300_000);
+    const { "index.js": bundle = "", ...others } = files;
+    expect(bundle).toContain("\nasync function fetchToken(");
+    expect(bundle.includes(ROOT)).toBe(false);
+    expect(others["armor-token.js"]).not.toContain("node_modules");
+    for (const role of ["main", "post", "agent"]) {
+      expect(others[`${role}.js`]).toBe(`require("./index.js").run("${role}");\n`);
+    }
+  });
+
+  test("what is left out fails where it is called", () => {
+    const { ProxyAgent, getExecOutput } = createRequire(import.meta.url)(
+      join(ROOT, "dist", "not-bundled.js"),
+    );
+    expect(() => new ProxyAgent()).toThrow("undici is not part of this action");
+    expect(() => getExecOutput("ls")).toThrow("@actions/exec is not part of this action");
+  });
+});

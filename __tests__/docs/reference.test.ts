@@ -1,0 +1,95 @@
+// What action.yml, README and troubleshooting.md list is what the sources have.
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import { parse } from "yaml";
+import { ROOT } from "../../sandbox/runner.ts";
+import { ERROR_CODES } from "../../src/errors.ts";
+import { DEFAULTS, readInputs } from "../../src/step/inputs.ts";
+import { codeBlocks, read, tableUnder } from "./markdown.ts";
+
+interface Described {
+  readonly description: string;
+  readonly default?: string;
+  readonly required?: boolean;
+}
+
+const action = parse(read("action.yml")) as {
+  readonly inputs: Readonly<Record<string, Described>>;
+  readonly outputs: Readonly<Record<string, Described>>;
+};
+const readme = read("README.md");
+const code = (cell = "") => cell.replace(/^`(.*)`$/, "$1");
+
+test("action.yml has the inputs that are read, with the defaults of the code", () => {
+  const asked = new Set<string>();
+  const given: Record<string, string> = { "app-id": "id", "api-key": "key-of-the-app", ...DEFAULTS };
+  readInputs({
+    getInput(name) {
+      asked.add(name);
+      return given[name] ?? "";
+    },
+  });
+  expect(Object.keys(action.inputs).sort()).toEqual([...asked].sort());
+  const defaults: Readonly<Record<string, string>> = DEFAULTS;
+  for (const [name, input] of Object.entries(action.inputs)) {
+    expect([name, input.default, input.required]).toEqual([name, defaults[name], !(name in defaults)]);
+  }
+});
+
+test("action.yml has the outputs that are set", () => {
+  const set = read("src", "step", "outputs.ts").match(/(?<=\bsetOutput\(")[\w-]+/g);
+  expect(Object.keys(action.outputs).sort()).toEqual(set?.sort());
+});
+
+test("README lists the inputs of action.yml, with their defaults, and its outputs", () => {
+  const plain = readme.replaceAll("<wbr>", "").replaceAll(/<\/?code>/g, "`"); // an address breaks on a narrow screen
+  const listed = tableUnder(plain, "Inputs").map(([name, text]) => [code(name), text?.split(" ").at(-1)]);
+  const actual = Object.entries(action.inputs).map(([name, input]) => [
+    name,
+    input.required ? "Required." : input.default ? `\`${input.default}\`` : "none",
+  ]);
+  expect(listed).toEqual(actual);
+  expect(tableUnder(readme, "Outputs").map(([name]) => code(name))).toEqual(Object.keys(action.outputs));
+});
+
+test("README shows every example", () => {
+  const shown = [...readme.matchAll(/\(examples\/([\w-]+\.yml)\)/g)].map(([, name]) => name);
+  const examples = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yml"));
+  expect(shown.sort()).toEqual(examples.sort());
+});
+
+test("workflows in README use inputs and outputs that exist, and every required input", () => {
+  const required = Object.keys(action.inputs).filter((name) => action.inputs[name]?.required);
+  const workflows = codeBlocks(readme, "yaml").map((block) => parse(block));
+  expect(workflows.length).toBeGreaterThan(1);
+  for (const { on, permissions, jobs } of workflows) {
+    expect(Object.keys(on)).toContain("workflow_dispatch");
+    expect(permissions).toEqual({});
+    for (const job of Object.values<Record<string, unknown>>(jobs)) {
+      expect(job["timeout-minutes"]).toBeGreaterThan(0);
+      const [use] = job["steps"] as { uses?: string; with?: Record<string, string> }[];
+      expect(use?.uses).toMatch(/\/armor-token-action@v1$/);
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(use?.with ?? {})));
+      expect(Object.keys(use?.with ?? {})).toEqual(expect.arrayContaining(required));
+    }
+  }
+  for (const [, output = ""] of readme.matchAll(/steps\.armor\.outputs\.([\w-]+)/g)) {
+    expect(Object.keys(action.outputs)).toContain(output);
+  }
+});
+
+/** The agent's own codes are texts with an underscore in its sources. */
+function refusalCodes(): string[] {
+  const folder = join(ROOT, "src", "agent");
+  const sources = readdirSync(folder).map((name) => read("src", "agent", name));
+  const codes = sources.flatMap((source) => source.match(/(?<=")[a-z]+(?:_[a-z]+)+(?=")/g) ?? []);
+  return [...new Set(codes)];
+}
+
+test("troubleshooting.md has an entry for each code of an error or refusal, and for no other", () => {
+  expect(refusalCodes()).toEqual(expect.arrayContaining(["wrong_capability", "path_refused"]));
+  const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(\w+)`$/gm)].map(([, name]) => name);
+  expect(entries.sort()).toEqual([...new Set([...ERROR_CODES, ...refusalCodes()])].sort());
+});

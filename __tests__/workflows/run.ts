@@ -1,0 +1,261 @@
+// `npm run test:workflows`: every example, and the end-to-end workflow, under nektos/act in host mode against the
+// sandbox. The workflows stay as users see them: Armor's own name leads to the sandbox by a proxy and a private
+// authority, and secrets and variables are given as on GitHub.
+
+import { spawn, spawnSync } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startSandbox } from "../../sandbox/armor.ts";
+import { SOURCE } from "../../sandbox/inventory.ts";
+import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { createAuthority } from "../fixtures/certificates.ts";
+import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { agentsBelow } from "../fixtures/processes.ts";
+import { startProxy } from "../fixtures/proxy.ts";
+import { CASES, type Case } from "./cases.ts";
+import { startGitHub } from "./github.ts";
+
+const ARMOR_HOST = "api.armor.fortanix.com";
+const TOKEN_LIFETIME_S = 2;
+const SCAN_SECONDS = 5;
+const MAX_MS = 120_000;
+/** Actions that only GitHub can serve, and folders beside this file with what takes their place. */
+const STAND_INS = {
+  "upload-artifact": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
+  "codeql-action": "github/codeql-action@8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
+};
+/** Where the team of the reusable workflow keeps it. */
+const TEAM_REPOSITORY = "org/workflows@v1";
+/** With this date, the commit of checks/scanned is the one that the sandbox's source code scan is about. */
+const COMMITTED_AT = "2026-11-19T12:00:00Z";
+
+/** What a run needs: Armor, the way to it, and a repository that holds the workflows and the action. */
+interface Stage {
+  readonly folder: string;
+  readonly repository: string;
+  readonly env: Values;
+  readonly vars: Values;
+  readonly secrets: Values;
+  /** Every form of a secret that no log may show; grows with each token. */
+  leaks(log: string): string[];
+  close(): Promise<void>;
+}
+
+async function main(): Promise<void> {
+  if (spawnSync("act", ["--version"]).error !== undefined) {
+    throw new Error(
+      "act is not on PATH. Run .ci/tools FOLDER, which installs it from PyPI, and put FOLDER/bin on PATH.",
+    );
+  }
+  const names = process.argv.slice(2);
+  const chosen = CASES.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  let failed = 0;
+  await everyExampleIsRun();
+  for (const one of chosen) {
+    const stage = await setStage(one);
+    try {
+      if ((await runCase(one, stage)).length > 0) failed += 1;
+    } finally {
+      await stage.close();
+    }
+  }
+  say(`${chosen.length - failed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && chosen.length > 0 ? 0 : 1;
+}
+
+async function setStage(one: Case): Promise<Stage> {
+  const folder = await mkdtemp(join(tmpdir(), "armor-act-"));
+  const repository = join(folder, "repository");
+  await writeRepository(repository);
+  await writeTeamRepository(join(folder, "team"));
+  const authority = await createAuthority("Sandbox CA");
+  const credentials = { appId: randomUUID(), apiKey: `${randomBytes(32).toString("base64")}+/=%` };
+  const armor = await startSandbox({
+    ...credentials,
+    tokenLifetime: TOKEN_LIFETIME_S,
+    scanSeconds: one.scanSeconds ?? SCAN_SECONDS,
+    tls: await authority.sign([ARMOR_HOST, "127.0.0.1"]),
+  });
+  const proxy = await startProxy({ hosts: [ARMOR_HOST], connectTo: armor.server });
+  const certificate = join(folder, "ca.pem");
+  await writeFile(certificate, authority.certificate);
+  const githubToken = `ghs_${randomBytes(24).toString("hex")}`;
+  const github = await startGitHub(folder, githubToken, one.github);
+  return {
+    folder,
+    repository,
+    env: {
+      https_proxy: `http://127.0.0.1:${proxy.port}`,
+      NODE_EXTRA_CA_CERTS: certificate,
+      CURL_CA_BUNDLE: certificate,
+      ARTIFACTS: join(folder, "artifacts"),
+      GITHUB_API_URL: github.url,
+      GITHUB_REPOSITORY: "org/payments",
+    },
+    vars: {
+      ARMOR_API_URL: `https://${ARMOR_HOST}`,
+      ARMOR_CA_CERTIFICATE: authority.certificate,
+      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+    },
+    secrets: {
+      ARMOR_APP_ID: credentials.appId,
+      ARMOR_API_KEY: credentials.apiKey,
+      GITHUB_TOKEN: githubToken,
+      SLACK_WEBHOOK_URL: `${github.url}/slack`,
+    },
+    leaks: (log) => {
+      const pairs = [`${credentials.appId}:${credentials.apiKey}`];
+      const forms = [credentials.apiKey, githubToken, ...armor.issued].flatMap((secret) =>
+        formsOf(secret, pairs),
+      );
+      return leaksIn(log, [...new Set(forms)]);
+    },
+    async close() {
+      await github.close();
+      await proxy.close();
+      await armor.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** act wants a git repository; this one holds what a user's would, and the action for `uses: ./`. */
+async function writeRepository(repository: string): Promise<void> {
+  await cp(join(ROOT, "examples", "checks", "scanned"), repository, { recursive: true });
+  git(repository, ["init", "--quiet", "--initial-branch=main"]);
+  commit(repository, "Sign messages");
+  const revision = git(repository, ["rev-parse", "HEAD"]);
+  if (revision !== SOURCE.revision) throw new Error(`checks/scanned is ${revision}, not ${SOURCE.revision}`);
+  await mkdir(join(repository, ".github", "workflows"), { recursive: true });
+  for (const name of ["action.yml", "dist", "examples"]) {
+    await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isNeeded });
+  }
+  await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), { recursive: true });
+  commit(repository, "Use the examples");
+}
+
+/** The one in which a team keeps the reusable workflow. */
+async function writeTeamRepository(team: string): Promise<void> {
+  const path = join(team, ".github", "workflows", "reusable-budget.yml");
+  await cp(join(ROOT, "examples", "reusable-budget.yml"), path);
+  git(team, ["init", "--quiet"]);
+  commit(team, "Share a workflow");
+}
+
+/** With one identity and one date, so that the same files have the same hash. */
+function commit(folder: string, message: string): void {
+  git(folder, ["add", "--all"]);
+  const identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+  git(folder, [...identity, "commit", "--quiet", "--message", message]);
+}
+
+function git(cwd: string, args: readonly string[]): string {
+  const dates = {
+    GIT_AUTHOR_DATE: COMMITTED_AT,
+    GIT_COMMITTER_DATE: COMMITTED_AT,
+    GIT_CONFIG_GLOBAL: join(cwd, "..", "gitconfig"), // none: the machine's own may sign or convert
+    GIT_CONFIG_NOSYSTEM: "1",
+  };
+  const { status, stdout, stderr } = spawnSync("git", args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, ...dates },
+  });
+  if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
+  return stdout.trim();
+}
+
+/** The checkers of the examples are large, and no part of a user's repository. */
+const isNeeded = (path: string) => !path.endsWith(join("examples", "checks"));
+
+async function everyExampleIsRun(): Promise<void> {
+  const examples = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));
+  const run = CASES.flatMap(({ workflow, calls }) => [workflow, calls]);
+  const missing = examples.filter((name) => !run.includes(`examples/${name}`));
+  if (missing.length > 0) throw new Error(`no case runs ${missing.join(", ")}`);
+}
+
+/** @returns what is wrong, after having said it */
+async function runCase(one: Case, stage: Stage): Promise<string[]> {
+  const start = performance.now();
+  const home = await mkdtemp(join(stage.folder, "home-"));
+  const { log, exitCode } = await act(one, stage, home);
+  const faults = [
+    ...(exitCode === (one.fails ? 1 : 0) ? [] : [`act ended with exit code ${exitCode}`]),
+    ...one.says.filter((pattern) => !pattern.test(log)).map((pattern) => `the log lacks ${pattern}`),
+    ...(stage.leaks(log).length === 0 ? [] : ["the log shows a secret"]),
+    ...(log.includes("***") ? [] : ["nothing was masked"]),
+    ...(/Success - Post /.test(log) ? [] : ["no post step ran"]),
+    ...((await agentsBelow(home)).length === 0 ? [] : ["a token agent was left running"]),
+    ...(await missingArtifacts(one, stage)),
+    ...(await missingMessages(one, stage)),
+  ];
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  say(`${faults.length === 0 ? "ok  " : "FAIL"} ${one.name} (${seconds} s)`);
+  for (const fault of faults) say(`     ${fault}`);
+  if (faults.length > 0 && stage.leaks(log).length === 0) say(log.replace(/^/gm, "     | "));
+  return faults;
+}
+
+async function act(one: Case, stage: Stage, home: string): Promise<{ log: string; exitCode: number | null }> {
+  const [secretFile, varFile] = [join(home, "secrets"), join(home, "vars")];
+  await writeFile(secretFile, dotenv(stage.secrets), { mode: 0o600 });
+  await writeFile(varFile, dotenv({ ...stage.vars, ...one.vars }));
+  const options = {
+    workflows: [one.workflow],
+    platform: ["ubuntu-latest=-self-hosted", "self-hosted=-self-hosted", "linux=-self-hosted"],
+    env: Object.entries(stage.env).map(([name, value]) => `${name}=${value}`),
+    "secret-file": [secretFile],
+    "var-file": [varFile],
+    "local-repository": [
+      `org/armor-token-action@v1=${stage.repository}`,
+      `${TEAM_REPOSITORY}=${join(stage.folder, "team")}`,
+      ...Object.entries(STAND_INS).map(
+        ([name, action]) => `${action}=${join(ROOT, "__tests__", "workflows", name)}`,
+      ),
+    ],
+  };
+  const args = Object.entries(options).flatMap(([name, values]) =>
+    values.flatMap((value) => [`--${name}`, value]),
+  );
+  const child = spawn("act", [one.event, "--action-offline-mode", ...args], {
+    cwd: stage.repository,
+    env: { PATH: process.env["PATH"], HOME: home, XDG_CACHE_HOME: join(home, ".cache"), TMPDIR: home },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: MAX_MS,
+  });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const exitCode = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { log: Buffer.concat(chunks).toString("utf8"), exitCode };
+}
+
+function dotenv(values: Values): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}="${value.trim().replaceAll("\n", "\\n")}"\n`)
+    .join("");
+}
+
+async function missingArtifacts({ artifacts = {} }: Case, stage: Stage): Promise<string[]> {
+  const faults = Object.entries(artifacts).map(async ([name, pattern]) => {
+    const content = await readFile(join(stage.env["ARTIFACTS"] ?? "", name), "utf8").catch(() => "");
+    return pattern.test(content) ? [] : [`the artifact ${name} lacks ${pattern}`];
+  });
+  return (await Promise.all(faults)).flat();
+}
+
+async function missingMessages({ sent = [] }: Case, stage: Stage): Promise<string[]> {
+  const content = await readFile(join(stage.folder, "github"), "utf8").catch(() => "");
+  return sent.filter((pattern) => !pattern.test(content)).map((pattern) => `GitHub did not get ${pattern}`);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});

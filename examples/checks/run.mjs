@@ -1,0 +1,73 @@
+// `npm test`: the example scripts run against the sandbox's data, typed and linted; and the files that they make
+// validated by those whose formats these are.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { discovery } from "../../sandbox/discovery.ts";
+import { cbomFaults } from "./cbom.mjs";
+import { chartFaults } from "./charts.mjs";
+import { exchangeFaults } from "./github-api.mjs";
+import { lintFaults } from "./lint.mjs";
+import { sarifFaults } from "./sarif.mjs";
+
+const HERE = import.meta.dirname;
+
+/** Key Insight with the sandbox's data; it wants no token, as the gateway does not. */
+async function serveSandbox() {
+  const server = createServer((request, response) => {
+    const answer = discovery(new URL(request.url ?? "/", "http://127.0.0.1"), false);
+    response.writeHead(answer ? 200 : 404).end(JSON.stringify(answer ?? { error: "not_found" }));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+/** @returns what the program printed where it failed */
+async function faultsOf(program, args, env = {}) {
+  const child = spawn(program, args, { cwd: HERE, env: { ...process.env, ...env } });
+  const chunks = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => chunks.push(chunk));
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  return code === 0 ? [] : [Buffer.concat(chunks).toString("utf8")];
+}
+
+async function testFaults(out) {
+  const server = await serveSandbox();
+  const env = { SANDBOX_URL: `http://127.0.0.1:${server.address().port}`, OUT_FOLDER: out };
+  try {
+    return await faultsOf("python3", ["-B", "-m", "unittest", "discover", "-s", "tests"], env);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+function report(what, faults) {
+  process.stdout.write(`${faults.length === 0 ? "ok  " : "FAIL"} ${what}\n`);
+  for (const fault of faults) process.stdout.write(`${fault.replace(/^/gm, "     ")}\n`);
+  if (faults.length > 0) process.exitCode = 1;
+}
+
+async function run() {
+  const out = await mkdtemp(join(tmpdir(), "armor-examples-"));
+  try {
+    const [tests, types] = await Promise.all([testFaults(out), faultsOf("npx", ["--no", "pyright"])]);
+    report("tests of the scripts", tests);
+    report("types (pyright)", types);
+    report(
+      "lint and format (ruff)",
+      await lintFaults([join(HERE, "..", "scripts"), join(HERE, "tests"), HERE]),
+    );
+    report("CBOMs (CycloneDX)", await cbomFaults(out));
+    report("SARIF (sarif-multitool, with GitHub's rules)", await sarifFaults(out));
+    report("charts (Mermaid)", await chartFaults(out));
+    report("calls to GitHub (its OpenAPI description)", await exchangeFaults(out));
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+await run();

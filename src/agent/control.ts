@@ -1,0 +1,90 @@
+import type { ServerResponse } from "node:http";
+import { endSession, type RequestContext } from "../armor/token.ts";
+import { isoDate } from "../clock.ts";
+import { asArmorError } from "../errors.ts";
+import type { SessionsEnded, StopReply } from "./protocol.ts";
+import { sendFailure } from "./reply.ts";
+import type { Stats } from "./stats.ts";
+import type { TokenCache } from "./token-cache.ts";
+
+/** At a stop: for the refresh under way, and after it for the sessions to end. */
+const DRAIN_MS = 1_500;
+const END_SESSIONS_MS = 2_000;
+
+export interface ControlOptions {
+  readonly tokenCache: TokenCache;
+  readonly context: RequestContext;
+  readonly stats: Stats;
+  readonly terminateSession: boolean;
+  /** Called when all who asked for the stop have their reply, or have left. */
+  readonly onStopped: () => void;
+}
+
+/** What is behind the address for tokens and stopping. */
+export function createControl({ tokenCache, context, stats, terminateSession, onStopped }: ControlOptions) {
+  let stopped: Promise<StopReply> | undefined;
+  let askers = 0;
+
+  /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
+  const stop = () => {
+    stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
+      const sessions = terminateSession
+        ? await endSessions(accessTokens, isFetching, context)
+        : { ended: 0, notEnded: 0 };
+      return { report: stats.report(), sessions };
+    });
+    return stopped;
+  };
+  const answerStop = async (response: ServerResponse) => {
+    askers += 1;
+    response.once("close", async () => {
+      askers -= 1;
+      await stop();
+      if (askers === 0) onStopped();
+    });
+    sendJson(response, await stop());
+  };
+  const answerToken = async (response: ServerResponse) => {
+    try {
+      const token = await tokenCache.get();
+      const leftMs = Math.max(0, tokenCache.msLeft(token));
+      sendJson(response, {
+        access_token: token.accessToken,
+        token_type: "Bearer",
+        expires_in: Math.floor(leftMs / 1000),
+        expires_at: isoDate(context.clock.date() + leftMs),
+      });
+      stats.handedOut();
+    } catch (error) {
+      const failure = asArmorError(error, context.quote);
+      stats.problem(failure.code, failure.message);
+      sendFailure(response, failure);
+    }
+  };
+  return { stop, answerStop, answerToken, isStopping: () => stopped !== undefined };
+}
+
+/** Sessions that are not ended here end by themselves when their tokens expire. */
+async function endSessions(
+  accessTokens: readonly string[],
+  isFetching: boolean,
+  context: RequestContext,
+): Promise<SessionsEnded> {
+  const brief = { ...context, timeoutMs: END_SESSIONS_MS };
+  const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
+  const reasons = results
+    .filter((result) => result.status === "rejected")
+    .map(({ reason }) => asArmorError(reason, context.quote).message);
+  if (isFetching) reasons.push("A token that was being fetched did not arrive in time.");
+  const reason = reasons.at(-1);
+  return {
+    ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
+    notEnded: reasons.length,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+  response.writeHead(200, headers).end(JSON.stringify(body));
+}

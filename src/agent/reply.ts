@@ -1,0 +1,66 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { ArmorError } from "../errors.ts";
+import type { Refusal } from "./guard.ts";
+
+/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
+export function sendFailure(response: ServerResponse, failure: ArmorError): void {
+  const { retryAfterMs } = failure.details;
+  const { headers, body } = errorReply(failure.code, failure.message);
+  const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
+  response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+}
+
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+export function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
+  if (details.isPermanent) return 424;
+  if (details.retryAfterMs) return 503;
+  return code === "reply_timeout" ? 504 : 502;
+}
+
+/**
+ * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
+ * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
+ */
+export function sendRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  refusal: Refusal,
+  lingerMs: number,
+): void {
+  const { headers, body } = refusalReply(refusal);
+  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  response.writeHead(refusal.status, headers);
+  if (encoding === undefined && Number(length) === 0) return void response.end(body);
+  response.flushHeaders();
+  response.write(body);
+  const timer = setTimeout(() => response.end(), lingerMs);
+  request.once("end", () => response.end()).resume();
+  response.once("close", () => clearTimeout(timer));
+}
+
+/** The same for a connection that Node's parser gave up. */
+export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): void {
+  const { headers, body } = refusalReply(refusal);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.on("error", () => undefined);
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.resume().once("close", () => clearTimeout(timer));
+}
+
+function refusalReply({ error, description, allow }: Refusal) {
+  const { headers, body } = errorReply(error, description);
+  return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
+}
+
+function errorReply(error: string, description: string) {
+  const body = JSON.stringify({ error, error_description: description });
+  const headers = {
+    "Content-Type": "application/json",
+    "Content-Length": String(Buffer.byteLength(body)),
+    "Cache-Control": "no-store",
+    "X-Armor-Gateway": "1",
+  };
+  return { headers, body };
+}
