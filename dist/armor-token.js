@@ -186,12 +186,16 @@ async function askAgent(folder) {
 function replaceFile(path, token) {
     const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
     try {
+        // For root, the rename would replace a device such as /dev/null.
+        if ((0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isFile() === false)
+            throw new Error("not a regular file");
         (0,external_node_fs_namespaceObject.writeFileSync)(temporary, token, { mode: 0o600, flag: "wx" });
         (0,external_node_fs_namespaceObject.renameSync)(temporary, path);
     }
     catch (error) {
         (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
-        throw new Error(`the file cannot be written (${error.code})`);
+        const { code, message } = error;
+        throw new Error(`the file cannot be written (${code ?? message})`);
     }
 }
 function write(stream, text) {
