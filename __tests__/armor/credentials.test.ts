@@ -62,6 +62,10 @@ describe("secretForms", () => {
     }
   });
 
+  test("hold the raw pair also where it is never sent: other steps may make it of the same secrets", () => {
+    expect(secretForms({ appId: "a:b", apiKey: "k+y" })).toContain(btoa("a:b:k+y"));
+  });
+
   test("begin with the key, have every form once, none empty, and never the app id", () => {
     expect(forms[0]).toBe(credentials.apiKey);
     expect(new Set(forms).size).toBe(forms.length);

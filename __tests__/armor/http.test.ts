@@ -3,6 +3,7 @@ import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
+import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import {
   type Answer,
   cutOff,
@@ -143,6 +144,17 @@ describe("what goes wrong", () => {
       code,
       message: expect.stringMatching(says),
     });
+  });
+
+  test("a signal ends the connection, too", async () => {
+    const ended = new Promise<void>((resolve) => {
+      const peer = startAnsweringProxy((client) => client.once("close", resolve));
+      const sent = closing(peer).then(({ port }) =>
+        post(`http://127.0.0.1:${port}`, AbortSignal.timeout(200)),
+      );
+      sent.catch(() => undefined);
+    });
+    await ended;
   });
 
   test("a signal that came before ends it at once", async () => {
