@@ -181,7 +181,8 @@ describe("1,000 calls at once", () => {
   );
 
   test("that all connect first and send later are all answered", async () => {
-    const { port, stats } = await startGateway([slow]);
+    const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+    const { port, stats } = await startGateway([slow], { serverLimits });
     const sockets = await Promise.all(Array.from({ length: 1_000 }, () => open(port)));
     await pause(300);
     const replies = sockets.map((socket: Socket) => {
@@ -190,9 +191,8 @@ describe("1,000 calls at once", () => {
       );
       return readAll(socket);
     });
-    expect((await Promise.all(replies)).filter((reply) => reply.startsWith("HTTP/1.1 200"))).toHaveLength(
-      1_000,
-    );
+    const others = (await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"));
+    expect(others).toEqual([]);
     expect(stats.report()).toMatchObject({ answered: { "2xx": 1_000 }, failed: {}, refused: 0 });
   });
 });
