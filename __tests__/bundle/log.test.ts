@@ -1,14 +1,13 @@
 // What a person sees in the job's log, in eight situations: each bad one has a reason, a next action and a link.
 
-import type { AddressInfo } from "node:net";
-import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { describe, expect } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
-import { type Open, openJob, scoped } from "../fixtures/job.ts";
+import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
+import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { type Answer, json, startServer, TOKEN, text, token } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
 
@@ -59,170 +58,133 @@ const good: Answer = (response, request) => {
 const refused = json(401, { error: "invalid_client", error_description: "client authentication failed" });
 
 describe("the job's log", () => {
-  test(
-    "success",
-    scoped(async (open) => {
-      const { url } = await open(startServer([good]));
-      await expect(logOf(open, { "api-url": url })).resolves.toEqual({
-        exitCodes: [0, 0],
-        main: ["Access token from http://127.0.0.1:PORT, valid for 60 s, until DATE."],
-        post: ["The Armor session was ended."],
-        summary: "",
-      });
-    }),
-  );
-
-  test(
-    "keep-fresh, used",
-    scoped(async (open) => {
-      const { url } = await open(startServer([good]));
-      const log = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
-        expect([await call(), await call()]).toEqual([200, 200]);
-      });
-      expect(log).toEqual({
-        exitCodes: [0, 0],
-        main: [
-          "Access token from http://127.0.0.1:PORT, valid for 60 s. Later steps have valid ones until the job ends: $ARMOR_GATEWAY_URL and armor-token.",
-        ],
-        post: [
-          "Token agent: 2 calls answered, 0 tokens handed out, 1 token fetched.",
-          "calls answered    2 (2xx 2)",
-          "tokens fetched    1",
-          "sessions ended    1",
-        ],
-        summary: "",
-      });
-    }),
-  );
-
-  test(
-    "keep-fresh, unused",
-    scoped(async (open) => {
-      const { url } = await open(startServer([good]));
-      const { post, summary } = await logOf(open, { "api-url": url, "keep-fresh": "true" });
-      expect(post).toEqual([
-        "Token agent: it was not used. Without keep-fresh, this job would have one process less.",
-      ]);
-      expect(summary).toBe("");
-    }),
-  );
-
-  test(
-    "wrong key",
-    scoped(async (open) => {
-      const { url } = await open(startServer([refused]));
-      await expect(logOf(open, { "api-url": url })).resolves.toEqual({
-        exitCodes: [1, 0],
-        main: [
-          'Error: Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
-            "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region. " +
-            "(credentials_rejected, DOCS#credentials_rejected)",
-        ],
-        post: [],
-        summary: "",
-      });
-    }),
-  );
-
-  test(
-    "both secrets missing",
-    scoped(async (open) => {
-      const { main, post, exitCodes } = await logOf(open, { "app-id": "", "api-key": "" });
-      expect(exitCodes).toEqual([1, 0]);
-      expect(main).toEqual([
-        "Error: app-id and api-key are empty. Usually the secret is not defined here under the name that the workflow uses. " +
-          "Workflows that a fork or Dependabot starts get no repository secrets. (input_invalid, DOCS#input_invalid)",
-      ]);
-      expect(post).toEqual([]);
-    }),
-  );
-
-  describe("a proxy that wants a password", () => {
-    let proxy: Server;
-    beforeAll(async () => {
-      proxy = createServer((socket) => {
-        socket.on("error", () => undefined);
-        socket.once("data", () =>
-          socket.end('HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'),
-        );
-      });
-      await new Promise<void>((listening) => proxy.listen(0, "127.0.0.1", listening));
+  scopedTest("success", async (open) => {
+    const { url } = await open(startServer([good]));
+    await expect(logOf(open, { "api-url": url })).resolves.toEqual({
+      exitCodes: [0, 0],
+      main: ["Access token from http://127.0.0.1:PORT, valid for 60 s, until DATE."],
+      post: ["The Armor session was ended."],
+      summary: "",
     });
-    afterAll(() => void proxy.close());
-
-    test(
-      "is named, with what to do",
-      scoped(async (open) => {
-        const https_proxy = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-        const { main, exitCodes } = await logOf(open, { "api-url": "https://armor.test" }, { https_proxy });
-        expect(exitCodes).toEqual([1, 0]);
-        expect(main).toEqual([
-          "Error: The proxy http://127.0.0.1:PORT wants a user and a password (407). " +
-            "Put them, percent-encoded, into https_proxy: http://user:password@host:port. (proxy_refused, DOCS#proxy_refused)",
-        ]);
-      }),
-    );
   });
 
-  test(
-    "CA missing",
-    scoped(async (open) => {
-      const authority = await createAuthority("Private");
-      const tls = await authority.sign(["127.0.0.1"]);
-      const { url } = await open(startServer([good], { tls }));
-      const { main, exitCodes } = await logOf(open, { "api-url": url });
-      expect(exitCodes).toEqual([1, 0]);
-      expect(main).toEqual([
-        expect.stringMatching(
-          /^Error: https:\/\/127\.0\.0\.1:PORT has a certificate that is not signed by .* trusts.*\. Give the private CA .* as ca-certificate.*\(certificate_rejected, DOCS#certificate_rejected\)$/,
-        ),
-      ]);
-    }),
-  );
-
-  test(
-    "key revoked amid the job",
-    scoped(async (open) => {
-      let isRevoked = false;
-      const server: Answer = (response, request) => {
-        if (isRevoked && !request.path.endsWith("/terminate")) refused(response, request);
-        else good(response, request);
-      };
-      const { url } = await open(startServer([server]));
-      const log = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
-        isRevoked = true;
-        expect(await call()).toBe(424);
-      });
-      expect(log.post).toEqual([
-        "Token agent: 0 calls answered, 1 failed, 0 tokens handed out, 1 token fetched.",
-        "calls failed      1 (credentials_rejected 1)",
+  scopedTest("keep-fresh, used", async (open) => {
+    const { url } = await open(startServer([good]));
+    const log = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
+      expect([await call(), await call()]).toEqual([200, 200]);
+    });
+    expect(log).toEqual({
+      exitCodes: [0, 0],
+      main: [
+        "Access token from http://127.0.0.1:PORT, valid for 60 s. Later steps have valid ones until the job ends: $ARMOR_GATEWAY_URL and armor-token.",
+      ],
+      post: [
+        "Token agent: 2 calls answered, 0 tokens handed out, 1 token fetched.",
+        "calls answered    2 (2xx 2)",
         "tokens fetched    1",
         "sessions ended    1",
-        expect.stringMatching(
-          /^Warning: Armor does not accept this client app: .* Check that .* \(credentials_rejected, DOCS#credentials_rejected\)$/,
-        ),
-      ]);
-      expect(log.summary).toContain("calls failed");
-    }),
-  );
+      ],
+      summary: "",
+    });
+  });
+
+  scopedTest("keep-fresh, unused", async (open) => {
+    const { url } = await open(startServer([good]));
+    const { post, summary } = await logOf(open, { "api-url": url, "keep-fresh": "true" });
+    expect(post).toEqual([
+      "Token agent: it was not used. Without keep-fresh, this job would have one process less.",
+    ]);
+    expect(summary).toBe("");
+  });
+
+  scopedTest("wrong key", async (open) => {
+    const { url } = await open(startServer([refused]));
+    await expect(logOf(open, { "api-url": url })).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        'Error: Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
+          "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region. " +
+          "(credentials_rejected, DOCS#credentials_rejected)",
+      ],
+      post: [],
+      summary: "",
+    });
+  });
+
+  scopedTest("both secrets missing", async (open) => {
+    const { main, post, exitCodes } = await logOf(open, { "app-id": "", "api-key": "" });
+    expect(exitCodes).toEqual([1, 0]);
+    expect(main).toEqual([
+      "Error: app-id and api-key are empty. Usually the secret is not defined here under the name that the workflow uses. " +
+        "Workflows that a fork or Dependabot starts get no repository secrets. (input_invalid, DOCS#input_invalid)",
+    ]);
+    expect(post).toEqual([]);
+  });
+
+  scopedTest("a proxy that wants a password", async (open) => {
+    const proxy = await open(
+      startAnsweringProxy(
+        'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n',
+      ),
+    );
+    const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
+    const { main, exitCodes } = await logOf(open, { "api-url": "https://armor.test" }, env);
+    expect(exitCodes).toEqual([1, 0]);
+    expect(main).toEqual([
+      "Error: The proxy http://127.0.0.1:PORT wants a user and a password (407). " +
+        "Put them, percent-encoded, into https_proxy: http://user:password@host:port. (proxy_refused, DOCS#proxy_refused)",
+    ]);
+  });
+
+  scopedTest("CA missing", async (open) => {
+    const authority = await createAuthority("Private");
+    const tls = await authority.sign(["127.0.0.1"]);
+    const { url } = await open(startServer([good], { tls }));
+    const { main, exitCodes } = await logOf(open, { "api-url": url });
+    expect(exitCodes).toEqual([1, 0]);
+    expect(main).toEqual([
+      "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE). " +
+        "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
+    ]);
+  });
+
+  scopedTest("key revoked amid the job", async (open) => {
+    let isRevoked = false;
+    const server: Answer = (response, request) => {
+      if (isRevoked && !request.path.endsWith("/terminate")) refused(response, request);
+      else good(response, request);
+    };
+    const { url } = await open(startServer([server]));
+    const log = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
+      isRevoked = true;
+      expect(await call()).toBe(424);
+    });
+    expect(log.post).toEqual([
+      "Token agent: 0 calls answered, 1 failed, 0 tokens handed out, 1 token fetched.",
+      "calls failed      1 (credentials_rejected 1)",
+      "tokens fetched    1",
+      "sessions ended    1",
+      expect.stringMatching(
+        /^Warning: Armor does not accept this client app: .* Check that .* \(credentials_rejected, DOCS#credentials_rejected\)$/,
+      ),
+    ]);
+    expect(log.summary).toContain("calls failed");
+  });
 
   // Elsewhere the agent's process is not found.
   if (process.platform === "linux") {
-    test(
-      "agent killed",
-      scoped(async (open) => {
-        const { url } = await open(startServer([good]));
-        const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (_, temp) => {
-          for (const { pid } of await agentsBelow(temp)) process.kill(pid, "SIGKILL");
-          while ((await agentsBelow(temp)).length > 0) await sleep(20);
-        });
-        expect(post).toEqual([
-          "The Armor session was ended.",
-          expect.stringMatching(
-            /^Warning: The token agent had ended before the job did: .*probably was killed\. .*\(agent_failed, DOCS#agent_failed\)$/,
-          ),
-        ]);
-      }),
-    );
+    scopedTest("agent killed", async (open) => {
+      const { url } = await open(startServer([good]));
+      const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (_, temp) => {
+        for (const { pid } of await agentsBelow(temp)) process.kill(pid, "SIGKILL");
+        while ((await agentsBelow(temp)).length > 0) await sleep(20);
+      });
+      expect(post).toEqual([
+        "The Armor session was ended.",
+        expect.stringMatching(
+          /^Warning: The token agent had ended before the job did: .*probably was killed\. .*\(agent_failed, DOCS#agent_failed\)$/,
+        ),
+      ]);
+    });
   }
 });

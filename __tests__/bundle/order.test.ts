@@ -3,9 +3,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
-import { openJob, scoped } from "../fixtures/job.ts";
+import { openJob, scopedTest } from "../fixtures/job.ts";
 import { startServer, TOKEN, text, token } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
 
@@ -32,35 +32,32 @@ function firstUse(events: readonly Event[], secret: string): { mask: number; use
 }
 
 describe("the mask comes first", () => {
-  test.each([
+  scopedTest.each([
     ["false", "true"],
     ["true", "true"],
     ["true", "false"],
-  ])(
-    "keep-fresh: %s, terminate-session: %s",
-    scoped(async (open, keepFresh: string, terminateSession: string) => {
-      const percent = `${TOKEN}%25`;
-      const armor = await open(startServer([token({ access_token: percent }), text(204, "")]));
-      const folder = await mkdtemp(join(tmpdir(), "armor-order-"));
-      await open({ close: () => rm(folder, { recursive: true }) });
-      const order = join(folder, "events");
-      const hook = join(ROOT, "__tests__", "fixtures", "order.cjs");
-      const inputs = { "api-url": armor.url, "keep-fresh": keepFresh, "terminate-session": terminateSession };
-      const job = await openJob(open, inputs, { ORDER_FILE: order, NODE_OPTIONS: `--require "${hook}"` });
-      await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
-      const events = (await readFile(order, "utf8"))
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as Event);
-      const gateway = job.outputs["gateway-url"]?.split("/").at(-1);
-      const secrets = [percent, ...(gateway === undefined ? [] : [gateway, API_KEY])];
-      for (const secret of secrets) {
-        const { mask, use } = firstUse(events, secret);
-        expect(mask).toBeGreaterThanOrEqual(0);
-        expect(use).toBeGreaterThan(mask);
-      }
-      expect(events.some(({ kind }) => kind === "agent")).toBe(keepFresh === "true");
-      await job.post();
-    }),
-  );
+  ])("keep-fresh: %s, terminate-session: %s", async (open, keepFresh, terminateSession) => {
+    const percent = `${TOKEN}%25`;
+    const armor = await open(startServer([token({ access_token: percent }), text(204, "")]));
+    const folder = await mkdtemp(join(tmpdir(), "armor-order-"));
+    await open({ close: () => rm(folder, { recursive: true }) });
+    const order = join(folder, "events");
+    const hook = join(ROOT, "__tests__", "fixtures", "order.cjs");
+    const inputs = { "api-url": armor.url, "keep-fresh": keepFresh, "terminate-session": terminateSession };
+    const job = await openJob(open, inputs, { ORDER_FILE: order, NODE_OPTIONS: `--require "${hook}"` });
+    await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
+    const events = (await readFile(order, "utf8"))
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Event);
+    const gateway = job.outputs["gateway-url"]?.split("/").at(-1);
+    const secrets = [percent, ...(gateway === undefined ? [] : [gateway, API_KEY])];
+    for (const secret of secrets) {
+      const { mask, use } = firstUse(events, secret);
+      expect(mask).toBeGreaterThanOrEqual(0);
+      expect(use).toBeGreaterThan(mask);
+    }
+    expect(events.some(({ kind }) => kind === "agent")).toBe(keepFresh === "true");
+    await job.post();
+  });
 });

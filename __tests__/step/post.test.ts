@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import { post } from "../../src/step/post.ts";
@@ -99,20 +102,32 @@ describe("post", () => {
     expect(said).toEqual([expect.stringMatching(/^::warning::Unexpected Error: boom/)]);
   });
 
+  // Of its own, as the post step removes what state names: with root's rights, whatever it is.
+  const inTemp = async (use: (temp: string) => Promise<void>) => {
+    const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
+    await use(temp).finally(() => rm(temp, { recursive: true, force: true }));
+  };
+
   test.each([
     [
       "a folder that is gone",
-      "/nowhere",
+      "gone",
       /had ended before the job did: its folder below RUNNER_TEMP was removed/,
     ],
     [
       "a folder that cannot be read as one",
-      "/dev/null",
+      "file",
       /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/,
     ],
-  ])("%s: ends the step's own session, and says what is known of the agent", async (_, folder, says) => {
-    const { exitCode, said } = await run([text(204, "")], { ...SESSION, STATE_agent_folder: folder });
-    expect(exitCode).toBe(0);
-    expect(said).toEqual(["The Armor session was ended.", expect.stringMatching(says)]);
+  ])("%s: ends the step's own session, and says what is known of the agent", async (_, name, says) => {
+    await inTemp(async (temp) => {
+      await writeFile(join(temp, "file"), "");
+      const { exitCode, said } = await run([text(204, "")], {
+        ...SESSION,
+        STATE_agent_folder: join(temp, name),
+      });
+      expect(exitCode).toBe(0);
+      expect(said).toEqual(["The Armor session was ended.", expect.stringMatching(says)]);
+    });
   });
 });
