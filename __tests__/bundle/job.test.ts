@@ -292,7 +292,7 @@ if (process.platform === "linux") {
         expect(started.job.log(post.stdout)).toEqual([
           "The Armor session was ended.",
           expect.stringMatching(
-            /^Warning: The token agent had ended before the job did: it was killed.*agent_failed/,
+            /^Warning: The token agent had ended before the job did: .*killed.*agent_failed/,
           ),
         ]);
         expect(count(armor, ENDED)).toBe(1);
