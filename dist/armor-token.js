@@ -53,22 +53,16 @@ const promises_namespaceObject = require("node:timers/promises");
 const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
 const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/**
- * A `Quote` for a process that knows these secrets. The text is scrubbed before and after the clean-up, because
- * the clean-up can join the two halves of a secret.
- */
+/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# ["));
-        const line = clean.trim();
+        const clean = scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# [");
+        const line = scrub(clean).trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
 }
-/**
- * Replaces every secret by `***`, the longest first. The case of ASCII letters is ignored, because a host name that
- * contains a key arrives in small letters.
- */
+/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
 function scrubber(secrets) {
     const longestFirst = [...new Set(secrets.map(foldCase))]
         .filter((secret) => secret !== "")
@@ -90,10 +84,7 @@ function replaceAll(text, secret) {
 function foldCase(text) {
     return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
-/**
- * The line that makes the runner mask a value, escaped as the runner unescapes it
- * (actions/runner, ActionCommand.cs). @actions/core does the same for the main step.
- */
+/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
 function maskCommand(secret) {
     const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
     return `::add-mask::${escaped}\n`;

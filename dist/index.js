@@ -2334,9 +2334,8 @@ function formEncode(text) {
     return new URLSearchParams([["", text]]).toString().slice(1);
 }
 /**
- * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
- * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
- * app id would make the raw pair mean another client.
+ * The pairs to try in HTTP Basic: form-encoded (RFC 6749 section 2.3.1, vendor's OpenAPI text), then as the
+ * vendor's article joins them; not where a colon in the app id would make that another client's.
  */
 function basicPairs({ appId, apiKey }) {
     const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
@@ -2344,17 +2343,16 @@ function basicPairs({ appId, apiKey }) {
     return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
 }
 /**
- * Every form of the key that is worth a mask, each once. The runner derives base64 of the whole value and some
- * escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form encoding, or a key inside
- * the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
- * The app id is never among them: the runner drops a job output that contains a masked text.
+ * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value
+ * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
+ * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
  */
 function secretForms(credentials) {
     const key = credentials.apiKey.toWellFormed();
     if (key === "")
         return [];
     const texts = [key, encodeURIComponent(key), formEncode(key)];
-    const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
+    const lowerCase = texts.map((text) => text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase()));
     // The raw pair also where it is never sent: other steps may have made it of the same secrets.
     const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
     const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
@@ -2403,7 +2401,7 @@ const CAN_PASS = {
 };
 const ERROR_CODES = Object.keys(CAN_PASS);
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy: it never holds a
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
  * secret, a body, a header or an unquoted word of the server's.
  */
 class ArmorError extends Error {
@@ -2465,10 +2463,12 @@ function fileError(what, error) {
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
 
-/** What failed before the tunnel stood: the proxy's status, or a code; and the value of Proxy-Authenticate. */
+/** What failed before the tunnel stood. */
 class ProxyFailure extends Error {
     code = "PROXY_FAILURE";
+    /** The proxy's status, or the code of an error. */
     reason;
+    /** The value of Proxy-Authenticate. */
     challenge;
     constructor(reason, challenge = "") {
         super("the proxy failed");
@@ -2477,21 +2477,23 @@ class ProxyFailure extends Error {
     }
 }
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
+const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
 const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
-const CHECK_CHAIN = "Check the server's certificate chain.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_URL = "Check the scheme, host and port in api-url.";
+const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
+const ALLOW_HOST = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 const CERTIFICATE_FAULTS = [
     [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
     [
         /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
         "has a certificate that is not signed by an authority that this runner trusts",
-        "Give the private CA that signed it as ca-certificate, or have the server send its whole chain.",
+        GIVE_CHAIN,
     ],
     [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
     [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
-    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", CHECK_CHAIN],
+    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", GIVE_CHAIN],
 ];
 /** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
 const TLS_FAULTS = [
@@ -2521,16 +2523,16 @@ function networkError(error, state) {
     if (error instanceof ProxyFailure)
         return proxyError(error, state);
     const { url, isReplying } = state;
-    const code = codeOf(error);
-    if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(code)) {
+    const word = codeOf(error);
+    if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
         return new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.");
     }
-    return (dnsError(code, url.hostname) ??
-        limitError(code, via(state)) ??
-        faultError(CERTIFICATE_FAULTS, code, "certificate_rejected", via(state)) ??
-        faultError(TLS_FAULTS, code, "tls_failed", via(state)) ??
-        faultError(REPLY_FAULTS, code, "reply_invalid", url.origin) ??
-        new ArmorError("connection_failed", `No connection to ${via(state)}${suffix(code)}`, "Check api-url, and that a firewall lets this runner reach it."));
+    return (dnsError(word, url.hostname) ??
+        limitError(word, via(state)) ??
+        faultError(CERTIFICATE_FAULTS, word, "certificate_rejected", via(state)) ??
+        faultError(TLS_FAULTS, word, "tls_failed", via(state)) ??
+        faultError(REPLY_FAULTS, word, "reply_invalid", url.origin) ??
+        new ArmorError("connection_failed", `No connection to ${via(state)}${word && ` (${word})`}`, "Check api-url, and that a firewall lets this runner reach it."));
 }
 /** Nothing came, or not all of it, before the deadline. */
 function timeoutError(state) {
@@ -2542,7 +2544,7 @@ function timeoutError(state) {
 function via({ url, proxy }) {
     return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
-/** The code of an error of Node's. EPROTO hides OpenSSL's reason in its text: `…:error:0A00010B:…:wrong version number:…` */
+/** The code of an error of Node's. EPROTO has it in its text: `…:error:CODE:…:…:reason:…` */
 function codeOf(error) {
     const { name, code, message = "" } = error;
     if (name === "AbortError" || name === "TimeoutError")
@@ -2552,55 +2554,53 @@ function codeOf(error) {
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-function suffix(code) {
-    return code === "" ? "" : ` (${code})`;
-}
 function dnsError(word, host) {
-    const remedy = "whether this runner needs https_proxy to leave its network.";
-    if (word === "ENOTFOUND") {
-        return new ArmorError("host_unknown", `DNS does not know the host ${host} (${word})`, `Check api-url, and ${remedy}`);
-    }
-    return word.startsWith("EAI_")
-        ? new ArmorError("dns_failed", `DNS does not answer for the host ${host} (${word})`, `Check this runner's DNS server, and ${remedy}`)
-        : undefined;
+    if (!/^(ENOTFOUND|EAI_\w+)$/.test(word))
+        return undefined;
+    const remedy = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+    return word === "ENOTFOUND"
+        ? new ArmorError("host_unknown", `DNS does not know the host ${host} (${word})`, remedy)
+        : new ArmorError("dns_failed", `DNS does not answer for the host ${host} (${word})`, remedy);
 }
 function limitError(word, who) {
     if (!/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/.test(word))
         return undefined;
-    return new ArmorError("connection_failed", `${who} cannot be connected to, because this runner has no free file or port (${word})`, "Check the limit of open files (ulimit -n) and what else runs on this machine.");
+    const problem = `${who} cannot be connected to, because this runner has no free file or port (${word})`;
+    const remedy = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
+    return new ArmorError("connection_failed", problem, remedy);
 }
 function faultError(faults, word, code, who) {
     const [, problem, remedy] = faults.find(([words]) => words.test(word)) ?? [];
     return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
 }
 function proxyError({ reason, challenge }, { url, proxy }) {
-    const who = `The proxy ${proxy?.origin}`;
-    if (reason === 407 || reason === 401)
-        return proxyAuthError(who, reason, challenge, proxy?.credentials);
-    if (typeof reason === "number" && reason >= 200)
-        return proxyStatusError(who, reason, url.host);
-    const word = String(reason);
-    const isHttp = !/^(HPE_|EARLY_BYTES|\d)/.test(word);
+    const [who, word] = [`The proxy ${proxy?.origin}`, String(reason)];
+    const failed = (problem) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
+    if (/^40[17]$/.test(word))
+        return proxyAuthError(who, word, challenge, proxy?.credentials);
+    if (/^(5\d\d|408|429)$/.test(word))
+        return failed(`${who} cannot connect to ${url.host} (${word})`);
+    if (/^[234]\d\d$/.test(word)) {
+        return new ArmorError("proxy_refused", `${who} refuses to connect to ${url.host} (${word})`, ALLOW_HOST);
+    }
+    if (word === "ENOTFOUND")
+        return failed(`DNS does not know the proxy ${proxy?.origin} (${word})`);
+    const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
+    const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
     return (limitError(word, who) ??
         faultError([...CERTIFICATE_FAULTS, ...TLS_FAULTS], word, "proxy_refused", who) ??
-        new ArmorError("proxy_failed", word === "ENOTFOUND"
-            ? `DNS does not know the proxy ${proxy?.origin} (${word})`
-            : `${who} ${isHttp ? "cannot be used" : "does not answer as an HTTP proxy"} (${word}): no connection to ${url.host}`, "Check https_proxy, and that the proxy is up and can be reached."));
-}
-function proxyStatusError(who, status, host) {
-    if (status >= 500 || status === 408 || status === 429) {
-        return new ArmorError("proxy_failed", `${who} cannot connect to ${host} (${status})`, "Check that the proxy is up and can reach the host.");
-    }
-    return new ArmorError("proxy_refused", `${who} refuses to connect to ${host} (${status})`, "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.");
+        failed(`${who} ${what} (${word}): no connection to ${url.host}`));
 }
 /** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
 function proxyAuthError(who, status, challenge, given) {
-    const wanted = ["basic", "digest", "ntlm", "negotiate", "bearer"].filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
+    const schemes = ["basic", "digest", "ntlm", "negotiate", "bearer"];
+    const wanted = schemes.filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
+    const refused = (problem, remedy) => new ArmorError("proxy_refused", `${who} ${problem}`, remedy);
     if (wanted.length > 0 && !wanted.includes("basic")) {
-        return new ArmorError("proxy_refused", `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
+        return refused(`wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
     }
-    const problem = given === undefined ? "wants a user and a password" : "does not accept the user and password";
-    return new ArmorError("proxy_refused", `${who} ${problem} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
+    const what = given === undefined ? "wants a user and a password" : "does not accept the user and password";
+    return refused(`${what} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -2616,22 +2616,19 @@ var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_no
 
 
 /**
- * Takes the proxy variables out of the environment. They must be gone before the first request: http-client reads
- * them itself, and would choose a way of its own. Small letters go first, and an empty variable is not set, as in curl.
+ * Takes the proxy variables out of the environment, because http-client would act on them in its own way. As
+ * in curl, small letters go first, and an empty variable is not set.
  */
 function takeRoute(env) {
-    const [proxy, noProxy] = [
-        ["https_proxy", "HTTPS_PROXY"],
-        ["no_proxy", "NO_PROXY"],
-    ].map((names) => {
-        const found = names
-            .map((variable) => ({ variable, value: env[variable] ?? "" }))
-            .find(({ value }) => value !== "");
-        for (const name of names)
-            delete env[name];
-        return found;
-    });
-    return { ...(proxy && { proxy }), noProxy: noProxy?.value ?? "" };
+    const take = (...variables) => {
+        const found = variables.find((variable) => env[variable]);
+        const value = env[found ?? ""] ?? "";
+        for (const variable of variables)
+            delete env[variable];
+        return found === undefined ? undefined : { variable: found, value };
+    };
+    const proxy = take("https_proxy", "HTTPS_PROXY");
+    return { ...(proxy && { proxy }), noProxy: take("no_proxy", "NO_PROXY")?.value ?? "" };
 }
 /** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
 function proxyFor(url, { proxy, noProxy }) {
@@ -2644,9 +2641,10 @@ function isLoopback(hostname) {
 }
 /** Greedy up to the last `@`, as a password may hold one by mistake. */
 const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
-/** All or nothing: whatever cannot be understood is refused, because the way past a proxy is not for the key. */
+/** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable, value) {
-    const refuse = (cause) => new ArmorError("proxy_refused", `The variable ${variable} is not a valid proxy address: ${cause}`, "Give it as http://proxy.example.com:3128, with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25).");
+    const refuse = (cause) => new ArmorError("proxy_refused", `The variable ${variable} is not a valid proxy address: ${cause}`, "Give it as http://proxy.example.com:3128, with special characters of user and password " +
+        "percent-encoded (# is %23, / is %2F, % is %25).");
     if (!/^[\x21-\x7e]+$/.test(value))
         throw refuse("it contains a blank or a character outside ASCII");
     const [match, scheme = "http", userinfo, name = "", givenPort] = PROXY.exec(value) ?? [];
@@ -2667,7 +2665,7 @@ function parseProxy(variable, value) {
     const origin = `${protocol}//${hostname}:${port}`;
     return { protocol, host: withoutBrackets(hostname), port, origin, ...(credentials && { credentials }) };
 }
-/** @returns `user:password`, undefined where it is not percent-encoded as it must be (RFC 3986 section 3.2.1) */
+/** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo) {
     if (/[#/\\?@]/.test(userinfo))
         return undefined;
@@ -2717,7 +2715,7 @@ function withoutBrackets(hostname) {
 const CONNECT_MS = 30_000;
 /**
  * Connections to https hosts, directly or through the proxy. Emits `tunnel` when the proxy has opened one.
- * Not Node's `proxyEnv`: there an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
+ * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 class RouteAgent extends (external_node_https_default()).Agent {
@@ -2765,7 +2763,7 @@ function openTunnel(proxy, target, limitMs) {
             // Bytes before the tunnel's first would be read as Armor's.
             reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : statusCode, headers["proxy-authenticate"]));
         });
-        request.once("error", (error) => reject(new ProxyFailure(codeOf(error))));
+        request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
         request.end();
     });
 }
@@ -2787,7 +2785,7 @@ function createSend(route) {
         const proxy = proxyFor(request.url, route);
         const state = { url: request.url, proxy, hasTunnel: false, isReplying: false };
         try {
-            // A reply such as 101 makes Node drop the connection and http-client wait for ever: never wait for it alone.
+            // After a reply such as 101, Node drops the connection and http-client waits for ever.
             return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
         }
         catch (error) {
@@ -2852,7 +2850,7 @@ async function readBody(message, { origin }) {
     return Buffer.concat(chunks).toString("utf8");
 }
 /**
- * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
+ * Trusts these authorities for every TLS connection of this process, beside those that Node trusts.
  * @param certificates PEM, one certificate each
  * @throws ArmorError runner_unsupported where Node cannot do it
  */
@@ -2957,11 +2955,12 @@ const BY_STATUS = new Map([
 const TEXTS = {
     credentials_rejected: [
         "Armor does not accept this client app",
-        "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region.",
+        "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+            "and that api-url is of its region.",
     ],
     access_denied: [
         "Armor denies access",
-        "Check what the client app is permitted to do, and whether a firewall or an IP allow-list covers this runner.",
+        "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
     ],
     endpoint_not_found: [
         "This is not the Armor API",
@@ -3016,10 +3015,7 @@ function shapeOf({ headers, body }) {
         return "a compressed reply";
     return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
-/**
- * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
- * token stands beside them, which the words could repeat before it has a mask.
- */
+/** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
 function saidBy(fields, quote) {
     if (fields["access_token"] !== undefined)
         return "";
@@ -3029,8 +3025,8 @@ function saidBy(fields, quote) {
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 /**
- * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3); undefined for anything else. A date is
- * measured against the server's own `Date`, so that a runner whose clock is off waits just as long.
+ * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
+ * own `Date`, so that a runner whose clock is off waits just as long.
  */
 function retryAfterMs({ headers, receivedAt }) {
     const value = headers["retry-after"]?.trim() ?? "";
@@ -3051,8 +3047,8 @@ const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
 /** The vendor's API hosts: `api.armor.fortanix.com`, and one label more for a region. */
 const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 /**
- * A `Send` that follows redirects, as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
+ * A `Send` that follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
+ * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
 function followingRedirects(send) {
@@ -3073,8 +3069,8 @@ function redirectTarget(reply) {
     if (!REDIRECT_STATUS.has(reply.status))
         return undefined;
     const from = reply.url;
+    const { location } = reply.headers;
     const redirects = `${from.origin} redirects (${reply.status})`;
-    const location = reply.headers["location"];
     if (location === undefined)
         throw refused(`${redirects} without saying where to`);
     if (!URL.canParse(location, from.href))
@@ -3095,16 +3091,16 @@ function redirectTarget(reply) {
 }
 /** Same origin, or from one API host of the vendor's to another, on https and its default port. */
 function isTrustedRedirect(from, to) {
-    // blob: addresses have the origin of the https address inside them.
     if (from.protocol !== to.protocol)
-        return false;
+        return false; // blob: has the origin of the address inside it
     return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
 }
 function isVendorHost({ protocol, hostname, port }) {
     return protocol === "https:" && port === "" && VENDOR_HOST.test(hostname);
 }
 function refused(problem) {
-    return new ArmorError("redirect_refused", problem, "Set api-url to the address at which Armor itself answers.");
+    const remedy = "Set api-url to the address at which Armor itself answers.";
+    return new ArmorError("redirect_refused", problem, remedy);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/retry.js
@@ -3113,20 +3109,20 @@ const FIRST_BACKOFF_MS = 500;
 /** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
 const MAX_BACKOFF_MS = 8_000;
-/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
+/** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 /** With less than this left, an attempt would only replace a clear error by a time-out. */
 const MIN_ATTEMPT_MS = 250;
 /**
- * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
- * at its own deadline, and settles then.
+ * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
  * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
  */
 async function retry(attempt, { clock, timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
         try {
-            return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
+            const leftMs = start + timeoutMs - clock.now();
+            return await limited(attempt, Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), clock);
         }
         catch (error) {
             if (!(error instanceof ArmorError) || !error.canPass)
@@ -3134,7 +3130,7 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             const elapsedMs = clock.now() - start;
             const askedMs = error.details.retryAfterMs ?? 0;
             const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-            // Where the server named no time, the last attempt needs some room: otherwise all jobs would make it at once.
+            // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
             if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS))
                 throw gaveUp(error, tries, elapsedMs);
             const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
@@ -3142,9 +3138,6 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             await clock.sleep(pauseMs);
         }
     }
-}
-function attemptLimit(leftMs) {
-    return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
 }
 /** Runs the attempt with a signal that aborts after `limitMs`. */
 async function limited(attempt, limitMs, clock) {
@@ -3159,9 +3152,8 @@ async function limited(attempt, limitMs, clock) {
     }
 }
 /**
- * The longest pause: exponential, and drawn from zero up ("full jitter"), so that many jobs that failed together do
- * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server
- * named a time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off.
+ * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do
+ * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
  */
 function backoff({ code }, tries) {
     const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
@@ -3169,10 +3161,9 @@ function backoff({ code }, tries) {
 }
 function gaveUp(error, tries, elapsedMs) {
     const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-    const { retryAfterMs } = error.details;
-    if (!retryAfterMs)
-        return error.adding(tried);
-    return error.adding(`${tried}; it asks to wait ${seconds(retryAfterMs)}, which does not fit into what is left of timeout`);
+    const { retryAfterMs: askedMs = 0 } = error.details;
+    const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+    return error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
 }
 /** For people: tenths below ten seconds, whole ones above, and never 0. */
 function seconds(ms) {
@@ -3191,32 +3182,25 @@ function seconds(ms) {
  * @throws ArmorError
  */
 async function fetchToken(context, credentials) {
+    const { clock, quote } = context;
     return await retry(async (signal) => {
-        const { reply, sentAt, requestedAt } = await token_exchange(context, credentials, signal);
-        const { accessToken, expiresIn } = judgeToken(reply, context.quote);
+        const [sentAt, requestedAt] = [clock.date(), clock.now()];
+        const { accessToken, expiresIn } = judgeToken(await token_exchange(context, credentials, signal), quote);
         return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
     }, context);
 }
 /** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
-async function token_exchange({ apiUrl, send, clock }, credentials, signal) {
+async function token_exchange({ apiUrl, send }, credentials, signal) {
     const follow = followingRedirects(send);
-    const exchangeWith = async (pair) => {
-        const [sentAt, requestedAt] = [clock.date(), clock.now()];
-        return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
-    };
     const [encoded, raw] = basicPairs(credentials);
-    const first = await exchangeWith(encoded);
-    if (raw === undefined || !isClientUnknown(first.reply))
+    const first = await follow(tokenRequest(apiUrl, encoded), signal);
+    if (raw === undefined || !isClientUnknown(first))
         return first;
-    const second = await exchangeWith(raw);
-    // A server that insists on the encoding calls the raw pair malformed; its answer to the first one says more.
-    return second.reply.status === 400 ? first : second;
+    const second = await follow(tokenRequest(apiUrl, raw), signal);
+    // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
+    return second.status === 400 ? first : second;
 }
-/**
- * Ends the session that the token stands for.
- * @returns whether there still was one
- * @throws ArmorError
- */
+/** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 async function endSession(context, accessToken) {
     const follow = followingRedirects(context.send);
     return await retry(async (signal) => {
@@ -3244,22 +3228,16 @@ function isoDate(msSinceEpoch) {
 const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
 const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/**
- * A `Quote` for a process that knows these secrets. The text is scrubbed before and after the clean-up, because
- * the clean-up can join the two halves of a secret.
- */
+/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# ["));
-        const line = clean.trim();
+        const clean = scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# [");
+        const line = scrub(clean).trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
 }
-/**
- * Replaces every secret by `***`, the longest first. The case of ASCII letters is ignored, because a host name that
- * contains a key arrives in small letters.
- */
+/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
 function scrubber(secrets) {
     const longestFirst = [...new Set(secrets.map(foldCase))]
         .filter((secret) => secret !== "")
@@ -3281,10 +3259,7 @@ function replaceAll(text, secret) {
 function foldCase(text) {
     return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
-/**
- * The line that makes the runner mask a value, escaped as the runner unescapes it
- * (actions/runner, ActionCommand.cs). @actions/core does the same for the main step.
- */
+/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
 function maskCommand(secret) {
     const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
     return `::add-mask::${escaped}\n`;
@@ -3933,23 +3908,18 @@ class Stats {
         increment(this.#failed, code);
         this.problem(code, text);
     }
-    /** @param problem what to tell in the job's log; undefined for a request without a capability */
-    refused(problem) {
+    refused() {
         this.#refused += 1;
-        if (problem !== undefined)
-            this.problem(problem.code, problem.text);
     }
-    /** Something to tell that is not a call of its own, such as a refresh that failed. */
+    /** What the job's log should tell of a call, a refresh or a refusal. */
     problem(code, text) {
         this.#problems.set(code, text);
     }
     report() {
         return {
-            minted: this.#minted,
-            handedOut: this.#handedOut,
+            ...{ minted: this.#minted, handedOut: this.#handedOut, refused: this.#refused },
             answered: sorted(this.#answered),
             failed: sorted(this.#failed),
-            refused: this.#refused,
             problems: sorted(this.#problems),
         };
     }
@@ -4133,7 +4103,10 @@ function stopping() {
     return new ArmorError("agent_stopping", "The token agent is stopping, because the job is at its end", "Call Armor in a step before this action's post step.");
 }
 
+;// CONCATENATED MODULE: external "node:url"
+const external_node_url_namespaceObject = require("node:url");
 ;// CONCATENATED MODULE: ./build/agent/upstream.js
+
 
 
 
@@ -4159,14 +4132,17 @@ class Upstream {
     /** @returns the reply when its head is there. @throws ArmorError where none begins */
     async send(call) {
         this.#forgetAfterSleep();
-        const peer = this.#peerOf(call.origin);
+        const known = this.#peers.get(call.origin.origin);
+        const peer = known ?? this.#createPeer(call.origin, this.#kept);
+        if (known === undefined)
+            this.#peers.set(call.origin.origin, peer);
         try {
             return await this.#send(call, peer);
         }
         catch (error) {
             if (error !== CLOSED_WHILE_IDLE)
                 throw error;
-            return await this.#send(call, { ...peer, agent: this.#createAgent(call.origin, {}) });
+            return await this.#send(call, this.#createPeer(call.origin, {}));
         }
     }
     /** Ends all connections. */
@@ -4185,33 +4161,19 @@ class Upstream {
                 socket?.destroy();
         }
     }
-    #peerOf(origin) {
-        const known = this.#peers.get(origin.origin);
-        if (known !== undefined)
-            return known;
-        const isTls = origin.protocol === "https:";
-        const peer = {
-            isTls,
-            host: withoutBrackets(origin.hostname),
-            port: Number(origin.port || (isTls ? 443 : 80)),
-            state: { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false },
-            agent: this.#createAgent(origin, this.#kept),
-        };
-        this.#peers.set(origin.origin, peer);
-        return peer;
+    #createPeer(origin, kept) {
+        const proxy = proxyFor(origin, this.#route);
+        const agent = origin.protocol === "http:"
+            ? new (external_node_http_default()).Agent(kept)
+            : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+        return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(origin), state: { url: origin, proxy, isReplying: false } };
     }
-    #createAgent(origin, options) {
-        if (origin.protocol === "http:")
-            return new (external_node_http_default()).Agent(options);
-        return new RouteAgent(proxyFor(origin, this.#route), options, this.#limits.connectMs + TUNNEL_SLACK_MS);
-    }
-    #send({ method, path, headers, client }, peer) {
-        const { isTls, host, port, state, agent } = peer;
+    #send({ method, path, headers, client }, { agent, options, state }) {
         return new Promise((resolve, reject) => {
             if (client.hasLeft)
                 return reject(new Error("the client left"));
-            const options = { host, port, path, method, headers: headers, agent };
-            const request = (isTls ? (external_node_https_default()) : (external_node_http_default())).request(options);
+            const { request: start } = options.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default());
+            const request = start({ ...options, path, method, headers: headers, agent });
             const fail = (error) => {
                 clearTimeout(timer);
                 reject(error);
@@ -4363,7 +4325,11 @@ async function serve(config, quote, send, clock, crash) {
         onRequest: () => {
             lastAsked = clock.now();
         },
-        onRefusal: ({ error, description, isFromJob }) => stats.refused(isFromJob ? { code: error, text: description } : undefined),
+        onRefusal: ({ error, description, isFromJob }) => {
+            stats.refused();
+            if (isFromJob)
+                stats.problem(error, description);
+        },
     };
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
@@ -4413,12 +4379,70 @@ async function placeControlFile(folder, line) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/agent/folder.js
+
+
+
+/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
+async function createAgentFolder(env) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp) {
+        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", "Run this as a step of a GitHub Actions workflow.");
+    }
+    try {
+        const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        await (0,promises_namespaceObject.chmod)(folder, 0o700); // whatever the umask is
+        return folder;
+    }
+    catch (error) {
+        throw fileError("The folder that RUNNER_TEMP names", error);
+    }
+}
+/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
+async function removeFolder(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+}
+
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: external "node:readline"
-const external_node_readline_namespaceObject = require("node:readline");
+;// CONCATENATED MODULE: ./build/agent/inherit.js
+
+/**
+ * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is a list of
+ * what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ */
+const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_FILE|SSL_CERT_DIR|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
+/** Their relative paths would mean other files in the agent's working folder. */
+const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
+const ALLOWED_NODE_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
+function agentEnvironment(env) {
+    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLE.test(name));
+    const absolute = (name, value = "") => PATH_VARIABLES.includes(name) && value !== ""
+        ? value
+            .split(name === "SSL_CERT_DIR" ? external_node_path_namespaceObject.delimiter : "\0")
+            .map((path) => (0,external_node_path_namespaceObject.resolve)(path))
+            .join(external_node_path_namespaceObject.delimiter)
+        : value;
+    return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+}
+/** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
+function allowedNodeFlags(nodeOptions) {
+    const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
+    const flags = words.flatMap((flag, index) => {
+        if (!ALLOWED_NODE_FLAG.test(flag))
+            return [];
+        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
+        return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
+    });
+    return flags.map((flag) => flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + (0,external_node_path_namespaceObject.resolve)(path)));
+}
+function unquote(word) {
+    return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/wrapper.js
 
 
@@ -4464,41 +4488,11 @@ function cmdWrapper(node, program) {
 
 
 
-
-
-
-
-/**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is a list of
- * what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
- */
-const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_FILE|SSL_CERT_DIR|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
-/** Their relative paths would mean other files in the agent's working folder. */
-const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
-const ALLOWED_NODE_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
 /** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
 const MEMORY_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
 /** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
-/** For an agent whose start was cancelled to write its control file. */
-const STARTING_MS = 1_000;
-/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
-async function createAgentFolder(env) {
-    const temp = env["RUNNER_TEMP"];
-    if (!temp) {
-        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", "Run this as a step of a GitHub Actions workflow.");
-    }
-    try {
-        const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
-        await (0,promises_namespaceObject.chmod)(folder, 0o700); // whatever the umask is
-        return folder;
-    }
-    catch (error) {
-        throw fileError("The folder that RUNNER_TEMP names", error);
-    }
-}
 /** 256 bits at random. */
 function createCapability() {
     return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
@@ -4543,30 +4537,6 @@ function spawnAgent({ env, execPath, dist }) {
 function homedirOrTemp() {
     return (0,external_node_path_namespaceObject.resolve)((0,external_node_os_namespaceObject.tmpdir)()) === (0,external_node_path_namespaceObject.resolve)(process.env["RUNNER_TEMP"] ?? "") ? (0,external_node_os_namespaceObject.homedir)() : (0,external_node_os_namespaceObject.tmpdir)();
 }
-function agentEnvironment(env) {
-    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLE.test(name));
-    const absolute = (name, value = "") => PATH_VARIABLES.includes(name) && value !== ""
-        ? value
-            .split(name === "SSL_CERT_DIR" ? external_node_path_namespaceObject.delimiter : "\0")
-            .map((path) => (0,external_node_path_namespaceObject.resolve)(path))
-            .join(external_node_path_namespaceObject.delimiter)
-        : value;
-    return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
-}
-/** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
-function allowedNodeFlags(nodeOptions) {
-    const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
-    const flags = words.flatMap((flag, index) => {
-        if (!ALLOWED_NODE_FLAG.test(flag))
-            return [];
-        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
-        return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
-    });
-    return flags.map((flag) => flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + (0,external_node_path_namespaceObject.resolve)(path)));
-}
-function unquote(word) {
-    return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
-}
 /** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
 async function readyPort(child, config, quote, readyMs) {
     let timer;
@@ -4577,10 +4547,11 @@ async function readyPort(child, config, quote, readyMs) {
         child.once("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
         child.stdin?.on("error", () => undefined); // it ended early, which "close" tells
         child.stdin?.end(JSON.stringify(config));
-        if (child.stdout === null)
-            return;
-        (0,external_node_readline_namespaceObject.createInterface)({ input: child.stdout }).on("line", (line) => {
-            const message = parseReady(line);
+        let text = "";
+        child.stdout?.on("data", (chunk) => {
+            text += chunk.toString("utf8");
+            const messages = text.split("\n").slice(0, -1).map(parseReady);
+            const message = messages.find((line) => line !== undefined);
             if (message?.agent === "ready")
                 resolve(message.port);
             if (message?.agent === "failed")
@@ -4603,6 +4574,17 @@ function parseReady(line) {
 function failed(why) {
     return new ArmorError("agent_failed", `The token agent did not start: ${why.replace(/\.$/, "")}`, "Without keep-fresh: true, the step sets its outputs only.");
 }
+
+;// CONCATENATED MODULE: ./build/agent/stop.js
+
+
+
+
+
+
+
+/** For an agent whose start was cancelled to write its control file. */
+const STARTING_MS = 1_000;
 /** Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder is removed. */
 async function stopAgent(folder, signal) {
     try {
@@ -4670,10 +4652,6 @@ function post(url, signal) {
         request.on("error", reject);
         request.end();
     });
-}
-/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
-async function removeFolder(folder) {
-    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/step/inputs.js
@@ -4920,6 +4898,8 @@ function loadState(env) {
 }
 
 ;// CONCATENATED MODULE: ./build/step/main.js
+
+
 
 
 

@@ -1,7 +1,8 @@
 // Starts the built token agent as the main step does, where the main step itself is of no interest.
 
 import { join } from "node:path";
-import { createAgentFolder, createCapability, launchAgent, type RunningAgent } from "../src/agent/launch.ts";
+import { createAgentFolder } from "../src/agent/folder.ts";
+import { createCapability, launchAgent, type RunningAgent } from "../src/agent/launch.ts";
 import type { AgentConfig } from "../src/agent/protocol.ts";
 import { systemClock } from "../src/clock.ts";
 import { ROOT } from "./runner.ts";

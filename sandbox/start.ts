@@ -8,9 +8,9 @@ import { Job, type StepResult, type Values } from "./runner.ts";
 /** What the machine of the person who tries this may need on the way to the real Armor. */
 const NETWORK = ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "NODE_EXTRA_CA_CERTS"];
 /** Short, so that a job outlives its token while somebody watches. */
-const SANDBOX_LIFETIME_S = 2;
-/** Seconds that the second job makes calls: START_SECONDS, or twice the life of a token. */
-const LONG_JOB_S = Number(process.env["START_SECONDS"] || 2 * SANDBOX_LIFETIME_S);
+const SANDBOX_LIFETIME_S = 3;
+/** Seconds that the second job makes calls: START_SECONDS, or more than a token lives. */
+const LONG_JOB_S = Number(process.env["START_SECONDS"] || 1.5 * SANDBOX_LIFETIME_S);
 const BETWEEN_CALLS_MS = 250;
 const REPORT = "/api/v1/discovery/pqc/report";
 

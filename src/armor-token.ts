@@ -94,11 +94,14 @@ async function askAgent(folder: string): Promise<{ status?: number; fields: Reco
 function replaceFile(path: string, token: string): void {
   const temporary = `${path}.${randomBytes(6).toString("hex")}`;
   try {
+    // For root, the rename would replace a device such as /dev/null.
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error("not a regular file");
     writeFileSync(temporary, token, { mode: 0o600, flag: "wx" });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new Error(`the file cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`the file cannot be written (${code ?? message})`);
   }
 }
 

@@ -43,7 +43,7 @@ export interface ErrorDetails {
 }
 
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy: it never holds a
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
  * secret, a body, a header or an unquoted word of the server's.
  */
 export class ArmorError extends Error {

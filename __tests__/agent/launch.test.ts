@@ -7,15 +7,11 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import { ROOT } from "../../sandbox/runner.ts";
-import {
-  allowedNodeFlags,
-  createAgentFolder,
-  launchAgent,
-  type Parent,
-  removeFolder,
-  stopAgent,
-} from "../../src/agent/launch.ts";
+import { createAgentFolder, removeFolder } from "../../src/agent/folder.ts";
+import { allowedNodeFlags } from "../../src/agent/inherit.ts";
+import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
+import { stopAgent } from "../../src/agent/stop.ts";
 
 let temp: string;
 const first = { accessToken: "t0k3n", expiresIn: 60 };

@@ -16,7 +16,8 @@ test("each thing is counted once and under its own name, and the last text of a 
   stats.failed("reply_timeout", "last");
   stats.failed("connection_failed", "none");
   stats.refused();
-  stats.refused({ code: "path_refused", text: "not listed" });
+  stats.refused();
+  stats.problem("path_refused", "not listed");
   stats.problem("rate_limited", "too often");
   const report = stats.report();
   expect(report).toEqual({

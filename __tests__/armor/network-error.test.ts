@@ -14,7 +14,7 @@ function failure(code: string, message = "words of Node's"): Error {
 const EPROTO = (reason: string) =>
   failure("EPROTO", `write EPROTO 80FB:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../x.c:354:\n`);
 
-/** Every code, with what is said of Armor; where no connection was needed for it, the proxy has the same words. */
+/** Every code, with what is said of Armor and, before the tunnel stands, of the proxy. */
 const CERTIFICATES: readonly [string, string][] = [
   ["DEPTH_ZERO_SELF_SIGNED_CERT", "has a certificate that is self-signed"],
   ["SELF_SIGNED_CERT_IN_CHAIN", "has a certificate that is self-signed, or of a self-signed authority"],

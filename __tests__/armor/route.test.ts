@@ -2,6 +2,7 @@
 
 import type { RequestOptions } from "node:http";
 import https from "node:https";
+import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { networkError } from "../../src/armor/network-error.ts";
@@ -22,6 +23,7 @@ import { closing } from "../fixtures/teardown.ts";
 /** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
 const HIDDEN = "armor.corp.test";
 const PROXY_NAME = "localhost";
+const DIGEST = 'HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm="a", NTLM';
 
 let authority: Authority;
 let stranger: Authority;
@@ -39,8 +41,9 @@ afterAll(async () => {
   await armor.close();
 });
 
-function through(proxy: FakeProxy, address = `http://127.0.0.1:${proxy.port}`): RouteConfig {
-  return { proxy: { variable: "https_proxy", value: address }, noProxy: "" };
+function through(proxy: FakeProxy | string): RouteConfig {
+  const value = typeof proxy === "string" ? proxy : `http://127.0.0.1:${proxy.port}`;
+  return { proxy: { variable: "https_proxy", value }, noProxy: "" };
 }
 
 async function ownProxy(options: Partial<ConnectProxyOptions> = {}): Promise<FakeProxy> {
@@ -98,13 +101,16 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
     const credentials = { username: "us@er", password: "p:a/s#ä" };
     const proxy = await closing(startProxy({ hosts: [HIDDEN], credentials }));
     const address = `http://us%40er:p%3Aa%2Fs%23%C3%A4@127.0.0.1:${proxy.port}`;
-    await expect(way(through(proxy, address))).resolves.toBe("reached");
+    await expect(way(through(address))).resolves.toBe("reached");
     expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
   });
 
   test("leads through a proxy on IPv6", async () => {
-    const proxy = await ownProxy({ address: "::1" });
-    await expect(way(through(proxy, `http://[::1]:${proxy.port}`))).resolves.toBe("reached");
+    const proxy = await ownProxy({ address: "::1" }).catch(() => undefined);
+    const sent = way(through(`http://[::1]:${proxy?.port ?? 1}`));
+    // Containers often have no IPv6.
+    if (proxy === undefined) expect(await failureOf(sent)).toMatchObject({ code: "proxy_failed" });
+    else await expect(sent).resolves.toBe("reached");
   });
 
   test("leads to a target with an IPv6 address, in brackets, and its certificate is checked", async () => {
@@ -121,7 +127,7 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
     ["an address", ["127.0.0.1"], "127.0.0.1"],
   ])("leads over TLS to a proxy whose certificate is for %s", async (_name, names, host) => {
     const proxy = await ownProxy({ tls: await authority.sign(names) });
-    const route = through(proxy, `https://user:pass@${host}:${proxy.port}`);
+    const route = through(`https://user:pass@${host}:${proxy.port}`);
     await expect(way(route)).resolves.toBe("reached");
     expect(proxy.connects).toEqual([`user:pass@${HIDDEN}:${armor.port}`]);
   });
@@ -136,188 +142,124 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
     const failure = await failureOf(way(through(proxy), "other.corp.test"));
     expect(failure.code).toBe("certificate_rejected");
     expect(failure.problem).toBe(
-      `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)`,
+      `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} ` +
+        "has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)",
     );
   });
 });
 
-/** What can go wrong before the tunnel stands: how the proxy does it, the code, and the words. */
-const PROXY_FAULTS: readonly [string, () => Promise<RouteConfig>, string, RegExp][] = [
+/** What the proxy says to CONNECT, whether it then ends the connection, the code, and the words after its name. */
+const ANSWERS: readonly [bytes: string, ends: boolean, code: string, says: string][] = [
+  ["HTTP/1.1 403 No\r\n\r\n", false, "proxy_refused", "refuses to connect to TARGET (403)."],
+  ["HTTP/1.1 302 x\r\nLocation: /\r\n\r\n", false, "proxy_refused", "refuses to connect to TARGET (302)."],
+  ["HTTP/1.1 503 x\r\n\r\nbody", false, "proxy_failed", "cannot connect to TARGET (503)."],
+  ["HTTP/1.1 429 x\r\n\r\n", false, "proxy_failed", "cannot connect to TARGET (429)."],
+  ["HTTP/1.1 407 x\r\n\r\n", false, "proxy_refused", "does not accept the user and password (407)."],
+  ["HTTP/1.1 401 x\r\n\r\n", false, "proxy_refused", "does not accept the user and password (401)."],
+  [`${DIGEST}\r\n\r\n`, false, "proxy_refused", "wants authentication by digest or ntlm (407), and this"],
+  ["HTTP/1.1 100 Continue\r\n\r\n", false, "proxy_failed", "does not answer as an HTTP proxy (100): no"],
+  ["220 ftp ready\r\n", false, "proxy_failed", "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no"],
   [
-    "a status of 403",
-    answering("HTTP/1.1 403 No\r\n\r\n"),
-    "proxy_refused",
-    /refuses to connect to .* \(403\)/,
-  ],
-  ["a redirect", answering("HTTP/1.1 302 x\r\nLocation: /\r\n\r\n"), "proxy_refused", /refuses .* \(302\)/],
-  [
-    "a status of 503",
-    answering("HTTP/1.1 503 x\r\n\r\nbody"),
+    "HTTP/1.1 200 OK\r\n\r\nhello",
+    false,
     "proxy_failed",
-    /cannot connect to .* \(503\)/,
+    "does not answer as an HTTP proxy (EARLY_BYTES): no",
   ],
-  ["a status of 429", answering("HTTP/1.1 429 x\r\n\r\n"), "proxy_failed", /cannot connect to .* \(429\)/],
-  [
-    "407 without credentials",
-    answering("HTTP/1.1 407 x\r\n\r\n"),
-    "proxy_refused",
-    /wants a user and a password \(407\)/,
-  ],
-  [
-    "tinyproxy's 401",
-    answering("HTTP/1.1 401 x\r\nProxy-Authenticate: Basic realm=x\r\n\r\n"),
-    "proxy_refused",
-    /wants a user and a password \(401\)/,
-  ],
-  [
-    "407 with credentials",
-    answering("HTTP/1.1 407 x\r\nProxy-Authenticate: basic\r\n\r\n", "user:Passw0rd@"),
-    "proxy_refused",
-    /does not accept the user and password \(407\)/,
-  ],
-  [
-    "other schemes than Basic",
-    answering('HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm="a", NTLM\r\n\r\n', "user:Passw0rd@"),
-    "proxy_refused",
-    /wants authentication by digest or ntlm \(407\), and this action sends Basic only/,
-  ],
-  [
-    "an interim reply",
-    answering("HTTP/1.1 100 Continue\r\n\r\n"),
-    "proxy_failed",
-    /does not answer as an HTTP proxy \(100\)/,
-  ],
-  [
-    "something else than HTTP",
-    answering("220 ftp ready\r\n"),
-    "proxy_failed",
-    /does not answer as an HTTP proxy \(HPE_/,
-  ],
-  [
-    "bytes before the tunnel's",
-    answering("HTTP/1.1 200 OK\r\n\r\nhello"),
-    "proxy_failed",
-    /does not answer as an HTTP proxy \(EARLY_BYTES\)/,
-  ],
-  [
-    "an endless head",
-    flooding("HTTP/1.1 200 OK\r\nX: "),
-    "proxy_failed",
-    /does not answer as an HTTP proxy \(HPE_HEADER_OVERFLOW\)/,
-  ],
-  ["endless bytes at once", flooding(""), "proxy_failed", /does not answer as an HTTP proxy \(HPE_/],
-  ["an end without an answer", ending(""), "proxy_failed", /cannot be used \(ECONNRESET\)/],
-  ["an end amid its answer", ending("HTTP/1.1 2"), "proxy_failed", /cannot be used \(ECONNRESET\)/],
-  ["nobody there", unheard, "proxy_failed", /cannot be used \(ECONNREFUSED\)/],
-  [
-    "a certificate that is not trusted",
-    overTls(() => stranger.sign(["127.0.0.1"])),
-    "proxy_refused",
-    /has a certificate that is not signed by an authority/,
-  ],
-  [
-    "a certificate that has expired",
-    overTls(() => authority.sign(["127.0.0.1"], EXPIRED)),
-    "proxy_refused",
-    /has a certificate that is expired/,
-  ],
-  [
-    "a certificate for the Armor host",
-    overTls(() => authority.sign([HIDDEN])),
-    "proxy_refused",
-    /has a certificate for another host name/,
-  ],
-  [
-    "no TLS behind https://",
-    async () => through(await ownProxy(), `https://127.0.0.1:${(await ownProxy()).port}`),
-    "proxy_refused",
-    /does not speak TLS/,
-  ],
+  ["", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
+  ["HTTP/1.1 2", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
 ];
 
-function answering(bytes: string, credentials = "") {
-  return async () => {
-    const proxy = await closing(startAnsweringProxy(bytes));
-    return through(proxy, `http://${credentials}127.0.0.1:${proxy.port}`);
-  };
-}
-
-function ending(bytes: string) {
-  return async () => through(await closing(startAnsweringProxy((client) => client.end(bytes))));
-}
+/** The certificate of a proxy over TLS. */
+const CERTIFICATES: readonly [string, () => Promise<{ key: string; cert: string }>, string][] = [
+  ["of another authority", () => stranger.sign(["127.0.0.1"]), "that is not signed by an authority"],
+  ["that has expired", () => authority.sign(["127.0.0.1"], EXPIRED), "that is expired"],
+  ["for the Armor host", () => authority.sign([HIDDEN]), "for another host name"],
+];
 
 /** As much as the client takes. */
-function flooding(start: string) {
-  const chunk = Buffer.alloc(64 * 1024, "x");
-  return async () =>
-    through(
-      await closing(
-        startAnsweringProxy((client) => {
-          const more = () => {
-            while (!client.destroyed && client.write(chunk));
-          };
-          client.on("drain", more);
-          client.write(start);
-          more();
-        }),
-      ),
-    );
-}
-
-async function unheard(): Promise<RouteConfig> {
-  const proxy = await startSilentProxy();
-  await proxy.close();
-  return through(proxy);
-}
-
-function overTls(sign: () => Promise<{ key: string; cert: string }>) {
-  return async () => {
-    const proxy = await ownProxy({ tls: await sign() });
-    return through(proxy, `https://127.0.0.1:${proxy.port}`);
+function flood(client: Socket, start: string, chunk: string): void {
+  const more = () => {
+    while (!client.destroyed && client.write(chunk));
   };
+  client.on("drain", more).write(start);
+  more();
 }
 
-describe("before the tunnel stands, the proxy is at fault, in the same words for exchange and gateway", () => {
-  test.each(PROXY_FAULTS)("%s", async (_, start, code, says) => {
+describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
+  async function expectFailure(address: string, code: string, says: string): Promise<void> {
     const seen = armor.requests.length;
-    const route = await start();
-    const failures = [await failureOf(send(route)), await failureOf(sendKept(route))];
-    for (const { code: own, message } of failures) {
-      expect({ own, message }).toEqual({ own: code, message: expect.stringMatching(says) });
-      expect(message).toMatch(/^The proxy https?:\/\/127\.0\.0\.1:\d+ /);
-      expect(message).not.toContain("Passw0rd");
-    }
-    expect(failures[0]?.message).toBe(failures[1]?.message);
+    const route = through(address);
+    const [failure, kept] = [await failureOf(send(route)), await failureOf(sendKept(route))];
+    const who = address.replace("user:Passw0rd@", "");
+    const words = says.replace("TARGET", `${HIDDEN}:${armor.port}`);
+    expect(failure).toMatchObject({ code, message: expect.stringContaining(`The proxy ${who} ${words}`) });
+    expect(failure.message).not.toContain("Passw0rd");
+    expect(kept).toMatchObject({ code, message: failure.message });
     expect(armor.requests).toHaveLength(seen);
+  }
+
+  test.each(ANSWERS)("an answer of %j, at its end: %p", async (bytes, ends, code, says) => {
+    const answer = (client: Socket) => (ends ? client.end(bytes) : client.write(bytes));
+    const proxy = await closing(startAnsweringProxy(answer));
+    await expectFailure(`http://user:Passw0rd@127.0.0.1:${proxy.port}`, code, says);
+  });
+
+  test("no credentials where they are wanted", async () => {
+    const proxy = await closing(startAnsweringProxy("HTTP/1.1 407 x\r\n\r\n"));
+    const says = "wants a user and a password (407).";
+    await expectFailure(`http://127.0.0.1:${proxy.port}`, "proxy_refused", says);
+  });
+
+  test("nothing that listens", async () => {
+    const proxy = await startSilentProxy();
+    await proxy.close();
+    await expectFailure(`http://127.0.0.1:${proxy.port}`, "proxy_failed", "cannot be used (ECONNREFUSED)");
+  });
+
+  test.each(CERTIFICATES)("a certificate %s", async (_, sign, says) => {
+    const proxy = await ownProxy({ tls: await sign() });
+    const address = `https://127.0.0.1:${proxy.port}`;
+    await expectFailure(address, "proxy_refused", `has a certificate ${says}`);
+    expect(proxy.connects).toEqual([]);
+  });
+
+  test("no TLS behind https://", async () => {
+    const proxy = await ownProxy();
+    await expectFailure(`https://127.0.0.1:${proxy.port}`, "proxy_refused", "does not speak TLS");
+  });
+
+  test.each([
+    ["a head", "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536)],
+    ["nothing that is HTTP", "", "x".repeat(65_536)],
+    ["interim replies", "", "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000)],
+    ["a body", "HTTP/1.1 503 x\r\n\r\n", "x".repeat(65_536)],
+  ])("%s without end", async (_, start, chunk) => {
+    let client: Socket | undefined;
+    const proxy = await closing(
+      startAnsweringProxy((socket) => {
+        client = socket;
+        flood(socket, start, chunk);
+      }),
+    );
+    expect(await failureOf(send(through(proxy)))).toMatchObject({ code: "proxy_failed" });
+    expect(client?.bytesWritten).toBeLessThan(64 * 1024 * 1024);
   });
 
   test.each(WAYS)("silence ends by the deadline: %s", async (_, way) => {
     const proxy = await closing(startSilentProxy());
     expect(await failureOf(way(through(proxy), HIDDEN, 300))).toMatchObject({
       code: "proxy_failed",
-      problem: `The proxy http://127.0.0.1:${proxy.port} cannot be used (ETIMEDOUT): no connection to ${HIDDEN}:${armor.port}`,
+      problem:
+        `The proxy http://127.0.0.1:${proxy.port} cannot be used (ETIMEDOUT): ` +
+        `no connection to ${HIDDEN}:${armor.port}`,
     });
-  });
-
-  test("interim replies without end neither keep the request nor fill the memory", async () => {
-    const interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000);
-    const proxy = await closing(
-      startAnsweringProxy((client) => {
-        const more = () => {
-          while (!client.destroyed && client.write(interim));
-        };
-        client.on("drain", more);
-        more();
-      }),
-    );
-    expect(await failureOf(send(through(proxy)))).toMatchObject({ code: "proxy_failed" });
   });
 
   test("NODE_TLS_REJECT_UNAUTHORIZED=0 opens neither the proxy nor Armor", async () => {
     process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
     await closing({ close: () => delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"] });
     const untrusted = await ownProxy({ tls: await stranger.sign(["127.0.0.1"]) });
-    const route = through(untrusted, `https://127.0.0.1:${untrusted.port}`);
+    const route = through(`https://127.0.0.1:${untrusted.port}`);
     expect(await failureOf(send(route))).toMatchObject({ code: "proxy_refused" });
     expect(untrusted.connects).toEqual([]);
     const fake = await closing(
@@ -346,7 +288,7 @@ describe("once the tunnel stands", () => {
     expect(await failureOf(way(through(proxy)))).toMatchObject({
       code: "connection_failed",
       problem: expect.stringMatching(
-        /^No connection to https:\/\/armor\.corp\.test:\d+ through the proxy http:\/\/127\.0\.0\.1:\d+ \(ECONNRESET\)$/,
+        /^No connection to https:\/\/armor\.corp\.test:\d+ through the proxy http:\S+ \(ECONNRESET\)$/,
       ),
     });
   });
@@ -364,7 +306,7 @@ describe("once the tunnel stands", () => {
     const proxy = await closing(
       startConnectProxy({ to: quiet.port, tls: await authority.sign(["127.0.0.1"]) }),
     );
-    const sending = failureOf(send(through(proxy, `https://127.0.0.1:${proxy.port}`)));
+    const sending = failureOf(send(through(`https://127.0.0.1:${proxy.port}`)));
     while (quiet.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await proxy.close();
     expect(await sending).toMatchObject({ code: "connection_failed" });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { startSandbox } from "../../sandbox/armor.ts";
 import { ROOT } from "../../sandbox/runner.ts";
-import { openJob, scoped } from "../fixtures/job.ts";
+import { openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -13,70 +13,61 @@ const TOKEN_CALL = "POST /api/v1/iam/session/oauth2/token";
 const END_CALL = "POST /api/v1/iam/session/terminate";
 
 describe("a job with the built action", () => {
-  test(
-    "prints, writes and sends this, in this order, and shows no secret",
-    scoped(async (open) => {
-      const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
-      const job = await openJob(open, { "api-url": armor.url });
-      const main = await job.main();
-      const { "access-token": token = "", "expires-at": expiresAt } = job.outputs;
-      const lines = main.stdout.trimEnd().split(/\r?\n/);
-      expect(lines[0]).toBe(`::add-mask::${API_KEY.replace("%", "%25")}`);
-      expect(lines.slice(0, -1).every((line) => line.startsWith("::add-mask::"))).toBe(true);
-      expect(lines.slice(-2)).toEqual([
-        `::add-mask::${token}`,
-        `Access token from ${armor.url}, valid for 60 s, until ${expiresAt}.`,
-      ]);
-      expect(main).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(Object.keys(job.outputs)).toEqual(["access-token", "token-type", "expires-in", "expires-at"]);
-      const headers = { Authorization: `${job.outputs["token-type"]} ${token}` };
-      await fetch(`${armor.url}/api/v1/discovery/connections`, { headers });
+  scopedTest("prints, writes and sends this, in this order, and shows no secret", async (open) => {
+    const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+    const job = await openJob(open, { "api-url": armor.url });
+    const main = await job.main();
+    const { "access-token": token = "", "expires-at": expiresAt } = job.outputs;
+    const lines = main.stdout.trimEnd().split(/\r?\n/);
+    expect(lines[0]).toBe(`::add-mask::${API_KEY.replace("%", "%25")}`);
+    expect(lines.slice(0, -1).every((line) => line.startsWith("::add-mask::"))).toBe(true);
+    expect(lines.slice(-2)).toEqual([
+      `::add-mask::${token}`,
+      `Access token from ${armor.url}, valid for 60 s, until ${expiresAt}.`,
+    ]);
+    expect(main).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(Object.keys(job.outputs)).toEqual(["access-token", "token-type", "expires-in", "expires-at"]);
+    const headers = { Authorization: `${job.outputs["token-type"]} ${token}` };
+    await fetch(`${armor.url}/api/v1/discovery/connections`, { headers });
 
-      const post = await job.post();
-      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(job.log(post.stdout)).toEqual(["The Armor session was ended."]);
-      expect(armor.requests).toEqual([
-        `${TOKEN_CALL} 200`,
-        "GET /api/v1/discovery/connections 200",
-        `${END_CALL} 204`,
-      ]);
+    const post = await job.post();
+    expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(job.log(post.stdout)).toEqual(["The Armor session was ended."]);
+    expect(armor.requests).toEqual([
+      `${TOKEN_CALL} 200`,
+      "GET /api/v1/discovery/connections 200",
+      `${END_CALL} 204`,
+    ]);
 
-      const shown = [main.stdout, main.stderr, post.stdout, post.stderr].flatMap((text) => job.log(text));
-      expect(leaksIn(shown.join("\n"), [...formsOf(API_KEY), ...formsOf(token)])).toEqual([]);
-      for (const files of [main.files, post.files]) {
-        expect(leaksIn(Object.values(files).join("\n"), formsOf(API_KEY))).toEqual([]);
-      }
-      expect(job.mask(`curl -H "Authorization: Bearer ${token}" # ${API_KEY}`)).toBe(
-        'curl -H "Authorization: Bearer ***" # ***',
-      );
-    }),
-  );
+    const shown = [main.stdout, main.stderr, post.stdout, post.stderr].flatMap((text) => job.log(text));
+    expect(leaksIn(shown.join("\n"), [...formsOf(API_KEY), ...formsOf(token)])).toEqual([]);
+    for (const files of [main.files, post.files]) {
+      expect(leaksIn(Object.values(files).join("\n"), formsOf(API_KEY))).toEqual([]);
+    }
+    expect(job.mask(`curl -H "Authorization: Bearer ${token}" # ${API_KEY}`)).toBe(
+      'curl -H "Authorization: Bearer ***" # ***',
+    );
+  });
 
-  test(
-    "is quiet in post where main failed",
-    scoped(async (open) => {
-      const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
-      const job = await openJob(open, { "api-url": armor.url });
-      await expect(job.main()).resolves.toMatchObject({ exitCode: 1 });
-      await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
-    }),
-  );
+  scopedTest("is quiet in post where main failed", async (open) => {
+    const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
+    const job = await openJob(open, { "api-url": armor.url });
+    await expect(job.main()).resolves.toMatchObject({ exitCode: 1 });
+    await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+  });
 
-  test(
-    "warns in post where Armor is gone, and is soon over",
-    scoped(async (open) => {
-      const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
-      const job = await openJob(open, { "api-url": armor.url });
-      await job.main();
-      await armor.close();
-      const post = await job.post();
-      expect(post.exitCode).toBe(0);
-      expect(job.log(post.stdout)).toEqual([
-        expect.stringMatching(/^Warning: The Armor session was not ended/),
-      ]);
-      expect(post.ms).toBeLessThan(15_000);
-    }),
-  );
+  scopedTest("warns in post where Armor is gone, and is soon over", async (open) => {
+    const armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+    const job = await openJob(open, { "api-url": armor.url });
+    await job.main();
+    await armor.close();
+    const post = await job.post();
+    expect(post.exitCode).toBe(0);
+    expect(job.log(post.stdout)).toEqual([
+      expect.stringMatching(/^Warning: The Armor session was not ended/),
+    ]);
+    expect(post.ms).toBeLessThan(15_000);
+  });
 });
 
 describe("dist/", () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
 import { readAction } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
-import { CALL, expectToken, type Open, openJob, runMain, scoped, startJob } from "../fixtures/job.ts";
+import { CALL, expectToken, type Open, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
 import { json, silence, startServer, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -80,10 +80,7 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
 };
 
 describe("the input", () => {
-  test.concurrent.each(Object.entries(EFFECTS))(
-    "%s has its effect",
-    scoped(async (open, _, effect) => effect(open)),
-  );
+  scopedTest.each(Object.entries(EFFECTS))("%s has its effect", async (open, _, effect) => effect(open));
 
   test("list is that of action.yml", async () => {
     expect(Object.keys(EFFECTS)).toEqual(Object.keys((await readAction()).inputs));
@@ -91,9 +88,9 @@ describe("the input", () => {
 });
 
 describe("a job with a proxy for http", () => {
-  test.concurrent(
+  scopedTest(
     "has 127.0.0.1 in no_proxy for later steps, so that the gateway's address does not go to the proxy",
-    scoped(async (open) => {
+    async (open) => {
       const armor = await openSandbox(open);
       const proxy = await open(startServer([json(200, {})]));
       const env = { http_proxy: proxy.url, no_proxy: "a.test", NO_PROXY: "b.test" };
@@ -103,6 +100,6 @@ describe("a job with a proxy for http", () => {
         NO_PROXY: "a.test,b.test,127.0.0.1",
       });
       expect(job.log(main.stdout).join("\n")).toContain("Added 127.0.0.1 to no_proxy and NO_PROXY");
-    }),
+    },
   );
 });

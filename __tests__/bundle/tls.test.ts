@@ -4,12 +4,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import { startSandbox } from "../../sandbox/armor.ts";
 import type { Values } from "../../sandbox/runner.ts";
-import { type Authority, createAuthority, EXPIRED } from "../fixtures/certificates.ts";
-import { expectFailure, expectToken, openJob, runMain, scoped, startJob } from "../fixtures/job.ts";
+import { type Authority, createAuthority, EXPIRED, type Validity } from "../fixtures/certificates.ts";
+import { expectFailure, expectToken, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { type FakeServer, startServer, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
@@ -35,84 +35,72 @@ afterAll(async () => {
 });
 
 describe("the main step trusts", () => {
-  test.concurrent("the authority in ca-certificate, also as one of two", async () => {
+  scopedTest("the authority in ca-certificate, also as one of two", async () => {
     const both = `# Other\n${other.certificate}\n# Corp\n${authority.certificate}\n`;
     expectToken(await runMain({ "api-url": server.url, "ca-certificate": both }));
   });
 
-  test.concurrent("NODE_EXTRA_CA_CERTS beside ca-certificate", async () => {
+  scopedTest("NODE_EXTRA_CA_CERTS beside ca-certificate", async () => {
     const env = { NODE_EXTRA_CA_CERTS: certificateFile };
     expectToken(await runMain({ "api-url": server.url, "ca-certificate": other.certificate }, env));
   });
 });
 
 describe("a whole job trusts", () => {
-  test.concurrent.each<[string, () => [inputs: Values, env: Values]]>([
+  scopedTest.each<[string, () => [inputs: Values, env: Values]]>([
     ["ca-certificate", () => [{ "ca-certificate": authority.certificate }, {}]],
     ["NODE_EXTRA_CA_CERTS with a relative path", () => [{}, { NODE_EXTRA_CA_CERTS: certificateFile }]],
     [
       "SSL_CERT_FILE with a relative path, and --use-openssl-ca",
       () => [{}, { SSL_CERT_FILE: certificateFile, NODE_OPTIONS: "--use-openssl-ca" }],
     ],
-  ])(
-    "%s in main, agent and post",
-    scoped(async (open, _, settings) => {
-      const armor = await open(
-        startSandbox({ appId: APP_ID, apiKey: API_KEY, tls: await authority.sign(["127.0.0.1"]) }),
-      );
-      const [inputs, env] = settings();
-      const { job, call } = await startJob(open, { "api-url": armor.url, ...inputs }, env);
-      expect((await call()).status).toBe(200);
-      // With its agent killed, post has to end the session itself; elsewhere than on Linux the agent does.
-      for (const { pid } of await agentsBelow(job.temp)) process.kill(pid, "SIGKILL");
-      await job.post();
-      expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
-    }),
-  );
+  ])("%s in main, agent and post", async (open, _, settings) => {
+    const armor = await open(
+      startSandbox({ appId: APP_ID, apiKey: API_KEY, tls: await authority.sign(["127.0.0.1"]) }),
+    );
+    const [inputs, env] = settings();
+    const { job, call } = await startJob(open, { "api-url": armor.url, ...inputs }, env);
+    expect((await call()).status).toBe(200);
+    // With its agent killed, post has to end the session itself; elsewhere than on Linux the agent does.
+    for (const { pid } of await agentsBelow(job.temp)) process.kill(pid, "SIGKILL");
+    await job.post();
+    expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
+  });
 });
 
 describe("the main step refuses", () => {
-  test.concurrent.each<[string, () => Values]>([
+  scopedTest.each<[string, () => Values]>([
     ["without an authority", () => ({})],
     ["of another authority", () => ({ "ca-certificate": other.certificate })],
-  ])("a certificate %s", async (_, inputs) => {
+  ])("a certificate %s", async (_open, _, inputs) => {
     const step = await runMain({ "api-url": server.url, ...inputs() });
     const says = [server.url, "not signed by an authority", "ca-certificate"];
     expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", says);
   });
 
-  test.concurrent.each([
+  scopedTest.each<[string, readonly string[], Validity | undefined, string]>([
     ["that is expired", ["127.0.0.1"], EXPIRED, "expired"],
     ["for another name", ["armor.other.test"], undefined, "for another host name"],
-  ] as const)(
-    "a certificate %s",
-    scoped(async (open, _, names, validity, says) => {
-      const bad = await open(startServer([token()], { tls: await authority.sign(names, validity) }));
-      const step = await runMain({ "api-url": bad.url, "ca-certificate": authority.certificate });
-      expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", [bad.url, says, "ca-certificate"]);
-      expect(bad.requests).toEqual([]);
-    }),
-  );
+  ])("a certificate %s", async (open, _, names, validity, says) => {
+    const bad = await open(startServer([token()], { tls: await authority.sign(names, validity) }));
+    const step = await runMain({ "api-url": bad.url, "ca-certificate": authority.certificate });
+    expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", [bad.url, says, "ca-certificate"]);
+    expect(bad.requests).toEqual([]);
+  });
 
-  test.concurrent(
-    "a server that wants a client certificate",
-    scoped(async (open) => {
-      const wanting = { requestCert: true, rejectUnauthorized: true, ca: authority.certificate };
-      const tls = { ...(await authority.sign(["127.0.0.1"])), ...wanting };
-      const strict = await open(startServer([token()], { tls }));
-      const step = await runMain({ "api-url": strict.url, "ca-certificate": authority.certificate });
-      expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [strict.url, "asks for a client certificate"]);
-    }),
-  );
+  scopedTest("a server that wants a client certificate", async (open) => {
+    const wanting = { requestCert: true, rejectUnauthorized: true, ca: authority.certificate };
+    const tls = { ...(await authority.sign(["127.0.0.1"])), ...wanting };
+    const strict = await open(startServer([token()], { tls }));
+    const step = await runMain({ "api-url": strict.url, "ca-certificate": authority.certificate });
+    expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [strict.url, "asks for a client certificate"]);
+  });
 
-  test.concurrent(
-    "a server without TLS behind https://",
-    scoped(async (open) => {
-      const url = (await open(startServer([token()]))).url.replace("http:", "https:");
-      const step = await runMain({ "api-url": url });
-      expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [url, "does not speak TLS"]);
-    }),
-  );
+  scopedTest("a server without TLS behind https://", async (open) => {
+    const url = (await open(startServer([token()]))).url.replace("http:", "https:");
+    const step = await runMain({ "api-url": url });
+    expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [url, "does not speak TLS"]);
+  });
 });
 
 describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
@@ -120,58 +108,52 @@ describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
   const untrusted = async () =>
     startServer([token()], { tls: await (await createAuthority("Forged CA")).sign(["127.0.0.1"]) });
 
-  test.concurrent(
+  scopedTest(
     "main sends nothing to a server that it does not trust, and says that the variable is ignored",
-    scoped(async (open) => {
+    async (open) => {
       const forged = await open(untrusted());
       const step = await runMain({ "api-url": forged.url }, env);
       expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", [forged.url]);
       expect(step.said[0]).toMatch(/^::warning::NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored/);
       expect(forged.requests).toEqual([]);
-    }),
+    },
   );
 
-  test.concurrent(
-    "the agent sends nothing either",
-    scoped(async (open) => {
-      const forged = await open(untrusted());
-      const job = await openJob(open, {});
-      const first = { accessToken: "t0k3n", expiresIn: 60 };
-      const { gatewayUrl } = await startAgent({ apiUrl: forged.url, temp: job.temp, env, first });
-      const reply = await fetch(`${gatewayUrl}/api/v1/discovery/scans`);
-      await expect(reply.json()).resolves.toMatchObject({ error: "certificate_rejected" });
-      expect(forged.requests).toEqual([]);
-    }),
-  );
+  scopedTest("the agent sends nothing either", async (open) => {
+    const forged = await open(untrusted());
+    const job = await openJob(open, {});
+    const first = { accessToken: "t0k3n", expiresIn: 60 };
+    const { gatewayUrl } = await startAgent({ apiUrl: forged.url, temp: job.temp, env, first });
+    const reply = await fetch(`${gatewayUrl}/api/v1/discovery/scans`);
+    await expect(reply.json()).resolves.toMatchObject({ error: "certificate_rejected" });
+    expect(forged.requests).toEqual([]);
+  });
 
-  test.concurrent(
-    "nor does post",
-    scoped(async (open) => {
-      const forged = await open(untrusted());
-      const state = { STATE_api_url: forged.url, STATE_access_token: "t0k3n", STATE_complete: "true" };
-      const job = await openJob(open, {}, { ...env, ...state });
-      const post = await job.post();
-      expect(job.log(post.stdout)).toEqual([
-        expect.stringMatching(/^Warning: .*not ended.*certificate_rejected/),
-      ]);
-      expect(forged.requests).toEqual([]);
-    }),
-  );
+  scopedTest("nor does post", async (open) => {
+    const forged = await open(untrusted());
+    const state = { STATE_api_url: forged.url, STATE_access_token: "t0k3n", STATE_complete: "true" };
+    const job = await openJob(open, {}, { ...env, ...state });
+    const post = await job.post();
+    expect(job.log(post.stdout)).toEqual([
+      expect.stringMatching(/^Warning: .*not ended.*certificate_rejected/),
+    ]);
+    expect(forged.requests).toEqual([]);
+  });
 });
 
 describe("the main step without a server", () => {
-  test.concurrent("tells a refused connection", async () => {
+  scopedTest("tells a refused connection", async () => {
     const url = `http://127.0.0.1:${await closedPort()}`;
     const step = await runMain({ "api-url": url, timeout: "1" });
     expectFailure(step, "connection_failed", [url, "ECONNREFUSED", "firewall"]);
   });
 
-  test.concurrent("puts an IPv6 address in brackets", async () => {
+  scopedTest("puts an IPv6 address in brackets", async () => {
     const url = `http://[::1]:${await closedPort()}`;
     expectFailure(await runMain({ "api-url": url, timeout: "1" }), "connection_failed", [url]);
   });
 
-  test.concurrent("tells a host that DNS does not know", async () => {
+  scopedTest("tells a host that DNS does not know", async () => {
     const step = await runMain({ "api-url": "https://armor.unknown.invalid", timeout: "10" });
     expectFailure(step, "(host_unknown|dns_failed)", ["armor.unknown.invalid", /ENOTFOUND|EAI_AGAIN/]);
   });

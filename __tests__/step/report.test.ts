@@ -43,7 +43,8 @@ describe("what is told of the agent", () => {
     const stats = new Stats();
     stats.failed("reply_timeout", "first");
     stats.failed("reply_timeout", "Last text.");
-    stats.refused({ code: "path_refused", text: "Not listed." });
+    stats.refused();
+    stats.problem("path_refused", "Not listed.");
     const { line, warnings } = stopped(stats);
     expect(line).toMatch(/^Token agent: 0 calls answered, 2 failed, /);
     expect(warnings).toEqual([

@@ -1,5 +1,5 @@
-// `npm run contract -- openapi.json`: the sandbox's Key Insight data against the vendor's OpenAPI document, with
-// which the example scripts are tested. A property that the document does not have is a fault, too.
+// `npm run contract -- openapi.json`: the sandbox's Key Insight data, with which the example scripts are tested,
+// against the vendor's OpenAPI document. A property that the document does not have is a fault, too.
 
 import { readFileSync } from "node:fs";
 import Ajv2019 from "ajv/dist/2019.js";

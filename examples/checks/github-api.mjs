@@ -30,7 +30,7 @@ export async function exchangeFaults(folder) {
   return [...new Set(faults)];
 }
 
-/** OpenAPI 3.0 has `nullable` beside `$ref`, `allOf` and `enum`, too, where Ajv wants a type, and null listed. */
+/** OpenAPI 3.0 has `nullable` beside `$ref` and `enum`, too, where Ajv wants a type, and null listed. */
 function nullable(_, schema) {
   if (schema?.nullable !== true) return schema;
   const { nullable: _isNullable, ...rest } = schema;

@@ -28,8 +28,8 @@ const settings = (modules) => ({
       "UP",
       "W",
     ],
-    // Names (Failure), limits of numbers, assertions of unittest, parameters that a base class names; and tests
-    // that say first where the modules are.
+    // Names (Failure), limits of numbers, assertions of unittest, parameters that a base class names; and
+    // tests that say first where the modules are.
     ignore: ["A002", "E402", "N818", "PIE807", "PLR0911", "PLR0913", "PLR0917", "PLR2004", "PT009", "PT027"],
     isort: { "known-first-party": modules },
   },

@@ -1,5 +1,5 @@
-// `npm test`: the example scripts run against the sandbox's data, typed and linted; and the files that they make
-// validated by those whose formats these are.
+// `npm test`: the example scripts run against the sandbox's data, typed and linted; and the files that they
+// make, validated by those whose formats these are.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

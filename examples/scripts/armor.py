@@ -33,7 +33,7 @@ class Armor:
             query = {"limit": str(limit)}
             if previous:
                 query["previous_id"] = previous
-            items = self.list(f"{path}?{urllib.parse.urlencode(query)}", key)
+            items = self._page(f"{path}?{urllib.parse.urlencode(query)}", key)
             if not items:
                 return
             if items[-1][key] == previous:
@@ -41,7 +41,7 @@ class Armor:
             yield items
             previous = items[-1][key]
 
-    def list(self, path: str, key: str) -> list[Object]:
+    def _page(self, path: str, key: str) -> list[Object]:
         found = self.get(path).get("items")
         if not isinstance(found, list):
             raise Failure(f"{path} answers without a list of items")

@@ -115,8 +115,10 @@ async function serve(
     onRequest: () => {
       lastAsked = clock.now();
     },
-    onRefusal: ({ error, description, isFromJob }) =>
-      stats.refused(isFromJob ? { code: error, text: description } : undefined),
+    onRefusal: ({ error, description, isFromJob }) => {
+      stats.refused();
+      if (isFromJob) stats.problem(error, description);
+    },
   };
   const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
   const onSigterm = () => end("it was told to end by a signal (SIGTERM)");

@@ -27,24 +27,20 @@ export class Stats {
     this.problem(code, text);
   }
 
-  /** @param problem what to tell in the job's log; undefined for a request without a capability */
-  refused(problem?: { readonly code: string; readonly text: string }): void {
+  refused(): void {
     this.#refused += 1;
-    if (problem !== undefined) this.problem(problem.code, problem.text);
   }
 
-  /** Something to tell that is not a call of its own, such as a refresh that failed. */
+  /** What the job's log should tell of a call, a refresh or a refusal. */
   problem(code: string, text: string): void {
     this.#problems.set(code, text);
   }
 
   report(): Report {
     return {
-      minted: this.#minted,
-      handedOut: this.#handedOut,
+      ...{ minted: this.#minted, handedOut: this.#handedOut, refused: this.#refused },
       answered: sorted(this.#answered),
       failed: sorted(this.#failed),
-      refused: this.#refused,
       problems: sorted(this.#problems),
     };
   }

@@ -1,9 +1,10 @@
-import http, { type ClientRequest, type IncomingMessage } from "node:http";
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { urlToHttpOptions } from "node:url";
 import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
-import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
+import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
 import type { Client } from "./client.ts";
 import type { CallLimits } from "./protocol.ts";
 
@@ -27,11 +28,9 @@ const MAX_DRIFT_MS = 1_000;
 
 /** What calls to one origin share. */
 interface Peer {
-  readonly isTls: boolean;
-  readonly host: string;
-  readonly port: number;
-  readonly state: CallState;
   readonly agent: http.Agent;
+  readonly options: RequestOptions;
+  readonly state: CallState;
 }
 
 /** Sends calls to Armor over connections that are kept. */
@@ -51,12 +50,14 @@ export class Upstream {
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
     this.#forgetAfterSleep();
-    const peer = this.#peerOf(call.origin);
+    const known = this.#peers.get(call.origin.origin);
+    const peer = known ?? this.#createPeer(call.origin, this.#kept);
+    if (known === undefined) this.#peers.set(call.origin.origin, peer);
     try {
       return await this.#send(call, peer);
     } catch (error) {
       if (error !== CLOSED_WHILE_IDLE) throw error;
-      return await this.#send(call, { ...peer, agent: this.#createAgent(call.origin, {}) });
+      return await this.#send(call, this.#createPeer(call.origin, {}));
     }
   }
 
@@ -75,32 +76,20 @@ export class Upstream {
     }
   }
 
-  #peerOf(origin: URL): Peer {
-    const known = this.#peers.get(origin.origin);
-    if (known !== undefined) return known;
-    const isTls = origin.protocol === "https:";
-    const peer: Peer = {
-      isTls,
-      host: withoutBrackets(origin.hostname),
-      port: Number(origin.port || (isTls ? 443 : 80)),
-      state: { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false },
-      agent: this.#createAgent(origin, this.#kept),
-    };
-    this.#peers.set(origin.origin, peer);
-    return peer;
+  #createPeer(origin: URL, kept: https.AgentOptions): Peer {
+    const proxy = proxyFor(origin, this.#route);
+    const agent =
+      origin.protocol === "http:"
+        ? new http.Agent(kept)
+        : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+    return { agent, options: urlToHttpOptions(origin), state: { url: origin, proxy, isReplying: false } };
   }
 
-  #createAgent(origin: URL, options: https.AgentOptions): http.Agent {
-    if (origin.protocol === "http:") return new http.Agent(options);
-    return new RouteAgent(proxyFor(origin, this.#route), options, this.#limits.connectMs + TUNNEL_SLACK_MS);
-  }
-
-  #send({ method, path, headers, client }: UpstreamCall, peer: Peer): Promise<IncomingMessage> {
-    const { isTls, host, port, state, agent } = peer;
-    return new Promise((resolve, reject) => {
+  #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
+    return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
-      const options = { host, port, path, method, headers: headers as never, agent };
-      const request = (isTls ? https : http).request(options);
+      const { request: start } = options.protocol === "https:" ? https : http;
+      const request = start({ ...options, path, method, headers: headers as never, agent });
       const fail = (error: Error) => {
         clearTimeout(timer);
         reject(error);

@@ -10,9 +10,8 @@ export function formEncode(text: string): string {
 }
 
 /**
- * The pairs to try in HTTP Basic, in this order: form-encoded first (RFC 6749 section 2.3.1, vendor's OpenAPI
- * text), then as the vendor's article joins them. One pair where both are the same, or where a colon in the
- * app id would make the raw pair mean another client.
+ * The pairs to try in HTTP Basic: form-encoded (RFC 6749 section 2.3.1, vendor's OpenAPI text), then as the
+ * vendor's article joins them; not where a colon in the app id would make that another client's.
  */
 export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ...raw: string[]] {
   const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
@@ -21,16 +20,15 @@ export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ..
 }
 
 /**
- * Every form of the key that is worth a mask, each once. The runner derives base64 of the whole value and some
- * escapes by itself; it does not know base64url, unpadded base64, percent-encoding, form encoding, or a key inside
- * the base64 of a Basic pair (actions/runner, ValueEncoders.cs).
- * The app id is never among them: the runner drops a job output that contains a masked text.
+ * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value
+ * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
+ * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
  */
 export function secretForms(credentials: Credentials): string[] {
   const key = credentials.apiKey.toWellFormed();
   if (key === "") return [];
   const texts = [key, encodeURIComponent(key), formEncode(key)];
-  const lowerCase = texts.map((text) => text.replace(/%[0-9A-F]{2}/g, (triplet) => triplet.toLowerCase()));
+  const lowerCase = texts.map((text) => text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase()));
   // The raw pair also where it is never sent: other steps may have made it of the same secrets.
   const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
   const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);

@@ -37,7 +37,7 @@ export function createSend(route: RouteConfig): Send {
     const proxy = proxyFor(request.url, route);
     const state: CallState = { url: request.url, proxy, hasTunnel: false, isReplying: false };
     try {
-      // A reply such as 101 makes Node drop the connection and http-client wait for ever: never wait for it alone.
+      // After a reply such as 101, Node drops the connection and http-client waits for ever.
       return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
     } catch (error) {
       if (error instanceof ArmorError) throw error;
@@ -110,7 +110,7 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
 }
 
 /**
- * Trusts these certificate authorities for every TLS connection of this process, beside those that Node trusts.
+ * Trusts these authorities for every TLS connection of this process, beside those that Node trusts.
  * @param certificates PEM, one certificate each
  * @throws ArmorError runner_unsupported where Node cannot do it
  */

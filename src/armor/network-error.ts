@@ -11,10 +11,12 @@ export interface CallState {
   isReplying: boolean;
 }
 
-/** What failed before the tunnel stood: the proxy's status, or a code; and the value of Proxy-Authenticate. */
+/** What failed before the tunnel stood. */
 export class ProxyFailure extends Error {
   readonly code = "PROXY_FAILURE";
+  /** The proxy's status, or the code of an error. */
   readonly reason: number | string;
+  /** The value of Proxy-Authenticate. */
   readonly challenge: string;
 
   constructor(reason: number | string, challenge = "") {
@@ -28,22 +30,25 @@ export class ProxyFailure extends Error {
 type Fault = readonly [codes: RegExp, problem: string, remedy: string];
 
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
+const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
 const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
-const CHECK_CHAIN = "Check the server's certificate chain.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_URL = "Check the scheme, host and port in api-url.";
+const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
+const ALLOW_HOST =
+  "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 
 const CERTIFICATE_FAULTS: readonly Fault[] = [
   [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
   [
     /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
     "has a certificate that is not signed by an authority that this runner trusts",
-    "Give the private CA that signed it as ca-certificate, or have the server send its whole chain.",
+    GIVE_CHAIN,
   ],
   [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
   [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
-  [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", CHECK_CHAIN],
+  [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", GIVE_CHAIN],
 ];
 
 /** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
@@ -75,8 +80,8 @@ const REPLY_FAULTS: readonly Fault[] = [
 export function networkError(error: unknown, state: CallState): ArmorError {
   if (error instanceof ProxyFailure) return proxyError(error, state);
   const { url, isReplying } = state;
-  const code = codeOf(error);
-  if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(code)) {
+  const word = codeOf(error);
+  if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
     return new ArmorError(
       "reply_incomplete",
       `${url.origin} broke off its answer`,
@@ -84,14 +89,14 @@ export function networkError(error: unknown, state: CallState): ArmorError {
     );
   }
   return (
-    dnsError(code, url.hostname) ??
-    limitError(code, via(state)) ??
-    faultError(CERTIFICATE_FAULTS, code, "certificate_rejected", via(state)) ??
-    faultError(TLS_FAULTS, code, "tls_failed", via(state)) ??
-    faultError(REPLY_FAULTS, code, "reply_invalid", url.origin) ??
+    dnsError(word, url.hostname) ??
+    limitError(word, via(state)) ??
+    faultError(CERTIFICATE_FAULTS, word, "certificate_rejected", via(state)) ??
+    faultError(TLS_FAULTS, word, "tls_failed", via(state)) ??
+    faultError(REPLY_FAULTS, word, "reply_invalid", url.origin) ??
     new ArmorError(
       "connection_failed",
-      `No connection to ${via(state)}${suffix(code)}`,
+      `No connection to ${via(state)}${word && ` (${word})`}`,
       "Check api-url, and that a firewall lets this runner reach it.",
     )
   );
@@ -112,7 +117,7 @@ function via({ url, proxy }: CallState): string {
   return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
 
-/** The code of an error of Node's. EPROTO hides OpenSSL's reason in its text: `…:error:0A00010B:…:wrong version number:…` */
+/** The code of an error of Node's. EPROTO has it in its text: `…:error:CODE:…:…:reason:…` */
 export function codeOf(error: unknown): string {
   const { name, code, message = "" } = error as NodeJS.ErrnoException;
   if (name === "AbortError" || name === "TimeoutError") return "ETIMEDOUT";
@@ -121,35 +126,19 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
 
-function suffix(code: string): string {
-  return code === "" ? "" : ` (${code})`;
-}
-
 function dnsError(word: string, host: string): ArmorError | undefined {
-  const remedy = "whether this runner needs https_proxy to leave its network.";
-  if (word === "ENOTFOUND") {
-    return new ArmorError(
-      "host_unknown",
-      `DNS does not know the host ${host} (${word})`,
-      `Check api-url, and ${remedy}`,
-    );
-  }
-  return word.startsWith("EAI_")
-    ? new ArmorError(
-        "dns_failed",
-        `DNS does not answer for the host ${host} (${word})`,
-        `Check this runner's DNS server, and ${remedy}`,
-      )
-    : undefined;
+  if (!/^(ENOTFOUND|EAI_\w+)$/.test(word)) return undefined;
+  const remedy = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+  return word === "ENOTFOUND"
+    ? new ArmorError("host_unknown", `DNS does not know the host ${host} (${word})`, remedy)
+    : new ArmorError("dns_failed", `DNS does not answer for the host ${host} (${word})`, remedy);
 }
 
 function limitError(word: string, who: string): ArmorError | undefined {
   if (!/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/.test(word)) return undefined;
-  return new ArmorError(
-    "connection_failed",
-    `${who} cannot be connected to, because this runner has no free file or port (${word})`,
-    "Check the limit of open files (ulimit -n) and what else runs on this machine.",
-  );
+  const problem = `${who} cannot be connected to, because this runner has no free file or port (${word})`;
+  const remedy = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
+  return new ArmorError("connection_failed", problem, remedy);
 }
 
 function faultError(
@@ -163,61 +152,38 @@ function faultError(
 }
 
 function proxyError({ reason, challenge }: ProxyFailure, { url, proxy }: CallState): ArmorError {
-  const who = `The proxy ${proxy?.origin}`;
-  if (reason === 407 || reason === 401) return proxyAuthError(who, reason, challenge, proxy?.credentials);
-  if (typeof reason === "number" && reason >= 200) return proxyStatusError(who, reason, url.host);
-  const word = String(reason);
-  const isHttp = !/^(HPE_|EARLY_BYTES|\d)/.test(word);
+  const [who, word] = [`The proxy ${proxy?.origin}`, String(reason)];
+  const failed = (problem: string) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
+  if (/^40[17]$/.test(word)) return proxyAuthError(who, word, challenge, proxy?.credentials);
+  if (/^(5\d\d|408|429)$/.test(word)) return failed(`${who} cannot connect to ${url.host} (${word})`);
+  if (/^[234]\d\d$/.test(word)) {
+    return new ArmorError("proxy_refused", `${who} refuses to connect to ${url.host} (${word})`, ALLOW_HOST);
+  }
+  if (word === "ENOTFOUND") return failed(`DNS does not know the proxy ${proxy?.origin} (${word})`);
+  const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
+  const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
   return (
     limitError(word, who) ??
     faultError([...CERTIFICATE_FAULTS, ...TLS_FAULTS], word, "proxy_refused", who) ??
-    new ArmorError(
-      "proxy_failed",
-      word === "ENOTFOUND"
-        ? `DNS does not know the proxy ${proxy?.origin} (${word})`
-        : `${who} ${isHttp ? "cannot be used" : "does not answer as an HTTP proxy"} (${word}): no connection to ${url.host}`,
-      "Check https_proxy, and that the proxy is up and can be reached.",
-    )
-  );
-}
-
-function proxyStatusError(who: string, status: number, host: string): ArmorError {
-  if (status >= 500 || status === 408 || status === 429) {
-    return new ArmorError(
-      "proxy_failed",
-      `${who} cannot connect to ${host} (${status})`,
-      "Check that the proxy is up and can reach the host.",
-    );
-  }
-  return new ArmorError(
-    "proxy_refused",
-    `${who} refuses to connect to ${host} (${status})`,
-    "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.",
+    failed(`${who} ${what} (${word}): no connection to ${url.host}`)
   );
 }
 
 /** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
-function proxyAuthError(
-  who: string,
-  status: number,
-  challenge: string,
-  given: string | undefined,
-): ArmorError {
-  const wanted = ["basic", "digest", "ntlm", "negotiate", "bearer"].filter((scheme) =>
-    new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge),
-  );
+function proxyAuthError(who: string, status: string, challenge: string, given?: string): ArmorError {
+  const schemes = ["basic", "digest", "ntlm", "negotiate", "bearer"];
+  const wanted = schemes.filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
+  const refused = (problem: string, remedy: string) =>
+    new ArmorError("proxy_refused", `${who} ${problem}`, remedy);
   if (wanted.length > 0 && !wanted.includes("basic")) {
-    return new ArmorError(
-      "proxy_refused",
-      `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`,
+    return refused(
+      `wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`,
       "Have the proxy accept Basic authentication, or list the host in no_proxy.",
     );
   }
-  const problem =
-    given === undefined ? "wants a user and a password" : "does not accept the user and password";
-  return new ArmorError(
-    "proxy_refused",
-    `${who} ${problem} (${status})`,
+  const what = given === undefined ? "wants a user and a password" : "does not accept the user and password";
+  return refused(
+    `${what} (${status})`,
     "Put them, percent-encoded, into https_proxy: http://user:password@host:port.",
   );
 }

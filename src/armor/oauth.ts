@@ -109,11 +109,12 @@ const BY_STATUS: ReadonlyMap<number, RejectionCode> = new Map([
 const TEXTS = {
   credentials_rejected: [
     "Armor does not accept this client app",
-    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region.",
+    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+      "and that api-url is of its region.",
   ],
   access_denied: [
     "Armor denies access",
-    "Check what the client app is permitted to do, and whether a firewall or an IP allow-list covers this runner.",
+    "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
   ],
   endpoint_not_found: [
     "This is not the Armor API",
@@ -176,10 +177,7 @@ function shapeOf({ headers, body }: ApiReply): string {
   return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 
-/**
- * `error` and `error_description` (RFC 6749 section 5.2), fit to print; empty where there are none, and where a
- * token stands beside them, which the words could repeat before it has a mask.
- */
+/** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
 function saidBy(fields: Fields, quote: Quote): string {
   if (fields["access_token"] !== undefined) return "";
   const [code, description] = [fields["error"], fields["error_description"]].map((value) =>
@@ -192,8 +190,8 @@ function saidBy(fields: Fields, quote: Quote): string {
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 
 /**
- * `Retry-After` in ms, from seconds or from a date (RFC 9110 section 10.2.3); undefined for anything else. A date is
- * measured against the server's own `Date`, so that a runner whose clock is off waits just as long.
+ * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
+ * own `Date`, so that a runner whose clock is off waits just as long.
  */
 function retryAfterMs({ headers, receivedAt }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";

@@ -25,21 +25,18 @@ export interface ProxyAddress {
 }
 
 /**
- * Takes the proxy variables out of the environment. They must be gone before the first request: http-client reads
- * them itself, and would choose a way of its own. Small letters go first, and an empty variable is not set, as in curl.
+ * Takes the proxy variables out of the environment, because http-client would act on them in its own way. As
+ * in curl, small letters go first, and an empty variable is not set.
  */
 export function takeRoute(env: Record<string, string | undefined>): RouteConfig {
-  const [proxy, noProxy] = [
-    ["https_proxy", "HTTPS_PROXY"],
-    ["no_proxy", "NO_PROXY"],
-  ].map((names) => {
-    const found = names
-      .map((variable) => ({ variable, value: env[variable] ?? "" }))
-      .find(({ value }) => value !== "");
-    for (const name of names) delete env[name];
-    return found;
-  });
-  return { ...(proxy && { proxy }), noProxy: noProxy?.value ?? "" };
+  const take = (...variables: string[]) => {
+    const found = variables.find((variable) => env[variable]);
+    const value = env[found ?? ""] ?? "";
+    for (const variable of variables) delete env[variable];
+    return found === undefined ? undefined : { variable: found, value };
+  };
+  const proxy = take("https_proxy", "HTTPS_PROXY");
+  return { ...(proxy && { proxy }), noProxy: take("no_proxy", "NO_PROXY")?.value ?? "" };
 }
 
 /** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
@@ -55,13 +52,14 @@ export function isLoopback(hostname: string): boolean {
 /** Greedy up to the last `@`, as a password may hold one by mistake. */
 const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
 
-/** All or nothing: whatever cannot be understood is refused, because the way past a proxy is not for the key. */
+/** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable: string, value: string): ProxyAddress {
   const refuse = (cause: string) =>
     new ArmorError(
       "proxy_refused",
       `The variable ${variable} is not a valid proxy address: ${cause}`,
-      "Give it as http://proxy.example.com:3128, with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25).",
+      "Give it as http://proxy.example.com:3128, with special characters of user and password " +
+        "percent-encoded (# is %23, / is %2F, % is %25).",
     );
   if (!/^[\x21-\x7e]+$/.test(value)) throw refuse("it contains a blank or a character outside ASCII");
   const [match, scheme = "http", userinfo, name = "", givenPort] = PROXY.exec(value) ?? [];
@@ -81,7 +79,7 @@ function parseProxy(variable: string, value: string): ProxyAddress {
   return { protocol, host: withoutBrackets(hostname), port, origin, ...(credentials && { credentials }) };
 }
 
-/** @returns `user:password`, undefined where it is not percent-encoded as it must be (RFC 3986 section 3.2.1) */
+/** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo: string): string | undefined {
   if (/[#/\\?@]/.test(userinfo)) return undefined;
   try {
@@ -131,7 +129,7 @@ const CONNECT_MS = 30_000;
 
 /**
  * Connections to https hosts, directly or through the proxy. Emits `tunnel` when the proxy has opened one.
- * Not Node's `proxyEnv`: there an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
+ * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 export class RouteAgent extends https.Agent {
@@ -183,7 +181,7 @@ function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promi
       // Bytes before the tunnel's first would be read as Armor's.
       reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : statusCode, headers["proxy-authenticate"]));
     });
-    request.once("error", (error) => reject(new ProxyFailure(codeOf(error))));
+    request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
     request.end();
   });
 }

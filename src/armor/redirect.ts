@@ -8,8 +8,8 @@ export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307,
 const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 
 /**
- * A `Send` that follows redirects, as the vendor's OpenAPI text demands, but only those that keep method and body
- * (307 and 308, RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
+ * A `Send` that follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
+ * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
 export function followingRedirects(send: Send): Send {
@@ -29,8 +29,8 @@ export function followingRedirects(send: Send): Send {
 export function redirectTarget(reply: ApiReply): URL | undefined {
   if (!REDIRECT_STATUS.has(reply.status)) return undefined;
   const from = reply.url;
+  const { location } = reply.headers;
   const redirects = `${from.origin} redirects (${reply.status})`;
-  const location = reply.headers["location"];
   if (location === undefined) throw refused(`${redirects} without saying where to`);
   if (!URL.canParse(location, from.href)) throw refused(`${redirects} to something that is no address`);
   const target = new URL(location, from);
@@ -50,8 +50,7 @@ export function redirectTarget(reply: ApiReply): URL | undefined {
 
 /** Same origin, or from one API host of the vendor's to another, on https and its default port. */
 export function isTrustedRedirect(from: URL, to: URL): boolean {
-  // blob: addresses have the origin of the https address inside them.
-  if (from.protocol !== to.protocol) return false;
+  if (from.protocol !== to.protocol) return false; // blob: has the origin of the address inside it
   return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
 }
 
@@ -60,9 +59,6 @@ function isVendorHost({ protocol, hostname, port }: URL): boolean {
 }
 
 function refused(problem: string): ArmorError {
-  return new ArmorError(
-    "redirect_refused",
-    problem,
-    "Set api-url to the address at which Armor itself answers.",
-  );
+  const remedy = "Set api-url to the address at which Armor itself answers.";
+  return new ArmorError("redirect_refused", problem, remedy);
 }

@@ -13,14 +13,13 @@ const FIRST_BACKOFF_MS = 500;
 /** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
 const MAX_BACKOFF_MS = 8_000;
-/** One attempt gets half of what is left, so that a stalled one leaves room for another, but not less than this. */
+/** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 /** With less than this left, an attempt would only replace a clear error by a time-out. */
 const MIN_ATTEMPT_MS = 250;
 
 /**
- * Runs the attempt until it succeeds, fails for good, or the time is up. The attempt gets a signal that aborts
- * at its own deadline, and settles then.
+ * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
  * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
  */
 export async function retry<T>(
@@ -30,23 +29,20 @@ export async function retry<T>(
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {
     try {
-      return await limited(attempt, attemptLimit(start + timeoutMs - clock.now()), clock);
+      const leftMs = start + timeoutMs - clock.now();
+      return await limited(attempt, Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), clock);
     } catch (error) {
       if (!(error instanceof ArmorError) || !error.canPass) throw error;
       const elapsedMs = clock.now() - start;
       const askedMs = error.details.retryAfterMs ?? 0;
       const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-      // Where the server named no time, the last attempt needs some room: otherwise all jobs would make it at once.
+      // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
       if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) throw gaveUp(error, tries, elapsedMs);
       const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
       onRetry(error, pauseMs);
       await clock.sleep(pauseMs);
     }
   }
-}
-
-function attemptLimit(leftMs: number): number {
-  return Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
 }
 
 /** Runs the attempt with a signal that aborts after `limitMs`. */
@@ -69,9 +65,8 @@ async function limited<T>(
 }
 
 /**
- * The longest pause: exponential, and drawn from zero up ("full jitter"), so that many jobs that failed together do
- * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Where the server
- * named a time, that time comes first and the jitter after it. What does not fit into `timeout` is cut off.
+ * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do
+ * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
  */
 function backoff({ code }: ArmorError, tries: number): number {
   const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
@@ -80,11 +75,9 @@ function backoff({ code }: ArmorError, tries: number): number {
 
 function gaveUp(error: ArmorError, tries: number, elapsedMs: number): ArmorError {
   const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-  const { retryAfterMs } = error.details;
-  if (!retryAfterMs) return error.adding(tried);
-  return error.adding(
-    `${tried}; it asks to wait ${seconds(retryAfterMs)}, which does not fit into what is left of timeout`,
-  );
+  const { retryAfterMs: askedMs = 0 } = error.details;
+  const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+  return error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
 }
 
 /** For people: tenths below ten seconds, whole ones above, and never 0. */

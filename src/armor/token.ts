@@ -12,9 +12,9 @@ export interface Token {
   readonly accessToken: string;
   /** Seconds, as the server said. */
   readonly expiresIn: number;
-  /** When the request was about to be sent, by the monotonic clock, in ms. */
+  /** When its attempt was about to begin, by the monotonic clock, in ms. */
   readonly requestedAt: number;
-  /** When it expires, by the wall clock, in ms since the epoch: never later than the server's own reckoning. */
+  /** When it expires, by the wall clock, in ms since the epoch: never later than the server reckons. */
   readonly expiresAt: number;
 }
 
@@ -35,37 +35,30 @@ export interface RequestContext {
  * @throws ArmorError
  */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
+  const { clock, quote } = context;
   return await retry(async (signal) => {
-    const { reply, sentAt, requestedAt } = await exchange(context, credentials, signal);
-    const { accessToken, expiresIn } = judgeToken(reply, context.quote);
+    const [sentAt, requestedAt] = [clock.date(), clock.now()];
+    const { accessToken, expiresIn } = judgeToken(await exchange(context, credentials, signal), quote);
     return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
   }, context);
 }
 
 /** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
 async function exchange(
-  { apiUrl, send, clock }: RequestContext,
+  { apiUrl, send }: RequestContext,
   credentials: Credentials,
   signal: AbortSignal,
-): Promise<{ reply: ApiReply; sentAt: number; requestedAt: number }> {
+): Promise<ApiReply> {
   const follow = followingRedirects(send);
-  const exchangeWith = async (pair: string) => {
-    const [sentAt, requestedAt] = [clock.date(), clock.now()];
-    return { reply: await follow(tokenRequest(apiUrl, pair), signal), sentAt, requestedAt };
-  };
   const [encoded, raw] = basicPairs(credentials);
-  const first = await exchangeWith(encoded);
-  if (raw === undefined || !isClientUnknown(first.reply)) return first;
-  const second = await exchangeWith(raw);
-  // A server that insists on the encoding calls the raw pair malformed; its answer to the first one says more.
-  return second.reply.status === 400 ? first : second;
+  const first = await follow(tokenRequest(apiUrl, encoded), signal);
+  if (raw === undefined || !isClientUnknown(first)) return first;
+  const second = await follow(tokenRequest(apiUrl, raw), signal);
+  // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
+  return second.status === 400 ? first : second;
 }
 
-/**
- * Ends the session that the token stands for.
- * @returns whether there still was one
- * @throws ArmorError
- */
+/** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
   const follow = followingRedirects(context.send);
   return await retry(async (signal) => {

@@ -1,14 +1,8 @@
 import * as core from "@actions/core";
-import {
-  createAgentFolder,
-  createCapability,
-  launchAgent,
-  type Parent,
-  type RunningAgent,
-  removeFolder,
-  stopAgent,
-} from "../agent/launch.ts";
+import { createAgentFolder, removeFolder } from "../agent/folder.ts";
+import { createCapability, launchAgent, type Parent, type RunningAgent } from "../agent/launch.ts";
 import type { AgentConfig, CallLimits } from "../agent/protocol.ts";
+import { stopAgent } from "../agent/stop.ts";
 import { secretForms } from "../armor/credentials.ts";
 import { type Send, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";

@@ -1,5 +1,5 @@
 import * as core from "@actions/core";
-import { type StopResult, stopAgent } from "../agent/launch.ts";
+import { type StopResult, stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession, type RequestContext } from "../armor/token.ts";

@@ -1,5 +1,5 @@
-import type { StopResult } from "../agent/launch.ts";
 import type { Report, SessionsEnded } from "../agent/protocol.ts";
+import type { StopResult } from "../agent/stop.ts";
 import { annotationOf } from "../errors.ts";
 
 /** What the post step has to say. */

@@ -20,6 +20,7 @@ const OWN = "0.0.0.0";
 const [USER, PASSWORD] = ["user", "Secret1"];
 const CLIENT: Values = { "app-id": "an-app", "api-key": "the-key-of-the-app" };
 const READY_MS = 15_000;
+const STOP_MS = 5_000;
 
 interface Proxy {
   readonly name: string;
@@ -143,10 +144,12 @@ async function startSquid(folder: string, scheme: "basic" | "digest", helper: st
     ...[`http_port 127.0.0.1:${port}`, `hosts_file ${join(folder, "hosts")}`],
     ...[`auth_param ${scheme} program ${helper}`, `auth_param ${scheme} realm proxy`],
     ...["acl known proxy_auth REQUIRED", "http_access allow known", "http_access deny all"],
-    ...["cache deny all", "access_log none", "cache_log /dev/null", "pid_filename none"],
+    ...["cache deny all", "access_log none", `cache_log ${join(folder, "cache.log")}`, "pid_filename none"],
     ...["shutdown_lifetime 0 seconds", "coredump_dir /", "pinger_enable off", "netdb_filename none"],
   ];
   const file = join(folder, "squid.conf");
+  await writeFile(join(folder, "cache.log"), "");
+  await chmod(join(folder, "cache.log"), 0o666);
   const write = (more: readonly string[]) => writeFile(file, `${[...lines, ...more].join("\n")}\n`);
   await write([tls]);
   const version = execFileSync("squid", ["-v"], { env: { PATH }, encoding: "utf8" });
@@ -174,8 +177,10 @@ async function startProxy(
     child.once("close", () => resolve()).once("error", () => resolve()),
   );
   const stop = async () => {
-    child.kill("SIGKILL");
+    child.kill("SIGTERM"); // with SIGKILL, squid leaves files in /dev/shm
+    const kill = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
     await closed;
+    clearTimeout(kill);
   };
   try {
     for (const port of ports) await listening(port, child);

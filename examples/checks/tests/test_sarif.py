@@ -57,7 +57,9 @@ class SarifTest(ScriptTest):
         variables = {
             "GIT_AUTHOR_DATE": DATE,
             "GIT_COMMITTER_DATE": DATE,
-            "GIT_CONFIG_GLOBAL": str(self.folder / "gitconfig"),  # none: the machine's own may sign or convert
+            "GIT_CONFIG_GLOBAL": str(
+                self.folder / "gitconfig"
+            ),  # none: the machine's own may sign or convert
             "GIT_CONFIG_NOSYSTEM": "1",
         }
         identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]

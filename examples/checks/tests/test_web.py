@@ -17,7 +17,12 @@ class WebTest(ScriptTest):
         return Web(self.start_armor(answer), tries=tries), asked
 
     def test_a_failure_that_can_pass_is_tried_again(self) -> None:
-        for failure in (Reply({}, 503, Retry_After="0"), Reply({}, 429, Retry_After="0"), CUT):
+        for failure in (
+            Reply({}, 500),
+            Reply({}, 503, Retry_After="0"),
+            Reply({}, 429, Retry_After="0"),
+            CUT,
+        ):
             with self.subTest(failure.status):
                 web, asked = self.web(failure, Reply({"here": 1}))
                 self.assertEqual(web.get("/x").json(), {"here": 1})
