@@ -1,35 +1,29 @@
 // Measures what has to be reviewed, and what is installed.
 
-import { readdir, readFile, stat } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../sandbox/runner.ts";
 
-export async function measureSize() {
-  const [dist, sources, tests] = await Promise.all(["dist", "src", "__tests__"].map(filesBelow));
-  const bytes = await Promise.all((dist ?? []).map(async (file) => (await stat(file)).size));
-  const lines = await linesOf(sources ?? []);
-  const lock = JSON.parse(await readFile(join(ROOT, "package-lock.json"), "utf8")) as {
-    readonly packages: Readonly<Record<string, unknown>>;
-  };
+export function measureSize() {
+  const sources = textsOf("src/*.ts").map((text) => text.trimEnd().split("\n"));
+  const tests = textsOf("__tests__/*.ts", "__tests__/*.cjs").map((text) => text.trimEnd().split("\n"));
+  const lock = JSON.parse(textsOf("package-lock.json")[0] ?? "") as { readonly packages: object };
   return {
-    distBytes: sum(bytes),
-    sourceLines: sum(lines.map(({ length }) => length)),
-    largestFile: Math.max(...lines.map(({ length }) => length)),
-    longestLine: Math.max(...lines.flat().map(({ length }) => length)),
-    testLines: sum((await linesOf(tests ?? [])).map(({ length }) => length)),
-    packages: Object.keys(lock.packages).filter((name) => name.startsWith("node_modules/")).length,
+    distBytes: textsOf("dist").reduce((sum, text) => sum + Buffer.byteLength(text), 0),
+    sourceLines: sources.flat().length,
+    largestFile: Math.max(...sources.map(({ length }) => length)),
+    longestLine: Math.max(...sources.flat().map(({ length }) => length)),
+    testLines: tests.flat().length,
+    packages: Object.keys(lock.packages).filter((path) => path !== "").length,
   };
 }
 
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(join(ROOT, folder), { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-}
-
-async function linesOf(files: readonly string[]): Promise<string[][]> {
-  return await Promise.all(files.map(async (file) => (await readFile(file, "utf8")).trimEnd().split("\n")));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/** What Git has of the project; `*` stands for folders, too. */
+function textsOf(...patterns: string[]): string[] {
+  const files = execFileSync("git", ["ls-files", "--", ...patterns], { cwd: ROOT, encoding: "utf8" });
+  return files
+    .trimEnd()
+    .split("\n")
+    .map((file) => readFileSync(join(ROOT, file), "utf8"));
 }
