@@ -174,7 +174,7 @@ describe("a proxy", () => {
       502,
       "proxy_failed",
     ],
-    ["never answers", "", 504, "reply_timeout"],
+    ["never answers", "", 502, "proxy_failed"],
   ])("that %s: the call is told so, without the password", async (_, answer, status, code) => {
     const proxy = await startAnsweringProxy(answer);
     atEnd(() => proxy.close());

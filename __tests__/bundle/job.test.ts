@@ -55,9 +55,8 @@ describe("a job with keep-fresh", () => {
       ]);
       const statuses = new Set<number>();
       const start = performance.now();
-      for (; performance.now() - start < 2_500; await sleep(20)) statuses.add((await call()).status);
+      for (; count(armor, MINT) < 3; await sleep(20)) statuses.add((await call()).status);
       expect([...statuses]).toEqual([200]);
-      expect(count(armor, MINT)).toBeGreaterThanOrEqual(3);
       // Two a second at most, where each call would be 50.
       expect(count(armor, MINT)).toBeLessThanOrEqual(3 + (performance.now() - start) / 500);
       const post = await job.post();

@@ -21,7 +21,7 @@ async function logOf(
   env: Values = {},
   during: (call: () => Promise<number>, temp: string) => Promise<void> = async () => undefined,
 ) {
-  const job = await openJob(open, { timeout: "1", ...inputs }, env);
+  const job = await openJob(open, { timeout: "20", ...inputs }, env);
   const main = await job.main();
   const gateway = job.outputs["gateway-url"];
   await during(async () => (await fetch(`${gateway}${CALL}`)).status, job.temp);

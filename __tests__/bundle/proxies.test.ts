@@ -166,8 +166,11 @@ const reply = (status: string, ...headers: string[]) =>
 const saying = (text: string) => () => listen(answering((socket) => socket.write(text)));
 const digest = 'Proxy-Authenticate: Digest realm="x", qop="auth"';
 
+/** Nothing listens on port 1 (tcpmux), and no server of another test is given it. */
+const DOWN = { port: 1, connects: [], close: async () => undefined };
+
 const FAULTS: readonly Fault[] = [
-  ["is down", async () => closed(await listen(createServer())), "proxy_failed", "ECONNREFUSED"],
+  ["is down", async () => DOWN, "proxy_failed", "ECONNREFUSED"],
   [
     "closes after CONNECT",
     () => listen(answering((socket) => socket.end())),
@@ -185,11 +188,6 @@ const FAULTS: readonly Fault[] = [
   ["is no proxy", saying("SSH-2.0-OpenSSH_9.9\r\n"), "proxy_failed", "does not answer as an HTTP proxy"],
   ["says nothing", saying(""), "proxy_failed", "ETIMEDOUT"],
 ];
-
-async function closed(listener: Listener): Promise<Listener> {
-  await listener.close();
-  return { ...listener, close: async () => undefined };
-}
 
 describe("a proxy that fails is blamed by main, the agent's refresh and the gateway alike:", () => {
   const inputs = { "api-url": `https://${HIDDEN}:1` };
