@@ -85,7 +85,7 @@ describe("what comes back", () => {
   });
 });
 
-/** What the server does, how long the caller waits, the code, the words. */
+/** What the server does, how long the caller waits (a head comes far sooner), the code, the words. */
 const FAULTS: readonly [string, Answer, number, string, RegExp][] = [
   ["a reset", reset, 15_000, "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
   ["a reply that breaks off", cutOff, 15_000, "reply_incomplete", / broke off its answer\. /],
@@ -125,8 +125,8 @@ const FAULTS: readonly [string, Answer, number, string, RegExp][] = [
     / broke off its answer\. /,
   ],
   ["silence", silence, 200, "reply_timeout", /^No answer from /],
-  ["half a reply and silence", stall, 300, "reply_timeout", / began to answer and did not finish\. /],
-  ["a reply a byte at a time", drip, 300, "reply_timeout", / began to answer and did not finish\. /],
+  ["half a reply and silence", stall, 2_000, "reply_timeout", / began to answer and did not finish\. /],
+  ["a reply a byte at a time", drip, 2_000, "reply_timeout", / began to answer and did not finish\. /],
   [
     "other protocols",
     raw("HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", { thenEnd: false }),

@@ -1,5 +1,5 @@
-// Whatever the variables hold: with a proxy set and not bypassed, the proxy sees the connection, or there is an
-// error before anything is sent. Only a proxy knows the host: a request past it would be a question to DNS.
+// Whatever the variables hold: with a proxy set and not bypassed, the proxy sees the connection, or there is
+// an error before anything is sent. Only a proxy knows the host: a request past it would be a question to DNS.
 
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import fc from "fast-check";

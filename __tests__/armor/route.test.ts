@@ -53,14 +53,19 @@ async function ownProxy(options: Partial<ConnectProxyOptions> = {}): Promise<Fak
 }
 
 /** As the exchange does: one connection a request. */
-async function send(route: RouteConfig, host = HIDDEN, limitMs = 10_000): Promise<string> {
+async function send(
+  route: RouteConfig,
+  host = HIDDEN,
+  limit: number | AbortSignal = 15_000,
+): Promise<string> {
   const url = new URL(`https://${host}:${armor.port}/x`);
   const request = { method: "POST", url, headers: {}, body: "" } as const;
-  return (await createSend(route)(request, AbortSignal.timeout(limitMs))).body;
+  const signal = typeof limit === "number" ? AbortSignal.timeout(limit) : limit;
+  return (await createSend(route)(request, signal)).body;
 }
 
 /** As the gateway does: by an agent that keeps connections. */
-async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 10_000): Promise<string> {
+async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 15_000): Promise<string> {
   const url = new URL(`https://${host}:${armor.port}/x`);
   const proxy = proxyFor(url, route);
   const agent = new RouteAgent(proxy, { keepAlive: true }, connectMs);
@@ -302,8 +307,13 @@ describe("once the tunnel stands", () => {
   });
 
   test("silence is Armor's, and names the proxy", async () => {
-    const proxy = await closing(startAnsweringProxy("HTTP/1.1 200 OK\r\n\r\n"));
-    expect(await failureOf(send(through(proxy), HIDDEN, 500))).toMatchObject({
+    const late = new AbortController();
+    const proxy = await closing(
+      startAnsweringProxy((client) => {
+        client.once("data", () => late.abort()).write("HTTP/1.1 200 OK\r\n\r\n");
+      }),
+    );
+    expect(await failureOf(send(through(proxy), HIDDEN, late.signal))).toMatchObject({
       code: "reply_timeout",
       problem: expect.stringContaining("through the proxy"),
     });
@@ -323,11 +333,11 @@ describe("once the tunnel stands", () => {
   test("its deadline is over: the connection lives on, and serves again", async () => {
     const proxy = await ownProxy();
     const url = new URL(`https://${HIDDEN}:${armor.port}/`);
-    const agent = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 400);
+    const agent = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 1_500);
     await closing({ close: () => agent.destroy() });
     const options = { host: HIDDEN, port: armor.port, path: "/x" };
     await expect(get(agent, options)).resolves.toBe("reached");
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
     await expect(get(agent, options)).resolves.toBe("reached");
     expect(proxy.connects).toHaveLength(1);
   });
