@@ -3,7 +3,7 @@
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, jest, test } from "@jest/globals";
 import { ArmorError } from "../../src/errors.ts";
-import { atEnd, errorOf, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { atEnd, errorOf, startGateway, tokenOf, until } from "../fixtures/agent.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { type Answer, json, raw, reset, silence } from "../fixtures/server.ts";
 
@@ -60,6 +60,22 @@ describe("Armor", () => {
       limits: { connectMs: 300, headMs: 5_000, idleMs: 300 },
     });
     await expect(call()).resolves.toMatchObject({ status: 200, body: "late" });
+  });
+
+  test("that switches protocols has its connection closed", async () => {
+    let isClosed = false;
+    const { call } = await startGateway([
+      (response) => {
+        response.socket?.once("close", () => {
+          isClosed = true;
+        });
+        response.socket?.write(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        );
+      },
+    ]);
+    await expect(call()).resolves.toMatchObject({ status: 502 });
+    await until(() => isClosed);
   });
 
   test("that is not there: the call is told", async () => {

@@ -169,10 +169,15 @@ describe("a request with a body", () => {
   ])("(%s) is refused, and what follows it is no second request", async (_, bytes, status) => {
     const { armor, begin } = await startGateway([json(200, {})]);
     const socket = await begin(bytes + SECOND);
+    let isReset = false;
+    socket.on("error", () => {
+      isReset = true;
+    });
     setTimeout(() => socket.end(), 200);
     const reply = await readAll(socket);
     expect(reply).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\r\nConnection: close\r\n`));
     expect(reply.split("HTTP/1.1 ")).toHaveLength(2);
+    expect(isReset).toBe(false);
     expect(armor.requests).toEqual([]);
   });
 

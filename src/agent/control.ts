@@ -16,14 +16,13 @@ export interface ControlOptions {
   readonly context: RequestContext;
   readonly stats: Stats;
   readonly terminateSession: boolean;
-  /** Called when all who asked for the stop have their reply, or have left. */
+  /** Called when whoever asked for the stop has the reply, or has left and would have it. */
   readonly onStopped: () => void;
 }
 
 /** What is behind the address for tokens and stopping. */
 export function createControl({ tokenCache, context, stats, terminateSession, onStopped }: ControlOptions) {
   let stopped: Promise<StopReply> | undefined;
-  let askers = 0;
 
   /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
   const stop = () => {
@@ -36,11 +35,9 @@ export function createControl({ tokenCache, context, stats, terminateSession, on
     return stopped;
   };
   const answerStop = async (response: ServerResponse) => {
-    askers += 1;
     response.once("close", async () => {
-      askers -= 1;
       await stop();
-      if (askers === 0) onStopped();
+      onStopped();
     });
     sendJson(response, await stop());
   };

@@ -109,10 +109,7 @@ export class Upstream {
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
-      request.once("upgrade", (_, socket) => {
-        socket.destroy();
-        fail(networkError({ code: "HPE_UPGRADE" }, state));
-      });
+      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
       request.on("error", (error: NodeJS.ErrnoException) => {
         if (isReplying) return; // the message has an error of its own, or is whole
         const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
