@@ -11,7 +11,10 @@ import { scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
-function npmStart(env: Values, command = "npm --silent start"): Promise<{ code: number; output: string }> {
+/** What npm runs, without npm. */
+const START = `"${process.execPath}" sandbox/start.ts`;
+
+function run(command: string, env: Values): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     const unset = { ARMOR_APP_ID: "", ARMOR_API_KEY: "" };
     const options = { cwd: ROOT, env: { ...process.env, START_SECONDS: "0.5", ...unset, ...env } };
@@ -23,7 +26,7 @@ function npmStart(env: Values, command = "npm --silent start"): Promise<{ code: 
 
 describe("npm start", () => {
   scopedTest("shows a failure and whole jobs against the sandbox, and says what that is", async () => {
-    const { code, output } = await npmStart({});
+    const { code, output } = await run("npm --silent start", {});
     const [first, second] = output.split("\n");
     expect(first).toMatch(/^Armor sandbox at http:\/\/127\.0\.0\.1:\d+, whose tokens live 3 seconds$/);
     expect(second).toMatch(/^The sandbox is .*: nothing leaves this machine\.$/);
@@ -50,7 +53,7 @@ describe("npm start", () => {
     async (open) => {
       const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
       const env = { ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: armor.url };
-      const { code, output } = await npmStart(env);
+      const { code, output } = await run(START, env);
       expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
       expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
       expect(armor.requests.filter((request) => request.endsWith("401"))).toEqual([]);
@@ -62,7 +65,7 @@ describe("npm start", () => {
   scopedTest("ends with 1 where anything fails", async (open) => {
     const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
     const env = { ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: armor.url };
-    const { code, output } = await npmStart(env);
+    const { code, output } = await run(START, env);
     expect(output).toMatch(/Error: Armor does not accept this client app/);
     expect(output).toMatch(/✗ It did not work: the main step failed\./);
     expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
@@ -73,8 +76,7 @@ describe("npm start", () => {
     const folder = await mkdtemp(join(tmpdir(), "armor start "));
     await open({ close: () => rm(folder, { recursive: true }) });
     const env = { TMPDIR: folder, START_SECONDS: "30" };
-    const command = `"${process.execPath}" sandbox/start.ts | sed /gateway-url/q`;
-    const { output } = await npmStart(env, command);
+    const { output } = await run(`${START} | sed /gateway-url/q`, env);
     expect(output).toMatch(/gateway-url: \S+\n$/);
     await expect(readdir(folder)).resolves.toEqual([]);
   });
