@@ -3333,7 +3333,6 @@ const END_SESSIONS_MS = 2_000;
 /** What is behind the address for tokens and stopping. */
 function createControl({ tokenCache, context, stats, terminateSession, onStopped }) {
     let stopped;
-    let askers = 0;
     /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
     const stop = () => {
         stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
@@ -3345,12 +3344,9 @@ function createControl({ tokenCache, context, stats, terminateSession, onStopped
         return stopped;
     };
     const answerStop = async (response) => {
-        askers += 1;
         response.once("close", async () => {
-            askers -= 1;
             await stop();
-            if (askers === 0)
-                onStopped();
+            onStopped();
         });
         sendJson(response, await stop());
     };
@@ -4192,10 +4188,7 @@ class Upstream {
                 resolve(message);
             });
             // Without a listener, Node would drop a connection that switches protocols and report nothing.
-            request.once("upgrade", (_, socket) => {
-                socket.destroy();
-                fail(networkError({ code: "HPE_UPGRADE" }, state));
-            });
+            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
             request.on("error", (error) => {
                 if (isReplying)
                     return; // the message has an error of its own, or is whole
