@@ -57,7 +57,7 @@ export interface SessionsEnded {
   readonly reason?: string;
 }
 
-/** What the agent did. Every call is counted once. */
+/** What the agent did. Every call is counted once; one whose client left is not counted. */
 export interface Report {
   /** The step's own token is one. */
   readonly minted: number;
