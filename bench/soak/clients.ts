@@ -23,7 +23,8 @@ export interface Tally {
   readonly failedTries: Map<string, number>;
   /** Calls that no patience helped, each in one line. */
   readonly lost: string[];
-  longestMs: number;
+  /** The longest call, patience included, by client. */
+  readonly longestMs: Map<string, number>;
 }
 
 /** Throws NotNow where the agent said why it cannot serve; what is thrown otherwise is a fault. */
@@ -36,7 +37,6 @@ const PATIENCE_MS = 60_000;
 const PAUSE_MS = 1_000;
 const SLOW_READ_MS = 20;
 const CHUNKS = 48;
-const BURST = { calls: 100, everyMs: 25_000 };
 const KEPT = new http.Agent({ keepAlive: true });
 
 const small =
@@ -46,16 +46,6 @@ const small =
     const { body } = await call(`${gatewayUrl}${path}?limit=10`, proxy, { agent });
     if (!body.includes(`"${path}"`)) throw new Error(`the reply of another call: ${body.slice(0, 100)}`);
   };
-
-/** Leaves the agent with many connections, most of which are then idle. */
-function bursts(): Try {
-  let last = Number.NEGATIVE_INFINITY;
-  return async (target) => {
-    const isDue = performance.now() - last > BURST.everyMs;
-    await Promise.all(Array.from({ length: isDue ? BURST.calls : 1 }, () => small(false)(target)));
-    if (isDue) last = performance.now();
-  };
-}
 
 /** 3 MiB, with a pause after each piece. */
 const download =
@@ -86,16 +76,24 @@ const leaver: Try = async ({ gatewayUrl, proxy }) => {
   await call(url, proxy, { signal }).catch(() => undefined);
 };
 
-export const CLIENTS: Readonly<Record<string, Try>> = {
-  "small calls": small(false),
-  "small calls on a kept connection": small(KEPT),
-  bursts: bursts(),
-  downloads: download(0),
-  "slow readers": download(SLOW_READ_MS),
-  "clients that leave": leaver,
-  "more that leave": leaver,
-  "GET /token": tokenAsker,
-  "armor-token": command,
+interface Client {
+  readonly attempt: Try;
+  /** How many calls at once. */
+  readonly calls?: number;
+  /** At most, between them. */
+  readonly pauseMs?: number;
+}
+
+export const CLIENTS: Readonly<Record<string, Client>> = {
+  "small calls": { attempt: small(false) },
+  "small calls on a kept connection": { attempt: small(KEPT) },
+  // Leave the agent with many connections, most of which are then idle.
+  bursts: { attempt: small(false), calls: 100, pauseMs: 25_000 },
+  downloads: { attempt: download(0) },
+  "slow readers": { attempt: download(SLOW_READ_MS) },
+  "clients that leave": { attempt: leaver, calls: 2 },
+  "GET /token": { attempt: tokenAsker },
+  "armor-token": { attempt: command },
 };
 
 /** Repeats this client's calls until `isOver`. */
@@ -105,27 +103,33 @@ export async function runClient(
   tally: Tally,
   isOver: () => boolean,
 ): Promise<void> {
-  const attempt = CLIENTS[name] as Try;
+  const { attempt, calls = 1, pauseMs = 20 } = CLIENTS[name] as Client;
   while (!isOver()) {
-    const start = performance.now();
-    for (;;) {
-      try {
-        await attempt(target);
-        increment(tally.calls, name);
-        break;
-      } catch (error) {
-        const { message } = error as Error;
-        increment(tally.failedTries, message);
-        if (!(error instanceof NotNow) || performance.now() - start > PATIENCE_MS) {
-          tally.lost.push(`${name}: ${message}`);
-          break;
-        }
-        await sleep(PAUSE_MS);
-      }
-    }
-    tally.longestMs = Math.max(tally.longestMs, performance.now() - start);
-    await sleep(Math.random() * 20);
+    await Promise.all(Array.from({ length: calls }, () => callPatiently(name, attempt, target, tally)));
+    const next = performance.now() + Math.random() * pauseMs;
+    do await sleep(Math.min(pauseMs, 100));
+    while (performance.now() < next && !isOver());
   }
+}
+
+async function callPatiently(name: string, attempt: Try, target: Target, tally: Tally): Promise<void> {
+  const start = performance.now();
+  for (;;) {
+    try {
+      await attempt(target);
+      increment(tally.calls, name);
+      break;
+    } catch (error) {
+      const { message } = error as Error;
+      increment(tally.failedTries, message);
+      if (!(error instanceof NotNow) || performance.now() - start > PATIENCE_MS) {
+        tally.lost.push(`${name}: ${message}`);
+        break;
+      }
+      await sleep(PAUSE_MS);
+    }
+  }
+  tally.longestMs.set(name, Math.max(tally.longestMs.get(name) ?? 0, performance.now() - start));
 }
 
 interface CallOptions extends http.RequestOptions {

@@ -78,7 +78,7 @@ async function soakAgent(
   proxy: BadProxy,
   minutes: number,
 ): Promise<string[]> {
-  const tally: Tally = { calls: new Map(), failedTries: new Map(), lost: [], longestMs: 0 };
+  const tally: Tally = { calls: new Map(), failedTries: new Map(), lost: [], longestMs: new Map() };
   const controlUrl = (await readFile(join(agent.folder, CONTROL_FILE), "utf8")).trim();
   const target = { ...agent, controlUrl, proxy };
   const first = await sampleOf(agent);
@@ -131,7 +131,8 @@ function report(
   const most = Math.max(...of("MiB")).toFixed(0);
   say(`\ncalls that ended well: ${sum(calls)} (${list(calls)})`);
   say(`tries that did not: ${sum(failedTries)} (${list(failedTries)})`);
-  say(`longest call, patience included: ${(longestMs / 1000).toFixed(1)} s`);
+  const longest = [...longestMs].map(([name, ms]) => `${name} ${(ms / 1000).toFixed(1)} s`);
+  say(`longest call, patience included: ${longest.join(", ")}`);
   say(`tokens ${armor.issued}, revocations ${armor.revocations}, restarts of the proxy ${proxy.restarts}`);
   say(`failed mints ${sum(armor.faults)} (${list(armor.faults)})`);
   say(
