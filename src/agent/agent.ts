@@ -6,7 +6,7 @@ import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import { asArmorError } from "../errors.ts";
+import { asArmorError, fileError } from "../errors.ts";
 import { type Quote, quoteWithout } from "../redact.ts";
 import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
@@ -150,8 +150,12 @@ async function serve(
  */
 async function placeControlFile(folder: string, line: string): Promise<() => Promise<boolean>> {
   const file = join(folder, CONTROL_FILE);
-  await writeFile(`${file}.new`, line, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  try {
+    await writeFile(`${file}.new`, line, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  } catch (error) {
+    throw fileError("The folder that RUNNER_TEMP names", error);
+  }
   const owners = async () =>
     (await Promise.all([folder, file].map((path) => stat(path)))).map(({ uid }) => uid);
   const own = String(await owners());

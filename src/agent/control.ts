@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
 import { isoDate } from "../clock.ts";
-import { asArmorError } from "../errors.ts";
+import { annotationOf, asArmorError } from "../errors.ts";
 import type { SessionsEnded, StopReply } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
 import type { Stats } from "./stats.ts";
@@ -71,7 +71,8 @@ async function endSessions(
   const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
   const reasons = results
     .filter((result) => result.status === "rejected")
-    .map(({ reason }) => asArmorError(reason, context.quote).message);
+    .map(({ reason }) => asArmorError(reason, context.quote))
+    .map(({ code, message }) => annotationOf(code, message));
   if (isFetching) reasons.push("A token that was being fetched did not arrive in time.");
   const reason = reasons.at(-1);
   return {
