@@ -215,6 +215,28 @@ describe("stopAgent", () => {
     }
   });
 
+  test.each([
+    ["no JSON", "<html>"],
+    ["JSON of another kind", '{"report":null}'],
+    ["a number that is none", JSON.stringify(replyWith({ minted: "1" }))],
+    ["a code that is a command", JSON.stringify(replyWith({ problems: { "x::y": "text" } }))],
+    ["a text of two lines", JSON.stringify(replyWith({ problems: { x: "text\n::error::no" } }))],
+  ])("%s, from a program on a dead agent's port, is not read", async (_, body) => {
+    const server = http.createServer({ keepAliveTimeout: 0 }, (_request, response) => response.end(body));
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    try {
+      const folder = await folderWith(`http://127.0.0.1:${(server.address() as AddressInfo).port}/c`);
+      // That program keeps the connection, too.
+      await expect(stopAgent(folder, AbortSignal.timeout(300))).resolves.toEqual({
+        kind: "unknown",
+        reason: "what answered at its address is not the agent",
+      });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   test("one that is starting is waited for", async () => {
     const folder = await folderWith(undefined);
     setTimeout(() => void writeFile(join(folder, "control-url"), "http://127.0.0.1:9/c"), 200);
@@ -225,6 +247,12 @@ describe("stopAgent", () => {
     await expect(removeFolder(join(temp, "none"))).resolves.toBeUndefined();
   });
 });
+
+/** What an agent says at its stop, with this instead. */
+function replyWith(changes: object) {
+  const report = { minted: 1, handedOut: 0, refused: 0, answered: {}, failed: {}, problems: {}, ...changes };
+  return { report, sessions: { ended: 1, notEnded: 0 } };
+}
 
 /** Waits until the process is gone; the test's own time limit is the end of patience. */
 async function expectEnd(pid: number): Promise<void> {

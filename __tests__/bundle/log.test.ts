@@ -76,10 +76,10 @@ describe("the job's log", () => {
     expect(log).toEqual({
       exitCodes: [0, 0],
       main: [
-        "Access token from http://127.0.0.1:PORT, valid for 60 s. Later steps have valid ones until the job ends: $ARMOR_GATEWAY_URL and armor-token.",
+        "Access token from http://127.0.0.1:PORT, valid for 60 s. Until the job ends, later steps reach Armor by $ARMOR_GATEWAY_URL and get tokens by armor-token.",
       ],
       post: [
-        "Token agent: 2 calls answered, 0 tokens handed out, 1 token fetched.",
+        "Token agent: 2 calls answered, 1 token fetched.",
         "calls answered    2 (2xx 2)",
         "tokens fetched    1",
         "sessions ended    1",
@@ -91,9 +91,7 @@ describe("the job's log", () => {
   scopedTest("keep-fresh, unused", async (open) => {
     const { url } = await open(startServer([good]));
     const { post, summary } = await logOf(open, { "api-url": url, "keep-fresh": "true" });
-    expect(post).toEqual([
-      "Token agent: it was not used. Without keep-fresh, this job would have one process less.",
-    ]);
+    expect(post).toEqual(["Token agent: it answered no call. Where no step needs it, leave keep-fresh out."]);
     expect(summary).toBe("");
   });
 
@@ -160,7 +158,7 @@ describe("the job's log", () => {
       expect(await call()).toBe(424);
     });
     expect(log.post).toEqual([
-      "Token agent: 0 calls answered, 1 failed, 0 tokens handed out, 1 token fetched.",
+      "Token agent: 1 call failed, 1 token fetched.",
       "calls failed      1 (credentials_rejected 1)",
       "tokens fetched    1",
       "sessions ended    1",

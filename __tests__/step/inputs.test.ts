@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { DEFAULTS, readCredentials, readInputs } from "../../src/step/inputs.ts";
+import { DEFAULTS, readInputs, readSecrets } from "../../src/step/inputs.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 
 const GOOD = { "app-id": "id", "api-key": "key-of-the-app", ...DEFAULTS };
@@ -31,7 +31,7 @@ describe("readInputs", () => {
   test("forgives white space around credentials", () => {
     const spaced = source({ "app-id": " id\n", "api-key": "\tkey-of-the-app \r\n" });
     expect(readInputs(spaced).credentials).toEqual({ appId: "id", apiKey: "key-of-the-app" });
-    expect(readCredentials(spaced)).toEqual({ appId: "id", apiKey: "key-of-the-app" });
+    expect(readSecrets(spaced)).toContain("key-of-the-app");
   });
 
   test.each(["app-id", "api-key"])("%s: refuses nothing, and says the usual cause", (name) => {

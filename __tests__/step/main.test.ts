@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import { main } from "../../src/step/main.ts";
@@ -97,6 +98,28 @@ describe("main", () => {
       expect(exitCode).toBe(1);
       expect(said).toEqual([expect.stringContaining(`::error::${problem}`)]);
     }
+  });
+
+  test("a key that is too short is refused without a mask, which would cover half of the log", async () => {
+    const { exitCode, lines } = await run({ "api-key": "input" });
+    expect(exitCode).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^::error::api-key is shorter than 8 characters\. .*#input_invalid\)$/),
+    ]);
+  });
+
+  test("ends the session itself where post will not know of it", async () => {
+    const answer: Answer = (response, request) => {
+      if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
+      (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
+    };
+    const { exitCode, said, outputs } = await run({ "api-url": await armor(answer) });
+    expect(exitCode).toBe(1);
+    expect(said).toEqual([
+      expect.stringMatching(/^::error::The file that GITHUB_STATE names .* does not exist \(ENOENT\)/),
+    ]);
+    expect(outputs).toEqual({});
+    expect(opened[0]?.requests.map(({ path }) => path.split("/").at(-1))).toEqual(["token", "terminate"]);
   });
 
   test("with keep-fresh, needs the files that reach later steps, unless it is not to reach them", async () => {

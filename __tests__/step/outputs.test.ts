@@ -45,6 +45,10 @@ describe("outputs", () => {
     ],
     [{ all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, "127.0.0.1"],
     [{ ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" }, "127.0.0.0/8,127.0.0.1"],
+    [{ http_proxy: "http://p", no_proxy: "127.0.0.1", NO_PROXY: "a, 127.0.0.1" }, undefined],
+    [{ http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, undefined],
+    [{ http_proxy: "http://p", NO_PROXY: "*" }, "*"],
+    [{ http_proxy: "http://p", no_proxy: "a,*" }, "a,*,127.0.0.1"],
   ])("with %j, no_proxy of later steps is %s", async (variables, expected) => {
     let isExtended: boolean | undefined;
     const { exported } = await inStep(() => {

@@ -16,8 +16,7 @@ function stopped(
 describe("what is told of the agent", () => {
   test("unused: one line that says so, and nothing else", () => {
     expect(stopped(new Stats())).toEqual({
-      line: expect.stringMatching(/was not used/),
-      rows: [],
+      line: expect.stringMatching(/answered no call/),
       warnings: [],
     });
   });
@@ -46,7 +45,7 @@ describe("what is told of the agent", () => {
     stats.refused();
     stats.problem("path_refused", "Not listed.");
     const { line, warnings } = stopped(stats);
-    expect(line).toMatch(/^Token agent: 0 calls answered, 2 failed, /);
+    expect(line).toMatch(/^Token agent: 2 calls failed, 1 call refused, 1 token fetched\.$/);
     expect(warnings).toEqual([
       expect.stringMatching(/^Not listed\. \(path_refused, .*#path_refused\)$/),
       expect.stringMatching(/^Last text\. \(reply_timeout, .*#reply_timeout\)$/),

@@ -39,7 +39,7 @@ export const CASES: readonly Case[] = [
       /gateway of two: 200/,
       /token of one: 200/,
       /token of two: 200/,
-      /Token agent: 6 calls answered, \d+ tokens? handed out, ([2-9]|\d\d) tokens fetched/,
+      /Token agent: 6 calls answered, .*([2-9]|\d\d) tokens fetched/,
     ],
   },
   {
@@ -128,10 +128,7 @@ export const CASES: readonly Case[] = [
     name: "inventory to files",
     workflow: "examples/inventory-files.yml",
     event: "schedule",
-    says: [
-      /Token agent: \d+ calls answered, \d+ tokens? handed out, ([2-9]|\d\d) tokens fetched/,
-      /2550 rows/,
-    ],
+    says: [/Token agent: \d+ calls answered, .*([2-9]|\d\d) tokens fetched/, /2550 rows/],
     artifacts: {
       "inventory/inventory.csv": /^connection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
       "inventory/cbom.json": /"specVersion": "1\.6"/,

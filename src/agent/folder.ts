@@ -2,15 +2,12 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
-/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
+/** @returns a new folder below RUNNER_TEMP, for its owner alone. @throws ArmorError file_failed */
 export async function createAgentFolder(env: NodeJS.ProcessEnv): Promise<string> {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {
-    throw new ArmorError(
-      "runner_unsupported",
-      "RUNNER_TEMP is not set",
-      "Run this as a step of a GitHub Actions workflow.",
-    );
+    const remedy = "Run this as a step of a GitHub Actions workflow.";
+    throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
   }
   try {
     const folder = await mkdtemp(join(resolve(temp), "armor-token-"));

@@ -3,40 +3,44 @@ import { delimiter, resolve } from "node:path";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is a list of
- * what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is
+ * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
+ * on Windows.
  */
-const ALLOWED_VARIABLE =
-  /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_FILE|SSL_CERT_DIR|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
+const ALLOWED_VARIABLES = new Set([
+  ...["PATH", "HOME", "USERPROFILE", "TMP", "TEMP", "TMPDIR", "SYSTEMROOT", "LANG"],
+  ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+  ...["RUNNER_TEMP", "RUNNER_TRACKING_ID"],
+]);
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
-const ALLOWED_NODE_FLAG =
-  /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
+/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
+const ALLOWED_FLAG =
+  /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)$/;
 
 export function agentEnvironment(env: Environment): Record<string, string | undefined> {
-  const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLE.test(name));
-  const absolute = (name: string, value = "") =>
-    PATH_VARIABLES.includes(name) && value !== ""
-      ? value
-          .split(name === "SSL_CERT_DIR" ? delimiter : "\0")
-          .map((path) => resolve(path))
-          .join(delimiter)
-      : value;
+  const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
   return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+}
+
+/** SSL_CERT_DIR may name several folders, as PATH does. */
+function absolute(name: string, value = ""): string {
+  if (value === "" || !PATH_VARIABLES.includes(name)) return value;
+  const paths = name === "SSL_CERT_DIR" ? value.split(delimiter) : [value];
+  return paths.map((path) => resolve(path)).join(delimiter);
 }
 
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 export function allowedNodeFlags(nodeOptions: string): string[] {
   const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
-  const flags = words.flatMap((flag, index) => {
-    if (!ALLOWED_NODE_FLAG.test(flag)) return [];
-    const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
-    return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
+  return words.flatMap((word, index) => {
+    const [, name = "", given] = /^([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    if (!ALLOWED_FLAG.test(name)) return [];
+    const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(name);
+    const value = given ?? (takesNext ? words[index + 1] : undefined);
+    if (value === undefined) return [name];
+    return [`${name}=${name === "--openssl-config" ? resolve(value) : value}`];
   });
-  return flags.map((flag) =>
-    flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + resolve(path)),
-  );
 }
 
 function unquote(word: string): string {

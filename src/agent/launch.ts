@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, parse } from "node:path";
 import { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import { removeFolder } from "./folder.ts";
@@ -26,10 +25,11 @@ export interface RunningAgent extends CommandFiles {
 
 /** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
 const MEMORY_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
-/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+/** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 
 const READY_MS = 10_000;
+
 /** 256 bits at random. */
 export function createCapability(): string {
   return randomBytes(32).toString("base64url");
@@ -37,7 +37,7 @@ export function createCapability(): string {
 
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason; the process and the folder are gone then
+ * @throws ArmorError agent_failed with the agent's own reason, file_failed; process and folder are gone then
  */
 export async function launchAgent(
   config: AgentConfig,
@@ -46,38 +46,39 @@ export async function launchAgent(
   readyMs = READY_MS,
 ): Promise<RunningAgent> {
   const { folder, capability } = config;
-  const child = spawnAgent(parent);
+  let child: ChildProcess | undefined;
   try {
+    child = spawnAgent(parent);
     const port = await readyPort(child, config, quote, readyMs);
-    const program = join(parent.dist, "armor-token.js");
-    const files = await writeCommand(folder, parent.execPath, program, parent.isWindows);
+    const files = await writeCommand(
+      folder,
+      parent.execPath,
+      join(parent.dist, "armor-token.js"),
+      parent.isWindows,
+    );
     return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${capability}`, pid: child.pid ?? 0 };
   } catch (error) {
-    child.kill("SIGKILL");
+    child?.kill("SIGKILL");
     await removeFolder(folder);
     throw error instanceof ArmorError ? error : failed(quote(String(error)));
   } finally {
-    child.unref();
-    child.stdout?.destroy();
+    child?.unref();
+    child?.stdout?.destroy();
   }
 }
 
-/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
+/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
 function spawnAgent({ env, execPath, dist }: Parent): ChildProcess {
   const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
   // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
   if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1")) flags.push("--disable-sigusr1");
   return spawn(execPath, [...flags, join(dist, "agent.js"), "agent"], {
-    cwd: homedirOrTemp(), // on Windows, a working folder cannot be removed: not RUNNER_TEMP, not the workspace
+    cwd: parse(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,
     windowsHide: true,
     stdio: ["pipe", "pipe", "ignore"],
   });
-}
-
-function homedirOrTemp(): string {
-  return resolve(tmpdir()) === resolve(process.env["RUNNER_TEMP"] ?? "") ? homedir() : tmpdir();
 }
 
 /** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */

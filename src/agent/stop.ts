@@ -15,7 +15,7 @@ export type StopResult =
   | { readonly kind: "ended"; readonly reason: string | undefined }
   | { readonly kind: "unknown"; readonly reason: string };
 
-/** Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder is removed. */
+/** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
 export async function stopAgent(folder: string, signal: AbortSignal): Promise<StopResult> {
   try {
     return await askToStop(folder, signal);
@@ -34,14 +34,32 @@ async function askToStop(folder: string, signal: AbortSignal): Promise<StopResul
     return { kind: "ended", reason: await reasonOfEnd(folder) };
   }
   try {
-    return { kind: "stopped", reply: JSON.parse(await post(`${url}/stop`, signal)) as StopReply };
+    const reply = parseReply(await post(`${url}/stop`, signal));
+    if (reply !== undefined) return { kind: "stopped", reply };
+    return { kind: "unknown", reason: "what answered at its address is not the agent" };
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "ECONNREFUSED") return { kind: "ended", reason: await reasonOfEnd(folder) };
-    return {
-      kind: "unknown",
-      reason: signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`,
-    };
+    const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
+    return { kind: "unknown", reason };
+  }
+}
+
+/** On the port of a dead agent, another program may listen: nothing of its answer is to be printed. */
+function parseReply(body: string): StopReply | undefined {
+  try {
+    const { report, sessions } = JSON.parse(body) as StopReply;
+    const { minted, handedOut, refused, answered, failed, problems } = report;
+    const counts = [minted, handedOut, refused, sessions.ended, sessions.notEnded];
+    const names = [answered, failed, problems].flatMap((values) => Object.keys(values));
+    const texts = [...Object.values(problems), sessions.reason ?? ""];
+    const isSound =
+      [...counts, ...Object.values(answered), ...Object.values(failed)].every(Number.isSafeInteger) &&
+      names.every((name) => /^\w+$/.test(name)) &&
+      texts.every((text) => typeof text === "string" && !/\p{C}/u.test(text));
+    return isSound ? { report, sessions } : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -66,9 +84,11 @@ async function reasonOfEnd(folder: string): Promise<string | undefined> {
 }
 
 function post(url: string, signal: AbortSignal): Promise<string> {
+  // The connection is kept, so that it ends when the agent does; this process waits for that.
+  const agent = Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => true });
+  // The request's own signal ends no connection that has its reply.
+  signal.addEventListener("abort", () => agent.destroy());
   return new Promise((resolve, reject) => {
-    // The connection is kept, so that it ends when the agent does; this process waits for that.
-    const agent = Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => true });
     const request = http.request(url, { method: "POST", agent, signal }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access, chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileError } from "../errors.ts";
 
 export interface CommandFiles {
   /** To be put on PATH. */
@@ -12,11 +13,12 @@ export interface CommandFiles {
 }
 
 /**
- * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute path: in a
- * container job Node is not on PATH. They hold no secret.
+ * Writes the wrappers of armor-token. They name Node by its path, as in a container job it is not on PATH,
+ * and hold no secret.
  * @param folder the agent's own, for its owner alone
  * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
+ * @throws ArmorError file_failed
  */
 export async function writeCommand(
   folder: string,
@@ -26,11 +28,15 @@ export async function writeCommand(
 ): Promise<CommandFiles> {
   const bin = join(folder, "bin");
   const script = join(bin, "armor-token");
-  await mkdir(bin);
-  await chmod(bin, 0o700); // whatever the umask is
-  await writeFile(script, shWrapper(node, program, folder, isWindows));
-  await chmod(script, 0o700);
-  if (isWindows) await writeFile(join(bin, "armor-token.cmd"), cmdWrapper(node, program));
+  try {
+    await mkdir(bin);
+    await chmod(bin, 0o700); // whatever the umask is
+    await writeFile(script, shWrapper(node, program, folder, isWindows));
+    await chmod(script, 0o700);
+    if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(node, program));
+  } catch (error) {
+    throw fileError("The folder that RUNNER_TEMP names", error);
+  }
   const canRun = await access(script, constants.X_OK).then(
     () => true,
     () => false,
@@ -38,7 +44,7 @@ export async function writeCommand(
   return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
 }
 
-/** POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's own Node. */
+/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
   const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
     .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))

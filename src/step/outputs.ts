@@ -10,19 +10,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 /**
- * Whether each file can be appended to, before anything is asked for whose result could not be handed on. Without the
- * file, @actions/core would print the value: the token, in plain sight.
+ * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
+ * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
 export function checkFiles(env: Environment, variables: readonly FileVariable[]): void {
   for (const variable of variables) {
     const path = env[variable];
     if (!path) {
-      throw new ArmorError(
-        "runner_unsupported",
-        `${variable} is not set, so there is no safe way to hand the token on`,
-        "Run this as a step of a GitHub Actions workflow.",
-      );
+      const problem = `${variable} is not set, so there is no safe way to hand the token on`;
+      const remedy = "Run this as a step of a GitHub Actions workflow.";
+      throw new ArmorError("runner_unsupported", problem, remedy);
     }
     try {
       closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND));
@@ -32,11 +30,12 @@ export function checkFiles(env: Environment, variables: readonly FileVariable[])
   }
 }
 
-/** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
+/** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable: FileVariable, append: () => void): void {
   const path = process.env[variable] ?? "";
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  let size: number | undefined;
   try {
+    size = statSync(path).size;
     append();
   } catch (error) {
     if (size !== undefined) cutBack(path, size);
@@ -75,21 +74,33 @@ export function setAgentOutputs(gatewayUrl: string, command: string): void {
 }
 
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
 
 /**
  * Lets all later steps reach the token agent without being told.
  * @param env as the job has set it
- * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's address to them
+ * @returns whether no_proxy was extended: else clients would send the gateway's address to the proxy
  */
 export function exportAgent(env: Environment, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
   write("GITHUB_PATH", () => core.addPath(bin));
-  if (!PROXY_VARIABLES.some((name) => env[name])) return false;
-  const entries = [env["no_proxy"], env["NO_PROXY"], LOOPBACK].flatMap((list = "") => list.split(/[\s,]+/));
-  const union = [...new Set(entries.filter((entry) => entry !== ""))].join(",");
-  for (const name of ["no_proxy", "NO_PROXY"]) write("GITHUB_ENV", () => core.exportVariable(name, union));
+  const lists = NO_PROXY_VARIABLES.map((name) => entriesOf(env[name]));
+  const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+  if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list))) return false;
+  const union = lists.some(isAll) ? ["*"] : new Set([...lists.flat(), LOOPBACK]);
+  for (const name of NO_PROXY_VARIABLES)
+    write("GITHUB_ENV", () => core.exportVariable(name, [...union].join(",")));
   return true;
+}
+
+/** curl and Python read * only where it stands alone. */
+function isAll(entries: readonly string[]): boolean {
+  return entries.join() === "*";
+}
+
+function entriesOf(list = ""): string[] {
+  return list.split(/[\s,]+/).filter((entry) => entry !== "");
 }
 
 /** What main leaves for post. No API key and no proxy ever go into state, which is a readable file. */

@@ -2,10 +2,10 @@ import * as core from "@actions/core";
 import { type StopResult, stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
-import { endSession, type RequestContext } from "../armor/token.ts";
+import { endSession } from "../armor/token.ts";
 import { systemClock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
-import { quoteWithout, scrubber } from "../redact.ts";
+import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 import { loadState, mask, type State } from "./outputs.ts";
 import { agentReport, type Telling } from "./report.ts";
 
@@ -15,8 +15,8 @@ const TIMEOUT_MS = 5_500;
 const STOP_MS = 4_000;
 
 /**
- * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner gives this
- * step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to 0, whatever happens.
+ * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
+ * gives this step the inputs of another action, or none (actions/runner#3514). It never fails the job.
  * @param crash rejects with what was not caught
  */
 export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {
@@ -36,43 +36,36 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
   }
 }
 
-async function finish(
-  env: NodeJS.ProcessEnv,
-  state: State,
-  quote: (text: string) => string,
-): Promise<Telling> {
+async function finish(env: NodeJS.ProcessEnv, state: State, quote: Quote): Promise<Telling> {
   const start = systemClock.now();
-  const leftMs = () => Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
   let stopped: StopResult | undefined;
   if (state.agentFolder !== undefined) {
     stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(STOP_MS));
     if (stopped.kind === "stopped") return agentReport(stopped, state);
   }
   // There is no agent that has ended the step's own session.
-  const own = await finishSession(env, state, leftMs(), quote);
+  const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+  const own = await finishSession(env, state, leftMs, quote);
   return stopped === undefined ? own : agentReport(stopped, state, own);
 }
 
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
 async function finishSession(
   env: NodeJS.ProcessEnv,
-  { accessToken, apiUrl, certificates, terminateSession, expiresAt }: State,
+  { accessToken, agentFolder, apiUrl, certificates, terminateSession, expiresAt }: State,
   timeoutMs: number,
-  quote: (text: string) => string,
+  quote: Quote,
 ): Promise<Telling> {
   if (!terminateSession) return { line: "The Armor session was not ended, as terminate-session is false." };
   if (accessToken === undefined) return { line: "" }; // no token was issued
   try {
     trustCertificates(certificates);
-    const context: RequestContext = {
-      ...{ apiUrl, timeoutMs, quote, clock: systemClock },
-      send: createSend(takeRoute(env)),
-      onRetry: () => undefined,
-    };
+    const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
+    const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
     if (await endSession(context, accessToken)) return { line: "The Armor session was ended." };
-    const isLate = expiresAt < systemClock.date();
-    const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
-    return { line: `The Armor session was over already.${hint}` };
+    const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
+    const isLate = agentFolder === undefined && expiresAt < systemClock.date();
+    return { line: `The Armor session was over already.${isLate ? hint : ""}` };
   } catch (error) {
     const { code, message } = asArmorError(error, quote);
     const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
@@ -87,18 +80,15 @@ function print(
   scrub: (text: string) => string,
 ): void {
   if (isComplete && line !== "") {
-    if (rows.length === 0) {
-      core.info(scrub(line));
-    } else {
-      core.startGroup(scrub(line));
-      for (const [name, value] of rows) core.info(scrub(`${name.padEnd(18)}${value}`));
-      core.endGroup();
-    }
+    if (rows.length > 0) core.startGroup(scrub(line));
+    else core.info(scrub(line));
+    for (const [name, value] of rows) core.info(scrub(`${name.padEnd(18)}${value}`));
+    if (rows.length > 0) core.endGroup();
   }
   for (const warning of warnings) core.warning(scrub(warning));
 }
 
-/** The job summary is for what somebody should look at. It is an extra: without it, nothing else changes. */
+/** Of what somebody should look at. It is an extra: without it, nothing else changes. */
 async function summarize(env: NodeJS.ProcessEnv, { rows = [], warnings = [] }: Telling): Promise<void> {
   if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"]) return;
   const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));

@@ -12,34 +12,47 @@ export interface Telling {
   readonly warnings?: readonly string[];
 }
 
-/** What the agent did, or why it cannot be known. `own` is what became of the step's own session, where post ended it. */
+/**
+ * What the agent did, or why it cannot be known.
+ * @param own what became of the step's own session, where no agent has ended it
+ */
 export function agentReport(
   result: StopResult,
   { isComplete, terminateSession }: { readonly isComplete: boolean; readonly terminateSession: boolean },
   own: Telling = { line: "" },
 ): Telling {
   if (result.kind === "stopped") return workOf(result.reply.report, result.reply.sessions, terminateSession);
-  const others = "Sessions of other tokens end when these expire.";
-  const warnings = own.warnings ?? [];
-  if (result.kind === "ended") {
-    // Where main failed, it has stopped the agent itself.
-    if (!isComplete) return own;
-    const why = result.reason ?? "it left no reason, so it probably was killed";
-    const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
-    return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
-  }
-  const text = `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when its folder is gone, at the latest with the runner's clean-up. ${others}`;
-  return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
+  // Where main failed, it has stopped the agent itself.
+  if (result.kind === "ended" && !isComplete) return own;
+  const text =
+    result.kind === "ended"
+      ? `The token agent had ended before the job did: ${withoutStop(result.reason)}. Calls after that ` +
+        "could not connect (curl: (7)): look at the first step that failed."
+      : `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when ` +
+        "its folder is gone, at the latest when the runner cleans up.";
+  const others = "Sessions of tokens that it fetched end when these expire.";
+  return {
+    ...own,
+    warnings: [annotationOf("agent_failed", `${text} ${others}`), ...(own.warnings ?? [])],
+  };
 }
 
 function workOf(report: Report, sessions: SessionsEnded, terminateSession: boolean): Telling {
   const { minted, handedOut, answered, failed, refused, problems } = report;
-  const [answeredCount, failedCount] = [sum(answered), sum(failed)];
-  const isUnused = answeredCount + failedCount + handedOut + refused === 0;
-  const did = isUnused
-    ? "it was not used. Without keep-fresh, this job would have one process less."
-    : `${count(answeredCount, "call")} answered${failedCount > 0 ? `, ${failedCount} failed` : ""}, ` +
-      `${count(handedOut, "token")} handed out, ${count(minted, "token")} fetched.`;
+  const [answers, failures] = [sum(answered), sum(failed)];
+  const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
+  if (sessions.notEnded > 0) warnings.push(notEnded(sessions));
+  if (answers + failures + refused + handedOut === 0) {
+    const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
+    return { line, warnings };
+  }
+  const parts = [
+    [answers, "call", "answered"],
+    [failures, "call", "failed"],
+    [refused, "call", "refused"],
+    [handedOut, "token", "handed out"],
+    [minted, "token", "fetched"],
+  ] as const;
   const rows = [
     ["calls answered", withParts(answered)],
     ["calls failed", withParts(failed)],
@@ -47,24 +60,21 @@ function workOf(report: Report, sessions: SessionsEnded, terminateSession: boole
     ["tokens handed out", String(handedOut)],
     ["tokens fetched", String(minted)],
     ["sessions ended", terminateSession ? String(sessions.ended) : "none: terminate-session is false"],
-  ].filter(([, value]) => value !== "0") as [string, string][];
+  ] as const;
+  const did = parts.flatMap(([times, noun, verb]) => (times > 0 ? `${count(times, noun)} ${verb}` : []));
   return {
-    line: `Token agent: ${did}`,
-    rows: isUnused ? [] : rows,
-    warnings: [
-      ...Object.entries(problems).map(([code, text]) => annotationOf(code, text)),
-      ...notEnded(sessions),
-    ],
+    line: `Token agent: ${did.join(", ")}.`,
+    rows: rows.filter(([, value]) => value !== "0"),
+    warnings,
   };
 }
 
-function notEnded({ notEnded, reason = "" }: SessionsEnded): string[] {
-  if (notEnded === 0) return [];
+function notEnded({ notEnded, reason = "" }: SessionsEnded): string {
   const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
-  return [`${were} not ended, and will end when the tokens expire. ${reason}`.trim()];
+  return `${were} not ended, and will end when the tokens expire. ${reason}`.trim();
 }
 
-function withoutStop(text: string): string {
+function withoutStop(text = "it left no reason, so it probably was killed"): string {
   return text.replace(/\.$/, "");
 }
 
