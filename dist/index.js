@@ -4109,8 +4109,6 @@ const external_node_url_namespaceObject = require("node:url");
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-/** A silent proxy is then a reply that did not come in time, as it is in the main step. */
-const TUNNEL_SLACK_MS = 5_000;
 /** Timers stand still while a machine sleeps, and the wall clock goes on. */
 const MAX_DRIFT_MS = 1_000;
 /** Sends calls to Armor over connections that are kept. */
@@ -4161,7 +4159,7 @@ class Upstream {
         const proxy = proxyFor(origin, this.#route);
         const agent = origin.protocol === "http:"
             ? new (external_node_http_default()).Agent(kept)
-            : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+            : new RouteAgent(proxy, kept, this.#limits.connectMs);
         return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(origin), state: { url: origin, proxy, isReplying: false } };
     }
     #send({ method, path, headers, client }, { agent, options, state }) {

@@ -106,7 +106,7 @@ async function checkEnd(mock: Mock, job: Job, operations: number): Promise<void>
   const post = await job.post();
   reportAnswer(mock, `POST ${TERMINATE}`, stepProblems(job, post));
   const [line = ""] = job.log(post.stdout);
-  const expected = `Token agent: 1 token minted, ${operations} calls served, 0 failures, 1 session ended.`;
+  const expected = `Token agent: ${operations} calls answered, 0 tokens handed out, 1 token fetched.`;
   report(line, line === expected ? [] : [`not: ${expected}`]);
 }
 
