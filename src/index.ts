@@ -40,11 +40,15 @@ function ignoreRejectUnauthorized(role: Role): void {
   delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
   if (value !== "0" || role !== "main") return;
   core.warning(
-    "NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. Give a private CA as ca-certificate.",
+    "NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. " +
+      "Give a private CA as ca-certificate.",
   );
 }
 
-/** Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by SIGUSR1. */
+/**
+ * Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by
+ * SIGUSR1.
+ */
 function closeInspector(): void {
   process.on("SIGUSR1", () => undefined);
   const inspector = process.getBuiltinModule?.("node:inspector");

@@ -2,7 +2,10 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
-/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
+/**
+ * @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError
+ * file_failed
+ */
 export async function createAgentFolder(env: NodeJS.ProcessEnv): Promise<string> {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {

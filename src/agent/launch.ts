@@ -26,7 +26,10 @@ export interface RunningAgent extends CommandFiles {
 
 /** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
 const MEMORY_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
-/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+/**
+ * glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the
+ * memory less.
+ */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 
 const READY_MS = 10_000;
@@ -62,13 +65,16 @@ export async function launchAgent(
   }
 }
 
-/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
+/**
+ * Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the
+ * step's children.
+ */
 function spawnAgent({ env, execPath, dist }: Parent): ChildProcess {
   const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
   // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
   if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1")) flags.push("--disable-sigusr1");
   return spawn(execPath, [...flags, join(dist, "agent.js"), "agent"], {
-    cwd: homedirOrTemp(), // on Windows, a working folder cannot be removed: not RUNNER_TEMP, not the workspace
+    cwd: homedirOrTemp(), // Windows cannot remove a working folder: not RUNNER_TEMP, not the workspace
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,
     windowsHide: true,

@@ -15,7 +15,10 @@ export type StopResult =
   | { readonly kind: "ended"; readonly reason: string | undefined }
   | { readonly kind: "unknown"; readonly reason: string };
 
-/** Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder is removed. */
+/**
+ * Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder
+ * is removed.
+ */
 export async function stopAgent(folder: string, signal: AbortSignal): Promise<StopResult> {
   try {
     return await askToStop(folder, signal);

@@ -12,8 +12,8 @@ export interface CommandFiles {
 }
 
 /**
- * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute path: in a
- * container job Node is not on PATH. They hold no secret.
+ * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute
+ * path: in a container job Node is not on PATH. They hold no secret.
  * @param folder the agent's own, for its owner alone
  * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
@@ -38,7 +38,10 @@ export async function writeCommand(
   return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
 }
 
-/** POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's own Node. */
+/**
+ * POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's
+ * own Node.
+ */
 export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
   const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
     .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))

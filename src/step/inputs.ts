@@ -23,7 +23,10 @@ export interface InputSource {
   getInput(name: string): string;
 }
 
-/** As in action.yml, which the runner applies where an input is not given. An input given empty stays empty. */
+/**
+ * As in action.yml, which the runner applies where an input is not given. An input given empty stays
+ * empty.
+ */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
   "ca-certificate": "",
@@ -137,7 +140,8 @@ function parseGatewayPaths(value: string): string[] {
 function parseCertificates(value: string): string[] {
   if (value === "") return [];
   const remedy =
-    "Give the text of one or more PEM certificates, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.";
+    "Give the text of one or more PEM certificates, " +
+    "each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.";
   if (value.includes("PRIVATE KEY-----")) {
     throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
   }

@@ -39,7 +39,10 @@ interface Run extends Dependencies {
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS: CallLimits = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/** The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can end its session. */
+/**
+ * The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can
+ * end its session.
+ */
 const CANCEL_MS = 5_000;
 
 /**
@@ -193,7 +196,8 @@ function coversIam(path: string): boolean {
 }
 
 function iamWarning(path: string): string {
-  return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read users, apps and policies that the client app may read.`;
+  const what = "users, apps and policies that the client app may read";
+  return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read ${what}.`;
 }
 
 interface Cancel {

@@ -10,8 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 /**
- * Whether each file can be appended to, before anything is asked for whose result could not be handed on. Without the
- * file, @actions/core would print the value: the token, in plain sight.
+ * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
+ * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
 export function checkFiles(env: Environment, variables: readonly FileVariable[]): void {
@@ -32,7 +32,10 @@ export function checkFiles(env: Environment, variables: readonly FileVariable[])
   }
 }
 
-/** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
+/**
+ * Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its
+ * size before.
+ */
 function write(variable: FileVariable, append: () => void): void {
   const path = process.env[variable] ?? "";
   const size = statSync(path, { throwIfNoEntry: false })?.size;
@@ -80,7 +83,8 @@ const LOOPBACK = "127.0.0.1";
 /**
  * Lets all later steps reach the token agent without being told.
  * @param env as the job has set it
- * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's address to them
+ * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's
+ *   address to them
  */
 export function exportAgent(env: Environment, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));

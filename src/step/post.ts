@@ -15,8 +15,9 @@ const TIMEOUT_MS = 5_500;
 const STOP_MS = 4_000;
 
 /**
- * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner gives this
- * step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to 0, whatever happens.
+ * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
+ * gives this step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to
+ * 0, whatever happens.
  * @param crash rejects with what was not caught
  */
 export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {

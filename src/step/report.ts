@@ -12,7 +12,10 @@ export interface Telling {
   readonly warnings?: readonly string[];
 }
 
-/** What the agent did, or why it cannot be known. `own` is what became of the step's own session, where post ended it. */
+/**
+ * What the agent did, or why it cannot be known. `own` is what became of the step's own session, where
+ * post ended it.
+ */
 export function agentReport(
   result: StopResult,
   { isComplete, terminateSession }: { readonly isComplete: boolean; readonly terminateSession: boolean },
@@ -25,10 +28,13 @@ export function agentReport(
     // Where main failed, it has stopped the agent itself.
     if (!isComplete) return own;
     const why = result.reason ?? "it left no reason, so it probably was killed";
-    const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
+    const fact = `The token agent had ended before the job did: ${withoutStop(why)}`;
+    const text = `${fact}. Calls after that failed. ${others}`;
     return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
   }
-  const text = `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when its folder is gone, at the latest with the runner's clean-up. ${others}`;
+  const fact = `The token agent could not be asked to stop: ${withoutStop(result.reason)}`;
+  const end = "It ends by itself when its folder is gone, at the latest with the runner's clean-up";
+  const text = `${fact}. ${end}. ${others}`;
   return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
 }
 
