@@ -53,7 +53,10 @@ const promises_namespaceObject = require("node:timers/promises");
 const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
 const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/**
+ * A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's
+ * halves.
+ */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
@@ -109,8 +112,8 @@ Prints a valid access token for Fortanix Armor, and fetches a new one where need
 The token is masked in the job's log. It lives for about a minute: ask for it where it is used.
 `;
 /**
- * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other stream
- * was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
+ * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other
+ * stream was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
  */
 const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
@@ -156,8 +159,8 @@ function checkStream(descriptor, name) {
 async function fetchToken(folder) {
     const { status, fields } = await askAgent(folder);
     const { access_token: token, error_description: description } = fields;
-    // Another program may have got the port of an agent that died. A line with a command of the runner's is no token:
-    // one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
+    // Another program may have got the port of an agent that died. A line with a command of the runner's is
+    // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
     if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##["))
         return token;
     const why = typeof description === "string" ? quoteWithout([])(description) : `it answered ${status}`;

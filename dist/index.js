@@ -3228,7 +3228,10 @@ function isoDate(msSinceEpoch) {
 const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
 const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/**
+ * A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's
+ * halves.
+ */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
@@ -4109,8 +4112,6 @@ const external_node_url_namespaceObject = require("node:url");
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-/** A silent proxy is then a reply that did not come in time, as it is in the main step. */
-const TUNNEL_SLACK_MS = 5_000;
 /** Timers stand still while a machine sleeps, and the wall clock goes on. */
 const MAX_DRIFT_MS = 1_000;
 /** Sends calls to Armor over connections that are kept. */
@@ -4161,7 +4162,7 @@ class Upstream {
         const proxy = proxyFor(origin, this.#route);
         const agent = origin.protocol === "http:"
             ? new (external_node_http_default()).Agent(kept)
-            : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+            : new RouteAgent(proxy, kept, this.#limits.connectMs);
         return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(origin), state: { url: origin, proxy, isReplying: false } };
     }
     #send({ method, path, headers, client }, { agent, options, state }) {
@@ -4376,7 +4377,10 @@ async function placeControlFile(folder, line) {
 
 
 
-/** @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError file_failed */
+/**
+ * @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError
+ * file_failed
+ */
 async function createAgentFolder(env) {
     const temp = env["RUNNER_TEMP"];
     if (!temp) {
@@ -4403,16 +4407,20 @@ const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/agent/inherit.js
 
 /**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is a list of
- * what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it
+ * is a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
  */
-const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TMP|TEMP|TMPDIR|SystemRoot|NODE_EXTRA_CA_CERTS|NODE_USE_SYSTEM_CA|SSL_CERT_FILE|SSL_CERT_DIR|LANG|RUNNER_TEMP|RUNNER_TRACKING_ID)$/i;
+const ALLOWED_VARIABLES = new Set([
+    ...["PATH", "HOME", "USERPROFILE", "TMP", "TEMP", "TMPDIR", "SYSTEMROOT", "LANG"],
+    ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+    ...["RUNNER_TEMP", "RUNNER_TRACKING_ID"],
+]);
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
-const ALLOWED_NODE_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
+const ALLOWED_NODE_FLAG = /^--(use-\w+-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
 function agentEnvironment(env) {
-    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLE.test(name));
+    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
     const absolute = (name, value = "") => PATH_VARIABLES.includes(name) && value !== ""
         ? value
             .split(name === "SSL_CERT_DIR" ? external_node_path_namespaceObject.delimiter : "\0")
@@ -4441,8 +4449,8 @@ function unquote(word) {
 
 
 /**
- * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute path: in a
- * container job Node is not on PATH. They hold no secret.
+ * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute
+ * path: in a container job Node is not on PATH. They hold no secret.
  * @param folder the agent's own, for its owner alone
  * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
@@ -4459,7 +4467,10 @@ async function writeCommand(folder, node, program, isWindows) {
     const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
     return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
 }
-/** POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's own Node. */
+/**
+ * POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's
+ * own Node.
+ */
 function shWrapper(node, program, folder, isWindows = false) {
     const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
         .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
@@ -4481,9 +4492,12 @@ function cmdWrapper(node, program) {
 
 
 
-/** A small young generation: the agent's garbage is short-lived, and it shares a machine with the job. */
-const MEMORY_FLAGS = ["--max-semi-space-size=1", "--max-old-space-size=96"];
-/** glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the memory less. */
+/** A small young generation, for a machine shared with the job. With 1 MiB, a call took a tenth more CPU. */
+const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
+/**
+ * glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the
+ * memory less.
+ */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
 /** 256 bits at random. */
@@ -4513,14 +4527,17 @@ async function launchAgent(config, parent, quote, readyMs = READY_MS) {
         child.stdout?.destroy();
     }
 }
-/** Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the step's children. */
+/**
+ * Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the
+ * step's children.
+ */
 function spawnAgent({ env, execPath, dist }) {
     const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
     // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
     if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
         flags.push("--disable-sigusr1");
     return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, "agent.js"), "agent"], {
-        cwd: homedirOrTemp(), // on Windows, a working folder cannot be removed: not RUNNER_TEMP, not the workspace
+        cwd: homedirOrTemp(), // Windows cannot remove a working folder: not RUNNER_TEMP, not the workspace
         env: { ...agentEnvironment(env), ...MALLOC },
         detached: true,
         windowsHide: true,
@@ -4578,7 +4595,10 @@ function failed(why) {
 
 /** For an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
-/** Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder is removed. */
+/**
+ * Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder
+ * is removed.
+ */
 async function stopAgent(folder, signal) {
     try {
         return await askToStop(folder, signal);
@@ -4652,7 +4672,10 @@ function post(url, signal) {
 
 
 
-/** As in action.yml, which the runner applies where an input is not given. An input given empty stays empty. */
+/**
+ * As in action.yml, which the runner applies where an input is not given. An input given empty stays
+ * empty.
+ */
 const DEFAULTS = {
     "api-url": "https://api.armor.fortanix.com",
     "ca-certificate": "",
@@ -4745,7 +4768,8 @@ function parseGatewayPaths(value) {
 function parseCertificates(value) {
     if (value === "")
         return [];
-    const remedy = "Give the text of one or more PEM certificates, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.";
+    const remedy = "Give the text of one or more PEM certificates, " +
+        "each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.";
     if (value.includes("PRIVATE KEY-----")) {
         throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
     }
@@ -4794,8 +4818,8 @@ function invalid(problem, remedy) {
 
 
 /**
- * Whether each file can be appended to, before anything is asked for whose result could not be handed on. Without the
- * file, @actions/core would print the value: the token, in plain sight.
+ * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
+ * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
 function checkFiles(env, variables) {
@@ -4812,7 +4836,10 @@ function checkFiles(env, variables) {
         }
     }
 }
-/** Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its size before. */
+/**
+ * Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its
+ * size before.
+ */
 function write(variable, append) {
     const path = process.env[variable] ?? "";
     const size = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.size;
@@ -4857,7 +4884,8 @@ const LOOPBACK = "127.0.0.1";
 /**
  * Lets all later steps reach the token agent without being told.
  * @param env as the job has set it
- * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's address to them
+ * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's
+ *   address to them
  */
 function exportAgent(env, gatewayUrl, bin) {
     write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
@@ -4908,7 +4936,10 @@ function loadState(env) {
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/** The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can end its session. */
+/**
+ * The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can
+ * end its session.
+ */
 const CANCEL_MS = 5_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
@@ -5044,7 +5075,8 @@ function coversIam(path) {
     return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
 }
 function iamWarning(path) {
-    return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read users, apps and policies that the client app may read.`;
+    const what = "users, apps and policies that the client app may read";
+    return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read ${what}.`;
 }
 /** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next `check`. */
 function watchCancel() {
@@ -5070,7 +5102,10 @@ function watchCancel() {
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
-/** What the agent did, or why it cannot be known. `own` is what became of the step's own session, where post ended it. */
+/**
+ * What the agent did, or why it cannot be known. `own` is what became of the step's own session, where
+ * post ended it.
+ */
 function agentReport(result, { isComplete, terminateSession }, own = { line: "" }) {
     if (result.kind === "stopped")
         return workOf(result.reply.report, result.reply.sessions, terminateSession);
@@ -5081,10 +5116,13 @@ function agentReport(result, { isComplete, terminateSession }, own = { line: "" 
         if (!isComplete)
             return own;
         const why = result.reason ?? "it left no reason, so it probably was killed";
-        const text = `The token agent had ended before the job did: ${withoutStop(why)}. Calls after that failed. ${others}`;
+        const fact = `The token agent had ended before the job did: ${withoutStop(why)}`;
+        const text = `${fact}. Calls after that failed. ${others}`;
         return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
     }
-    const text = `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when its folder is gone, at the latest with the runner's clean-up. ${others}`;
+    const fact = `The token agent could not be asked to stop: ${withoutStop(result.reason)}`;
+    const end = "It ends by itself when its folder is gone, at the latest with the runner's clean-up";
+    const text = `${fact}. ${end}. ${others}`;
     return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
 }
 function workOf(report, sessions, terminateSession) {
@@ -5148,8 +5186,9 @@ const TIMEOUT_MS = 5_500;
 /** Of it, for the agent to stop. */
 const post_STOP_MS = 4_000;
 /**
- * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner gives this
- * step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to 0, whatever happens.
+ * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
+ * gives this step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to
+ * 0, whatever happens.
  * @param crash rejects with what was not caught
  */
 async function post_post(env, crash) {
@@ -5272,9 +5311,13 @@ function ignoreRejectUnauthorized(role) {
     delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
     if (value !== "0" || role !== "main")
         return;
-    core_warning("NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. Give a private CA as ca-certificate.");
+    core_warning("NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. " +
+        "Give a private CA as ca-certificate.");
 }
-/** Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by SIGUSR1. */
+/**
+ * Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by
+ * SIGUSR1.
+ */
 function closeInspector() {
     process.on("SIGUSR1", () => undefined);
     const inspector = process.getBuiltinModule?.("node:inspector");

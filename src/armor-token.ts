@@ -18,8 +18,8 @@ The token is masked in the job's log. It lives for about a minute: ask for it wh
 `;
 
 /**
- * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other stream
- * was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
+ * The runner reads stdout and stderr with two readers. A token that follows its mask at once on the other
+ * stream was seen unmasked in 22 of 300 runs; 50 ms later in none of 300. This is twice that.
  */
 const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
@@ -63,8 +63,8 @@ function checkStream(descriptor: number, name: string): void {
 async function fetchToken(folder: string): Promise<string> {
   const { status, fields } = await askAgent(folder);
   const { access_token: token, error_description: description } = fields;
-  // Another program may have got the port of an agent that died. A line with a command of the runner's is no token:
-  // one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
+  // Another program may have got the port of an agent that died. A line with a command of the runner's is
+  // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
   if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##[")) return token;
   const why = typeof description === "string" ? quoteWithout([])(description) : `it answered ${status}`;
   throw new Error(`the token agent has no token: ${why}`);

@@ -6,7 +6,10 @@ const QUOTE_LENGTH = 200;
 /** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
 const INVISIBLE = /[\p{C}\p{Z}]+/gu;
 
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/**
+ * A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's
+ * halves.
+ */
 export function quoteWithout(secrets: readonly string[]): Quote {
   const scrub = scrubber(secrets);
   return (text) => {

@@ -26,6 +26,37 @@ describe("the built action", () => {
     expect(Number(/^attempt (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(5_000);
   });
 
+  scopedTest("has no inspector, also where NODE_OPTIONS asks for one", async (open) => {
+    const folder = await mkdtemp(join(tmpdir(), "armor-hook-"));
+    await open({ close: () => rm(folder, { recursive: true }) });
+    const hook = join(folder, "hook.cjs");
+    await writeFile(hook, 'process.on("exit", () => console.log("inspector", require("inspector").url()));');
+    const armor = await open(startServer([token()]));
+    const options = `--inspect=127.0.0.1:0 --require "${hook}"`;
+    const job = await openJob(open, { "api-url": armor.url }, { NODE_OPTIONS: options });
+    for (const step of [await job.main(), await job.post()]) {
+      expect(step.exitCode).toBe(0);
+      expect(step.stdout).toMatch(/^inspector undefined$/m);
+    }
+  });
+
+  scopedTest(
+    "tells what became of the session, also where the job summary cannot be written",
+    async (open) => {
+      const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+      const env = { GITHUB_STEP_SUMMARY: join(tmpdir(), "nowhere", "summary") };
+      const { job, call } = await startJob(open, { "api-url": armor.url }, env);
+      expect((await call("/api/v1/iam/users")).status).toBe(403);
+      const post = await job.post();
+      expect(post.exitCode).toBe(0);
+      const log = job.log(post.stdout);
+      expect(log).toContain("sessions ended    1");
+      expect(log.filter((line) => line.startsWith("Warning"))).toEqual([
+        expect.stringMatching(/^Warning: The path is not one of gateway-paths.*\(path_refused, /),
+      ]);
+    },
+  );
+
   // Windows has neither these signals nor this shell.
   if (process.platform !== "win32") {
     scopedTest("leaves no part of a line where the disk fills amid an output", async (open) => {

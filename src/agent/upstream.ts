@@ -21,8 +21,6 @@ export interface UpstreamCall {
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-/** A silent proxy is then a reply that did not come in time, as it is in the main step. */
-const TUNNEL_SLACK_MS = 5_000;
 /** Timers stand still while a machine sleeps, and the wall clock goes on. */
 const MAX_DRIFT_MS = 1_000;
 
@@ -81,7 +79,7 @@ export class Upstream {
     const agent =
       origin.protocol === "http:"
         ? new http.Agent(kept)
-        : new RouteAgent(proxy, kept, this.#limits.connectMs + TUNNEL_SLACK_MS);
+        : new RouteAgent(proxy, kept, this.#limits.connectMs);
     return { agent, options: urlToHttpOptions(origin), state: { url: origin, proxy, isReplying: false } };
   }
 
