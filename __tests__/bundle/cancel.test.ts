@@ -1,55 +1,65 @@
-// The main step cancelled at times spread over its whole run, as the runner does it, and then the post step.
+// The main step cancelled at times spread over its whole run, and then the post step: nothing is left.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "@jest/globals";
-import { type SandboxOptions, startSandbox } from "../../sandbox/armor.ts";
-import { Job } from "../../sandbox/runner.ts";
+import { describe, expect, jest } from "@jest/globals";
+import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
+import { type Answer, startServer, text, token } from "../fixtures/server.ts";
 
-const TIMES = process.env["CI"] ? 50 : 8;
-const CREDENTIALS: SandboxOptions = { appId: "id", apiKey: "key-of-the-app" };
+jest.setTimeout(240_000); // for 50 times on a busy machine
+
+const TIMES = process.env["CI"] ? 50 : 10;
+/** Side by side; more would only wait for each other. */
+const AT_ONCE = 5;
+/** So that many cancellations meet a request on its way. */
+const ANSWER_MS = 100;
+
+/** Issues tokens of an hour, whoever waits for them, and knows whose sessions have not ended. */
+async function startArmor(open: Open) {
+  const live = new Set<string>();
+  let issued = 0;
+  const answer: Answer = async (response, request) => {
+    if (request.path.endsWith("/terminate")) {
+      const isLive = live.delete(request.headers.authorization?.replace("Bearer ", "") ?? "");
+      return text(isLive ? 204 : 401, "")(response, request);
+    }
+    issued += 1;
+    const name = `t0k3n-${issued}`;
+    live.add(name);
+    await sleep(ANSWER_MS);
+    token({ access_token: name, expires_in: 3600 })(response, request);
+  };
+  return { live, armor: await open(startServer([answer])) };
+}
 
 // Windows has no signals that a process could handle.
 if (process.platform !== "win32") {
-  describe.each([["false"], ["true"]])("keep-fresh: %s", (keepFresh) => {
-    test(`cancelled at ${TIMES} times: afterwards no agent and no session`, async () => {
-      const sandbox = await startSandbox(CREDENTIALS);
-      try {
-        const inputs = {
-          "app-id": "id",
-          "api-key": "key-of-the-app",
-          "api-url": sandbox.url,
-          "keep-fresh": keepFresh,
-        };
-        const whole = await runOnce(inputs, undefined);
-        const steps = Array.from({ length: TIMES }, (_, index) => (whole.ms * (index + 0.5)) / TIMES);
-        for (const afterMs of steps) {
-          const { post } = await runOnce(inputs, afterMs);
-          expect(post).toMatchObject({ exitCode: 0 });
-        }
-        expect(sandbox.live()).toEqual([]);
-      } finally {
-        await sandbox.close();
+  describe.each([["false"], ["true"]])("the main step, with keep-fresh: %s", (keepFresh) => {
+    scopedTest(`cancelled at ${TIMES} times, leaves no agent and no session behind post`, async (open) => {
+      const { armor, live } = await startArmor(open);
+      const cancelAfter = async (ms?: number) => {
+        const job = await openJob(open, { "api-url": armor.url, "keep-fresh": keepFresh });
+        const main = await job.main(async (child) => {
+          if (ms === undefined) return;
+          await sleep(ms);
+          child.kill("SIGINT");
+        });
+        const post = await job.post();
+        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+        if (main.files["GITHUB_STATE"] === "") expect(post.stdout).toBe("");
+        if (main.exitCode !== 0) expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "" });
+        // It ends when its folder is gone, which it looks for every two seconds.
+        for (let tries = 0; tries < 200 && (await agentsBelow(job.temp)).length > 0; tries += 1)
+          await sleep(50);
+        expect(await agentsBelow(job.temp)).toEqual([]);
+        return main.ms;
+      };
+      const wholeMs = await cancelAfter();
+      for (let done = 0; done < TIMES; done += AT_ONCE) {
+        const shares = Array.from({ length: AT_ONCE }, (_, index) => (done + index + 0.5) / TIMES);
+        await Promise.all(shares.map((share) => cancelAfter(share * wholeMs)));
       }
-    }, 120_000);
-  });
-}
-
-/** Main, cancelled after some time, and post; then no agent of this job is there. */
-async function runOnce(inputs: Record<string, string>, afterMs: number | undefined) {
-  const job = await Job.start(inputs);
-  try {
-    const main = await job.main(async (child) => {
-      if (afterMs === undefined) return;
-      await sleep(afterMs);
-      child.kill("SIGINT");
+      expect([...live]).toEqual([]);
     });
-    const post = await job.post();
-    for (let tries = 0; tries < 50 && (await agentsBelow(job.temp)).length > 0; tries += 1) await sleep(100);
-    expect(await agentsBelow(job.temp)).toEqual([]);
-    return { ms: main.ms, post };
-  } finally {
-    for (const { pid } of await agentsBelow(job.temp)) process.kill(pid, "SIGKILL");
-    await job.end();
-  }
+  });
 }

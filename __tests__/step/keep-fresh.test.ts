@@ -56,14 +56,14 @@ describe("keep-fresh", () => {
       NO_PROXY: "127.0.0.1",
     });
     expect(started.said[0]).toMatch(/^Added 127\.0\.0\.1 to no_proxy and NO_PROXY/);
-    expect(started.said[1]).toMatch(/Later steps have valid ones .* \$ARMOR_GATEWAY_URL and armor-token\.$/);
+    expect(started.said[1]).toMatch(
+      /later steps reach Armor by \$ARMOR_GATEWAY_URL and get tokens by armor-token\.$/,
+    );
     await expect(fetch(`${gateway}/api/v1/discovery/scans`)).resolves.toMatchObject({ status: 200 });
     await expect(fetch(`${gateway}/api/v1/iam/users`)).resolves.toMatchObject({ status: 403 });
     const stopped = await runPost(started);
     expect(stopped.exitCode).toBe(0);
-    expect(stopped.said[0]).toBe(
-      "::group::Token agent: 1 call answered, 0 tokens handed out, 1 token fetched.",
-    );
+    expect(stopped.said[0]).toBe("::group::Token agent: 1 call answered, 1 call refused, 1 token fetched.");
     expect(stopped.said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
     await expect(fetch(`${gateway}/api/v1/discovery/scans`)).rejects.toThrow();
     expect(armor.requests.filter(({ path }) => path.endsWith("/terminate"))).toHaveLength(1);
@@ -75,7 +75,7 @@ describe("keep-fresh", () => {
     const started = await runMain(paths);
     expect(started.said).toEqual([
       expect.stringMatching(
-        /the outputs gateway-url and token-command\. The gateway reads \/api\/v1\/discovery\/scans\.$/,
+        /by the output gateway-url .* by the output token-command\. The gateway reads \/api\/v1\/discovery\/scans\.$/,
       ),
     ]);
     expect(started.exported).toEqual({});

@@ -92,7 +92,7 @@ async function supply(run: Run): Promise<void> {
     setTokenOutputs(token);
     if (agent !== undefined) handOnAgent(run, agent);
     saveState("complete", "true");
-    run.log(summaryLine(inputs, token));
+    run.log(summaryLine(inputs, token, agent));
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
     if (folder !== undefined && agent === undefined) await removeFolder(folder);
@@ -148,12 +148,12 @@ function handOnAgent({ env, inputs, log, warn }: Run, { gatewayUrl, command, bin
 }
 
 /** The one line of a good run. */
-function summaryLine({ apiUrl, keepFresh, exportEnvironment, gatewayPaths }: Inputs, token: Token): string {
+function summaryLine(inputs: Inputs, token: Token, agent?: RunningAgent): string {
+  const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
   const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-  if (!keepFresh) return `${got}, until ${isoDate(token.expiresAt)}.`;
-  const [gateway, command] = exportEnvironment
-    ? ["$ARMOR_GATEWAY_URL", "armor-token"]
-    : ["the output gateway-url", "the output token-command"];
+  if (agent === undefined) return `${got}, until ${isoDate(token.expiresAt)}.`;
+  const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
+  const command = exportEnvironment && agent.canRun ? "armor-token" : "the output token-command";
   const paths = gatewayPaths.join(", ");
   const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
   const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
