@@ -3379,7 +3379,8 @@ async function endSessions(accessTokens, isFetching, context) {
     const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
     const reasons = results
         .filter((result) => result.status === "rejected")
-        .map(({ reason }) => asArmorError(reason, context.quote).message);
+        .map(({ reason }) => asArmorError(reason, context.quote))
+        .map(({ code, message }) => annotationOf(code, message));
     if (isFetching)
         reasons.push("A token that was being fetched did not arrive in time.");
     const reason = reasons.at(-1);
@@ -4358,8 +4359,13 @@ async function serve(config, quote, send, clock, crash) {
  */
 async function placeControlFile(folder, line) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
-    await (0,promises_namespaceObject.rename)(`${file}.new`, file);
+    try {
+        await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
+        await (0,promises_namespaceObject.rename)(`${file}.new`, file);
+    }
+    catch (error) {
+        throw fileError("The folder that RUNNER_TEMP names", error);
+    }
     const owners = async () => (await Promise.all([folder, file].map((path) => (0,promises_namespaceObject.stat)(path)))).map(({ uid }) => uid);
     const own = String(await owners());
     return async () => {
@@ -4377,14 +4383,12 @@ async function placeControlFile(folder, line) {
 
 
 
-/**
- * @returns a new folder below RUNNER_TEMP for its owner alone (mkdtemp: mode 0700). @throws ArmorError
- * file_failed
- */
+/** @returns a new folder below RUNNER_TEMP, for its owner alone. @throws ArmorError file_failed */
 async function createAgentFolder(env) {
     const temp = env["RUNNER_TEMP"];
     if (!temp) {
-        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", "Run this as a step of a GitHub Actions workflow.");
+        const remedy = "Run this as a step of a GitHub Actions workflow.";
+        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
     }
     try {
         const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
@@ -4402,13 +4406,12 @@ async function removeFolder(folder) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/agent/inherit.js
 
 /**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it
- * is a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job.
+ * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is
+ * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
+ * on Windows.
  */
 const ALLOWED_VARIABLES = new Set([
     ...["PATH", "HOME", "USERPROFILE", "TMP", "TEMP", "TMPDIR", "SYSTEMROOT", "LANG"],
@@ -4417,28 +4420,32 @@ const ALLOWED_VARIABLES = new Set([
 ]);
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it. */
-const ALLOWED_NODE_FLAG = /^--(use-\w+-ca|openssl-[\w-]+|tls-(min|max)-v1\.[0-3]|tls-cipher-list|dns-result-order)(=|$)/;
+/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
+const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)$/;
 function agentEnvironment(env) {
     const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
-    const absolute = (name, value = "") => PATH_VARIABLES.includes(name) && value !== ""
-        ? value
-            .split(name === "SSL_CERT_DIR" ? external_node_path_namespaceObject.delimiter : "\0")
-            .map((path) => (0,external_node_path_namespaceObject.resolve)(path))
-            .join(external_node_path_namespaceObject.delimiter)
-        : value;
     return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+}
+/** SSL_CERT_DIR may name several folders, as PATH does. */
+function absolute(name, value = "") {
+    if (value === "" || !PATH_VARIABLES.includes(name))
+        return value;
+    const paths = name === "SSL_CERT_DIR" ? value.split(external_node_path_namespaceObject.delimiter) : [value];
+    return paths.map((path) => (0,external_node_path_namespaceObject.resolve)(path)).join(external_node_path_namespaceObject.delimiter);
 }
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 function allowedNodeFlags(nodeOptions) {
     const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
-    const flags = words.flatMap((flag, index) => {
-        if (!ALLOWED_NODE_FLAG.test(flag))
+    return words.flatMap((word, index) => {
+        const [, name = "", given] = /^([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+        if (!ALLOWED_FLAG.test(name))
             return [];
-        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(flag);
-        return [takesNext ? `${flag}=${words[index + 1] ?? ""}` : flag];
+        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(name);
+        const value = given ?? (takesNext ? words[index + 1] : undefined);
+        if (value === undefined)
+            return [name];
+        return [`${name}=${name === "--openssl-config" ? (0,external_node_path_namespaceObject.resolve)(value) : value}`];
     });
-    return flags.map((flag) => flag.replace(/^(--openssl-config=)(.*)$/, (_, name, path) => name + (0,external_node_path_namespaceObject.resolve)(path)));
 }
 function unquote(word) {
     return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
@@ -4448,29 +4455,33 @@ function unquote(word) {
 
 
 
+
 /**
- * Writes the wrappers of armor-token below the agent's folder. They name Node and the program by absolute
- * path: in a container job Node is not on PATH. They hold no secret.
+ * Writes the wrappers of armor-token. They name Node by its path, as in a container job it is not on PATH,
+ * and hold no secret.
  * @param folder the agent's own, for its owner alone
  * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
+ * @throws ArmorError file_failed
  */
 async function writeCommand(folder, node, program, isWindows) {
     const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
     const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
-    await (0,promises_namespaceObject.mkdir)(bin);
-    await (0,promises_namespaceObject.chmod)(bin, 0o700); // whatever the umask is
-    await (0,promises_namespaceObject.writeFile)(script, shWrapper(node, program, folder, isWindows));
-    await (0,promises_namespaceObject.chmod)(script, 0o700);
-    if (isWindows)
-        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(bin, "armor-token.cmd"), cmdWrapper(node, program));
+    try {
+        await (0,promises_namespaceObject.mkdir)(bin);
+        await (0,promises_namespaceObject.chmod)(bin, 0o700); // whatever the umask is
+        await (0,promises_namespaceObject.writeFile)(script, shWrapper(node, program, folder, isWindows));
+        await (0,promises_namespaceObject.chmod)(script, 0o700);
+        if (isWindows)
+            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(node, program));
+    }
+    catch (error) {
+        throw fileError("The folder that RUNNER_TEMP names", error);
+    }
     const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
     return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
 }
-/**
- * POSIX sh, which on Windows is that of Git and takes forward slashes. NODE_OPTIONS is for the job's
- * own Node.
- */
+/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 function shWrapper(node, program, folder, isWindows = false) {
     const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
         .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
@@ -4491,13 +4502,9 @@ function cmdWrapper(node, program) {
 
 
 
-
 /** A small young generation, for a machine shared with the job. With 1 MiB, a call took a tenth more CPU. */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
-/**
- * glibc keeps an arena for each thread, and in it what streams leave behind: with one, a tenth of the
- * memory less.
- */
+/** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
 /** 256 bits at random. */
@@ -4506,46 +4513,40 @@ function createCapability() {
 }
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason; the process and the folder are gone then
+ * @throws ArmorError agent_failed with the agent's own reason, file_failed; process and folder are gone then
  */
 async function launchAgent(config, parent, quote, readyMs = READY_MS) {
     const { folder, capability } = config;
-    const child = spawnAgent(parent);
+    let child;
     try {
+        child = spawnAgent(parent);
         const port = await readyPort(child, config, quote, readyMs);
-        const program = (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js");
-        const files = await writeCommand(folder, parent.execPath, program, parent.isWindows);
+        const files = await writeCommand(folder, parent.execPath, (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js"), parent.isWindows);
         return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${capability}`, pid: child.pid ?? 0 };
     }
     catch (error) {
-        child.kill("SIGKILL");
+        child?.kill("SIGKILL");
         await removeFolder(folder);
         throw error instanceof ArmorError ? error : failed(quote(String(error)));
     }
     finally {
-        child.unref();
-        child.stdout?.destroy();
+        child?.unref();
+        child?.stdout?.destroy();
     }
 }
-/**
- * Detached and with pipes of its own: the runner waits for whoever holds the step's, and kills the
- * step's children.
- */
+/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
 function spawnAgent({ env, execPath, dist }) {
     const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
     // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
     if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
         flags.push("--disable-sigusr1");
     return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, "agent.js"), "agent"], {
-        cwd: homedirOrTemp(), // Windows cannot remove a working folder: not RUNNER_TEMP, not the workspace
+        cwd: (0,external_node_path_namespaceObject.parse)(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
         env: { ...agentEnvironment(env), ...MALLOC },
         detached: true,
         windowsHide: true,
         stdio: ["pipe", "pipe", "ignore"],
     });
-}
-function homedirOrTemp() {
-    return (0,external_node_path_namespaceObject.resolve)((0,external_node_os_namespaceObject.tmpdir)()) === (0,external_node_path_namespaceObject.resolve)(process.env["RUNNER_TEMP"] ?? "") ? (0,external_node_os_namespaceObject.homedir)() : (0,external_node_os_namespaceObject.tmpdir)();
 }
 /** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
 async function readyPort(child, config, quote, readyMs) {
@@ -4595,10 +4596,7 @@ function failed(why) {
 
 /** For an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
-/**
- * Tells the agent to stop and waits for its end, which is the end of its connection. Then the folder
- * is removed.
- */
+/** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
 async function stopAgent(folder, signal) {
     try {
         return await askToStop(folder, signal);
@@ -4619,16 +4617,34 @@ async function askToStop(folder, signal) {
         return { kind: "ended", reason: await reasonOfEnd(folder) };
     }
     try {
-        return { kind: "stopped", reply: JSON.parse(await post(`${url}/stop`, signal)) };
+        const reply = parseReply(await post(`${url}/stop`, signal));
+        if (reply !== undefined)
+            return { kind: "stopped", reply };
+        return { kind: "unknown", reason: "what answered at its address is not the agent" };
     }
     catch (error) {
         const { code = "" } = error;
         if (code === "ECONNREFUSED")
             return { kind: "ended", reason: await reasonOfEnd(folder) };
-        return {
-            kind: "unknown",
-            reason: signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`,
-        };
+        const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
+        return { kind: "unknown", reason };
+    }
+}
+/** On the port of a dead agent, another program may listen: nothing of its answer is to be printed. */
+function parseReply(body) {
+    try {
+        const { report, sessions } = JSON.parse(body);
+        const { minted, handedOut, refused, answered, failed, problems } = report;
+        const counts = [minted, handedOut, refused, sessions.ended, sessions.notEnded];
+        const names = [answered, failed, problems].flatMap((values) => Object.keys(values));
+        const texts = [...Object.values(problems), sessions.reason ?? ""];
+        const isSound = [...counts, ...Object.values(answered), ...Object.values(failed)].every(Number.isSafeInteger) &&
+            names.every((name) => /^\w+$/.test(name)) &&
+            texts.every((text) => typeof text === "string" && !/\p{C}/u.test(text));
+        return isSound ? { report, sessions } : undefined;
+    }
+    catch {
+        return undefined;
     }
 }
 /** Without the file, the agent may be starting: its start was cancelled a moment ago. */
@@ -4653,9 +4669,11 @@ async function reasonOfEnd(folder) {
     return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), "utf8").catch(() => undefined);
 }
 function post(url, signal) {
+    // The connection is kept, so that it ends when the agent does; this process waits for that.
+    const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
+    // The request's own signal ends no connection that has its reply.
+    signal.addEventListener("abort", () => agent.destroy());
     return new Promise((resolve, reject) => {
-        // The connection is kept, so that it ends when the agent does; this process waits for that.
-        const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
         const request = external_node_http_default().request(url, { method: "POST", agent, signal }, (response) => {
             const chunks = [];
             response.on("data", (chunk) => chunks.push(chunk));
@@ -4672,10 +4690,8 @@ function post(url, signal) {
 
 
 
-/**
- * As in action.yml, which the runner applies where an input is not given. An input given empty stays
- * empty.
- */
+
+/** As in action.yml, which the runner applies where an input is not given; one given empty stays empty. */
 const DEFAULTS = {
     "api-url": "https://api.armor.fortanix.com",
     "ca-certificate": "",
@@ -4686,13 +4702,19 @@ const DEFAULTS = {
     "terminate-session": "true",
 };
 const MAX_TIMEOUT_SECONDS = 300;
-/** A mask of a shorter text would cover half of the log. */
 const MIN_KEY_LENGTH = 8;
 /** Far above any key, and far below what an environment variable can hold. */
 const MAX_CREDENTIAL_LENGTH = 4096;
-/** Control characters, line ends among them, that no credential and no URL contains. */
-const CONTROL = /[\p{Cc}\u2028\u2029]/u;
-/** The credentials as given, unchecked, so that they can be masked before anything is said about them. */
+/** In no credential and no URL: control characters, line ends among them, and halves of characters. */
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/**
+ * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
+ * would cover half of the log, and it is refused and never shown.
+ */
+function readSecrets(source) {
+    const credentials = readCredentials(source);
+    return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
+}
 function readCredentials(source) {
     return { appId: source.getInput("app-id"), apiKey: source.getInput("api-key") };
 }
@@ -4712,32 +4734,32 @@ function readInputs(source) {
     };
 }
 function checkCredentials({ appId, apiKey }) {
-    const values = [
-        ["app-id", appId],
-        ["api-key", apiKey],
-    ];
-    const empty = values.filter(([, value]) => value === "").map(([name]) => name);
+    const values = Object.entries({ "app-id": appId, "api-key": apiKey });
+    const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
     if (empty.length > 0) {
-        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, "Usually the secret is not defined here under the name that the workflow uses. " +
-            "Workflows that a fork or Dependabot starts get no repository secrets.");
+        const cause = "Usually the secret is not defined here under the name that the workflow uses.";
+        const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
+        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
     }
     for (const [name, value] of values) {
-        if (CONTROL.test(value) || !value.isWellFormed()) {
-            throw invalid(`${name} contains a line break or another control character`, "Store the secret again, as one line.");
+        if (CONTROL.test(value)) {
+            const remedy = "Store the secret again, as one line.";
+            throw invalid(`${name} contains a line break or another control character`, remedy);
         }
         if (value.length > MAX_CREDENTIAL_LENGTH) {
-            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, "Store the secret again: the value that Armor shows, and nothing else.");
+            const remedy = "Store the secret again: the value that Armor shows, and nothing else.";
+            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, remedy);
         }
     }
     if (apiKey.length < MIN_KEY_LENGTH) {
-        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.");
+        const remedy = "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.";
+        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, remedy);
     }
 }
 function parseApiUrl(value) {
     const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
-    if (value === "") {
+    if (value === "")
         throw invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
-    }
     if (CONTROL.test(value) || !URL.canParse(value))
         throw invalid("api-url is not an absolute URL", remedy);
     const url = new URL(value);
@@ -4745,59 +4767,50 @@ function parseApiUrl(value) {
         throw invalid("api-url contains a user name or password", remedy);
     if (/[?#]/.test(value))
         throw invalid("api-url contains a query or a fragment", remedy);
-    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
         throw invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
-    }
-    if (/^\/api(\/|$)/.test(url.pathname)) {
+    if (/^\/+api(\/|$)/.test(url.pathname))
         throw invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
-    }
     return url.href.replace(/\/+$/, "");
 }
 /** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
 function parseGatewayPaths(value) {
-    const lines = value.split(/\r?\n/).map((line) => line.trim());
-    const paths = lines.filter((line) => line !== "");
+    const paths = value.split(/\r?\n/).flatMap((line) => line.trim() || []);
     for (const [index, path] of paths.entries()) {
         const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
-        if (fault !== undefined) {
-            throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`);
-        }
+        if (fault === undefined)
+            continue;
+        const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
+        throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
     }
     return paths.length === 0 ? [DEFAULTS["gateway-paths"]] : paths;
 }
 function parseCertificates(value) {
     if (value === "")
         return [];
-    const remedy = "Give the text of one or more PEM certificates, " +
-        "each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.";
-    if (value.includes("PRIVATE KEY-----")) {
+    const range = "from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+    const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
+    if (value.includes("PRIVATE KEY-----"))
         throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
-    }
     const blocks = value.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-    if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1) {
+    if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1)
         throw invalid("ca-certificate is not PEM", remedy);
-    }
     for (const [index, block] of blocks.entries()) {
-        if (!isCertificate(block)) {
+        try {
+            new external_node_crypto_namespaceObject.X509Certificate(block);
+        }
+        catch {
             throw invalid(`ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`, remedy);
         }
     }
     return blocks;
 }
-function isCertificate(pem) {
-    try {
-        new external_node_crypto_namespaceObject.X509Certificate(pem);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
 function parseTimeout(value) {
     const seconds = /^\d+$/.test(value) ? Number(value) : 0;
     if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)
         return seconds * 1000;
-    throw invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
+    const problem = `timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`;
+    throw invalid(problem, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
 }
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
 function readBoolean(source, name) {
@@ -4806,7 +4819,8 @@ function readBoolean(source, name) {
         return true;
     if (/^(false|False|FALSE)$/.test(value))
         return false;
-    throw invalid(`${name} is neither true nor false`, `Give one of them, or leave the input out for ${DEFAULTS[name]}.`);
+    const remedy = `Give one of them, or leave the input out for ${DEFAULTS[name]}.`;
+    throw invalid(`${name} is neither true nor false`, remedy);
 }
 function invalid(problem, remedy) {
     return new ArmorError("input_invalid", problem, remedy);
@@ -4826,7 +4840,9 @@ function checkFiles(env, variables) {
     for (const variable of variables) {
         const path = env[variable];
         if (!path) {
-            throw new ArmorError("runner_unsupported", `${variable} is not set, so there is no safe way to hand the token on`, "Run this as a step of a GitHub Actions workflow.");
+            const problem = `${variable} is not set, so there is no safe way to hand the token on`;
+            const remedy = "Run this as a step of a GitHub Actions workflow.";
+            throw new ArmorError("runner_unsupported", problem, remedy);
         }
         try {
             (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND));
@@ -4836,14 +4852,12 @@ function checkFiles(env, variables) {
         }
     }
 }
-/**
- * Runs a write of core's. One that fails leaves no part of a line behind: the file is cut back to its
- * size before.
- */
+/** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable, append) {
     const path = process.env[variable] ?? "";
-    const size = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.size;
+    let size;
     try {
+        size = (0,external_node_fs_namespaceObject.statSync)(path).size;
         append();
     }
     catch (error) {
@@ -4880,23 +4894,31 @@ function setAgentOutputs(gatewayUrl, command) {
     outputs_setOutput("token-command", command);
 }
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
 /**
  * Lets all later steps reach the token agent without being told.
  * @param env as the job has set it
- * @returns whether no_proxy had to be extended: with these proxies, clients would send the gateway's
- *   address to them
+ * @returns whether no_proxy was extended: else clients would send the gateway's address to the proxy
  */
 function exportAgent(env, gatewayUrl, bin) {
     write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
     write("GITHUB_PATH", () => addPath(bin));
-    if (!PROXY_VARIABLES.some((name) => env[name]))
+    const lists = NO_PROXY_VARIABLES.map((name) => entriesOf(env[name]));
+    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+    if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list)))
         return false;
-    const entries = [env["no_proxy"], env["NO_PROXY"], LOOPBACK].flatMap((list = "") => list.split(/[\s,]+/));
-    const union = [...new Set(entries.filter((entry) => entry !== ""))].join(",");
-    for (const name of ["no_proxy", "NO_PROXY"])
-        write("GITHUB_ENV", () => exportVariable(name, union));
+    const union = lists.some(isAll) ? ["*"] : new Set([...lists.flat(), LOOPBACK]);
+    for (const name of NO_PROXY_VARIABLES)
+        write("GITHUB_ENV", () => exportVariable(name, [...union].join(",")));
     return true;
+}
+/** curl and Python read * only where it stands alone. */
+function isAll(entries) {
+    return entries.join() === "*";
+}
+function entriesOf(list = "") {
+    return list.split(/[\s,]+/).filter((entry) => entry !== "");
 }
 function outputs_saveState(name, value) {
     write("GITHUB_STATE", () => saveState(name, value));
@@ -4932,13 +4954,12 @@ function loadState(env) {
 
 
 
-
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
 /**
- * The runner kills a cancelled step after some 10 s. A reply on its way is awaited, so that post can
- * end its session.
+ * The runner kills a cancelled step after some 10 s. Until then a reply on its way is awaited, so that post
+ * can end its session.
  */
 const CANCEL_MS = 5_000;
 /**
@@ -4946,27 +4967,18 @@ const CANCEL_MS = 5_000;
  * @param crash rejects with what was not caught
  */
 async function main(env, crash, dependencies) {
-    const secrets = secretForms(readCredentials(core_namespaceObject));
+    const secrets = readSecrets(core_namespaceObject);
     mask(secrets);
     const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
-    const log = (line) => info(scrub(line));
-    const warn = (line) => core_warning(scrub(line));
-    const cancel = watchCancel();
+    const { checkCancel, deadline } = watchCancel();
     try {
         const original = { ...env };
         checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        const inputs = readInputs(core_namespaceObject);
-        const run = {
-            ...dependencies,
-            env: original,
-            inputs,
-            route: takeRoute(env),
-            quote,
-            log,
-            warn,
-            cancel,
-        };
-        await Promise.race([supply(run), crash, cancel.deadline]);
+        const [inputs, route] = [readInputs(core_namespaceObject), takeRoute(env)];
+        const log = (line) => info(scrub(line));
+        const warn = (line) => core_warning(scrub(line));
+        const run = { ...dependencies, env: original, inputs, route, quote, log, warn, checkCancel };
+        await Promise.race([supply(run), crash, deadline]);
         process.exitCode = 0;
     }
     catch (error) {
@@ -4977,162 +4989,165 @@ async function main(env, crash, dependencies) {
 }
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
-    const { env, inputs, warn, cancel } = run;
+    const { env, inputs, checkCancel } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+    for (const path of inputs.gatewayPaths.filter(coversIam))
+        run.warn(iamWarning(path));
     trustCertificates(inputs.certificates);
-    for (const path of inputs.gatewayPaths)
-        if (coversIam(path))
-            warn(iamWarning(path));
     outputs_saveState("api_url", inputs.apiUrl);
     outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
     outputs_saveState("terminate_session", String(inputs.terminateSession));
     // Created early: a folder that cannot be written fails before a token is asked for.
     const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
-    if (folder === undefined)
-        return handOn(run, await fetchMaskedToken(run));
-    outputs_saveState("agent_folder", folder);
     let agent;
     try {
+        if (folder !== undefined)
+            outputs_saveState("agent_folder", folder);
         const token = await fetchMaskedToken(run);
-        agent = await startAgent(run, folder, token);
-        cancel.check();
-        handOn(run, token, agent);
+        if (folder !== undefined)
+            agent = await startAgent(run, folder, token);
+        checkCancel();
+        setTokenOutputs(token);
+        if (agent !== undefined)
+            handOnAgent(run, agent);
+        outputs_saveState("complete", "true");
+        run.log(summaryLine(inputs, token, agent));
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (agent === undefined)
+        if (folder !== undefined && agent === undefined)
             await removeFolder(folder);
-        else
+        else if (folder !== undefined)
             await stopAgent(folder, AbortSignal.timeout(STOP_MS));
         throw error;
     }
 }
-/** Sets the outputs, and says so in one line. */
-function handOn(run, token, agent) {
-    setTokenOutputs(token);
-    if (agent !== undefined)
-        handOnAgent(run, agent);
-    outputs_saveState("complete", "true");
-    run.log(summaryLine(run.inputs, token));
-}
-async function fetchMaskedToken({ inputs, route, quote, log, cancel, createSend, clock, }) {
+async function fetchMaskedToken(run) {
+    const { inputs, quote, clock, checkCancel } = run;
     const context = {
-        apiUrl: inputs.apiUrl,
-        send: createSend(route),
-        clock,
-        timeoutMs: inputs.timeoutMs,
-        quote,
+        ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock },
+        send: run.createSend(run.route),
         onRetry({ problem }, pauseMs) {
-            cancel.check();
-            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+            checkCancel();
+            run.log(`${problem}. Next try in ${seconds(pauseMs)}.`);
         },
     };
     const token = await fetchToken(context, inputs.credentials);
     mask([token.accessToken]);
-    if (inputs.terminateSession)
-        outputs_saveState("access_token", token.accessToken);
-    outputs_saveState("expires_at", String(token.expiresAt));
-    cancel.check();
+    try {
+        if (inputs.terminateSession)
+            outputs_saveState("access_token", token.accessToken);
+        outputs_saveState("expires_at", String(token.expiresAt));
+    }
+    catch (error) {
+        // The post step will not know of this session.
+        const brief = { ...context, timeoutMs: STOP_MS };
+        if (inputs.terminateSession)
+            await endSession(brief, token.accessToken).catch(() => undefined);
+        throw error;
+    }
+    checkCancel();
     return token;
 }
 async function startAgent(run, folder, first) {
     const { env, inputs, route, quote, dist } = run;
-    const { credentials, apiUrl, certificates, timeoutMs, terminateSession, gatewayPaths } = inputs;
     const [capability, controlCapability] = [createCapability(), createCapability()];
     mask([capability, controlCapability]);
-    const config = {
-        ...{ credentials, apiUrl, certificates, route, timeoutMs, terminateSession, gatewayPaths },
-        ...{ limits: CALL_LIMITS, capability, controlCapability, folder, first },
-    };
+    const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
     const parent = { env, execPath: process.execPath, dist, isWindows: process.platform === "win32" };
     return await launchAgent(config, parent, quote);
 }
 function handOnAgent({ env, inputs, log, warn }, { gatewayUrl, command, bin, canRun }) {
     setAgentOutputs(gatewayUrl, command);
     if (!canRun) {
-        warn("armor-token cannot be run as a program, because RUNNER_TEMP lies on a file system with noexec. " +
-            'Give the output token-command to the step as an environment variable and run: sh "$TOKEN_COMMAND".');
+        const remedy = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
+        warn(`armor-token cannot be run as a program: RUNNER_TEMP's file system forbids it (noexec). ${remedy}`);
     }
     if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin)) {
-        log("Added 127.0.0.1 to no_proxy and NO_PROXY, so that calls to the gateway do not go through the proxy.");
+        log("Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.");
     }
 }
 /** The one line of a good run. */
-function summaryLine({ apiUrl, keepFresh, exportEnvironment, gatewayPaths }, token) {
+function summaryLine(inputs, token, agent) {
+    const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
     const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-    if (!keepFresh)
+    if (agent === undefined)
         return `${got}, until ${isoDate(token.expiresAt)}.`;
+    const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
+    const command = exportEnvironment && agent.canRun ? "armor-token" : "the output token-command";
     const paths = gatewayPaths.join(", ");
     const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
-    const where = exportEnvironment
-        ? "$ARMOR_GATEWAY_URL and armor-token"
-        : "the outputs gateway-url and token-command";
-    return `${got}. Later steps have valid ones until the job ends: ${where}.${limit}`;
+    const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
+    return `${got}. Until the job ends, ${use}.${limit}`;
 }
 const IAM = "/api/v1/iam/";
 function coversIam(path) {
     return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
 }
 function iamWarning(path) {
-    const what = "users, apps and policies that the client app may read";
-    return `gateway-paths: ${path} covers ${IAM}, so every step of this job can read ${what}.`;
+    const what = "can read the users, apps and policies that the client app may read";
+    return `gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job ${what}.`;
 }
-/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next `check`. */
+/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
 function watchCancel() {
     const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
     let isCancelled = false;
     const deadline = new Promise((_, reject) => {
-        for (const signal of ["SIGINT", "SIGTERM"]) {
-            process.on(signal, () => {
-                isCancelled = true;
-                setTimeout(() => reject(error), CANCEL_MS).unref();
-            });
-        }
+        const onSignal = () => {
+            isCancelled = true;
+            setTimeout(reject, CANCEL_MS, error).unref();
+        };
+        process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
     });
     deadline.catch(() => undefined);
-    return {
-        check() {
-            if (isCancelled)
-                throw error;
-        },
-        deadline,
+    const checkCancel = () => {
+        if (isCancelled)
+            throw error;
     };
+    return { checkCancel, deadline };
 }
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
 /**
- * What the agent did, or why it cannot be known. `own` is what became of the step's own session, where
- * post ended it.
+ * What the agent did, or why it cannot be known.
+ * @param own what became of the step's own session, where no agent has ended it
  */
 function agentReport(result, { isComplete, terminateSession }, own = { line: "" }) {
     if (result.kind === "stopped")
         return workOf(result.reply.report, result.reply.sessions, terminateSession);
-    const others = "Sessions of other tokens end when these expire.";
-    const warnings = own.warnings ?? [];
-    if (result.kind === "ended") {
-        // Where main failed, it has stopped the agent itself.
-        if (!isComplete)
-            return own;
-        const why = result.reason ?? "it left no reason, so it probably was killed";
-        const fact = `The token agent had ended before the job did: ${withoutStop(why)}`;
-        const text = `${fact}. Calls after that failed. ${others}`;
-        return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
-    }
-    const fact = `The token agent could not be asked to stop: ${withoutStop(result.reason)}`;
-    const end = "It ends by itself when its folder is gone, at the latest with the runner's clean-up";
-    const text = `${fact}. ${end}. ${others}`;
-    return { ...own, warnings: [annotationOf("agent_failed", text), ...warnings] };
+    // Where main failed, it has stopped the agent itself.
+    if (result.kind === "ended" && !isComplete)
+        return own;
+    const text = result.kind === "ended"
+        ? `The token agent had ended before the job did: ${withoutStop(result.reason)}. Calls after that ` +
+            "could not connect (curl: (7)): look at the first step that failed."
+        : `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when ` +
+            "its folder is gone, at the latest when the runner cleans up.";
+    const others = "Sessions of tokens that it fetched end when these expire.";
+    return {
+        ...own,
+        warnings: [annotationOf("agent_failed", `${text} ${others}`), ...(own.warnings ?? [])],
+    };
 }
 function workOf(report, sessions, terminateSession) {
     const { minted, handedOut, answered, failed, refused, problems } = report;
-    const [answeredCount, failedCount] = [sum(answered), sum(failed)];
-    const isUnused = answeredCount + failedCount + handedOut + refused === 0;
-    const did = isUnused
-        ? "it was not used. Without keep-fresh, this job would have one process less."
-        : `${count(answeredCount, "call")} answered${failedCount > 0 ? `, ${failedCount} failed` : ""}, ` +
-            `${count(handedOut, "token")} handed out, ${count(minted, "token")} fetched.`;
+    const [answers, failures] = [sum(answered), sum(failed)];
+    const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
+    if (sessions.notEnded > 0)
+        warnings.push(notEnded(sessions));
+    if (answers + failures + refused + handedOut === 0) {
+        const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
+        return { line, warnings };
+    }
+    const parts = [
+        [answers, "call", "answered"],
+        [failures, "call", "failed"],
+        [refused, "call", "refused"],
+        [handedOut, "token", "handed out"],
+        [minted, "token", "fetched"],
+    ];
     const rows = [
         ["calls answered", withParts(answered)],
         ["calls failed", withParts(failed)],
@@ -5140,23 +5155,19 @@ function workOf(report, sessions, terminateSession) {
         ["tokens handed out", String(handedOut)],
         ["tokens fetched", String(minted)],
         ["sessions ended", terminateSession ? String(sessions.ended) : "none: terminate-session is false"],
-    ].filter(([, value]) => value !== "0");
+    ];
+    const did = parts.flatMap(([times, noun, verb]) => (times > 0 ? `${count(times, noun)} ${verb}` : []));
     return {
-        line: `Token agent: ${did}`,
-        rows: isUnused ? [] : rows,
-        warnings: [
-            ...Object.entries(problems).map(([code, text]) => annotationOf(code, text)),
-            ...notEnded(sessions),
-        ],
+        line: `Token agent: ${did.join(", ")}.`,
+        rows: rows.filter(([, value]) => value !== "0"),
+        warnings,
     };
 }
 function notEnded({ notEnded, reason = "" }) {
-    if (notEnded === 0)
-        return [];
     const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
-    return [`${were} not ended, and will end when the tokens expire. ${reason}`.trim()];
+    return `${were} not ended, and will end when the tokens expire. ${reason}`.trim();
 }
-function withoutStop(text) {
+function withoutStop(text = "it left no reason, so it probably was killed") {
     return text.replace(/\.$/, "");
 }
 function withParts(counts) {
@@ -5187,8 +5198,7 @@ const TIMEOUT_MS = 5_500;
 const post_STOP_MS = 4_000;
 /**
  * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
- * gives this step the inputs of another action, or none (actions/runner#3514). Sets `process.exitCode` to
- * 0, whatever happens.
+ * gives this step the inputs of another action, or none (actions/runner#3514). It never fails the job.
  * @param crash rejects with what was not caught
  */
 async function post_post(env, crash) {
@@ -5211,7 +5221,6 @@ async function post_post(env, crash) {
 }
 async function finish(env, state, quote) {
     const start = systemClock.now();
-    const leftMs = () => Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
     let stopped;
     if (state.agentFolder !== undefined) {
         stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(post_STOP_MS));
@@ -5219,27 +5228,25 @@ async function finish(env, state, quote) {
             return agentReport(stopped, state);
     }
     // There is no agent that has ended the step's own session.
-    const own = await finishSession(env, state, leftMs(), quote);
+    const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+    const own = await finishSession(env, state, leftMs, quote);
     return stopped === undefined ? own : agentReport(stopped, state, own);
 }
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env, { accessToken, apiUrl, certificates, terminateSession, expiresAt }, timeoutMs, quote) {
+async function finishSession(env, { accessToken, agentFolder, apiUrl, certificates, terminateSession, expiresAt }, timeoutMs, quote) {
     if (!terminateSession)
         return { line: "The Armor session was not ended, as terminate-session is false." };
     if (accessToken === undefined)
         return { line: "" }; // no token was issued
     try {
         trustCertificates(certificates);
-        const context = {
-            ...{ apiUrl, timeoutMs, quote, clock: systemClock },
-            send: createSend(takeRoute(env)),
-            onRetry: () => undefined,
-        };
+        const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
+        const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
         if (await endSession(context, accessToken))
             return { line: "The Armor session was ended." };
-        const isLate = expiresAt < systemClock.date();
-        const hint = isLate ? " The token had expired: keep-fresh: true supplies jobs that run for longer." : "";
-        return { line: `The Armor session was over already.${hint}` };
+        const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
+        const isLate = agentFolder === undefined && expiresAt < systemClock.date();
+        return { line: `The Armor session was over already.${isLate ? hint : ""}` };
     }
     catch (error) {
         const { code, message } = asArmorError(error, quote);
@@ -5250,20 +5257,19 @@ async function finishSession(env, { accessToken, apiUrl, certificates, terminate
 /** Quiet where main failed: its own annotation has said why. What was left behind is said all the same. */
 function print({ line, rows = [], warnings = [] }, isComplete, scrub) {
     if (isComplete && line !== "") {
-        if (rows.length === 0) {
-            info(scrub(line));
-        }
-        else {
+        if (rows.length > 0)
             startGroup(scrub(line));
-            for (const [name, value] of rows)
-                info(scrub(`${name.padEnd(18)}${value}`));
+        else
+            info(scrub(line));
+        for (const [name, value] of rows)
+            info(scrub(`${name.padEnd(18)}${value}`));
+        if (rows.length > 0)
             endGroup();
-        }
     }
     for (const warning of warnings)
         core_warning(scrub(warning));
 }
-/** The job summary is for what somebody should look at. It is an extra: without it, nothing else changes. */
+/** Of what somebody should look at. It is an extra: without it, nothing else changes. */
 async function summarize(env, { rows = [], warnings = [] }) {
     if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"])
         return;
@@ -5284,40 +5290,29 @@ async function summarize(env, { rows = [], warnings = [] }) {
 const ATTEMPT_MS = 5_000;
 /** Plays the role of this process, and ends it with its exit code, whatever is still open. */
 async function run(role) {
-    ignoreRejectUnauthorized(role);
-    closeInspector();
-    // Until success is certain, the process has failed: also when it runs dry or dies.
-    process.exitCode = 1;
-    // Node's own warnings are about libraries: there is nothing that a user could do.
-    process.noDeprecation = true;
-    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(ATTEMPT_MS);
     const { env } = process;
+    if (role === "main" && env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+        const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
+        core_warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
+    }
+    delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+    closeInspector();
+    // Until success is certain, the process has failed: also when it runs dry or dies. Post fails no job.
+    process.exitCode = role === "post" ? 0 : 1;
+    process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
+    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(ATTEMPT_MS);
     const crash = watchCrash();
-    if (role === "main") {
-        await main(env, crash, { createSend: createSend, clock: systemClock, dist: (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "") });
-    }
-    else if (role === "post") {
+    const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "");
+    if (role === "main")
+        await main(env, crash, { createSend: createSend, clock: systemClock, dist });
+    else if (role === "post")
         await post_post(env, crash);
-    }
-    else {
+    else
         await agent(crash);
-    }
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
 }
-/** Node reads this variable at each handshake: with 0, the key would go to any server. */
-function ignoreRejectUnauthorized(role) {
-    const value = process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
-    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
-    if (value !== "0" || role !== "main")
-        return;
-    core_warning("NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: certificates are always verified. " +
-        "Give a private CA as ca-certificate.");
-}
-/**
- * Through the inspector, every user of the machine can read the key: not by NODE_OPTIONS, and not by
- * SIGUSR1.
- */
+/** Through the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
 function closeInspector() {
     process.on("SIGUSR1", () => undefined);
     const inspector = process.getBuiltinModule?.("node:inspector");
@@ -5327,8 +5322,8 @@ function closeInspector() {
 /** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {
     const crash = new Promise((_, reject) => {
-        process.once("uncaughtException", reject);
-        process.once("beforeExit", () => reject(new Error("the process ended without a result")));
+        process.on("uncaughtException", reject);
+        process.on("beforeExit", () => reject(new Error("the process ended without a result")));
     });
     crash.catch(() => undefined);
     return crash;
