@@ -28,12 +28,7 @@ export async function startAgent({
   first,
   ...options
 }: AgentOptions): Promise<StartedAgent> {
-  const parent = {
-    env: { ...process.env, ...env, RUNNER_TEMP: temp },
-    execPath: process.execPath,
-    dist: join(ROOT, "dist"),
-    isWindows: process.platform === "win32",
-  };
+  const parent = { env: { ...process.env, ...env, RUNNER_TEMP: temp }, dist: join(ROOT, "dist") };
   const folder = await createAgentFolder(parent.env);
   const config: AgentConfig = {
     credentials: { appId: "id", apiKey: "key-of-the-app" },

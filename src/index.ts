@@ -1,9 +1,8 @@
+import inspector from "node:inspector";
 import { setDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { dirname } from "node:path";
 import * as core from "@actions/core";
 import { agent } from "./agent/agent.ts";
-import { createSend } from "./armor/http.ts";
-import { systemClock } from "./clock.ts";
 import { main } from "./step/main.ts";
 import { post } from "./step/post.ts";
 
@@ -20,25 +19,18 @@ export async function run(role: Role): Promise<void> {
     core.warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
   }
   delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-  closeInspector();
-  // Until success is certain, the process has failed: also when it runs dry or dies. Post fails no job.
-  process.exitCode = role === "post" ? 0 : 1;
+  // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
+  process.on("SIGUSR1", () => undefined);
+  inspector.close();
+  process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   setDefaultAutoSelectFamilyAttemptTimeout(ATTEMPT_MS);
   const crash = watchCrash();
-  const dist = dirname(process.argv[1] ?? "");
-  if (role === "main") await main(env, crash, { createSend, clock: systemClock, dist });
+  if (role === "main") await main(env, crash, dirname(process.argv[1] ?? ""));
   else if (role === "post") await post(env, crash);
   else await agent(crash);
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();
-}
-
-/** Through the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
-function closeInspector(): void {
-  process.on("SIGUSR1", () => undefined);
-  const inspector = process.getBuiltinModule?.("node:inspector");
-  if (inspector?.url() !== undefined) inspector.close();
 }
 
 /** Rejects with what was not caught, and when the process would end without a result. */

@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { beforeEach, describe, expect, test } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import { ROOT } from "../../sandbox/runner.ts";
 import { createAgentFolder, removeFolder } from "../../src/agent/folder.ts";
@@ -12,127 +10,100 @@ import { allowedNodeFlags } from "../../src/agent/inherit.ts";
 import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
+import { CALL, call, isAlive, pause, reasonIn, startArmor, until } from "../fixtures/agent.ts";
+import { type Answer, reset, silence, startServer, text } from "../fixtures/server.ts";
+import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;
-const first = { accessToken: "t0k3n", expiresIn: 60 };
 const soon = () => AbortSignal.timeout(5_000);
-const quote = (text: string) => text.replaceAll("k3y", "***");
+const quote = (said: string) => said.replaceAll("k3y", "***");
 
 beforeEach(async () => {
   temp = await mkdtemp(join(tmpdir(), "armor launch "));
+  // An agent that is left ends without it.
+  await closing({ close: () => rm(temp, { recursive: true, force: true, maxRetries: 3 }) });
 });
 
-afterEach(() => rm(temp, { recursive: true, force: true, maxRetries: 3 }));
-
-/** The folder's content is of no interest to a program in the agent's place. */
-async function launch(
-  script: string,
-  env: Record<string, string> = {},
-  readyMs = 5_000,
-  changes: Partial<Parent> = {},
-) {
-  const dist = join(temp, "dist");
-  await mkdir(dist, { recursive: true });
-  await writeFile(join(dist, "package.json"), "{}");
-  await writeFile(join(dist, "agent.js"), script);
-  const folder = await createAgentFolder({ RUNNER_TEMP: temp });
-  const parent: Parent = { env: { ...env }, execPath: process.execPath, dist, isWindows: false, ...changes };
-  return {
-    folder,
-    running: launchAgent({ folder, capability: "cap" } as AgentConfig, parent, quote, readyMs),
-  };
+/** The built agent, and its control address. */
+async function start(apiUrl: string, env = {}) {
+  const agent = await startAgent({ apiUrl, temp, first: { accessToken: "first", expiresIn: 60 }, env });
+  await closing({ close: () => isAlive(agent.pid) && process.kill(agent.pid, "SIGKILL") });
+  return { ...agent, control: (await readFile(join(agent.folder, "control-url"), "utf8")).trim() };
 }
 
-const say = (message: string) => `console.log(JSON.stringify({ agent: "failed", problem: ${message} }));`;
+/** A program in the agent's place, which knows its configuration as `config`. */
+async function launch(script: string, parent: Partial<Parent> = {}, readyMs = 10_000) {
+  const dist = join(temp, "dist");
+  await mkdir(dist);
+  await writeFile(join(dist, "package.json"), "{}");
+  await writeFile(join(dist, "agent.js"), script);
+  return await launchAgent({ folder: temp } as AgentConfig, { env: {}, dist, ...parent }, quote, readyMs);
+}
+
+const say = (problem: string) => `console.log(JSON.stringify({ agent: "failed", problem: ${problem} }));`;
 
 describe("launchAgent", () => {
-  test("starts an agent whose control file is there when it is ready; stopAgent ends it and removes its folder", async () => {
-    const { folder, gatewayUrl, command } = await startAgent({
-      apiUrl: "http://127.0.0.1:9",
-      temp,
-      first,
-      terminateSession: false,
-    });
-    const control = (await readFile(join(folder, "control-url"), "utf8")).trim();
-    expect(control).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
-    expect(gatewayUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
+  test("starts an agent that serves; stopAgent ends it with its session, and removes its folder", async () => {
+    const armor = await startArmor();
+    const { folder, pid, gatewayUrl, control, command } = await start(armor.url);
+    for (const url of [control, gatewayUrl]) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
     expect(control).not.toBe(gatewayUrl);
     expect(command.startsWith(folder)).toBe(true);
-    await expect((await fetch(`${control}/token`)).json()).resolves.toMatchObject({ access_token: "t0k3n" });
-    await expect(stopAgent(folder, soon())).resolves.toMatchObject({
-      kind: "stopped",
-      reply: { report: { minted: 1 } },
-    });
-    await expect(fetch(`${control}/token`)).rejects.toThrow();
+    await expect(call(gatewayUrl + CALL)).resolves.toMatchObject({ status: 200 });
+    await expect((await fetch(`${control}/token`)).json()).resolves.toMatchObject({ access_token: "first" });
+    const reply = { report: { minted: 1 }, sessions: { ended: 1 } };
+    await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "stopped", reply });
+    await until(() => !isAlive(pid));
     await expect(readdir(temp)).resolves.toEqual([]);
     await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended" });
   });
 
-  test.each<[string, string, string]>([
-    ["says why", say('"the k3y is odd."'), "did not start: the *** is odd. Without"],
-    ["ends early", "process.exit(7)", "did not start: it ended with exit code 7 before it was ready."],
-    [
-      "prints what is no message first",
-      `console.log("{}\\nnull\\nhello"); ${say('"late"')}`,
-      "did not start: late.",
-    ],
-    ["says nothing", "setInterval(() => {}, 1000)", "did not start: it was not ready within 0.5 s."],
-  ])(
-    "fails with the agent's own reason where it %s, and leaves neither process nor folder",
-    async (_, script, says) => {
-      const pidFile = join(temp, "pid");
-      const { running } = await launch(
-        `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));${script}`,
-        {},
-        says.includes("0.5") ? 500 : 10_000,
-      );
-      await expect(running).rejects.toMatchObject({
-        code: "agent_failed",
-        message: expect.stringContaining(says),
-      });
-      await expect(running).rejects.not.toThrow("k3y");
-      await expect(readdir(temp)).resolves.not.toContainEqual(expect.stringMatching(/^armor-token-/));
-      const pid = existsSync(pidFile) ? Number(await readFile(pidFile, "utf8")) : undefined;
-      if (pid !== undefined) await expectEnd(pid);
-    },
-  );
+  test("starts an agent that answers 1,000 calls at once", async () => {
+    const { gatewayUrl } = await start((await startArmor()).url);
+    const replies = await Promise.all(Array.from({ length: 1_000 }, () => call(gatewayUrl + CALL)));
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1_000);
+  });
+
+  test.each([
+    [say('"the k3y is odd."'), "the *** is odd. Without"],
+    ["process.exit(7)", "it ended with exit code 7 before it was ready."],
+    [`console.log("{}\\nnull\\nhello"); ${say('"late"')}`, "late."],
+    ["setInterval(() => {}, 1000)", "it was not ready within 0.5 s."],
+  ])("leaves no process of an agent that does not get ready: %s", async (script, says) => {
+    const pidFile = join(temp, "pid");
+    const writePid = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));`;
+    await expect(launch(writePid + script, {}, says.includes("0.5") ? 500 : 10_000)).rejects.toMatchObject({
+      ...{ code: "agent_failed", message: expect.stringContaining(`did not start: ${says}`) },
+    });
+    // On a busy machine it may end before its first statement.
+    if (existsSync(pidFile)) await until(async () => !isAlive(Number(await readFile(pidFile, "utf8"))));
+  });
 
   test("fails where Node is not there", async () => {
-    const { running } = await launch("", {}, 5_000, { execPath: join(temp, "none") });
-    await expect(running).rejects.toThrow(/did not start: .*ENOENT/);
+    const failure = launch("", { execPath: join(temp, "none") });
+    await expect(failure).rejects.toThrow(/did not start: .*ENOENT/);
   });
 
   test("gives the agent the environment that it needs, with absolute paths, and no other", async () => {
+    const given = { PATH: "/bin", RUNNER_TEMP: temp, RUNNER_TRACKING_ID: "z" };
     const env = {
-      PATH: "/bin",
-      https_proxy: "http://x",
-      NO_PROXY: "y",
-      RUNNER_TEMP: temp,
-      RUNNER_TRACKING_ID: "z",
-      "INPUT_API-KEY": "k3y",
-      GITHUB_TOKEN: "g",
-      STATE_access_token: "t",
-      MY_SECRET_PATH: "s",
-      PATHS: "s",
+      ...given,
+      ...{ https_proxy: "http://x", NO_PROXY: "y", NODE_TLS_REJECT_UNAUTHORIZED: "0" },
+      ...{
+        "INPUT_API-KEY": "k",
+        GITHUB_TOKEN: "g",
+        STATE_access_token: "t",
+        MY_SECRET_PATH: "s",
+        PATHS: "s",
+      },
+      ...{ NODE_EXTRA_CA_CERTS: "certs/ca.pem", SSL_CERT_DIR: "certs" },
       NODE_OPTIONS: "--require ./x.cjs --dns-result-order=ipv4first",
-      NODE_TLS_REJECT_UNAUTHORIZED: "0",
-      NODE_EXTRA_CA_CERTS: "certs/ca.pem",
-      SSL_CERT_DIR: "certs",
     };
-    const { running } = await launch(
-      say("JSON.stringify([process.env, process.execArgv, process.cwd()])"),
-      env,
-    );
-    const failure = await running.catch(({ message }: Error) => message);
-    const [given, flags, folder] = JSON.parse(/\[.*\]/.exec(String(failure))?.[0] ?? "[]");
-    expect(given).toEqual({
-      PATH: "/bin",
-      RUNNER_TEMP: temp,
-      RUNNER_TRACKING_ID: "z",
-      MALLOC_ARENA_MAX: "1",
-      NODE_EXTRA_CA_CERTS: resolve("certs/ca.pem"),
-      SSL_CERT_DIR: resolve("certs"),
-    });
+    const script = say("JSON.stringify([process.env, process.execArgv, process.cwd()])");
+    const failure = await launch(script, { env }).catch(({ message }: Error) => message);
+    const [environment, flags, folder] = JSON.parse(/\[.*\]/.exec(String(failure))?.[0] ?? "[]");
+    const certificates = { NODE_EXTRA_CA_CERTS: resolve("certs/ca.pem"), SSL_CERT_DIR: resolve("certs") };
+    expect(environment).toEqual({ ...given, ...certificates, MALLOC_ARENA_MAX: "1" });
     expect(flags).toContain("--dns-result-order=ipv4first");
     expect(flags.join(" ")).not.toMatch(/require|inspect/);
     expect([temp, ROOT]).not.toContain(folder);
@@ -141,127 +112,92 @@ describe("launchAgent", () => {
   test.each<[string, string[]]>([
     ["", []],
     ["--inspect --require ./a.cjs --max-old-space-size=99 --tls-keylog=/tmp/k --import=x", []],
-    [
-      "--use-system-ca  --use-openssl-ca --use-bundled-ca",
-      ["--use-system-ca", "--use-openssl-ca", "--use-bundled-ca"],
-    ],
-    [
-      "--tls-min-v1.2 --tls-cipher-list=A:B --openssl-legacy-provider",
-      ["--tls-min-v1.2", "--tls-cipher-list=A:B", "--openssl-legacy-provider"],
-    ],
-    ["--dns-result-order ipv4first --trace-warnings", ["--dns-result-order=ipv4first"]],
-    [
-      '"--openssl-config=a b.cnf" --tls-cipher-list "C D"',
-      [`--openssl-config=${resolve("a b.cnf")}`, "--tls-cipher-list=C D"],
-    ],
     ["--use-system-ca-not --xuse-system-ca", []],
-  ])("of NODE_OPTIONS %j it gets %j", (options, flags) => {
+    ["--use-system-ca  --use-openssl-ca", ["--use-system-ca", "--use-openssl-ca"]],
+    ["--use-bundled-ca --tls-min-v1.2", ["--use-bundled-ca", "--tls-min-v1.2"]],
+    ["--tls-cipher-list=A:B --openssl-shared-config", ["--tls-cipher-list=A:B", "--openssl-shared-config"]],
+    ["--dns-result-order ipv4first --trace-warnings", ["--dns-result-order=ipv4first"]],
+    ['"--openssl-config=a b.cnf"', [`--openssl-config=${resolve("a b.cnf")}`]],
+    ['--tls-cipher-list "C D"', ["--tls-cipher-list=C D"]],
+  ])("of NODE_OPTIONS %j gives the agent %j", (options, flags) => {
     expect(allowedNodeFlags(options)).toEqual(flags);
   });
-
-  // Only these systems have that signal.
-  if (process.platform !== "win32") {
-    test("has no inspector that SIGUSR1 could open, and lives on", async () => {
-      const { folder, pid } = await startAgent({
-        apiUrl: "http://127.0.0.1:9",
-        temp,
-        first,
-        terminateSession: false,
-        env: { NODE_OPTIONS: "--inspect=127.0.0.1:0" },
-      });
-      try {
-        for (let times = 0; times < 3; times += 1) process.kill(pid, "SIGUSR1");
-        const control = (await readFile(join(folder, "control-url"), "utf8")).trim();
-        await expect(fetch(`${control}/token`)).resolves.toMatchObject({ status: 200 });
-        await expect(fetch("http://127.0.0.1:9229/json")).rejects.toThrow();
-      } finally {
-        await stopAgent(folder, soon());
-      }
-    });
-  }
 });
 
+// Only these systems have these signals.
+if (process.platform !== "win32") {
+  describe("the built agent", () => {
+    test("has no inspector that SIGUSR1 or NODE_OPTIONS could open, and lives on", async () => {
+      const { pid, control } = await start("http://127.0.0.1:9", { NODE_OPTIONS: "--inspect=127.0.0.1:0" });
+      for (let times = 0; times < 3; times += 1) process.kill(pid, "SIGUSR1");
+      await pause(300);
+      await expect(fetch(`${control}/token`)).resolves.toMatchObject({ status: 200 });
+      await expect(call("http://127.0.0.1:9229/json")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    });
+
+    test("ends at SIGTERM though Armor does not answer, and leaves the reason", async () => {
+      const armor = await startArmor({ terminate: silence });
+      const { pid, folder } = await start(armor.url);
+      process.kill(pid, "SIGTERM");
+      await until(() => !isAlive(pid));
+      expect(armor.endedSessions()).toEqual(["first"]);
+      expect(await reasonIn(folder)).toMatch(/SIGTERM/);
+    });
+  });
+}
+
 describe("stopAgent", () => {
-  async function folderWith(url: string | undefined, reason?: string): Promise<string> {
+  async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
     const folder = await createAgentFolder({ RUNNER_TEMP: temp });
-    if (url !== undefined) await writeFile(join(folder, "control-url"), `${url}\n`);
-    if (reason !== undefined) await writeFile(join(folder, "ended"), reason);
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     return folder;
   }
 
-  test("an agent that has ended is known by its closed port, with the reason that it left", async () => {
-    const folder = await folderWith("http://127.0.0.1:9/c", "it had enough");
+  test("knows an agent that has ended by its closed port, and gives the reason that it left", async () => {
+    const folder = await folderWith({ "control-url": "http://127.0.0.1:9/c\n", ended: "it had enough" });
     await expect(stopAgent(folder, soon())).resolves.toEqual({ kind: "ended", reason: "it had enough" });
     expect(existsSync(folder)).toBe(false);
   });
 
-  test("one that does not answer in time, or breaks off, is not said to have ended", async () => {
-    const server = http.createServer((request, response) => {
-      if (request.url?.startsWith("/cut")) response.destroy();
-    });
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    try {
-      const silent = stopAgent(await folderWith(`${base}/silent`), AbortSignal.timeout(300));
-      await expect(silent).resolves.toEqual({ kind: "unknown", reason: "it did not answer in time" });
-      const cut = stopAgent(await folderWith(`${base}/cut`), soon());
-      await expect(cut).resolves.toMatchObject({
-        kind: "unknown",
-        reason: expect.stringContaining("ECONNRESET"),
-      });
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
-  });
-
-  test.each([
-    ["no JSON", "<html>"],
-    ["JSON of another kind", '{"report":null}'],
-    ["a number that is none", JSON.stringify(replyWith({ minted: "1" }))],
-    ["a code that is a command", JSON.stringify(replyWith({ problems: { "x::y": "text" } }))],
-    ["a text of two lines", JSON.stringify(replyWith({ problems: { x: "text\n::error::no" } }))],
-  ])("%s, from a program on a dead agent's port, is not read", async (_, body) => {
-    const server = http.createServer({ keepAliveTimeout: 0 }, (_request, response) => response.end(body));
-    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-    try {
-      const folder = await folderWith(`http://127.0.0.1:${(server.address() as AddressInfo).port}/c`);
-      // That program keeps the connection, too.
-      await expect(stopAgent(folder, AbortSignal.timeout(300))).resolves.toEqual({
-        kind: "unknown",
-        reason: "what answered at its address is not the agent",
-      });
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
-  });
-
-  test("one that is starting is waited for", async () => {
-    const folder = await folderWith(undefined);
+  test("waits for an agent that is starting", async () => {
+    const folder = await folderWith({});
     setTimeout(() => void writeFile(join(folder, "control-url"), "http://127.0.0.1:9/c"), 200);
-    await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended" });
+    const result = { kind: "ended", reason: undefined };
+    await expect(stopAgent(folder, soon())).resolves.toEqual(result);
+    await expect(removeFolder(folder)).resolves.toBeUndefined();
   });
 
-  test("removing a folder that is gone is no failure", async () => {
-    await expect(removeFolder(join(temp, "none"))).resolves.toBeUndefined();
-  });
-});
-
-/** What an agent says at its stop, with this instead. */
-function replyWith(changes: object) {
-  const report = { minted: 1, handedOut: 0, refused: 0, answered: {}, failed: {}, problems: {}, ...changes };
-  return { report, sessions: { ended: 1, notEnded: 0 } };
-}
-
-/** Waits until the process is gone; the test's own time limit is the end of patience. */
-async function expectEnd(pid: number): Promise<void> {
-  for (;;) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
-    await new Promise((next) => setTimeout(next, 20));
+  /** What an agent says at its stop, with this instead. */
+  function reply(changes: object): Answer {
+    const report = {
+      minted: 1,
+      handedOut: 0,
+      refused: 0,
+      answered: {},
+      failed: {},
+      problems: {},
+      ...changes,
+    };
+    return text(200, JSON.stringify({ report, sessions: { ended: 1, notEnded: 0 } }));
   }
-}
+
+  const foreign = "what answered at its address is not the agent";
+  test.each<[string, Answer, string]>([
+    ["says nothing", silence, "it did not answer in time"],
+    ["breaks off", reset, "its answer broke off (ECONNRESET)"],
+    ["says no JSON", text(200, "<html>"), foreign],
+    ["says JSON of another kind", text(200, '{"report":null}'), foreign],
+    ["gives a number that is none", reply({ minted: "1" }), foreign],
+    ["gives a code that is a command", reply({ problems: { "x::y": "text" } }), foreign],
+    ["gives a text of two lines", reply({ problems: { x: "text\n::error::no" } }), foreign],
+  ])(
+    "neither believes nor calls ended what listens on the agent's port and %s",
+    async (_, answer, reason) => {
+      const server = await closing(startServer([answer]));
+      const folder = await folderWith({ "control-url": `${server.url}/c\n` });
+      // It may keep the connection, too.
+      const result = await stopAgent(folder, AbortSignal.timeout(300));
+      expect(result).toEqual({ kind: "unknown", reason });
+    },
+  );
+});

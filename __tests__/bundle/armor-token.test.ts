@@ -29,7 +29,7 @@ async function fakeAgent(open: Open, answer: Answer | undefined) {
   const server = await open(startServer([answer ?? GOOD]));
   if (answer !== undefined) await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
   const program = join(ROOT, "dist", "armor-token.js");
-  const { bin } = await writeCommand(folder, process.execPath, program, process.platform === "win32");
+  const { bin } = await writeCommand(folder, program);
   const env = { ...process.env, PATH: [bin, process.env["PATH"]].join(delimiter) };
   return {
     folder,

@@ -25,11 +25,9 @@ const code = (cell = "") => cell.replace(/^`(.*)`$/, "$1");
 test("action.yml has the inputs that are read, with the defaults of the code", () => {
   const asked = new Set<string>();
   const given: Record<string, string> = { "app-id": "id", "api-key": "key-of-the-app", ...DEFAULTS };
-  readInputs({
-    getInput(name) {
-      asked.add(name);
-      return given[name] ?? "";
-    },
+  readInputs((name) => {
+    asked.add(name);
+    return given[name] ?? "";
   });
   expect(Object.keys(action.inputs).sort()).toEqual([...asked].sort());
   const defaults: Readonly<Record<string, string>> = DEFAULTS;

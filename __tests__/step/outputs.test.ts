@@ -9,29 +9,19 @@ import {
 } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
-const inStep = (body: (env: NodeJS.ProcessEnv) => unknown, env = {}) =>
-  runStep(async (own) => void (await body(own)), {}, env);
-
 describe("outputs", () => {
   test("are those of action.yml, the date rounded down", async () => {
-    const { outputs } = await inStep(() =>
-      setTokenOutputs({
-        accessToken: "abc",
-        expiresIn: 60,
-        expiresAt: Date.UTC(2026, 10, 22, 2, 1, 0, 999),
-        requestedAt: 0,
-      }),
-    );
+    const expiresAt = Date.UTC(2026, 10, 22, 2, 1, 0, 999);
+    const token = { accessToken: "abc", expiresIn: 60, expiresAt, requestedAt: 0 };
+    const { outputs } = await runStep(() => setTokenOutputs(token));
     expect(outputs).toEqual({
-      "access-token": "abc",
-      "token-type": "Bearer",
-      "expires-in": "60",
+      ...{ "access-token": "abc", "token-type": "Bearer", "expires-in": "60" },
       "expires-at": "2026-11-22T02:01:00Z",
     });
   });
 
   test("a mask is escaped as the runner unescapes it", async () => {
-    const { lines } = await inStep(() => mask(["a%25b", "c\nd"]));
+    const { lines } = await runStep(() => mask(["a%25b", "c\nd"]));
     expect(lines).toEqual(["::add-mask::a%2525b", "::add-mask::c%0Ad"]);
   });
 
@@ -39,10 +29,7 @@ describe("outputs", () => {
     [{}, undefined],
     [{ https_proxy: "http://p" }, undefined],
     [{ http_proxy: "http://p" }, "127.0.0.1"],
-    [
-      { HTTP_PROXY: "http://p", no_proxy: "a.example, b.example", NO_PROXY: "c.example" },
-      "a.example,b.example,c.example,127.0.0.1",
-    ],
+    [{ HTTP_PROXY: "http://p", no_proxy: "a.test, b.test", NO_PROXY: "c" }, "a.test,b.test,c,127.0.0.1"],
     [{ all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, "127.0.0.1"],
     [{ ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" }, "127.0.0.0/8,127.0.0.1"],
     [{ http_proxy: "http://p", no_proxy: "127.0.0.1", NO_PROXY: "a, 127.0.0.1" }, undefined],
@@ -51,16 +38,16 @@ describe("outputs", () => {
     [{ http_proxy: "http://p", no_proxy: "a,*" }, "a,*,127.0.0.1"],
   ])("with %j, no_proxy of later steps is %s", async (variables, expected) => {
     let isExtended: boolean | undefined;
-    const { exported } = await inStep(() => {
+    const { exported } = await runStep(() => {
       isExtended = exportAgent(variables, "http://127.0.0.1:1/c", "/bin");
     });
-    expect(exported).toMatchObject({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c" });
-    expect([exported["no_proxy"], exported["NO_PROXY"]]).toEqual([expected, expected]);
+    const noProxy = expected === undefined ? {} : { no_proxy: expected, NO_PROXY: expected };
+    expect(exported).toEqual({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c", ...noProxy });
     expect(isExtended).toBe(expected !== undefined);
   });
 
   test("a file that is gone when it is written to is an error that says so", async () => {
-    await inStep(() => {
+    await runStep(() => {
       process.env["GITHUB_STATE"] = "/nowhere/state";
       expect(() => saveState("complete", "true")).toThrow(
         /The file that GITHUB_STATE names cannot be written/,
@@ -73,7 +60,7 @@ describe("outputs", () => {
 describe("state", () => {
   test("is read as it was saved, certificates one by one", async () => {
     const pem = ["A", "B"].map((text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`);
-    const { state } = await inStep(() => {
+    const { state } = await runStep(() => {
       saveState("api_url", "https://armor.example");
       saveState("ca_certificate", pem.join("\n"));
       saveState("access_token", "t0k3n");

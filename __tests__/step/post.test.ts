@@ -1,133 +1,94 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
-import { post } from "../../src/step/post.ts";
-import { NO_CRASH, runStep } from "../fixtures/in-process.ts";
+import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { type Answer, type FakeServer, json, startServer, text } from "../fixtures/server.ts";
+import { closing } from "../fixtures/teardown.ts";
 
-let armor: FakeServer | undefined;
+let armor: FakeServer;
 
-afterEach(async () => {
-  await armor?.close();
-  armor = undefined;
-});
-
-const SESSION = { STATE_complete: "true", STATE_access_token: "t0k3n-1" };
-
-async function run(answers: readonly Answer[], state: Values, crash = NO_CRASH, inputs: Values = {}) {
-  armor = await startServer(answers);
-  return await runStep((env) => post(env, crash), inputs, { STATE_api_url: armor.url, ...state });
+async function run(
+  answers: readonly Answer[],
+  state: Values,
+  ...more: [inputs?: Values, crash?: Promise<never>]
+) {
+  armor = await closing(startServer(answers));
+  return await runPost({ api_url: armor.url, ...state }, ...more);
 }
 
+const SESSION = { complete: "true", access_token: "t0k3n-1" };
+const ENDED = "The Armor session was ended.";
+const ok = text(204, "");
+
 describe("post", () => {
-  test("ends the session, and says so", async () => {
-    const { exitCode, lines, said } = await run([text(204, "")], SESSION);
+  test("ends the session by saved state, and by no input", async () => {
+    const other = await closing(startServer([ok]));
+    const inputs = { "api-url": other.url, timeout: "x", "app-id": "", "api-key": "" };
+    const { exitCode, lines, said } = await run([ok], SESSION, inputs);
     expect(exitCode).toBe(0);
     expect(lines[0]).toBe("::add-mask::t0k3n-1");
-    expect(said).toEqual(["The Armor session was ended."]);
-    expect(armor?.requests).toMatchObject([
-      {
-        method: "POST",
-        path: "/api/v1/iam/session/terminate",
-        headers: { authorization: "Bearer t0k3n-1", "x-csrf-header": '""' },
-      },
+    expect(said).toEqual([ENDED]);
+    const headers = { authorization: "Bearer t0k3n-1", "x-csrf-header": '""' };
+    expect(armor.requests).toMatchObject([
+      { method: "POST", path: "/api/v1/iam/session/terminate", headers },
     ]);
-  });
-
-  test("tries to end it whatever the clock says, and says that it was over", async () => {
-    const state = { ...SESSION, STATE_expires_at: String(Date.now() - 3600_000) };
-    const { said } = await run([text(401, "")], state);
-    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
-    expect(armor?.requests).toHaveLength(1);
-  });
-
-  test("leaves a session alone where terminate-session was false", async () => {
-    const { said } = await run([text(204, "")], { STATE_complete: "true", STATE_terminate_session: "false" });
-    expect(said).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
-    expect(armor?.requests).toEqual([]);
-  });
-
-  test("acts on saved state, and on no input", async () => {
-    const stranger = await startServer([text(204, "")]);
-    try {
-      const inputs = { "api-url": stranger.url, timeout: "x", "app-id": "", "api-key": "" };
-      const { said } = await run([text(204, "")], SESSION, NO_CRASH, inputs);
-      expect(said).toEqual(["The Armor session was ended."]);
-      expect(stranger.requests).toEqual([]);
-    } finally {
-      await stranger.close();
-    }
+    expect(other.requests).toEqual([]);
   });
 
   test("without state, does and says nothing", async () => {
-    const { exitCode, lines } = await run([text(204, "")], { ...SESSION, STATE_api_url: "" });
-    expect([exitCode, lines]).toEqual([0, []]);
-    expect(armor?.requests).toEqual([]);
+    const { exitCode, lines } = await run([ok], { ...SESSION, api_url: "" });
+    expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
-  test("where main failed behind the token, ends the session in silence, but says that it was not ended", async () => {
-    const state = { STATE_access_token: "t0k3n-1" };
-    await expect(run([text(204, "")], state)).resolves.toMatchObject({ exitCode: 0, said: [] });
-    await armor?.close();
-    const { said } = await run([text(400, "")], state);
+  test("tries to end a session that the clock calls over, and says so", async () => {
+    const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() - 3600_000) });
+    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
+    expect(armor.requests).toHaveLength(1);
+  });
+
+  test("leaves a session alone where terminate-session was false", async () => {
+    const { said } = await run([ok], { complete: "true", terminate_session: "false" });
+    expect(said).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
+    expect(armor.requests).toEqual([]);
+  });
+
+  test("where main failed, ends the session in silence, but says that it was not ended", async () => {
+    const { access_token } = SESSION;
+    await expect(run([ok], { access_token })).resolves.toMatchObject({ exitCode: 0, said: [] });
+    const { said } = await run([text(400, "")], { access_token });
     expect(said).toEqual([expect.stringMatching(/^::warning::The Armor session was not ended/)]);
   });
 
-  test("warns in one line, without the token, and fails nothing where Armor refuses", async () => {
+  test("warns in one line, without the token, where Armor refuses", async () => {
     const refusal = json(400, { error: "bad", error_description: "t0k3n-1" });
     const { exitCode, said } = await run([refusal], SESSION);
-    expect(exitCode).toBe(0);
-    expect(said).toEqual([
-      expect.stringMatching(
-        /^::warning::The Armor session was not ended, .* 400 bad \("\*\*\*"\).*\(request_rejected, /,
-      ),
-    ]);
+    const warning =
+      /^::warning::The Armor session was not ended.* 400 bad \("\*\*\*"\).*\(request_rejected, /;
+    expect([exitCode, said]).toEqual([0, [expect.stringMatching(warning)]]);
   });
 
   test("does not wait for longer than its deadline allows", async () => {
-    const { said } = await run(
-      [text(503, "", { "Retry-After": "0" }), text(503, "", { "Retry-After": "9" })],
-      SESSION,
-    );
+    const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));
+    const { said } = await run(answers, SESSION);
     expect(said).toEqual([expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/)]);
   });
 
-  test("a crash is a warning, too", async () => {
-    const crash = Promise.reject(new Error("boom"));
-    crash.catch(() => undefined);
-    const { exitCode, said } = await run([text(204, "")], SESSION, crash);
-    expect(exitCode).toBe(0);
-    expect(said).toEqual([expect.stringMatching(/^::warning::Unexpected Error: boom/)]);
+  test("warns of what was not caught", async () => {
+    const { exitCode, said } = await run([ok], SESSION, {}, crashWith(new Error("boom")));
+    expect([exitCode, said]).toEqual([0, [expect.stringMatching(/^::warning::Unexpected Error: boom/)]]);
   });
 
-  // Of its own, as the post step removes what state names: with root's rights, whatever it is.
-  const inTemp = async (use: (temp: string) => Promise<void>) => {
-    const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
-    await use(temp).finally(() => rm(temp, { recursive: true, force: true }));
-  };
-
   test.each([
-    [
-      "a folder that is gone",
-      "gone",
-      /had ended before the job did: its folder below RUNNER_TEMP was removed/,
-    ],
-    [
-      "a folder that cannot be read as one",
-      "file",
-      /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/,
-    ],
-  ])("%s: ends the step's own session, and says what is known of the agent", async (_, name, says) => {
-    await inTemp(async (temp) => {
-      await writeFile(join(temp, "file"), "");
-      const { exitCode, said } = await run([text(204, "")], {
-        ...SESSION,
-        STATE_agent_folder: join(temp, name),
-      });
-      expect(exitCode).toBe(0);
-      expect(said).toEqual(["The Armor session was ended.", expect.stringMatching(says)]);
-    });
+    ["gone", /had ended before the job did: its folder below RUNNER_TEMP was removed/],
+    ["file", /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/],
+  ])("ends the session, and says what is known of an agent whose folder is: %s", async (name, says) => {
+    // A folder of the test's own, as post removes what state names, whatever it is.
+    const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
+    await closing({ close: () => rm(temp, { recursive: true, force: true }) });
+    await writeFile(join(temp, "file"), "");
+    const { exitCode, said } = await run([ok], { ...SESSION, agent_folder: join(temp, name) });
+    expect([exitCode, said]).toEqual([0, [ENDED, expect.stringMatching(says)]]);
   });
 });

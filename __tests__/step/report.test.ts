@@ -3,25 +3,18 @@ import { Stats } from "../../src/agent/stats.ts";
 import { agentReport } from "../../src/step/report.ts";
 
 const MAIN = { isComplete: true, terminateSession: true };
-const ended = { ended: 1, notEnded: 0 };
 
-function stopped(
-  stats: Stats,
-  sessions: { ended: number; notEnded: number; reason?: string } = ended,
-  state = MAIN,
-) {
-  return agentReport({ kind: "stopped", reply: { report: stats.report(), sessions } }, state);
+function stopped(stats: Stats, sessions: object = {}) {
+  const reply = { report: stats.report(), sessions: { ended: 1, notEnded: 0, ...sessions } };
+  return agentReport({ kind: "stopped", reply }, MAIN);
 }
 
-describe("what is told of the agent", () => {
-  test("unused: one line that says so, and nothing else", () => {
-    expect(stopped(new Stats())).toEqual({
-      line: expect.stringMatching(/answered no call/),
-      warnings: [],
-    });
+describe("of the agent, the post step tells", () => {
+  test("in one line that it was not used, and nothing else", () => {
+    expect(stopped(new Stats())).toEqual({ line: expect.stringContaining("answered no call"), warnings: [] });
   });
 
-  test("used: counts that add up, and no row without data", () => {
+  test("counts that add up, and no row without data", () => {
     const stats = new Stats();
     for (const status of [200, 204, 404]) stats.answered(status);
     stats.handedOut();
@@ -38,30 +31,31 @@ describe("what is told of the agent", () => {
     });
   });
 
-  test("each kind of failure is one warning, with the last full text", () => {
+  test("each kind of failure in one warning, with its last full text", () => {
     const stats = new Stats();
     stats.failed("reply_timeout", "first");
     stats.failed("reply_timeout", "Last text.");
     stats.refused();
     stats.problem("path_refused", "Not listed.");
     const { line, warnings } = stopped(stats);
-    expect(line).toMatch(/^Token agent: 2 calls failed, 1 call refused, 1 token fetched\.$/);
+    expect(line).toBe("Token agent: 2 calls failed, 1 call refused, 1 token fetched.");
     expect(warnings).toEqual([
       expect.stringMatching(/^Not listed\. \(path_refused, .*#path_refused\)$/),
       expect.stringMatching(/^Last text\. \(reply_timeout, .*#reply_timeout\)$/),
     ]);
   });
 
-  test("sessions that were not ended are told, with the reason", () => {
-    const { warnings } = stopped(new Stats(), { ended: 0, notEnded: 2, reason: "No connection." });
+  test("sessions that were not ended, with the reason", () => {
+    const { warnings } = stopped(new Stats(), { notEnded: 2, reason: "No connection." });
     expect(warnings).toEqual([expect.stringMatching(/^2 Armor sessions were not ended.*No connection\.$/)]);
   });
 
-  test("an end that main has caused itself is not told", () => {
+  test("its end, unless main has failed and stopped it", () => {
     const result = { kind: "ended", reason: undefined } as const;
     expect(agentReport(result, { ...MAIN, isComplete: false })).toEqual({ line: "" });
-    expect(agentReport(result, MAIN).warnings).toEqual([
-      expect.stringMatching(/had ended .* probably was killed/),
-    ]);
+    const killed = expect.stringMatching(
+      /had ended before the job did: .* probably was killed\. Calls after/,
+    );
+    expect(agentReport(result, MAIN).warnings).toEqual([killed]);
   });
 });

@@ -1,29 +1,26 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { join, parse } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
-import { removeFolder } from "./folder.ts";
 import { agentEnvironment, allowedNodeFlags } from "./inherit.ts";
 import type { AgentConfig, ReadyMessage } from "./protocol.ts";
 import { type CommandFiles, writeCommand } from "./wrapper.ts";
 
-/** What starting the agent takes from the process that starts it. */
-export interface Parent {
-  readonly env: NodeJS.ProcessEnv;
-  /** Absolute path of Node. */
-  readonly execPath: string;
-  /** The folder of the built files, one of which this is. */
-  readonly dist: string;
-  readonly isWindows: boolean;
-}
+type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 
 export interface RunningAgent extends CommandFiles {
   readonly gatewayUrl: string;
   readonly pid: number;
 }
 
-/** A small young generation, for a machine shared with the job. With 1 MiB, a call took a tenth more CPU. */
+/**
+ * A small young generation, for a machine shared with the job. With 1 MiB, calls took up to a tenth more CPU.
+ */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
 /** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
@@ -35,9 +32,17 @@ export function createCapability(): string {
   return randomBytes(32).toString("base64url");
 }
 
+/** What the agent is started from. */
+export interface Parent {
+  readonly env: NodeJS.ProcessEnv;
+  /** The folder of the built files. */
+  readonly dist: string;
+  readonly execPath?: string;
+}
+
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason, file_failed; process and folder are gone then
+ * @throws ArmorError agent_failed with the agent's own reason, file_failed; the process is gone then
  */
 export async function launchAgent(
   config: AgentConfig,
@@ -45,30 +50,27 @@ export async function launchAgent(
   quote: Quote,
   readyMs = READY_MS,
 ): Promise<RunningAgent> {
-  const { folder, capability } = config;
-  let child: ChildProcess | undefined;
+  let child: AgentProcess | undefined;
   try {
     child = spawnAgent(parent);
-    const port = await readyPort(child, config, quote, readyMs);
-    const files = await writeCommand(
-      folder,
-      parent.execPath,
-      join(parent.dist, "armor-token.js"),
-      parent.isWindows,
-    );
-    return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${capability}`, pid: child.pid ?? 0 };
+    child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
+    const port = await Promise.race([readPort(child), earlyEnd(child), late(readyMs)]);
+    const files = await writeCommand(config.folder, join(parent.dist, "armor-token.js"));
+    return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
   } catch (error) {
     child?.kill("SIGKILL");
-    await removeFolder(folder);
-    throw error instanceof ArmorError ? error : failed(quote(String(error)));
+    if (error instanceof ArmorError) throw error;
+    const why = quote((error as Error).message).replace(/\.$/, "");
+    const remedy = "Without keep-fresh: true, the step sets its outputs only.";
+    throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
   } finally {
     child?.unref();
-    child?.stdout?.destroy();
+    child?.stdout.destroy();
   }
 }
 
 /** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
-function spawnAgent({ env, execPath, dist }: Parent): ChildProcess {
+function spawnAgent({ env, dist, execPath = process.execPath }: Parent): AgentProcess {
   const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
   // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
   if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1")) flags.push("--disable-sigusr1");
@@ -81,50 +83,23 @@ function spawnAgent({ env, execPath, dist }: Parent): ChildProcess {
   });
 }
 
-/** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
-async function readyPort(
-  child: ChildProcess,
-  config: AgentConfig,
-  quote: Quote,
-  readyMs: number,
-): Promise<number> {
-  let timer: NodeJS.Timeout | undefined;
-  const ready = new Promise<number>((resolve, reject) => {
-    const fail = (why: string) => reject(failed(quote(why)));
-    timer = setTimeout(() => fail(`it was not ready within ${readyMs / 1000} s`), readyMs);
-    child.once("error", (error) => fail(error.message));
-    child.once("close", (code, signal) =>
-      fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`),
-    );
-    child.stdin?.on("error", () => undefined); // it ended early, which "close" tells
-    child.stdin?.end(JSON.stringify(config));
-    let text = "";
-    child.stdout?.on("data", (chunk: Buffer) => {
-      text += chunk.toString("utf8");
-      const messages = text.split("\n").slice(0, -1).map(parseReady);
-      const message = messages.find((line) => line !== undefined);
-      if (message?.agent === "ready") resolve(message.port);
-      if (message?.agent === "failed") fail(message.problem);
-    });
-  });
-  return await ready.finally(() => clearTimeout(timer));
-}
-
-function parseReady(line: string): ReadyMessage | undefined {
-  try {
-    const message: unknown = JSON.parse(line);
-    return typeof message === "object" && message !== null && "agent" in message
-      ? (message as ReadyMessage)
-      : undefined;
-  } catch {
-    return undefined;
+/** Reads the line that answers the configuration. Other lines are not the agent's. */
+async function readPort({ stdout }: AgentProcess): Promise<number> {
+  for await (const line of createInterface({ input: stdout })) {
+    if (!line.startsWith('{"agent":')) continue;
+    const message = JSON.parse(line) as ReadyMessage;
+    if (message.agent === "ready") return message.port;
+    throw new Error(message.problem);
   }
+  return await new Promise(() => undefined); // `earlyEnd` says more
 }
 
-function failed(why: string): ArmorError {
-  return new ArmorError(
-    "agent_failed",
-    `The token agent did not start: ${why.replace(/\.$/, "")}`,
-    "Without keep-fresh: true, the step sets its outputs only.",
-  );
+async function earlyEnd(child: AgentProcess): Promise<never> {
+  const [code, signal] = await once(child, "close"); // throws where it cannot be spawned
+  throw new Error(`it ended with ${signal ?? `exit code ${code}`} before it was ready`);
+}
+
+async function late(ms: number): Promise<never> {
+  await sleep(ms, undefined, { ref: false });
+  throw new Error(`it was not ready within ${ms / 1000} s`);
 }

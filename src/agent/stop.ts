@@ -25,21 +25,15 @@ export async function stopAgent(folder: string, signal: AbortSignal): Promise<St
 }
 
 async function askToStop(folder: string, signal: AbortSignal): Promise<StopResult> {
-  let url: string;
   try {
-    url = await controlUrl(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT") return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
-    return { kind: "ended", reason: await reasonOfEnd(folder) };
-  }
-  try {
-    const reply = parseReply(await post(`${url}/stop`, signal));
+    const reply = parseReply(await post(`${await controlUrl(folder)}/stop`, signal));
     if (reply !== undefined) return { kind: "stopped", reply };
     return { kind: "unknown", reason: "what answered at its address is not the agent" };
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (code === "ECONNREFUSED") return { kind: "ended", reason: await reasonOfEnd(folder) };
+    const { code = "", path } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED")
+      return { kind: "ended", reason: await reasonOfEnd(folder) };
+    if (path !== undefined) return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
     const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
     return { kind: "unknown", reason };
   }
@@ -51,10 +45,11 @@ function parseReply(body: string): StopReply | undefined {
     const { report, sessions } = JSON.parse(body) as StopReply;
     const { minted, handedOut, refused, answered, failed, problems } = report;
     const counts = [minted, handedOut, refused, sessions.ended, sessions.notEnded];
+    const parts = [answered, failed].flatMap((values) => Object.values(values));
     const names = [answered, failed, problems].flatMap((values) => Object.keys(values));
     const texts = [...Object.values(problems), sessions.reason ?? ""];
     const isSound =
-      [...counts, ...Object.values(answered), ...Object.values(failed)].every(Number.isSafeInteger) &&
+      [...counts, ...parts].every(Number.isSafeInteger) &&
       names.every((name) => /^\w+$/.test(name)) &&
       texts.every((text) => typeof text === "string" && !/\p{C}/u.test(text));
     return isSound ? { report, sessions } : undefined;
@@ -90,12 +85,12 @@ function post(url: string, signal: AbortSignal): Promise<string> {
   signal.addEventListener("abort", () => agent.destroy());
   return new Promise((resolve, reject) => {
     const request = http.request(url, { method: "POST", agent, signal }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", reject);
-      response.socket.once("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+      let body = "";
+      response.setEncoding("utf8").on("data", (piece: string) => {
+        body += piece;
+      });
+      response.on("error", reject).socket.once("close", () => resolve(body));
     });
-    request.on("error", reject);
-    request.end();
+    request.on("error", reject).end();
   });
 }

@@ -16,44 +16,39 @@ export interface CommandFiles {
  * Writes the wrappers of armor-token. They name Node by its path, as in a container job it is not on PATH,
  * and hold no secret.
  * @param folder the agent's own, for its owner alone
- * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
  * @throws ArmorError file_failed
  */
 export async function writeCommand(
   folder: string,
-  node: string,
   program: string,
-  isWindows: boolean,
+  isWindows = process.platform === "win32",
 ): Promise<CommandFiles> {
   const bin = join(folder, "bin");
   const script = join(bin, "armor-token");
   try {
     await mkdir(bin);
     await chmod(bin, 0o700); // whatever the umask is
-    await writeFile(script, shWrapper(node, program, folder, isWindows));
+    await writeFile(script, shWrapper(process.execPath, program, folder, isWindows));
     await chmod(script, 0o700);
-    if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(node, program));
+    if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, program));
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
-  const canRun = await access(script, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-  return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
+  const noexec = await access(script, constants.X_OK).catch((error: Error) => error);
+  return { bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
 }
 
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
-  const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
+  const words = [node, program, folder]
     .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
     .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quotedNode} ${quotedProgram} ${quotedFolder} "$@"\n`;
+  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
 }
 
 /** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
 export function cmdWrapper(node: string, program: string): string {
-  const [quotedNode, quotedProgram] = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} ${quotedProgram} "%~dp0.." %*\r\n`;
+  const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
 }

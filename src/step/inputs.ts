@@ -18,10 +18,8 @@ export interface Inputs {
   readonly terminateSession: boolean;
 }
 
-/** The part of @actions/core that reads inputs; it trims them. */
-export interface InputSource {
-  getInput(name: string): string;
-}
+/** Of @actions/core; it trims what it reads. */
+type GetInput = (name: string) => string;
 
 /** As in action.yml, which the runner applies where an input is not given; one given empty stays empty. */
 export const DEFAULTS = {
@@ -46,53 +44,47 @@ const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
  * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
  * would cover half of the log, and it is refused and never shown.
  */
-export function readSecrets(source: InputSource): string[] {
-  const credentials = readCredentials(source);
+export function readSecrets(getInput: GetInput): string[] {
+  const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
 }
 
-function readCredentials(source: InputSource): Credentials {
-  return { appId: source.getInput("app-id"), apiKey: source.getInput("api-key") };
-}
-
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-export function readInputs(source: InputSource): Inputs {
-  const credentials = readCredentials(source);
-  checkCredentials(credentials);
+export function readInputs(getInput: GetInput): Inputs {
   return {
-    credentials,
-    apiUrl: parseApiUrl(source.getInput("api-url")),
-    certificates: parseCertificates(source.getInput("ca-certificate")),
-    timeoutMs: parseTimeout(source.getInput("timeout")),
-    keepFresh: readBoolean(source, "keep-fresh"),
-    gatewayPaths: parseGatewayPaths(source.getInput("gateway-paths")),
-    exportEnvironment: readBoolean(source, "export-environment"),
-    terminateSession: readBoolean(source, "terminate-session"),
+    credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
+    apiUrl: parseApiUrl(getInput("api-url")),
+    certificates: parseCertificates(getInput("ca-certificate")),
+    timeoutMs: parseTimeout(getInput("timeout")),
+    keepFresh: parseBoolean("keep-fresh", getInput("keep-fresh")),
+    gatewayPaths: parseGatewayPaths(getInput("gateway-paths")),
+    exportEnvironment: parseBoolean("export-environment", getInput("export-environment")),
+    terminateSession: parseBoolean("terminate-session", getInput("terminate-session")),
   };
 }
 
-function checkCredentials({ appId, apiKey }: Credentials): void {
-  const values = Object.entries({ "app-id": appId, "api-key": apiKey });
-  const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
+function parseCredentials(appId: string, apiKey: string): Credentials {
+  const values = { "app-id": appId, "api-key": apiKey };
+  const empty = Object.entries(values).flatMap(([name, value]) => (value === "" ? [name] : []));
   if (empty.length > 0) {
     const cause = "Usually the secret is not defined here under the name that the workflow uses.";
     const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
     throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
   }
-  for (const [name, value] of values) {
-    if (CONTROL.test(value)) {
-      const remedy = "Store the secret again, as one line.";
-      throw invalid(`${name} contains a line break or another control character`, remedy);
-    }
+  const again = "Store the secret again";
+  for (const [name, value] of Object.entries(values)) {
+    if (CONTROL.test(value))
+      throw invalid(`${name} contains a line break or another control character`, `${again}, as one line.`);
     if (value.length > MAX_CREDENTIAL_LENGTH) {
-      const remedy = "Store the secret again: the value that Armor shows, and nothing else.";
+      const remedy = `${again}: the value that Armor shows, and nothing else.`;
       throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, remedy);
     }
   }
   if (apiKey.length < MIN_KEY_LENGTH) {
-    const remedy = "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.";
+    const remedy = `Usually it was cut off when it was copied. ${again}, as Armor shows it.`;
     throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, remedy);
   }
+  return { appId, apiKey };
 }
 
 function parseApiUrl(value: string): string {
@@ -148,11 +140,8 @@ function parseTimeout(value: string): number {
   throw invalid(problem, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
 }
 
-type BooleanInput = "keep-fresh" | "export-environment" | "terminate-session";
-
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
-function readBoolean(source: InputSource, name: BooleanInput): boolean {
-  const value = source.getInput(name);
+function parseBoolean(name: keyof typeof DEFAULTS, value: string): boolean {
   if (/^(true|True|TRUE)$/.test(value)) return true;
   if (/^(false|False|FALSE)$/.test(value)) return false;
   const remedy = `Give one of them, or leave the input out for ${DEFAULTS[name]}.`;

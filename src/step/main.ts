@@ -1,41 +1,35 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as core from "@actions/core";
 import { createAgentFolder, removeFolder } from "../agent/folder.ts";
 import { createCapability, launchAgent, type RunningAgent } from "../agent/launch.ts";
-import type { CallLimits } from "../agent/protocol.ts";
 import { stopAgent } from "../agent/stop.ts";
-import { type Send, trustCertificates } from "../armor/http.ts";
+import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
 import { seconds } from "../armor/retry.ts";
 import { endSession, fetchToken, type RequestContext, type Token } from "../armor/token.ts";
-import { type Clock, isoDate } from "../clock.ts";
+import { isoDate, systemClock } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
 import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 import { DEFAULTS, type Inputs, readInputs, readSecrets } from "./inputs.ts";
 import { checkFiles, exportAgent, mask, saveState, setAgentOutputs, setTokenOutputs } from "./outputs.ts";
 
-/** What the step works with. */
-export interface Dependencies {
-  readonly createSend: (route: RouteConfig) => Send;
-  readonly clock: Clock;
-  /** The folder of the built files, one of which this is. */
-  readonly dist: string;
-}
-
 /** What all parts of one run share. */
-interface Run extends Dependencies {
+interface Run {
   /** As the job has set it, before the proxy variables were taken. */
   readonly env: NodeJS.ProcessEnv;
+  /** The folder of the built files, one of which this is. */
+  readonly dist: string;
   readonly inputs: Inputs;
   readonly route: RouteConfig;
   readonly quote: Quote;
   readonly log: (line: string) => void;
   readonly warn: (line: string) => void;
-  /** @throws ArmorError cancelled */
-  readonly checkCancel: () => void;
+  readonly cancel: AbortSignal;
 }
 
 /** Armor's largest reports take a while to begin. */
-const CALL_LIMITS: CallLimits = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
 /**
  * The runner kills a cancelled step after some 10 s. Until then a reply on its way is awaited, so that post
@@ -47,23 +41,19 @@ const CANCEL_MS = 5_000;
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what was not caught
  */
-export async function main(
-  env: NodeJS.ProcessEnv,
-  crash: Promise<never>,
-  dependencies: Dependencies,
-): Promise<void> {
-  const secrets = readSecrets(core);
+export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
+  const secrets = readSecrets(core.getInput);
   mask(secrets);
   const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
-  const { checkCancel, deadline } = watchCancel();
+  const cancel = watchCancel();
   try {
     const original = { ...env };
     checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-    const [inputs, route] = [readInputs(core), takeRoute(env)];
+    const [inputs, route] = [readInputs(core.getInput), takeRoute(env)];
     const log = (line: string) => core.info(scrub(line));
     const warn = (line: string) => core.warning(scrub(line));
-    const run: Run = { ...dependencies, env: original, inputs, route, quote, log, warn, checkCancel };
-    await Promise.race([supply(run), crash, deadline]);
+    const run = { env: original, dist, inputs, route, quote, log, warn, cancel };
+    await Promise.race([supply(run), crash, cancelled(cancel)]);
     process.exitCode = 0;
   } catch (error) {
     process.exitCode = 1;
@@ -72,9 +62,25 @@ export async function main(
   }
 }
 
+/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
+function watchCancel(): AbortSignal {
+  const controller = new AbortController();
+  const cancel = () =>
+    controller.abort(new ArmorError("cancelled", "The job was cancelled", "No token was handed on."));
+  process.on("SIGINT", cancel).on("SIGTERM", cancel);
+  return controller.signal;
+}
+
+/** Rejects at the deadline of a job that was cancelled. */
+async function cancelled(signal: AbortSignal): Promise<never> {
+  await once(signal, "abort");
+  await sleep(CANCEL_MS, undefined, { ref: false });
+  throw signal.reason;
+}
+
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
-  const { env, inputs, checkCancel } = run;
+  const { env, inputs } = run;
   if (inputs.keepFresh && inputs.exportEnvironment) checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
   for (const path of inputs.gatewayPaths.filter(coversIam)) run.warn(iamWarning(path));
   trustCertificates(inputs.certificates);
@@ -88,27 +94,26 @@ async function supply(run: Run): Promise<void> {
     if (folder !== undefined) saveState("agent_folder", folder);
     const token = await fetchMaskedToken(run);
     if (folder !== undefined) agent = await startAgent(run, folder, token);
-    checkCancel();
+    run.cancel.throwIfAborted();
     setTokenOutputs(token);
     if (agent !== undefined) handOnAgent(run, agent);
     saveState("complete", "true");
     run.log(summaryLine(inputs, token, agent));
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
-    if (folder !== undefined && agent === undefined) await removeFolder(folder);
-    else if (folder !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+    if (folder !== undefined && agent !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+    else if (folder !== undefined) await removeFolder(folder);
     throw error;
   }
 }
 
-async function fetchMaskedToken(run: Run): Promise<Token> {
-  const { inputs, quote, clock, checkCancel } = run;
+async function fetchMaskedToken({ inputs, route, quote, log, cancel }: Run): Promise<Token> {
   const context: RequestContext = {
-    ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock },
-    send: run.createSend(run.route),
+    ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock: systemClock },
+    send: createSend(route),
     onRetry({ problem }, pauseMs) {
-      checkCancel();
-      run.log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+      cancel.throwIfAborted();
+      log(`${problem}. Next try in ${seconds(pauseMs)}.`);
     },
   };
   const token = await fetchToken(context, inputs.credentials);
@@ -122,17 +127,16 @@ async function fetchMaskedToken(run: Run): Promise<Token> {
     if (inputs.terminateSession) await endSession(brief, token.accessToken).catch(() => undefined);
     throw error;
   }
-  checkCancel();
+  cancel.throwIfAborted();
   return token;
 }
 
 async function startAgent(run: Run, folder: string, first: Token): Promise<RunningAgent> {
-  const { env, inputs, route, quote, dist } = run;
+  const { env, dist, inputs, route, quote } = run;
   const [capability, controlCapability] = [createCapability(), createCapability()];
   mask([capability, controlCapability]);
   const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-  const parent = { env, execPath: process.execPath, dist, isWindows: process.platform === "win32" };
-  return await launchAgent(config, parent, quote);
+  return await launchAgent(config, { env, dist }, quote);
 }
 
 function handOnAgent({ env, inputs, log, warn }: Run, { gatewayUrl, command, bin, canRun }: RunningAgent) {
@@ -169,22 +173,4 @@ function coversIam(path: string): boolean {
 function iamWarning(path: string): string {
   const what = "can read the users, apps and policies that the client app may read";
   return `gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job ${what}.`;
-}
-
-/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
-function watchCancel(): { checkCancel(): void; readonly deadline: Promise<never> } {
-  const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
-  let isCancelled = false;
-  const deadline = new Promise<never>((_, reject) => {
-    const onSignal = () => {
-      isCancelled = true;
-      setTimeout(reject, CANCEL_MS, error).unref();
-    };
-    process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  });
-  deadline.catch(() => undefined);
-  const checkCancel = () => {
-    if (isCancelled) throw error;
-  };
-  return { checkCancel, deadline };
 }

@@ -7,7 +7,7 @@ import { ArmorError, fileError } from "../errors.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The variables that name the runner's files for outputs, state, environment and PATH. */
-export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
+type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 /**
  * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
@@ -33,21 +33,16 @@ export function checkFiles(env: Environment, variables: readonly FileVariable[])
 /** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable: FileVariable, append: () => void): void {
   const path = process.env[variable] ?? "";
-  let size: number | undefined;
   try {
-    size = statSync(path).size;
-    append();
+    const before = statSync(path);
+    try {
+      append();
+    } catch (error) {
+      if (before.isFile()) truncateSync(path, before.size);
+      throw error;
+    }
   } catch (error) {
-    if (size !== undefined) cutBack(path, size);
     throw fileError(`The file that ${variable} names`, error);
-  }
-}
-
-function cutBack(path: string, size: number): void {
-  try {
-    truncateSync(path, size);
-  } catch {
-    // A device is not cut; what failed first is what is reported.
   }
 }
 
@@ -85,7 +80,8 @@ const LOOPBACK = "127.0.0.1";
 export function exportAgent(env: Environment, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
   write("GITHUB_PATH", () => core.addPath(bin));
-  const lists = NO_PROXY_VARIABLES.map((name) => entriesOf(env[name]));
+  const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
+  const isAll = (entries: readonly string[]) => entries.join() === "*"; // curl and Python: where it is alone
   const isProxied = PROXY_VARIABLES.some((name) => env[name]);
   if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list))) return false;
   const union = lists.some(isAll) ? ["*"] : new Set([...lists.flat(), LOOPBACK]);
@@ -94,55 +90,29 @@ export function exportAgent(env: Environment, gatewayUrl: string, bin: string): 
   return true;
 }
 
-/** curl and Python read * only where it stands alone. */
-function isAll(entries: readonly string[]): boolean {
-  return entries.join() === "*";
-}
-
-function entriesOf(list = ""): string[] {
-  return list.split(/[\s,]+/).filter((entry) => entry !== "");
-}
-
-/** What main leaves for post. No API key and no proxy ever go into state, which is a readable file. */
-export interface State {
-  /** Without a slash at its end. */
-  readonly apiUrl: string;
-  readonly certificates: readonly string[];
-  readonly terminateSession: boolean;
-  /** Only where the session is to be ended. */
-  readonly accessToken: string | undefined;
-  /** Ms since the epoch; 0 where no token was fetched. */
-  readonly expiresAt: number;
-  readonly agentFolder: string | undefined;
-  /** Main went through: there is something to tell. */
-  readonly isComplete: boolean;
-}
-
-type StateName =
-  | "api_url"
-  | "ca_certificate"
-  | "terminate_session"
-  | "access_token"
-  | "expires_at"
-  | "agent_folder"
-  | "complete";
-
-export function saveState(name: StateName, value: string): void {
+/** For post. No API key and no proxy ever go into state, which is a readable file. */
+export function saveState(name: string, value: string): void {
   write("GITHUB_STATE", () => core.saveState(name, value));
 }
 
+/** What main has left. */
+export type State = NonNullable<ReturnType<typeof loadState>>;
+
 /** @returns undefined where main saved nothing */
-export function loadState(env: Environment): State | undefined {
-  const saved = (name: StateName) => env[`STATE_${name}`] || undefined;
+export function loadState(env: Environment) {
+  const saved = (name: string) => env[`STATE_${name}`] || undefined;
   const apiUrl = saved("api_url");
   if (apiUrl === undefined) return undefined;
   return {
     apiUrl,
     certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
     terminateSession: saved("terminate_session") !== "false",
+    /** Only where the session is to be ended. */
     accessToken: saved("access_token"),
+    /** Ms since the epoch; 0 where no token was fetched. */
     expiresAt: Number(saved("expires_at") ?? 0),
     agentFolder: saved("agent_folder"),
+    /** Main went through: there is something to tell. */
     isComplete: saved("complete") === "true",
   };
 }

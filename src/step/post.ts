@@ -1,5 +1,5 @@
 import * as core from "@actions/core";
-import { type StopResult, stopAgent } from "../agent/stop.ts";
+import { stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession } from "../armor/token.ts";
@@ -7,7 +7,7 @@ import { systemClock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 import { loadState, mask, type State } from "./outputs.ts";
-import { agentReport, type Telling } from "./report.ts";
+import { agentReport, type Row, type Telling } from "./report.ts";
 
 /** For all that this step does: the job waits for it, and sessions end by themselves soon anyway. */
 const TIMEOUT_MS = 5_500;
@@ -27,70 +27,61 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
   mask(secrets);
   const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
   try {
-    const telling = await Promise.race([finish(env, state, quote), crash]);
-    print(telling, state.isComplete, scrub);
-    await summarize(env, telling).catch(() => undefined);
+    const { line, rows = [], warnings = [] } = await Promise.race([finish(env, state, quote), crash]);
+    // Quiet where main failed: its own annotation has said why. What was left behind is said all the same.
+    if (state.isComplete && rows.length > 0) {
+      core.startGroup(scrub(line));
+      for (const [name, value] of rows) core.info(scrub(`${name.padEnd(18)}${value}`));
+      core.endGroup();
+    } else if (state.isComplete && line !== "") {
+      core.info(scrub(line));
+    }
+    for (const warning of warnings) core.warning(scrub(warning));
+    // An extra for what somebody should look at: without it, nothing else changes.
+    if (warnings.length > 0 && rows.length > 0) await summarize(rows).catch(() => undefined);
   } catch (error) {
     const { code, message } = asArmorError(error, quote);
     core.warning(scrub(annotationOf(code, message)));
   }
 }
 
+async function summarize(rows: readonly Row[]): Promise<void> {
+  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+  await core.summary.addTable([header, ...rows.map((row) => [...row])]).write();
+}
+
 async function finish(env: NodeJS.ProcessEnv, state: State, quote: Quote): Promise<Telling> {
+  if (state.agentFolder === undefined) return await finishSession(env, state, TIMEOUT_MS, quote);
   const start = systemClock.now();
-  let stopped: StopResult | undefined;
-  if (state.agentFolder !== undefined) {
-    stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(STOP_MS));
-    if (stopped.kind === "stopped") return agentReport(stopped, state);
-  }
+  const stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(STOP_MS));
+  if (stopped.kind === "stopped") return agentReport(stopped, state);
   // There is no agent that has ended the step's own session.
   const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
-  const own = await finishSession(env, state, leftMs, quote);
-  return stopped === undefined ? own : agentReport(stopped, state, own);
+  return agentReport(stopped, state, await finishSession(env, state, leftMs, quote));
 }
 
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
 async function finishSession(
   env: NodeJS.ProcessEnv,
-  { accessToken, agentFolder, apiUrl, certificates, terminateSession, expiresAt }: State,
+  state: State,
   timeoutMs: number,
   quote: Quote,
 ): Promise<Telling> {
-  if (!terminateSession) return { line: "The Armor session was not ended, as terminate-session is false." };
+  const { accessToken, apiUrl } = state;
+  if (!state.terminateSession)
+    return { line: "The Armor session was not ended, as terminate-session is false." };
   if (accessToken === undefined) return { line: "" }; // no token was issued
   try {
-    trustCertificates(certificates);
+    trustCertificates(state.certificates);
     const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
     const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
     if (await endSession(context, accessToken)) return { line: "The Armor session was ended." };
+    const isLate = state.agentFolder === undefined && state.expiresAt < systemClock.date();
     const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
-    const isLate = agentFolder === undefined && expiresAt < systemClock.date();
     return { line: `The Armor session was over already.${isLate ? hint : ""}` };
   } catch (error) {
     const { code, message } = asArmorError(error, quote);
     const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
     return { line: "", warnings: [annotationOf(code, text)] };
   }
-}
-
-/** Quiet where main failed: its own annotation has said why. What was left behind is said all the same. */
-function print(
-  { line, rows = [], warnings = [] }: Telling,
-  isComplete: boolean,
-  scrub: (text: string) => string,
-): void {
-  if (isComplete && line !== "") {
-    if (rows.length > 0) core.startGroup(scrub(line));
-    else core.info(scrub(line));
-    for (const [name, value] of rows) core.info(scrub(`${name.padEnd(18)}${value}`));
-    if (rows.length > 0) core.endGroup();
-  }
-  for (const warning of warnings) core.warning(scrub(warning));
-}
-
-/** Of what somebody should look at. It is an extra: without it, nothing else changes. */
-async function summarize(env: NodeJS.ProcessEnv, { rows = [], warnings = [] }: Telling): Promise<void> {
-  if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"]) return;
-  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
-  await core.summary.addTable([header, ...rows.map(([name, value]) => [name, value])]).write();
 }
