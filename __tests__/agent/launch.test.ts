@@ -58,12 +58,6 @@ describe("launchAgent", () => {
     await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended" });
   });
 
-  test("starts an agent that answers 1,000 calls at once", async () => {
-    const { gatewayUrl } = await start((await startArmor()).url);
-    const replies = await Promise.all(Array.from({ length: 1_000 }, () => call(gatewayUrl + CALL)));
-    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1_000);
-  });
-
   test.each([
     [say('"the k3y is odd."'), "the *** is odd. Without"],
     ["process.exit(7)", "it ended with exit code 7 before it was ready."],

@@ -8,7 +8,7 @@ import { type Answer, startServer, text, token } from "../fixtures/server.ts";
 
 jest.setTimeout(240_000); // for 50 times on a busy machine
 
-const TIMES = process.env["CI"] ? 50 : 10;
+const TIMES = process.env["CI"] ? 50 : 5;
 /** Side by side; more would only wait for each other. */
 const AT_ONCE = 5;
 /** So that many cancellations meet a request on its way. */
