@@ -29,21 +29,12 @@ export function codeBlocks(markdown: string, language: string): string[] {
 export function tableUnder(markdown: string, heading: string): string[][] {
   const section = markdown.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
   const rows = section.split("\n").filter((line) => line.startsWith("|"));
-  return rows.slice(2).map((row) =>
-    row
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
+  return rows.slice(2).map((row) => row.slice(2, -2).split(" | "));
 }
 
 /** The anchors that GitHub gives to headings. */
 export function anchors(markdown: string): string[] {
   const headings = markdown.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm);
-  return [...headings].map(([, text = ""]) =>
-    text
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N} _-]/gu, "")
-      .replaceAll(" ", "-"),
-  );
+  const plain = [...headings].map(([, text = ""]) => text.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""));
+  return plain.map((text) => text.replaceAll(" ", "-"));
 }
