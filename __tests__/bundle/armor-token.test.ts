@@ -1,69 +1,39 @@
 // armor-token as a program, with an agent that answers as the test wants it.
 
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { describe, expect } from "@jest/globals";
-import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { ROOT } from "../../sandbox/runner.ts";
 import { writeCommand } from "../../src/agent/wrapper.ts";
-import { type Open, scopedTest } from "../fixtures/job.ts";
+import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { type Answer, endless, json, raw, reset, startServer, text } from "../fixtures/server.ts";
 
 const TOKEN = "t0k3n";
 const MASK = `::add-mask::${TOKEN}\n`;
-const PROGRAM = join(ROOT, "dist", "armor-token.js");
 const GOOD = json(200, { access_token: TOKEN });
 
-/** An agent's folder, and an agent that answers so; null for none. */
+/** An agent that answers so, null for none, and a shell for which it is there. In the shell, `$OUT` is `file`. */
 async function fakeAgent(open: Open, answer: Answer | null = GOOD) {
-  const folder = await mkdtemp(join(tmpdir(), "armor token "));
-  await open({ close: () => rm(folder, { recursive: true }) });
+  const { temp } = await openJob(open, {});
+  const folder = join(temp, "agent");
+  await mkdir(folder);
   const server = await open(startServer([answer ?? GOOD]));
   if (answer !== null) await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
-  const { bin } = await writeCommand(folder, PROGRAM);
-  const env = {
-    ...process.env,
-    PATH: [bin, process.env["PATH"]].join(delimiter),
-    OUT: join(folder, "token"),
-  };
-  return {
-    ...{ folder, server, file: env.OUT },
-    armorToken: (...args: string[]) => run(process.execPath, [PROGRAM, folder, ...args], process.env),
-    /** In a shell, through the wrapper; `$OUT` is `file`. */
-    sh: (script: string, more: Values = {}, onOutput?: (text: string) => void) =>
-      run("sh", ["-c", script], { ...env, ...more }, onOutput),
-  };
-}
-
-async function run(
-  program: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  onOutput: (text: string) => void = () => undefined,
-) {
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
-  const output = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (piece: string) => {
-      output[name] += piece;
-      onOutput(piece);
-    });
-  }
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject).once("close", resolve);
-  });
-  return { exitCode, ...output };
+  const { bin } = await writeCommand(folder, join(ROOT, "dist", "armor-token.js"));
+  const file = join(folder, "token");
+  const env = { PATH: [bin, process.env["PATH"]].join(delimiter), OUT: file };
+  const job = await openJob(open, {}, env, temp);
+  return { folder, server, file, sh: job.run.bind(job) };
 }
 
 describe("armor-token", () => {
   scopedTest.each([
-    [[], `${TOKEN}\n`],
-    [["--header"], `Authorization: Bearer ${TOKEN}\n`],
-  ])("with %p prints the mask on stderr and the token on stdout", async (open, args, stdout) => {
-    const { armorToken, server } = await fakeAgent(open);
-    await expect(armorToken(...args)).resolves.toEqual({ exitCode: 0, stdout, stderr: MASK });
+    ["armor-token", `${TOKEN}\n`],
+    ["armor-token --header", `Authorization: Bearer ${TOKEN}\n`],
+  ])("prints the mask on stderr and the token on stdout: %s", async (open, script, stdout) => {
+    const { sh, server } = await fakeAgent(open);
+    await expect(sh(script)).resolves.toMatchObject({ exitCode: 0, stdout, stderr: MASK });
     expect(server.requests).toMatchObject([{ method: "GET", path: "/cap/token" }]);
   });
 
@@ -79,42 +49,38 @@ describe("armor-token", () => {
         (masked !== undefined ? masks : masks.has(line) ? printed : seen).add(masked ?? line);
       }
     };
-    await sh(`for i in $(seq ${times}); do armor-token; done`, {}, read);
+    await sh(`for i in $(seq ${times}); do armor-token; done`, read);
     expect([...seen]).toEqual([]);
     expect(printed.size).toBe(times);
   });
 
   scopedTest("masks a token with percent signs as the runner unescapes it", async (open) => {
-    const { armorToken } = await fakeAgent(open, json(200, { access_token: "a%25b%0Ac%" }));
-    const { stdout, stderr } = await armorToken();
+    const { sh } = await fakeAgent(open, json(200, { access_token: "a%25b%0Ac%" }));
+    const { stdout, stderr } = await sh("armor-token");
     expect([stdout, stderr]).toEqual(["a%25b%0Ac%\n", "::add-mask::a%2525b%250Ac%25\n"]);
   });
 
-  scopedTest("runs in sh through its wrapper, whatever the job's Node is configured to do", async (open) => {
+  scopedTest("works whatever the job's Node is configured to do", async (open) => {
     const { sh } = await fakeAgent(open);
-    const env = {
-      NODE_OPTIONS: "--require ./not-there.cjs --no-such-flag",
-      ...{ NODE_USE_ENV_PROXY: "1", http_proxy: "http://127.0.0.1:9" },
-    };
-    await expect(sh("armor-token", env)).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
-    await expect(sh("armor-token --token", env)).resolves.toMatchObject({ exitCode: 2, stdout: "" });
+    const options = "NODE_OPTIONS='--require ./not-there.cjs --no-such-flag'";
+    const proxy = "NODE_USE_ENV_PROXY=1 http_proxy=http://127.0.0.1:9";
+    const result = await sh(`${options} ${proxy} armor-token`);
+    expect(result).toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n`, stderr: MASK });
   });
 
   scopedTest.each([["-h"], ["--help"]])("explains itself for %s, and asks no agent", async (open, option) => {
-    const { armorToken, server } = await fakeAgent(open);
-    const { exitCode, stdout, stderr } = await armorToken(option);
+    const { sh, server } = await fakeAgent(open);
+    const { exitCode, stdout, stderr } = await sh(`armor-token ${option}`);
     expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
     expect([exitCode, stderr, server.requests]).toEqual([0, "", []]);
   });
 
-  scopedTest.each([[["--token"]], [["--header", "x"]], [["--file", ""]], [["--file", "a", "b"]], [[""]]])(
-    "refuses the arguments %j with exit code 2",
+  scopedTest.each([["--token"], ["--header x"], ['--file ""'], ["--file a b"], ['""']])(
+    "refuses the arguments %s with exit code 2",
     async (open, args) => {
-      const { armorToken, server } = await fakeAgent(open);
-      await expect(armorToken(...args)).resolves.toEqual({
-        ...{ exitCode: 2, stdout: "" },
-        stderr: "armor-token: it takes --header, --file PATH or --help, and nothing else.\n",
-      });
+      const { sh, server } = await fakeAgent(open);
+      const stderr = "armor-token: it takes --header, --file PATH or --help, and nothing else.\n";
+      await expect(sh(`armor-token ${args}`)).resolves.toMatchObject({ exitCode: 2, stdout: "", stderr });
       expect(server.requests).toEqual([]);
     },
   );
@@ -147,8 +113,8 @@ describe("armor-token", () => {
     ],
     ...["::error::forged", "a##[error]forged", "a\n::error::forged", "a b", "", 7].map(unfit),
   ])("with %s says so in one line on stderr, and exit code 1", async (open, _, answer, says) => {
-    const { armorToken } = await fakeAgent(open, answer);
-    const { exitCode, stdout, stderr } = await armorToken();
+    const { sh } = await fakeAgent(open, answer);
+    const { exitCode, stdout, stderr } = await sh("armor-token");
     expect([exitCode, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(says);
     expect(stderr.split("\n")).toHaveLength(2);
@@ -156,8 +122,8 @@ describe("armor-token", () => {
 
   scopedTest("waits for an agent that has to fetch a token first", async (open) => {
     const slow: Answer = (...args) => setTimeout(GOOD, process.env["CI"] ? 10_000 : 2_000, ...args);
-    const { armorToken } = await fakeAgent(open, slow);
-    await expect(armorToken()).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
+    const { sh } = await fakeAgent(open, slow);
+    await expect(sh("armor-token")).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
   });
 
   scopedTest.each([
@@ -179,16 +145,17 @@ describe("armor-token", () => {
   scopedTest("is quiet where its reader leaves early", async (open) => {
     const { sh } = await fakeAgent(open);
     const output = (stdout: string) => ({ exitCode: 0, stdout, stderr: MASK });
-    await expect(sh("armor-token | head -c 5")).resolves.toEqual(output(TOKEN));
-    await expect(sh("armor-token | true")).resolves.toEqual(output(""));
+    await expect(sh("armor-token | head -c 5")).resolves.toMatchObject(output(TOKEN));
+    await expect(sh("armor-token | true")).resolves.toMatchObject(output(""));
   });
 });
 
 describe("armor-token --file", () => {
   scopedTest("replaces a file by one with the token that only its owner can read", async (open) => {
-    const { armorToken, folder, file } = await fakeAgent(open);
+    const { sh, folder, file } = await fakeAgent(open);
     await writeFile(file, "old", { mode: 0o644 });
-    await expect(armorToken("--file", file)).resolves.toEqual({ exitCode: 0, stderr: "", stdout: MASK });
+    const result = await sh('armor-token --file "$OUT"');
+    expect(result).toMatchObject({ exitCode: 0, stderr: "", stdout: MASK });
     await expect(readFile(file, "utf8")).resolves.toBe(TOKEN);
     if (process.platform !== "win32") expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect((await readdir(folder)).sort()).toEqual(["bin", "control-url", "token"]);
@@ -202,19 +169,19 @@ describe("armor-token --file", () => {
   });
 
   scopedTest("keeps the old content where there is no token, and leaves no other file", async (open) => {
-    const { armorToken, folder, file } = await fakeAgent(open, null);
+    const { sh, folder, file } = await fakeAgent(open, null);
     await writeFile(file, "old");
-    await expect(armorToken("--file", file)).resolves.toMatchObject({ exitCode: 1, stdout: "" });
+    await expect(sh('armor-token --file "$OUT"')).resolves.toMatchObject({ exitCode: 1, stdout: "" });
     await expect(readFile(file, "utf8")).resolves.toBe("old");
     expect((await readdir(folder)).sort()).toEqual(["bin", "token"]);
   });
 
   scopedTest.each([
     ["no/token", "ENOENT"],
-    ["bin", "not a regular file"],
+    [".", "not a regular file"],
   ])("says why it cannot write: %s", async (open, name, why) => {
-    const { armorToken, folder } = await fakeAgent(open);
+    const { sh } = await fakeAgent(open);
     const stderr = `armor-token: the file cannot be written (${why}).\n`;
-    await expect(armorToken("--file", join(folder, name))).resolves.toMatchObject({ exitCode: 1, stderr });
+    await expect(sh(`armor-token --file ${name}`)).resolves.toMatchObject({ exitCode: 1, stderr });
   });
 });
