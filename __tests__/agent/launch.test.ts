@@ -11,7 +11,7 @@ import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
 import { CALL, call, isAlive, pause, reasonIn, startArmor, until } from "../fixtures/agent.ts";
-import { type Answer, reset, silence, startServer, text } from "../fixtures/server.ts";
+import { type Answer, raw, reset, silence, startServer } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;
@@ -161,37 +161,26 @@ describe("stopAgent", () => {
     await expect(removeFolder(folder)).resolves.toBeUndefined();
   });
 
-  /** What an agent says at its stop, with this instead. */
-  function reply(changes: object): Answer {
-    const report = {
-      minted: 1,
-      handedOut: 0,
-      refused: 0,
-      answered: {},
-      failed: {},
-      problems: {},
-      ...changes,
-    };
-    return text(200, JSON.stringify({ report, sessions: { ended: 1, notEnded: 0 } }));
-  }
+  /** It keeps the connection, too. */
+  const saying = (body: string) =>
+    raw(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, { thenEnd: false });
+  const sayingOf = (changes: object) => {
+    const counts = { minted: 1, handedOut: 0, refused: 0, answered: {}, failed: {}, problems: {} };
+    return saying(JSON.stringify({ report: { ...counts, ...changes }, sessions: { ended: 1, notEnded: 0 } }));
+  };
 
   const foreign = "what answered at its address is not the agent";
   test.each<[string, Answer, string]>([
     ["says nothing", silence, "it did not answer in time"],
     ["breaks off", reset, "its answer broke off (ECONNRESET)"],
-    ["says no JSON", text(200, "<html>"), foreign],
-    ["says JSON of another kind", text(200, '{"report":null}'), foreign],
-    ["gives a number that is none", reply({ minted: "1" }), foreign],
-    ["gives a code that is a command", reply({ problems: { "x::y": "text" } }), foreign],
-    ["gives a text of two lines", reply({ problems: { x: "text\n::error::no" } }), foreign],
-  ])(
-    "neither believes nor calls ended what listens on the agent's port and %s",
-    async (_, answer, reason) => {
-      const server = await closing(startServer([answer]));
-      const folder = await folderWith({ "control-url": `${server.url}/c\n` });
-      // It may keep the connection, too.
-      const result = await stopAgent(folder, AbortSignal.timeout(300));
-      expect(result).toEqual({ kind: "unknown", reason });
-    },
-  );
+    ["says no JSON", saying("<html>"), foreign],
+    ["says JSON of another kind", saying('{"report":null}'), foreign],
+    ["gives a number that is none", sayingOf({ minted: "1" }), foreign],
+    ["gives a code that is a command", sayingOf({ problems: { "x::y": "text" } }), foreign],
+    ["gives a text of two lines", sayingOf({ problems: { x: "text\n::error::no" } }), foreign],
+  ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
+    const server = await closing(startServer([answer]));
+    const folder = await folderWith({ "control-url": `${server.url}/c\n` });
+    await expect(stopAgent(folder, AbortSignal.timeout(300))).resolves.toEqual({ kind: "unknown", reason });
+  });
 });

@@ -61,16 +61,9 @@ function parseReply(body: string): StopReply | undefined {
 /** Without the file, the agent may be starting: its start was cancelled a moment ago. */
 async function controlUrl(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
-  const until = Date.now() + STARTING_MS;
-  for (;;) {
-    try {
-      return (await readFile(file, "utf8")).trim();
-    } catch (error) {
-      const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      if (!isMissing || !existsSync(folder) || Date.now() > until) throw error;
-      await sleep(50);
-    }
-  }
+  for (let waitedMs = 0; waitedMs < STARTING_MS && !existsSync(file) && existsSync(folder); waitedMs += 50)
+    await sleep(50);
+  return (await readFile(file, "utf8")).trim();
 }
 
 async function reasonOfEnd(folder: string): Promise<string | undefined> {

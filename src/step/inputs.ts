@@ -136,8 +136,8 @@ function parseCertificates(value: string): string[] {
 function parseTimeout(value: string): number {
   const seconds = /^\d+$/.test(value) ? Number(value) : 0;
   if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS) return seconds * 1000;
-  const problem = `timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`;
-  throw invalid(problem, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
+  const remedy = `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`;
+  throw invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, remedy);
 }
 
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */

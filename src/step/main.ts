@@ -31,10 +31,7 @@ interface Run {
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/**
- * The runner kills a cancelled step after some 10 s. Until then a reply on its way is awaited, so that post
- * can end its session.
- */
+/** For a reply on its way, so that post can end its session. The runner kills a cancelled step after some 10 s. */
 const CANCEL_MS = 5_000;
 
 /**
@@ -65,9 +62,8 @@ export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: 
 /** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
 function watchCancel(): AbortSignal {
   const controller = new AbortController();
-  const cancel = () =>
-    controller.abort(new ArmorError("cancelled", "The job was cancelled", "No token was handed on."));
-  process.on("SIGINT", cancel).on("SIGTERM", cancel);
+  const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => controller.abort(error));
   return controller.signal;
 }
 
@@ -82,7 +78,7 @@ async function cancelled(signal: AbortSignal): Promise<never> {
 async function supply(run: Run): Promise<void> {
   const { env, inputs } = run;
   if (inputs.keepFresh && inputs.exportEnvironment) checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-  for (const path of inputs.gatewayPaths.filter(coversIam)) run.warn(iamWarning(path));
+  warnOfIam(run);
   trustCertificates(inputs.certificates);
   saveState("api_url", inputs.apiUrl);
   saveState("ca_certificate", inputs.certificates.join("\n"));
@@ -94,7 +90,6 @@ async function supply(run: Run): Promise<void> {
     if (folder !== undefined) saveState("agent_folder", folder);
     const token = await fetchMaskedToken(run);
     if (folder !== undefined) agent = await startAgent(run, folder, token);
-    run.cancel.throwIfAborted();
     setTokenOutputs(token);
     if (agent !== undefined) handOnAgent(run, agent);
     saveState("complete", "true");
@@ -104,6 +99,15 @@ async function supply(run: Run): Promise<void> {
     if (folder !== undefined && agent !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
     else if (folder !== undefined) await removeFolder(folder);
     throw error;
+  }
+}
+
+function warnOfIam({ inputs, warn }: Run): void {
+  const iam = "/api/v1/iam/";
+  const what = "can read the users, apps and policies that the client app may read";
+  for (const path of inputs.gatewayPaths) {
+    if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
+      warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`);
   }
 }
 
@@ -117,14 +121,15 @@ async function fetchMaskedToken({ inputs, route, quote, log, cancel }: Run): Pro
     },
   };
   const token = await fetchToken(context, inputs.credentials);
-  mask([token.accessToken]);
+  const { accessToken, expiresAt } = token;
+  mask([accessToken]);
   try {
-    if (inputs.terminateSession) saveState("access_token", token.accessToken);
-    saveState("expires_at", String(token.expiresAt));
+    if (inputs.terminateSession) saveState("access_token", accessToken);
+    saveState("expires_at", String(expiresAt));
   } catch (error) {
     // The post step will not know of this session.
-    const brief = { ...context, timeoutMs: STOP_MS };
-    if (inputs.terminateSession) await endSession(brief, token.accessToken).catch(() => undefined);
+    if (inputs.terminateSession)
+      await endSession({ ...context, timeoutMs: STOP_MS }, accessToken).catch(() => undefined);
     throw error;
   }
   cancel.throwIfAborted();
@@ -162,15 +167,4 @@ function summaryLine(inputs: Inputs, token: Token, agent?: RunningAgent): string
   const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
   const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
   return `${got}. Until the job ends, ${use}.${limit}`;
-}
-
-const IAM = "/api/v1/iam/";
-
-function coversIam(path: string): boolean {
-  return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
-}
-
-function iamWarning(path: string): string {
-  const what = "can read the users, apps and policies that the client app may read";
-  return `gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job ${what}.`;
 }
