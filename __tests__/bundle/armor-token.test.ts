@@ -96,7 +96,11 @@ describe("armor-token", () => {
     ["no agent", null, notRunning],
     ["an agent that dies", reset, notRunning],
     ["half an answer", raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), notRunning],
-    ["a switch of protocols", raw("HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\n", { thenEnd: false }), notRunning],
+    [
+      "a switch of protocols",
+      raw("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+      notRunning,
+    ],
     ["an answer without an end", endless({ bytes: 0 }), notRunning],
     ["a web page", text(404, "<html>::error::forged"), notRunning],
     ["null", text(200, "null"), noToken],
