@@ -1,4 +1,3 @@
-import inspector from "node:inspector";
 import { setDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { dirname } from "node:path";
 import * as core from "@actions/core";
@@ -21,7 +20,7 @@ export async function run(role: Role): Promise<void> {
   delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
   // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
   process.on("SIGUSR1", () => undefined);
-  inspector.close();
+  process.getBuiltinModule("node:inspector").close();
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   setDefaultAutoSelectFamilyAttemptTimeout(ATTEMPT_MS);

@@ -2,7 +2,6 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join, parse } from "node:path";
-import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ArmorError } from "../errors.ts";
@@ -18,9 +17,7 @@ export interface RunningAgent extends CommandFiles {
   readonly pid: number;
 }
 
-/**
- * A small young generation, for a machine shared with the job. With 1 MiB, calls took up to a tenth more CPU.
- */
+/** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
 /** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
@@ -32,10 +29,9 @@ export function createCapability(): string {
   return randomBytes(32).toString("base64url");
 }
 
-/** What the agent is started from. */
+/** What the agent is started from; `dist` is the folder of the built files. */
 export interface Parent {
   readonly env: NodeJS.ProcessEnv;
-  /** The folder of the built files. */
   readonly dist: string;
   readonly execPath?: string;
 }
@@ -85,8 +81,11 @@ function spawnAgent({ env, dist, execPath = process.execPath }: Parent): AgentPr
 
 /** Reads the line that answers the configuration. Other lines are not the agent's. */
 async function readPort({ stdout }: AgentProcess): Promise<number> {
-  for await (const line of createInterface({ input: stdout })) {
-    if (!line.startsWith('{"agent":')) continue;
+  let text = "";
+  for await (const chunk of stdout) {
+    text += chunk;
+    const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
+    if (line === undefined) continue;
     const message = JSON.parse(line) as ReadyMessage;
     if (message.agent === "ready") return message.port;
     throw new Error(message.problem);
