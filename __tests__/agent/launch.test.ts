@@ -161,9 +161,8 @@ describe("stopAgent", () => {
     await expect(removeFolder(folder)).resolves.toBeUndefined();
   });
 
-  /** It keeps the connection, too. */
-  const saying = (body: string) =>
-    raw(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, { thenEnd: false });
+  const saying = (body: string, thenEnd = true) =>
+    raw(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, { thenEnd });
   const sayingOf = (changes: object) => {
     const counts = { minted: 1, handedOut: 0, refused: 0, answered: {}, failed: {}, problems: {} };
     return saying(JSON.stringify({ report: { ...counts, ...changes }, sessions: { ended: 1, notEnded: 0 } }));
@@ -173,7 +172,7 @@ describe("stopAgent", () => {
   test.each<[string, Answer, string]>([
     ["says nothing", silence, "it did not answer in time"],
     ["breaks off", reset, "its answer broke off (ECONNRESET)"],
-    ["says no JSON", saying("<html>"), foreign],
+    ["says no JSON and keeps the connection", saying("<html>", false), foreign],
     ["says JSON of another kind", saying('{"report":null}'), foreign],
     ["gives a number that is none", sayingOf({ minted: "1" }), foreign],
     ["gives a code that is a command", sayingOf({ problems: { "x::y": "text" } }), foreign],
@@ -181,6 +180,6 @@ describe("stopAgent", () => {
   ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
     const server = await closing(startServer([answer]));
     const folder = await folderWith({ "control-url": `${server.url}/c\n` });
-    await expect(stopAgent(folder, AbortSignal.timeout(300))).resolves.toEqual({ kind: "unknown", reason });
+    await expect(stopAgent(folder, AbortSignal.timeout(1_000))).resolves.toEqual({ kind: "unknown", reason });
   });
 });
