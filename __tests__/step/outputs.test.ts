@@ -1,12 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import {
-  checkFiles,
-  exportAgent,
-  loadState,
-  mask,
-  saveState,
-  setTokenOutputs,
-} from "../../src/step/outputs.ts";
+import { exportAgent, loadState, saveState, setTokenOutputs } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
@@ -18,11 +11,6 @@ describe("outputs", () => {
       ...{ "access-token": "abc", "token-type": "Bearer", "expires-in": "60" },
       "expires-at": "2026-11-22T02:01:00Z",
     });
-  });
-
-  test("a mask is escaped as the runner unescapes it", async () => {
-    const { lines } = await runStep(() => mask(["a%25b", "c\nd"]));
-    expect(lines).toEqual(["::add-mask::a%2525b", "::add-mask::c%0Ad"]);
   });
 
   test.each([
@@ -44,16 +32,6 @@ describe("outputs", () => {
     const noProxy = expected === undefined ? {} : { no_proxy: expected, NO_PROXY: expected };
     expect(exported).toEqual({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c", ...noProxy });
     expect(isExtended).toBe(expected !== undefined);
-  });
-
-  test("a file that is gone when it is written to is an error that says so", async () => {
-    await runStep(() => {
-      process.env["GITHUB_STATE"] = "/nowhere/state";
-      expect(() => saveState("complete", "true")).toThrow(
-        /The file that GITHUB_STATE names cannot be written/,
-      );
-      expect(() => checkFiles(process.env, ["GITHUB_STATE"])).toThrow("it does not exist (ENOENT)");
-    });
   });
 });
 
