@@ -24,7 +24,7 @@ import { closing } from "../fixtures/teardown.ts";
 const send = createSend({ noProxy: "" });
 
 function post(base: string, signal = AbortSignal.timeout(15_000), headers = {}): Promise<ApiReply> {
-  return send({ method: "POST", url: new URL("/x", base), headers, body: "a=b" }, signal);
+  return send({ url: new URL("/x", base), headers, body: "a=b" }, signal);
 }
 
 async function serverOf(answer: Answer, options: FakeServerOptions = {}): Promise<FakeServer> {
@@ -174,7 +174,7 @@ describe("what goes wrong", () => {
 
   test("a proxy that cannot be understood is refused before anything is sent", async () => {
     const route = { proxy: { variable: "HTTPS_PROXY", value: "socks5://p:1" }, noProxy: "" };
-    const request = { method: "POST", url: new URL("https://armor.example"), headers: {}, body: "" } as const;
+    const request = { url: new URL("https://armor.example"), headers: {}, body: "" };
     await expect(createSend(route)(request, AbortSignal.timeout(15_000))).rejects.toMatchObject({
       code: "proxy_refused",
       message: expect.stringContaining("The variable HTTPS_PROXY is not a valid proxy address"),

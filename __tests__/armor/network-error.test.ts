@@ -146,7 +146,7 @@ describe("networkError, with the proxy", () => {
       `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
     ],
   ])("%p is %s", (reason, code, problem) => {
-    const error = networkError(new ProxyFailure(reason), proxied);
+    const error = networkError(new ProxyFailure(String(reason)), proxied);
     expect(error).toMatchObject({ code, problem });
     expect(error.message).not.toContain("Passw0rd");
   });
@@ -170,7 +170,7 @@ describe("networkError, with the proxy", () => {
     ["Negotiate", anonymous, "wants authentication by negotiate (407), and this action sends Basic only"],
     ["Unheard-Of", anonymous, "wants a user and a password"],
   ])("407 with the challenge %p", (challenge, state, says) => {
-    const error = networkError(new ProxyFailure(407, challenge), state);
+    const error = networkError(new ProxyFailure("407", challenge), state);
     expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
   });
 });

@@ -79,7 +79,6 @@ describe("redirectTarget", () => {
 
 describe("followingRedirects", () => {
   const request: ApiRequest = {
-    method: "POST",
     url: new URL(START),
     headers: { Authorization: "Basic abc" },
     body: "grant_type=client_credentials",

@@ -59,7 +59,7 @@ async function send(
   limit: number | AbortSignal = 15_000,
 ): Promise<string> {
   const url = new URL(`https://${host}:${armor.port}/x`);
-  const request = { method: "POST", url, headers: {}, body: "" } as const;
+  const request = { url, headers: {}, body: "" };
   const signal = typeof limit === "number" ? AbortSignal.timeout(limit) : limit;
   return (await createSend(route)(request, signal)).body;
 }
@@ -282,7 +282,7 @@ async function codeInChild(url: string, value: string): Promise<string> {
     import { createSend } from ${JSON.stringify(new URL("../../src/armor/http.ts", import.meta.url))};
     const value = ${JSON.stringify(value)};
     const route = { noProxy: "", ...(value && { proxy: { variable: "https_proxy", value } }) };
-    const request = { method: "POST", url: new URL(${JSON.stringify(url)}), headers: {}, body: "" };
+    const request = { url: new URL(${JSON.stringify(url)}), headers: {}, body: "" };
     const error = await createSend(route)(request, AbortSignal.timeout(15_000)).catch((thrown) => thrown);
     process.stdout.write(String(error.code));`;
   const env = { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: "0" };

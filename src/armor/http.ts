@@ -3,10 +3,10 @@ import tls from "node:tls";
 import { HttpClient } from "@actions/http-client";
 import { ArmorError } from "../errors.ts";
 import { type CallState, networkError, timeoutError } from "./network-error.ts";
-import { type ProxyAddress, proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "./proxy.ts";
+import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "./proxy.ts";
 
+/** A POST. */
 export interface ApiRequest {
-  readonly method: "POST";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -34,11 +34,28 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  */
 export function createSend(route: RouteConfig): Send {
   return async (request, signal) => {
-    const proxy = proxyFor(request.url, route);
-    const state: CallState = { url: request.url, proxy, hasTunnel: false, isReplying: false };
+    const { url } = request;
+    const proxy = proxyFor(url, route);
+    const state: CallState = { url, proxy, hasTunnel: false, isReplying: false };
+    const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
+    agent?.once("tunnel", () => {
+      state.hasTunnel = true;
+    });
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", reject, { once: true });
+    });
     try {
       // After a reply such as 101, Node drops the connection and http-client waits for ever.
-      return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
+      const message = await Promise.race([post(request, signal, agent), aborted]);
+      state.isReplying = true;
+      const body = await readBody(message, url);
+      return {
+        url,
+        status: message.statusCode ?? 0,
+        headers: message.headers,
+        body,
+        receivedAt: Date.now(),
+      };
     } catch (error) {
       if (error instanceof ArmorError) throw error;
       if (signal.aborted) throw timeoutError(state);
@@ -48,47 +65,26 @@ export function createSend(route: RouteConfig): Send {
   };
 }
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}
-
-async function exchange(
-  { method, url, headers, body }: ApiRequest,
+/** @returns the reply when its head is there */
+async function post(
+  { url, headers, body }: ApiRequest,
   signal: AbortSignal,
-  proxy: ProxyAddress | undefined,
-  state: CallState,
-): Promise<ApiReply> {
-  const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-  agent?.once("tunnel", () => {
-    state.hasTunnel = true;
-  });
+  agent: RouteAgent | undefined,
+): Promise<IncomingMessage> {
   const handler = {
     /** http-client's hook into the options of the request that it is about to make. */
     prepareRequest(options: RequestOptions) {
-      options.signal = signal;
-      options.host = withoutBrackets(url.hostname);
-      if (agent !== undefined) options.agent = agent;
       // http-client appends the runner's orchestration id, which Armor does not need.
-      options.headers = { ...options.headers, "user-agent": USER_AGENT };
+      const all = { ...options.headers, "user-agent": USER_AGENT };
+      const host = withoutBrackets(url.hostname);
+      Object.assign(options, { signal, host, headers: all, ...(agent && { agent }) });
     },
     canHandleAuthentication: () => false,
     handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
   };
   // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
   const client = new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
-  const { message } = await client.request(method, url.href, body, { ...headers });
-  state.isReplying = true;
-  const text = await readBody(message, url);
-  return {
-    url,
-    status: message.statusCode ?? 0,
-    headers: message.headers,
-    body: text,
-    receivedAt: Date.now(),
-  };
+  return (await client.post(url.href, body, { ...headers })).message;
 }
 
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */

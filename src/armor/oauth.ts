@@ -1,4 +1,4 @@
-import { ArmorError, type ErrorCode } from "../errors.ts";
+import { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 
@@ -9,9 +9,6 @@ export interface TokenResponse {
   /** Seconds, above 0. */
   readonly expiresIn: number;
 }
-
-const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
-const TERMINATE_PATH = "/api/v1/iam/session/terminate";
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
 const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
@@ -25,13 +22,11 @@ const MAX_TOKEN_LENGTH = 16 * 1024;
 
 /** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
 export function tokenRequest(apiUrl: string, basicPair: string): ApiRequest {
-  const authorization = `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`;
   return {
-    method: "POST",
-    url: new URL(apiUrl + TOKEN_PATH),
+    url: new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`),
     headers: {
       ...HEADERS,
-      Authorization: authorization,
+      Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
       "Content-Type": "application/x-www-form-urlencoded",
     },
     body: "grant_type=client_credentials",
@@ -41,7 +36,7 @@ export function tokenRequest(apiUrl: string, basicPair: string): ApiRequest {
 /** Ends the session that the token stands for. */
 export function terminateRequest(apiUrl: string, accessToken: string): ApiRequest {
   const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
-  return { method: "POST", url: new URL(apiUrl + TERMINATE_PATH), headers, body: "" };
+  return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
 }
 
 /** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
@@ -52,31 +47,31 @@ export function isClientUnknown({ status, body }: ApiReply): boolean {
 /** @throws ArmorError whenever the reply is not a token response. */
 export function judgeToken(reply: ApiReply, quote: Quote): TokenResponse {
   if (reply.status !== 200) throw statusError(reply, quote);
+  const invalid = (what: string) =>
+    new ArmorError(
+      "reply_invalid",
+      `${reply.url.origin} answered with ${what}`,
+      "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.",
+    );
   const fields = parseObject(reply.body);
-  if (fields === undefined) throw invalidReply(reply, `${shapeOf(reply)} instead of a JSON object`);
+  if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
   if (fields["error"] !== undefined) {
-    throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
+    throw invalid(`an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
   }
-  const {
-    access_token: token,
-    token_type: type = "Bearer",
-    expires_in: lifetime = DEFAULT_EXPIRES_IN,
-  } = fields;
-  if (typeof token !== "string" || token === "") throw invalidReply(reply, "no access_token");
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw invalidReply(reply, "an access_token with characters that no header can carry");
-  }
-  if (token.length > MAX_TOKEN_LENGTH) {
-    throw invalidReply(reply, "an access_token that is longer than a header can be");
-  }
+  const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
+  if (typeof token !== "string" || token === "") throw invalid("no access_token");
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw invalid("an access_token with characters that no header can carry");
+  if (token.length > MAX_TOKEN_LENGTH) throw invalid("an access_token that is longer than a header can be");
   if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
-    throw invalidReply(reply, "a token_type other than Bearer");
+    throw invalid("a token_type other than Bearer");
   }
-  const isNumeric =
-    typeof lifetime === "number" || (typeof lifetime === "string" && /^\d+(\.\d+)?$/.test(lifetime));
-  const expiresIn = isNumeric ? Number(lifetime) : 0;
-  if (expiresIn > 0 && expiresIn <= MAX_SECONDS) return { accessToken: token, expiresIn };
-  throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
+  const isNumeric = typeof expires_in === "string" && /^\d+(\.\d+)?$/.test(expires_in);
+  const expiresIn = isNumeric ? Number(expires_in) : expires_in;
+  if (typeof expiresIn === "number" && expiresIn > 0 && expiresIn <= MAX_SECONDS) {
+    return { accessToken: token, expiresIn };
+  }
+  throw invalid("an expires_in that is no number of seconds above 0");
 }
 
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
@@ -86,27 +81,8 @@ export function judgeTerminate(reply: ApiReply, quote: Quote): boolean {
   throw statusError(reply, quote);
 }
 
-/** What an OAuth `error` means (RFC 6749 sections 5.2 and 4.1.2.1); others go by the status. */
-const BY_OAUTH_ERROR: ReadonlyMap<unknown, RejectionCode> = new Map([
-  ["invalid_client", "credentials_rejected"],
-  ["invalid_grant", "credentials_rejected"],
-  ["unauthorized_client", "access_denied"],
-  ["access_denied", "access_denied"],
-  ["invalid_request", "request_rejected"],
-  ["invalid_scope", "request_rejected"],
-  ["unsupported_grant_type", "request_rejected"],
-  ["temporarily_unavailable", "server_unavailable"],
-  ["server_error", "server_unavailable"],
-]);
-
-const BY_STATUS: ReadonlyMap<number, RejectionCode> = new Map([
-  [401, "credentials_rejected"],
-  [403, "access_denied"],
-  [404, "endpoint_not_found"],
-]);
-
 /** What failed and what to do, by code. */
-const TEXTS = {
+const REJECTIONS = {
   credentials_rejected: [
     "Armor does not accept this client app",
     "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
@@ -126,8 +102,24 @@ const TEXTS = {
     "Armor did not accept the request",
     "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
   ],
-} as const satisfies Partial<Record<ErrorCode, readonly [string, string]>>;
-type RejectionCode = keyof typeof TEXTS;
+} as const;
+type RejectionCode = keyof typeof REJECTIONS;
+
+/** What OAuth errors (RFC 6749 sections 5.2 and 4.1.2.1) and statuses mean. */
+const MEANINGS: ReadonlyMap<string | number, RejectionCode> = new Map<string | number, RejectionCode>([
+  ["invalid_client", "credentials_rejected"],
+  ["invalid_grant", "credentials_rejected"],
+  [401, "credentials_rejected"],
+  ["unauthorized_client", "access_denied"],
+  ["access_denied", "access_denied"],
+  [403, "access_denied"],
+  [404, "endpoint_not_found"],
+  ["temporarily_unavailable", "server_unavailable"],
+  ["server_error", "server_unavailable"],
+  ["invalid_request", "request_rejected"],
+  ["invalid_scope", "request_rejected"],
+  ["unsupported_grant_type", "request_rejected"],
+]);
 
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply: ApiReply, quote: Quote): ArmorError {
@@ -135,7 +127,7 @@ function statusError(reply: ApiReply, quote: Quote): ArmorError {
   const fields = parseObject(body) ?? {};
   const code = rejectionCode(status, fields["error"]);
   const canPass = code === "rate_limited" || code === "server_unavailable";
-  const [problem, remedy] = TEXTS[code];
+  const [problem, remedy] = REJECTIONS[code];
   const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
   return new ArmorError(code, `${problem}: ${answered}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
@@ -147,15 +139,8 @@ function rejectionCode(status: number, oauthError: unknown): RejectionCode {
   // A server that is overloaded may say anything; it is asked again.
   if (status === 429) return "rate_limited";
   if (status === 408 || status >= 500) return "server_unavailable";
-  return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? "request_rejected";
-}
-
-function invalidReply(reply: ApiReply, what: string): ArmorError {
-  return new ArmorError(
-    "reply_invalid",
-    `${reply.url.origin} answered with ${what}`,
-    "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.",
-  );
+  const byError = typeof oauthError === "string" ? MEANINGS.get(oauthError) : undefined;
+  return byError ?? MEANINGS.get(status) ?? "request_rejected";
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -178,12 +163,14 @@ function shapeOf({ headers, body }: ApiReply): string {
 }
 
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy(fields: Fields, quote: Quote): string {
-  if (fields["access_token"] !== undefined) return "";
-  const [code, description] = [fields["error"], fields["error_description"]].map((value) =>
-    typeof value === "string" ? quote(value) : "",
-  );
-  return [code, description && `("${description}")`].filter(Boolean).join(" ");
+function saidBy(
+  { access_token: token, error, error_description: description }: Fields,
+  quote: Quote,
+): string {
+  if (token !== undefined) return "";
+  const said = typeof error === "string" ? quote(error) : "";
+  const described = typeof description === "string" ? quote(description) : "";
+  return `${said} ${described && `("${described}")`}`.trim();
 }
 
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
@@ -201,6 +188,5 @@ function retryAfterMs({ headers, receivedAt }: ApiReply): number | undefined {
 }
 
 function dateOf(text = ""): number | undefined {
-  const ms = IMF_DATE.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms;
+  return (IMF_DATE.test(text) && Date.parse(text)) || undefined;
 }

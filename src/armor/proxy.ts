@@ -14,11 +14,7 @@ export interface RouteConfig {
 }
 
 export interface ProxyAddress {
-  readonly protocol: "http:" | "https:";
-  /** Without the brackets of an IPv6 address. */
-  readonly host: string;
-  readonly port: number;
-  /** Without user and password, to be printed. */
+  /** Scheme, host and port, without user and password, to be printed. */
   readonly origin: string;
   /** `user:password`, decoded. */
   readonly credentials?: string;
@@ -62,28 +58,27 @@ function parseProxy(variable: string, value: string): ProxyAddress {
         "percent-encoded (# is %23, / is %2F, % is %25).",
     );
   if (!/^[\x21-\x7e]+$/.test(value)) throw refuse("it contains a blank or a character outside ASCII");
-  const [match, scheme = "http", userinfo, name = "", givenPort] = PROXY.exec(value) ?? [];
+  const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
   const protocol = `${scheme.toLowerCase()}:`;
   if (protocol !== "http:" && protocol !== "https:") throw refuse("only http:// and https:// are supported");
-  const credentials = userinfo && decodeUserinfo(userinfo);
-  if (userinfo && credentials === undefined) {
+  const credentials = decodeUserinfo(userinfo);
+  if (credentials === undefined) {
     throw refuse("user or password holds a character that must be percent-encoded");
   }
   if (match === undefined || !URL.canParse(`${protocol}//${name}`)) {
     throw refuse("after the scheme there must be a host name and a port, and nothing else");
   }
-  const { hostname } = new URL(`${protocol}//${name}`);
   const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
   if (port < 1 || port > 65_535) throw refuse("the port is not between 1 and 65535");
-  const origin = `${protocol}//${hostname}:${port}`;
-  return { protocol, host: withoutBrackets(hostname), port, origin, ...(credentials && { credentials }) };
+  const origin = `${protocol}//${new URL(`${protocol}//${name}`).hostname}:${port}`;
+  return { origin, ...(credentials && { credentials }) };
 }
 
 /** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo: string): string | undefined {
   if (/[#/\\?@]/.test(userinfo)) return undefined;
   try {
-    return decodeURIComponent(userinfo.includes(":") ? userinfo : `${userinfo}:`);
+    return decodeURIComponent(userinfo === "" || userinfo.includes(":") ? userinfo : `${userinfo}:`);
   } catch {
     return undefined;
   }
@@ -160,12 +155,14 @@ export class RouteAgent extends https.Agent {
 
 /** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
 function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promise<Duplex> {
+  const { protocol, hostname, port } = new URL(proxy.origin);
+  const host = withoutBrackets(hostname);
   const credentials = proxy.credentials && Buffer.from(proxy.credentials, "utf8").toString("base64");
-  const request = (proxy.protocol === "https:" ? https : http).request({
-    host: proxy.host,
-    port: proxy.port,
+  const request = (protocol === "https:" ? https : http).request({
+    host,
+    port,
     // Node would take the name from the Host header, which is Armor's.
-    servername: isIP(proxy.host) === 0 ? proxy.host : "",
+    servername: isIP(host) === 0 ? host : "",
     method: "CONNECT",
     path: target,
     agent: false,
@@ -179,7 +176,7 @@ function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promi
       if (isOpen && head.length === 0) return resolve(socket);
       socket.destroy();
       // Bytes before the tunnel's first would be read as Armor's.
-      reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : statusCode, headers["proxy-authenticate"]));
+      reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]));
     });
     request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
     request.end();
