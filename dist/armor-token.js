@@ -118,18 +118,13 @@ The token is masked in the job's log. It lives for about a minute: ask for it wh
 const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
 const MAX_ANSWER_LENGTH = 64 * 1024;
-/** Wrong arguments: exit code 2. */
-class UsageError extends Error {
-}
-/** Who reads the output may leave early, as head does. */
-class ReaderLeft extends Error {
-}
 /** @param args the agent's folder, which the wrapper gives, then what the user gave */
 async function run([folder = "", ...args]) {
     const [option = "", file] = args;
     const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
-    if (!(isAlone || (option === "--file" && file && args.length === 2))) {
-        throw new UsageError("it takes --header, --file PATH or --help, and nothing else");
+    if (!isAlone && !(option === "--file" && file && args.length === 2)) {
+        process.exitCode = 2;
+        throw new Error("it takes --header, --file PATH or --help, and nothing else");
     }
     if (option === "-h" || option === "--help")
         return await write(process.stdout, USAGE);
@@ -182,7 +177,8 @@ async function askAgent(folder) {
         return { status: response.statusCode ?? 0, fields: Object(JSON.parse(body)) };
     }
     catch {
-        throw new Error("the token agent is not running. It lives from the step with keep-fresh: true to the end of that job");
+        const lives = "It lives from the step with keep-fresh: true to the end of that job";
+        throw new Error(`the token agent is not running. ${lives}`);
     }
 }
 /** A new file, renamed over the old one: a reader sees the old token or the new one, and never a part. */
@@ -201,23 +197,14 @@ function replaceFile(path, token) {
         throw new Error(`the file cannot be written (${code ?? message})`);
     }
 }
+/** Who reads the output may leave early, as head does: then there is nothing more to do. */
 function write(stream, text) {
-    return new Promise((resolve, reject) => {
-        stream.write(text, (error) => (error ? reject(new ReaderLeft()) : resolve()));
+    return new Promise((resolve) => {
+        stream.write(text, (error) => (error ? process.exit() : resolve()));
     });
 }
 process.exitCode = 1;
-for (const stream of [process.stdout, process.stderr])
-    stream.on("error", () => undefined);
-run(process.argv.slice(2)).then(() => {
-    process.exitCode = 0;
-}, (error) => {
-    if (error instanceof ReaderLeft)
-        return;
-    if (error instanceof UsageError)
-        process.exitCode = 2;
-    process.stderr.write(`armor-token: ${error.message.replace(/\.$/, "")}.\n`);
-});
+run(process.argv.slice(2)).then(() => process.exit(0), ({ message }) => write(process.stderr, `armor-token: ${message.replace(/\.$/, "")}.\n`));
 
 module.exports = __webpack_exports__;
 /******/ })()

@@ -457,52 +457,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   run: () => (/* binding */ run)
 });
 
-// NAMESPACE OBJECT: ./node_modules/@actions/core/lib/platform.js
-var platform_namespaceObject = {};
-__nccwpck_require__.r(platform_namespaceObject);
-__nccwpck_require__.d(platform_namespaceObject, {
-  arch: () => (arch),
-  getDetails: () => (getDetails),
-  isLinux: () => (isLinux),
-  isMacOS: () => (isMacOS),
-  isWindows: () => (isWindows),
-  platform: () => (platform)
-});
-
-// NAMESPACE OBJECT: ./node_modules/@actions/core/lib/core.js
-var core_namespaceObject = {};
-__nccwpck_require__.r(core_namespaceObject);
-__nccwpck_require__.d(core_namespaceObject, {
-  ExitCode: () => (ExitCode),
-  addPath: () => (addPath),
-  debug: () => (debug),
-  endGroup: () => (endGroup),
-  error: () => (error),
-  exportVariable: () => (exportVariable),
-  getBooleanInput: () => (getBooleanInput),
-  getIDToken: () => (getIDToken),
-  getInput: () => (getInput),
-  getMultilineInput: () => (getMultilineInput),
-  getState: () => (getState),
-  group: () => (group),
-  info: () => (info),
-  isDebug: () => (isDebug),
-  markdownSummary: () => (markdownSummary),
-  notice: () => (notice),
-  platform: () => (platform_namespaceObject),
-  saveState: () => (saveState),
-  setCommandEcho: () => (setCommandEcho),
-  setFailed: () => (setFailed),
-  setOutput: () => (setOutput),
-  setSecret: () => (setSecret),
-  startGroup: () => (startGroup),
-  summary: () => (summary),
-  toPlatformPath: () => (toPlatformPath),
-  toPosixPath: () => (toPosixPath),
-  toWin32Path: () => (toWin32Path),
-  warning: () => (core_warning)
-});
-
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: external "node:path"
@@ -531,7 +485,7 @@ function toCommandValue(input) {
  * @returns The command properties to send with the actual annotation command
  * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
  */
-function toCommandProperties(annotationProperties) {
+function utils_toCommandProperties(annotationProperties) {
     if (!Object.keys(annotationProperties).length) {
         return {};
     }
@@ -581,12 +535,12 @@ function toCommandProperties(annotationProperties) {
  * This is an internal utility function that powers the public API functions
  * such as setSecret, warning, error, and exportVariable.
  */
-function issueCommand(command, properties, message) {
+function command_issueCommand(command, properties, message) {
     const cmd = new Command(command, properties, message);
     process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
 }
-function issue(name, message = '') {
-    issueCommand(name, {}, message);
+function command_issue(name, message = '') {
+    command_issueCommand(name, {}, message);
 }
 const CMD_STRING = '::';
 class Command {
@@ -900,7 +854,7 @@ function isHttps(requestUrl) {
     const parsedUrl = new URL(requestUrl);
     return parsedUrl.protocol === 'https:';
 }
-class HttpClient {
+class lib_HttpClient {
     constructor(userAgent, handlers, requestOptions) {
         this._ignoreSslError = false;
         this._allowRedirects = true;
@@ -1507,7 +1461,7 @@ class BasicCredentialHandler {
         });
     }
 }
-class BearerCredentialHandler {
+class auth_BearerCredentialHandler {
     constructor(token) {
         this.token = token;
     }
@@ -1565,13 +1519,13 @@ var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg
 
 
 
-class OidcClient {
+class oidc_utils_OidcClient {
     static createHttpClient(allowRetry = true, maxRetry = 10) {
         const requestOptions = {
             allowRetries: allowRetry,
             maxRetries: maxRetry
         };
-        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(OidcClient.getRequestToken())], requestOptions);
+        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
     }
     static getRequestToken() {
         const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
@@ -1590,7 +1544,7 @@ class OidcClient {
     static getCall(id_token_url) {
         return oidc_utils_awaiter(this, void 0, void 0, function* () {
             var _a;
-            const httpclient = OidcClient.createHttpClient();
+            const httpclient = oidc_utils_OidcClient.createHttpClient();
             const res = yield httpclient
                 .getJson(id_token_url)
                 .catch(error => {
@@ -1609,13 +1563,13 @@ class OidcClient {
         return oidc_utils_awaiter(this, void 0, void 0, function* () {
             try {
                 // New ID Token is requested from action service
-                let id_token_url = OidcClient.getIDTokenUrl();
+                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
                 if (audience) {
                     const encodedAudience = encodeURIComponent(audience);
                     id_token_url = `${id_token_url}&audience=${encodedAudience}`;
                 }
                 debug(`ID token url is ${id_token_url}`);
-                const id_token = yield OidcClient.getCall(id_token_url);
+                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
                 setSecret(id_token);
                 return id_token;
             }
@@ -1904,7 +1858,7 @@ const _summary = new Summary();
 /**
  * @deprecated use `core.summary`
  */
-const markdownSummary = _summary;
+const markdownSummary = (/* unused pure expression or super */ null && (_summary));
 const summary = _summary;
 //# sourceMappingURL=summary.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
@@ -1938,7 +1892,7 @@ function toWin32Path(pth) {
  * @return string The platform-specific path.
  */
 function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, external_path_namespaceObject.sep);
+    return pth.replace(/[/\\]/g, path.sep);
 }
 //# sourceMappingURL=path-utils.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
@@ -1954,10 +1908,10 @@ var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, 
 
 
 const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield external_not_bundled_js_namespaceObject.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
+    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
         silent: true
     });
-    const { stdout: name } = yield external_not_bundled_js_namespaceObject.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
+    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
         silent: true
     });
     return {
@@ -1967,7 +1921,7 @@ const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* 
 });
 const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
     var _a, _b, _c, _d;
-    const { stdout } = yield external_not_bundled_js_namespaceObject.getExecOutput('sw_vers', undefined, {
+    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
         silent: true
     });
     const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
@@ -1978,7 +1932,7 @@ const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* ()
     };
 });
 const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield external_not_bundled_js_namespaceObject.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
+    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
         silent: true
     });
     const [name, version] = stdout.trim().split('\n');
@@ -2052,7 +2006,7 @@ function exportVariable(name, val) {
     if (filePath) {
         return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
     }
-    issueCommand('set-env', { name }, convertedVal);
+    command_issueCommand('set-env', { name }, convertedVal);
 }
 /**
  * Registers a secret which will get masked from logs
@@ -2083,8 +2037,8 @@ function exportVariable(name, val) {
  * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
  * ```
  */
-function setSecret(secret) {
-    issueCommand('add-mask', {}, secret);
+function core_setSecret(secret) {
+    command_issueCommand('add-mask', {}, secret);
 }
 /**
  * Prepends inputPath to the PATH (for this action and future actions)
@@ -2096,7 +2050,7 @@ function addPath(inputPath) {
         issueFileCommand('PATH', inputPath);
     }
     else {
-        issueCommand('add-path', {}, inputPath);
+        command_issueCommand('add-path', {}, inputPath);
     }
     process.env['PATH'] = `${inputPath}${external_path_namespaceObject.delimiter}${process.env['PATH']}`;
 }
@@ -2170,7 +2124,7 @@ function setOutput(name, value) {
         return issueFileCommand('OUTPUT', prepareKeyValueMessage(name, value));
     }
     process.stdout.write(external_os_namespaceObject.EOL);
-    issueCommand('set-output', { name }, toCommandValue(value));
+    command_issueCommand('set-output', { name }, toCommandValue(value));
 }
 /**
  * Enables or disables the echoing of commands into stdout for the rest of the step.
@@ -2205,7 +2159,7 @@ function isDebug() {
  * Writes debug message to user log
  * @param message debug message
  */
-function debug(message) {
+function core_debug(message) {
     issueCommand('debug', {}, message);
 }
 /**
@@ -2214,7 +2168,7 @@ function debug(message) {
  * @param properties optional properties to add to the annotation.
  */
 function error(message, properties = {}) {
-    issueCommand('error', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a warning issue
@@ -2222,7 +2176,7 @@ function error(message, properties = {}) {
  * @param properties optional properties to add to the annotation.
  */
 function core_warning(message, properties = {}) {
-    issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a notice issue
@@ -2247,13 +2201,13 @@ function info(message) {
  * @param name The name of the output group
  */
 function startGroup(name) {
-    issue('group', name);
+    command_issue('group', name);
 }
 /**
  * End an output group.
  */
 function endGroup() {
-    issue('endgroup');
+    command_issue('endgroup');
 }
 /**
  * Wrap an asynchronous function call in a group.
@@ -2291,7 +2245,7 @@ function saveState(name, value) {
     if (filePath) {
         return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
     }
-    issueCommand('save-state', { name }, toCommandValue(value));
+    command_issueCommand('save-state', { name }, toCommandValue(value));
 }
 /**
  * Gets the value of an state set by this action's main execution.
@@ -2465,14 +2419,13 @@ function fileError(what, error) {
 
 /** What failed before the tunnel stood. */
 class ProxyFailure extends Error {
-    code = "PROXY_FAILURE";
     /** The proxy's status, or the code of an error. */
-    reason;
+    code;
     /** The value of Proxy-Authenticate. */
     challenge;
-    constructor(reason, challenge = "") {
+    constructor(code, challenge = "") {
         super("the proxy failed");
-        this.reason = reason;
+        this.code = code;
         this.challenge = challenge;
     }
 }
@@ -2480,17 +2433,20 @@ const GIVE_CA = "Give the private CA that signed it, or that of the inspecting p
 const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
 const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
+const CHECK_TLS = "Check the server's TLS settings, the port, and whether a client certificate is wanted.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
-const CHECK_URL = "Check the scheme, host and port in api-url.";
+const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
+const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
+const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
+const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 const ALLOW_HOST = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
+const LIMIT_FAULTS = [[/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, NO_SOCKET, CHECK_LIMITS]];
 const CERTIFICATE_FAULTS = [
     [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
-    [
-        /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
-        "has a certificate that is not signed by an authority that this runner trusts",
-        GIVE_CHAIN,
-    ],
+    [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, UNTRUSTED, GIVE_CHAIN],
     [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
     [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
     [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", GIVE_CHAIN],
@@ -2503,36 +2459,42 @@ const TLS_FAULTS = [
         "Use an address that takes the client app's key alone.",
     ],
     [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "does not speak TLS", "Check the scheme and the port."],
-    [
-        /^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/,
-        "and this runner have no TLS version or cipher in common, or TLS was cut off",
-        "Check the server's TLS settings, the port, and whether a client certificate is wanted.",
-    ],
+    [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, NO_COMMON_TLS, CHECK_TLS],
 ];
 const REPLY_FAULTS = [
     [/^HPE_HEADER_OVERFLOW$/, "answered with headers of more than 16 KB", CHECK_WAY],
-    [/^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/, "answered with something that is not HTTP", CHECK_URL],
     [
-        /^HPE_/,
-        "answered with HTTP that contradicts itself, or with a reply that this action does not take",
-        CHECK_WAY,
+        /^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/,
+        "answered with something that is not HTTP",
+        "Check the scheme, host and port in api-url.",
     ],
+    [/^HPE_/, BAD_HTTP, CHECK_WAY],
 ];
+function faultOf(word, faults, code, who) {
+    const [, problem, remedy] = faults.find(([codes]) => codes.test(word)) ?? [];
+    return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
+}
 /** What an error of Node's means. `error` must have come from the connection. */
 function networkError(error, state) {
     if (error instanceof ProxyFailure)
         return proxyError(error, state);
-    const { url, isReplying } = state;
+    const { origin, hostname } = state.url;
     const word = codeOf(error);
-    if (isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
-        return new ArmorError("reply_incomplete", `${url.origin} broke off its answer`, "Run the job again later.");
+    if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
+        return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
     }
-    return (dnsError(word, url.hostname) ??
-        limitError(word, via(state)) ??
-        faultError(CERTIFICATE_FAULTS, word, "certificate_rejected", via(state)) ??
-        faultError(TLS_FAULTS, word, "tls_failed", via(state)) ??
-        faultError(REPLY_FAULTS, word, "reply_invalid", url.origin) ??
-        new ArmorError("connection_failed", `No connection to ${via(state)}${word && ` (${word})`}`, "Check api-url, and that a firewall lets this runner reach it."));
+    if (word === "ENOTFOUND") {
+        return new ArmorError("host_unknown", `DNS does not know the host ${hostname} (${word})`, CHECK_DNS);
+    }
+    if (word.startsWith("EAI_")) {
+        return new ArmorError("dns_failed", `DNS does not answer for the host ${hostname} (${word})`, CHECK_DNS);
+    }
+    const who = via(state);
+    return (faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
+        faultOf(word, CERTIFICATE_FAULTS, "certificate_rejected", who) ??
+        faultOf(word, TLS_FAULTS, "tls_failed", who) ??
+        faultOf(word, REPLY_FAULTS, "reply_invalid", origin) ??
+        new ArmorError("connection_failed", `No connection to ${who}${word && ` (${word})`}`, "Check api-url, and that a firewall lets this runner reach it."));
 }
 /** Nothing came, or not all of it, before the deadline. */
 function timeoutError(state) {
@@ -2554,53 +2516,33 @@ function codeOf(error) {
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-function dnsError(word, host) {
-    if (!/^(ENOTFOUND|EAI_\w+)$/.test(word))
-        return undefined;
-    const remedy = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
-    return word === "ENOTFOUND"
-        ? new ArmorError("host_unknown", `DNS does not know the host ${host} (${word})`, remedy)
-        : new ArmorError("dns_failed", `DNS does not answer for the host ${host} (${word})`, remedy);
-}
-function limitError(word, who) {
-    if (!/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/.test(word))
-        return undefined;
-    const problem = `${who} cannot be connected to, because this runner has no free file or port (${word})`;
-    const remedy = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
-    return new ArmorError("connection_failed", problem, remedy);
-}
-function faultError(faults, word, code, who) {
-    const [, problem, remedy] = faults.find(([words]) => words.test(word)) ?? [];
-    return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
-}
-function proxyError({ reason, challenge }, { url, proxy }) {
-    const [who, word] = [`The proxy ${proxy?.origin}`, String(reason)];
-    const failed = (problem) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
-    if (/^40[17]$/.test(word))
+function proxyError({ code: word, challenge }, { url, proxy }) {
+    const who = `The proxy ${proxy?.origin}`;
+    if (word === "401" || word === "407")
         return proxyAuthError(who, word, challenge, proxy?.credentials);
-    if (/^(5\d\d|408|429)$/.test(word))
-        return failed(`${who} cannot connect to ${url.host} (${word})`);
-    if (/^[234]\d\d$/.test(word)) {
+    if (/^([23]\d\d|4(?!08|29)\d\d)$/.test(word)) {
         return new ArmorError("proxy_refused", `${who} refuses to connect to ${url.host} (${word})`, ALLOW_HOST);
     }
+    const failed = (problem) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
+    if (/^[45]/.test(word))
+        return failed(`${who} cannot connect to ${url.host} (${word})`);
     if (word === "ENOTFOUND")
         return failed(`DNS does not know the proxy ${proxy?.origin} (${word})`);
     const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
     const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
-    return (limitError(word, who) ??
-        faultError([...CERTIFICATE_FAULTS, ...TLS_FAULTS], word, "proxy_refused", who) ??
+    return (faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
+        faultOf(word, [...CERTIFICATE_FAULTS, ...TLS_FAULTS], "proxy_refused", who) ??
         failed(`${who} ${what} (${word}): no connection to ${url.host}`));
 }
 /** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
 function proxyAuthError(who, status, challenge, given) {
     const schemes = ["basic", "digest", "ntlm", "negotiate", "bearer"];
     const wanted = schemes.filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
-    const refused = (problem, remedy) => new ArmorError("proxy_refused", `${who} ${problem}`, remedy);
     if (wanted.length > 0 && !wanted.includes("basic")) {
-        return refused(`wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
+        return new ArmorError("proxy_refused", `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
     }
     const what = given === undefined ? "wants a user and a password" : "does not accept the user and password";
-    return refused(`${what} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
+    return new ArmorError("proxy_refused", `${who} ${what} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -2647,30 +2589,29 @@ function parseProxy(variable, value) {
         "percent-encoded (# is %23, / is %2F, % is %25).");
     if (!/^[\x21-\x7e]+$/.test(value))
         throw refuse("it contains a blank or a character outside ASCII");
-    const [match, scheme = "http", userinfo, name = "", givenPort] = PROXY.exec(value) ?? [];
+    const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
     const protocol = `${scheme.toLowerCase()}:`;
     if (protocol !== "http:" && protocol !== "https:")
         throw refuse("only http:// and https:// are supported");
-    const credentials = userinfo && decodeUserinfo(userinfo);
-    if (userinfo && credentials === undefined) {
+    const credentials = decodeUserinfo(userinfo);
+    if (credentials === undefined) {
         throw refuse("user or password holds a character that must be percent-encoded");
     }
     if (match === undefined || !URL.canParse(`${protocol}//${name}`)) {
         throw refuse("after the scheme there must be a host name and a port, and nothing else");
     }
-    const { hostname } = new URL(`${protocol}//${name}`);
     const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
     if (port < 1 || port > 65_535)
         throw refuse("the port is not between 1 and 65535");
-    const origin = `${protocol}//${hostname}:${port}`;
-    return { protocol, host: withoutBrackets(hostname), port, origin, ...(credentials && { credentials }) };
+    const origin = `${protocol}//${new URL(`${protocol}//${name}`).hostname}:${port}`;
+    return { origin, ...(credentials && { credentials }) };
 }
 /** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo) {
     if (/[#/\\?@]/.test(userinfo))
         return undefined;
     try {
-        return decodeURIComponent(userinfo.includes(":") ? userinfo : `${userinfo}:`);
+        return decodeURIComponent(userinfo === "" || userinfo.includes(":") ? userinfo : `${userinfo}:`);
     }
     catch {
         return undefined;
@@ -2741,12 +2682,14 @@ class RouteAgent extends (external_node_https_default()).Agent {
 }
 /** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
 function openTunnel(proxy, target, limitMs) {
+    const { protocol, hostname, port } = new URL(proxy.origin);
+    const host = withoutBrackets(hostname);
     const credentials = proxy.credentials && Buffer.from(proxy.credentials, "utf8").toString("base64");
-    const request = (proxy.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
-        host: proxy.host,
-        port: proxy.port,
+    const request = (protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
+        host,
+        port,
         // Node would take the name from the Host header, which is Armor's.
-        servername: (0,external_node_net_namespaceObject.isIP)(proxy.host) === 0 ? proxy.host : "",
+        servername: (0,external_node_net_namespaceObject.isIP)(host) === 0 ? host : "",
         method: "CONNECT",
         path: target,
         agent: false,
@@ -2761,7 +2704,7 @@ function openTunnel(proxy, target, limitMs) {
                 return resolve(socket);
             socket.destroy();
             // Bytes before the tunnel's first would be read as Armor's.
-            reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : statusCode, headers["proxy-authenticate"]));
+            reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]));
         });
         request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
         request.end();
@@ -2782,11 +2725,28 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  */
 function createSend(route) {
     return async (request, signal) => {
-        const proxy = proxyFor(request.url, route);
-        const state = { url: request.url, proxy, hasTunnel: false, isReplying: false };
+        const { url } = request;
+        const proxy = proxyFor(url, route);
+        const state = { url, proxy, hasTunnel: false, isReplying: false };
+        const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
+        agent?.once("tunnel", () => {
+            state.hasTunnel = true;
+        });
+        const aborted = new Promise((_, reject) => {
+            signal.addEventListener("abort", reject, { once: true });
+        });
         try {
             // After a reply such as 101, Node drops the connection and http-client waits for ever.
-            return await Promise.race([exchange(request, signal, proxy, state), rejection(signal)]);
+            const message = await Promise.race([post(request, signal, agent), aborted]);
+            state.isReplying = true;
+            const body = await readBody(message, url);
+            return {
+                url,
+                status: message.statusCode ?? 0,
+                headers: message.headers,
+                body,
+                receivedAt: Date.now(),
+            };
         }
         catch (error) {
             if (error instanceof ArmorError)
@@ -2798,43 +2758,22 @@ function createSend(route) {
         }
     };
 }
-function rejection(signal) {
-    return new Promise((_, reject) => {
-        if (signal.aborted)
-            reject(signal.reason);
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-}
-async function exchange({ method, url, headers, body }, signal, proxy, state) {
-    const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-    agent?.once("tunnel", () => {
-        state.hasTunnel = true;
-    });
+/** @returns the reply when its head is there */
+async function post({ url, headers, body }, signal, agent) {
     const handler = {
         /** http-client's hook into the options of the request that it is about to make. */
         prepareRequest(options) {
-            options.signal = signal;
-            options.host = withoutBrackets(url.hostname);
-            if (agent !== undefined)
-                options.agent = agent;
             // http-client appends the runner's orchestration id, which Armor does not need.
-            options.headers = { ...options.headers, "user-agent": USER_AGENT };
+            const all = { ...options.headers, "user-agent": USER_AGENT };
+            const host = withoutBrackets(url.hostname);
+            Object.assign(options, { signal, host, headers: all, ...(agent && { agent }) });
         },
         canHandleAuthentication: () => false,
         handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
     };
     // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-    const client = new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
-    const { message } = await client.request(method, url.href, body, { ...headers });
-    state.isReplying = true;
-    const text = await readBody(message, url);
-    return {
-        url,
-        status: message.statusCode ?? 0,
-        headers: message.headers,
-        body: text,
-        receivedAt: Date.now(),
-    };
+    const client = new lib_HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+    return (await client.post(url.href, body, { ...headers })).message;
 }
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
 async function readBody(message, { origin }) {
@@ -2865,8 +2804,6 @@ function trustCertificates(certificates) {
 
 ;// CONCATENATED MODULE: ./build/armor/oauth.js
 
-const TOKEN_PATH = "/api/v1/iam/session/oauth2/token";
-const TERMINATE_PATH = "/api/v1/iam/session/terminate";
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
 const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
 /** Seconds that a token lives where the reply does not say so (vendor's article). */
@@ -2877,13 +2814,11 @@ const MAX_SECONDS = 2 ** 31 - 1;
 const MAX_TOKEN_LENGTH = 16 * 1024;
 /** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
 function tokenRequest(apiUrl, basicPair) {
-    const authorization = `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`;
     return {
-        method: "POST",
-        url: new URL(apiUrl + TOKEN_PATH),
+        url: new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`),
         headers: {
             ...HEADERS,
-            Authorization: authorization,
+            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
             "Content-Type": "application/x-www-form-urlencoded",
         },
         body: "grant_type=client_credentials",
@@ -2892,7 +2827,7 @@ function tokenRequest(apiUrl, basicPair) {
 /** Ends the session that the token stands for. */
 function terminateRequest(apiUrl, accessToken) {
     const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
-    return { method: "POST", url: new URL(apiUrl + TERMINATE_PATH), headers, body: "" };
+    return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
 }
 /** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
 function isClientUnknown({ status, body }) {
@@ -2902,29 +2837,29 @@ function isClientUnknown({ status, body }) {
 function judgeToken(reply, quote) {
     if (reply.status !== 200)
         throw statusError(reply, quote);
+    const invalid = (what) => new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
     const fields = parseObject(reply.body);
     if (fields === undefined)
-        throw invalidReply(reply, `${shapeOf(reply)} instead of a JSON object`);
+        throw invalid(`${shapeOf(reply)} instead of a JSON object`);
     if (fields["error"] !== undefined) {
-        throw invalidReply(reply, `an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
+        throw invalid(`an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
     }
-    const { access_token: token, token_type: type = "Bearer", expires_in: lifetime = DEFAULT_EXPIRES_IN, } = fields;
+    const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
     if (typeof token !== "string" || token === "")
-        throw invalidReply(reply, "no access_token");
-    if (!/^[\x21-\x7e]+$/.test(token)) {
-        throw invalidReply(reply, "an access_token with characters that no header can carry");
-    }
-    if (token.length > MAX_TOKEN_LENGTH) {
-        throw invalidReply(reply, "an access_token that is longer than a header can be");
-    }
+        throw invalid("no access_token");
+    if (!/^[\x21-\x7e]+$/.test(token))
+        throw invalid("an access_token with characters that no header can carry");
+    if (token.length > MAX_TOKEN_LENGTH)
+        throw invalid("an access_token that is longer than a header can be");
     if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
-        throw invalidReply(reply, "a token_type other than Bearer");
+        throw invalid("a token_type other than Bearer");
     }
-    const isNumeric = typeof lifetime === "number" || (typeof lifetime === "string" && /^\d+(\.\d+)?$/.test(lifetime));
-    const expiresIn = isNumeric ? Number(lifetime) : 0;
-    if (expiresIn > 0 && expiresIn <= MAX_SECONDS)
+    const isNumeric = typeof expires_in === "string" && /^\d+(\.\d+)?$/.test(expires_in);
+    const expiresIn = isNumeric ? Number(expires_in) : expires_in;
+    if (typeof expiresIn === "number" && expiresIn > 0 && expiresIn <= MAX_SECONDS) {
         return { accessToken: token, expiresIn };
-    throw invalidReply(reply, "an expires_in that is no number of seconds above 0");
+    }
+    throw invalid("an expires_in that is no number of seconds above 0");
 }
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
 function judgeTerminate(reply, quote) {
@@ -2934,25 +2869,8 @@ function judgeTerminate(reply, quote) {
         return true;
     throw statusError(reply, quote);
 }
-/** What an OAuth `error` means (RFC 6749 sections 5.2 and 4.1.2.1); others go by the status. */
-const BY_OAUTH_ERROR = new Map([
-    ["invalid_client", "credentials_rejected"],
-    ["invalid_grant", "credentials_rejected"],
-    ["unauthorized_client", "access_denied"],
-    ["access_denied", "access_denied"],
-    ["invalid_request", "request_rejected"],
-    ["invalid_scope", "request_rejected"],
-    ["unsupported_grant_type", "request_rejected"],
-    ["temporarily_unavailable", "server_unavailable"],
-    ["server_error", "server_unavailable"],
-]);
-const BY_STATUS = new Map([
-    [401, "credentials_rejected"],
-    [403, "access_denied"],
-    [404, "endpoint_not_found"],
-]);
 /** What failed and what to do, by code. */
-const TEXTS = {
+const REJECTIONS = {
     credentials_rejected: [
         "Armor does not accept this client app",
         "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
@@ -2973,13 +2891,28 @@ const TEXTS = {
         "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
     ],
 };
+/** What OAuth errors (RFC 6749 sections 5.2 and 4.1.2.1) and statuses mean. */
+const MEANINGS = new Map([
+    ["invalid_client", "credentials_rejected"],
+    ["invalid_grant", "credentials_rejected"],
+    [401, "credentials_rejected"],
+    ["unauthorized_client", "access_denied"],
+    ["access_denied", "access_denied"],
+    [403, "access_denied"],
+    [404, "endpoint_not_found"],
+    ["temporarily_unavailable", "server_unavailable"],
+    ["server_error", "server_unavailable"],
+    ["invalid_request", "request_rejected"],
+    ["invalid_scope", "request_rejected"],
+    ["unsupported_grant_type", "request_rejected"],
+]);
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply, quote) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
     const code = rejectionCode(status, fields["error"]);
     const canPass = code === "rate_limited" || code === "server_unavailable";
-    const [problem, remedy] = TEXTS[code];
+    const [problem, remedy] = REJECTIONS[code];
     const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
@@ -2992,10 +2925,8 @@ function rejectionCode(status, oauthError) {
         return "rate_limited";
     if (status === 408 || status >= 500)
         return "server_unavailable";
-    return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? "request_rejected";
-}
-function invalidReply(reply, what) {
-    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
+    const byError = typeof oauthError === "string" ? MEANINGS.get(oauthError) : undefined;
+    return byError ?? MEANINGS.get(status) ?? "request_rejected";
 }
 /** A JSON object without its members that are null; a byte order mark is dropped. */
 function parseObject(body) {
@@ -3016,11 +2947,12 @@ function shapeOf({ headers, body }) {
     return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy(fields, quote) {
-    if (fields["access_token"] !== undefined)
+function saidBy({ access_token: token, error, error_description: description }, quote) {
+    if (token !== undefined)
         return "";
-    const [code, description] = [fields["error"], fields["error_description"]].map((value) => typeof value === "string" ? quote(value) : "");
-    return [code, description && `("${description}")`].filter(Boolean).join(" ");
+    const said = typeof error === "string" ? quote(error) : "";
+    const described = typeof description === "string" ? quote(description) : "";
+    return `${said} ${described && `("${described}")`}`.trim();
 }
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
@@ -3036,8 +2968,7 @@ function retryAfterMs({ headers, receivedAt }) {
     return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? receivedAt));
 }
 function dateOf(text = "") {
-    const ms = IMF_DATE.test(text) ? Date.parse(text) : Number.NaN;
-    return Number.isNaN(ms) ? undefined : ms;
+    return (IMF_DATE.test(text) && Date.parse(text)) || undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/armor/redirect.js
@@ -3185,12 +3116,12 @@ async function fetchToken(context, credentials) {
     const { clock, quote } = context;
     return await retry(async (signal) => {
         const [sentAt, requestedAt] = [clock.date(), clock.now()];
-        const { accessToken, expiresIn } = judgeToken(await token_exchange(context, credentials, signal), quote);
+        const { accessToken, expiresIn } = judgeToken(await exchange(context, credentials, signal), quote);
         return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
     }, context);
 }
 /** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
-async function token_exchange({ apiUrl, send }, credentials, signal) {
+async function exchange({ apiUrl, send }, credentials, signal) {
     const follow = followingRedirects(send);
     const [encoded, raw] = basicPairs(credentials);
     const first = await follow(tokenRequest(apiUrl, encoded), signal);
@@ -4379,6 +4310,8 @@ async function placeControlFile(folder, line) {
     };
 }
 
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
 ;// CONCATENATED MODULE: ./build/agent/folder.js
 
 
@@ -4460,38 +4393,37 @@ function unquote(word) {
  * Writes the wrappers of armor-token. They name Node by its path, as in a container job it is not on PATH,
  * and hold no secret.
  * @param folder the agent's own, for its owner alone
- * @param node absolute path of Node
  * @param program absolute path of armor-token's JavaScript
  * @throws ArmorError file_failed
  */
-async function writeCommand(folder, node, program, isWindows) {
+async function writeCommand(folder, program, isWindows = process.platform === "win32") {
     const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
     const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
     try {
         await (0,promises_namespaceObject.mkdir)(bin);
         await (0,promises_namespaceObject.chmod)(bin, 0o700); // whatever the umask is
-        await (0,promises_namespaceObject.writeFile)(script, shWrapper(node, program, folder, isWindows));
+        await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, folder, isWindows));
         await (0,promises_namespaceObject.chmod)(script, 0o700);
         if (isWindows)
-            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(node, program));
+            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
-    const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
-    return { bin, command: isWindows ? `${script}.cmd` : script, canRun };
+    const noexec = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).catch((error) => error);
+    return { bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
 }
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 function shWrapper(node, program, folder, isWindows = false) {
-    const [quotedNode, quotedProgram, quotedFolder] = [node, program, folder]
+    const words = [node, program, folder]
         .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
         .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quotedNode} ${quotedProgram} ${quotedFolder} "$@"\n`;
+    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
 }
 /** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
 function cmdWrapper(node, program) {
-    const [quotedNode, quotedProgram] = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} ${quotedProgram} "%~dp0.." %*\r\n`;
+    const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/launch.js
@@ -4502,7 +4434,8 @@ function cmdWrapper(node, program) {
 
 
 
-/** A small young generation, for a machine shared with the job. With 1 MiB, a call took a tenth more CPU. */
+
+/** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
 /** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
@@ -4513,29 +4446,32 @@ function createCapability() {
 }
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason, file_failed; process and folder are gone then
+ * @throws ArmorError agent_failed with the agent's own reason, file_failed; the process is gone then
  */
 async function launchAgent(config, parent, quote, readyMs = READY_MS) {
-    const { folder, capability } = config;
     let child;
     try {
         child = spawnAgent(parent);
-        const port = await readyPort(child, config, quote, readyMs);
-        const files = await writeCommand(folder, parent.execPath, (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js"), parent.isWindows);
-        return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${capability}`, pid: child.pid ?? 0 };
+        child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
+        const port = await Promise.race([readPort(child), earlyEnd(child), late(readyMs)]);
+        const files = await writeCommand(config.folder, (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js"));
+        return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
     }
     catch (error) {
         child?.kill("SIGKILL");
-        await removeFolder(folder);
-        throw error instanceof ArmorError ? error : failed(quote(String(error)));
+        if (error instanceof ArmorError)
+            throw error;
+        const why = quote(error.message).replace(/\.$/, "");
+        const remedy = "Without keep-fresh: true, the step sets its outputs only.";
+        throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
     }
     finally {
         child?.unref();
-        child?.stdout?.destroy();
+        child?.stdout.destroy();
     }
 }
 /** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
-function spawnAgent({ env, execPath, dist }) {
+function spawnAgent({ env, dist, execPath = process.execPath }) {
     const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
     // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
     if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
@@ -4548,42 +4484,28 @@ function spawnAgent({ env, execPath, dist }) {
         stdio: ["pipe", "pipe", "ignore"],
     });
 }
-/** Hands the configuration over and reads the line that answers it. Other lines are not the agent's. */
-async function readyPort(child, config, quote, readyMs) {
-    let timer;
-    const ready = new Promise((resolve, reject) => {
-        const fail = (why) => reject(failed(quote(why)));
-        timer = setTimeout(() => fail(`it was not ready within ${readyMs / 1000} s`), readyMs);
-        child.once("error", (error) => fail(error.message));
-        child.once("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
-        child.stdin?.on("error", () => undefined); // it ended early, which "close" tells
-        child.stdin?.end(JSON.stringify(config));
-        let text = "";
-        child.stdout?.on("data", (chunk) => {
-            text += chunk.toString("utf8");
-            const messages = text.split("\n").slice(0, -1).map(parseReady);
-            const message = messages.find((line) => line !== undefined);
-            if (message?.agent === "ready")
-                resolve(message.port);
-            if (message?.agent === "failed")
-                fail(message.problem);
-        });
-    });
-    return await ready.finally(() => clearTimeout(timer));
-}
-function parseReady(line) {
-    try {
+/** Reads the line that answers the configuration. Other lines are not the agent's. */
+async function readPort({ stdout }) {
+    let text = "";
+    for await (const chunk of stdout) {
+        text += chunk;
+        const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
+        if (line === undefined)
+            continue;
         const message = JSON.parse(line);
-        return typeof message === "object" && message !== null && "agent" in message
-            ? message
-            : undefined;
+        if (message.agent === "ready")
+            return message.port;
+        throw new Error(message.problem);
     }
-    catch {
-        return undefined;
-    }
+    return await new Promise(() => undefined); // `earlyEnd` says more
 }
-function failed(why) {
-    return new ArmorError("agent_failed", `The token agent did not start: ${why.replace(/\.$/, "")}`, "Without keep-fresh: true, the step sets its outputs only.");
+async function earlyEnd(child) {
+    const [code, signal] = await (0,external_node_events_namespaceObject.once)(child, "close"); // throws where it cannot be spawned
+    throw new Error(`it ended with ${signal ?? `exit code ${code}`} before it was ready`);
+}
+async function late(ms) {
+    await (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, { ref: false });
+    throw new Error(`it was not ready within ${ms / 1000} s`);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/stop.js
@@ -4606,26 +4528,18 @@ async function stopAgent(folder, signal) {
     }
 }
 async function askToStop(folder, signal) {
-    let url;
     try {
-        url = await controlUrl(folder);
-    }
-    catch (error) {
-        const { code } = error;
-        if (code !== "ENOENT")
-            return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
-        return { kind: "ended", reason: await reasonOfEnd(folder) };
-    }
-    try {
-        const reply = parseReply(await post(`${url}/stop`, signal));
+        const reply = parseReply(await stop_post(`${await controlUrl(folder)}/stop`, signal));
         if (reply !== undefined)
             return { kind: "stopped", reply };
         return { kind: "unknown", reason: "what answered at its address is not the agent" };
     }
     catch (error) {
-        const { code = "" } = error;
-        if (code === "ECONNREFUSED")
+        const { code = "", path } = error;
+        if (code === "ENOENT" || code === "ECONNREFUSED")
             return { kind: "ended", reason: await reasonOfEnd(folder) };
+        if (path !== undefined)
+            return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
         const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
         return { kind: "unknown", reason };
     }
@@ -4636,9 +4550,10 @@ function parseReply(body) {
         const { report, sessions } = JSON.parse(body);
         const { minted, handedOut, refused, answered, failed, problems } = report;
         const counts = [minted, handedOut, refused, sessions.ended, sessions.notEnded];
+        const parts = [answered, failed].flatMap((values) => Object.values(values));
         const names = [answered, failed, problems].flatMap((values) => Object.keys(values));
         const texts = [...Object.values(problems), sessions.reason ?? ""];
-        const isSound = [...counts, ...Object.values(answered), ...Object.values(failed)].every(Number.isSafeInteger) &&
+        const isSound = [...counts, ...parts].every(Number.isSafeInteger) &&
             names.every((name) => /^\w+$/.test(name)) &&
             texts.every((text) => typeof text === "string" && !/\p{C}/u.test(text));
         return isSound ? { report, sessions } : undefined;
@@ -4650,38 +4565,29 @@ function parseReply(body) {
 /** Without the file, the agent may be starting: its start was cancelled a moment ago. */
 async function controlUrl(folder) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    const until = Date.now() + STARTING_MS;
-    for (;;) {
-        try {
-            return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
-        }
-        catch (error) {
-            const isMissing = error.code === "ENOENT";
-            if (!isMissing || !(0,external_node_fs_namespaceObject.existsSync)(folder) || Date.now() > until)
-                throw error;
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
-        }
-    }
+    for (let waitedMs = 0; waitedMs < STARTING_MS && !(0,external_node_fs_namespaceObject.existsSync)(file) && (0,external_node_fs_namespaceObject.existsSync)(folder); waitedMs += 50)
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
+    return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
 }
 async function reasonOfEnd(folder) {
     if (!(0,external_node_fs_namespaceObject.existsSync)(folder))
         return "its folder below RUNNER_TEMP was removed";
     return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), "utf8").catch(() => undefined);
 }
-function post(url, signal) {
+function stop_post(url, signal) {
     // The connection is kept, so that it ends when the agent does; this process waits for that.
     const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
     // The request's own signal ends no connection that has its reply.
     signal.addEventListener("abort", () => agent.destroy());
     return new Promise((resolve, reject) => {
         const request = external_node_http_default().request(url, { method: "POST", agent, signal }, (response) => {
-            const chunks = [];
-            response.on("data", (chunk) => chunks.push(chunk));
-            response.on("error", reject);
-            response.socket.once("close", () => resolve(Buffer.concat(chunks).toString("utf8")));
+            let body = "";
+            response.setEncoding("utf8").on("data", (piece) => {
+                body += piece;
+            });
+            response.on("error", reject).socket.once("close", () => resolve(body));
         });
-        request.on("error", reject);
-        request.end();
+        request.on("error", reject).end();
     });
 }
 
@@ -4711,50 +4617,45 @@ const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
  * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
  * would cover half of the log, and it is refused and never shown.
  */
-function readSecrets(source) {
-    const credentials = readCredentials(source);
+function readSecrets(getInput) {
+    const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
     return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
 }
-function readCredentials(source) {
-    return { appId: source.getInput("app-id"), apiKey: source.getInput("api-key") };
-}
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-function readInputs(source) {
-    const credentials = readCredentials(source);
-    checkCredentials(credentials);
+function readInputs(getInput) {
     return {
-        credentials,
-        apiUrl: parseApiUrl(source.getInput("api-url")),
-        certificates: parseCertificates(source.getInput("ca-certificate")),
-        timeoutMs: parseTimeout(source.getInput("timeout")),
-        keepFresh: readBoolean(source, "keep-fresh"),
-        gatewayPaths: parseGatewayPaths(source.getInput("gateway-paths")),
-        exportEnvironment: readBoolean(source, "export-environment"),
-        terminateSession: readBoolean(source, "terminate-session"),
+        credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
+        apiUrl: parseApiUrl(getInput("api-url")),
+        certificates: parseCertificates(getInput("ca-certificate")),
+        timeoutMs: parseTimeout(getInput("timeout")),
+        keepFresh: parseBoolean("keep-fresh", getInput("keep-fresh")),
+        gatewayPaths: parseGatewayPaths(getInput("gateway-paths")),
+        exportEnvironment: parseBoolean("export-environment", getInput("export-environment")),
+        terminateSession: parseBoolean("terminate-session", getInput("terminate-session")),
     };
 }
-function checkCredentials({ appId, apiKey }) {
-    const values = Object.entries({ "app-id": appId, "api-key": apiKey });
-    const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
+function parseCredentials(appId, apiKey) {
+    const values = { "app-id": appId, "api-key": apiKey };
+    const empty = Object.entries(values).flatMap(([name, value]) => (value === "" ? [name] : []));
     if (empty.length > 0) {
         const cause = "Usually the secret is not defined here under the name that the workflow uses.";
         const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
         throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
     }
-    for (const [name, value] of values) {
-        if (CONTROL.test(value)) {
-            const remedy = "Store the secret again, as one line.";
-            throw invalid(`${name} contains a line break or another control character`, remedy);
-        }
+    const again = "Store the secret again";
+    for (const [name, value] of Object.entries(values)) {
+        if (CONTROL.test(value))
+            throw invalid(`${name} contains a line break or another control character`, `${again}, as one line.`);
         if (value.length > MAX_CREDENTIAL_LENGTH) {
-            const remedy = "Store the secret again: the value that Armor shows, and nothing else.";
+            const remedy = `${again}: the value that Armor shows, and nothing else.`;
             throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, remedy);
         }
     }
     if (apiKey.length < MIN_KEY_LENGTH) {
-        const remedy = "Usually it was cut off when it was copied. Store the secret again, as Armor shows it.";
+        const remedy = `Usually it was cut off when it was copied. ${again}, as Armor shows it.`;
         throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, remedy);
     }
+    return { appId, apiKey };
 }
 function parseApiUrl(value) {
     const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
@@ -4809,12 +4710,11 @@ function parseTimeout(value) {
     const seconds = /^\d+$/.test(value) ? Number(value) : 0;
     if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)
         return seconds * 1000;
-    const problem = `timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`;
-    throw invalid(problem, `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`);
+    const remedy = `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`;
+    throw invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, remedy);
 }
 /** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
-function readBoolean(source, name) {
-    const value = source.getInput(name);
+function parseBoolean(name, value) {
     if (/^(true|True|TRUE)$/.test(value))
         return true;
     if (/^(false|False|FALSE)$/.test(value))
@@ -4855,23 +4755,19 @@ function checkFiles(env, variables) {
 /** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable, append) {
     const path = process.env[variable] ?? "";
-    let size;
     try {
-        size = (0,external_node_fs_namespaceObject.statSync)(path).size;
-        append();
+        const before = (0,external_node_fs_namespaceObject.statSync)(path);
+        try {
+            append();
+        }
+        catch (error) {
+            if (before.isFile())
+                (0,external_node_fs_namespaceObject.truncateSync)(path, before.size);
+            throw error;
+        }
     }
     catch (error) {
-        if (size !== undefined)
-            cutBack(path, size);
         throw fileError(`The file that ${variable} names`, error);
-    }
-}
-function cutBack(path, size) {
-    try {
-        (0,external_node_fs_namespaceObject.truncateSync)(path, size);
-    }
-    catch {
-        // A device is not cut; what failed first is what is reported.
     }
 }
 function outputs_setOutput(name, value) {
@@ -4880,7 +4776,7 @@ function outputs_setOutput(name, value) {
 /** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
 function mask(secrets) {
     for (const secret of secrets)
-        setSecret(secret);
+        core_setSecret(secret);
 }
 /** The outputs that action.yml describes. The token has its mask by now. */
 function setTokenOutputs({ accessToken, expiresIn, expiresAt }) {
@@ -4904,7 +4800,8 @@ const LOOPBACK = "127.0.0.1";
 function exportAgent(env, gatewayUrl, bin) {
     write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
     write("GITHUB_PATH", () => addPath(bin));
-    const lists = NO_PROXY_VARIABLES.map((name) => entriesOf(env[name]));
+    const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
+    const isAll = (entries) => entries.join() === "*"; // curl and Python: where it is alone
     const isProxied = PROXY_VARIABLES.some((name) => env[name]);
     if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list)))
         return false;
@@ -4913,13 +4810,7 @@ function exportAgent(env, gatewayUrl, bin) {
         write("GITHUB_ENV", () => exportVariable(name, [...union].join(",")));
     return true;
 }
-/** curl and Python read * only where it stands alone. */
-function isAll(entries) {
-    return entries.join() === "*";
-}
-function entriesOf(list = "") {
-    return list.split(/[\s,]+/).filter((entry) => entry !== "");
-}
+/** For post. No API key and no proxy ever go into state, which is a readable file. */
 function outputs_saveState(name, value) {
     write("GITHUB_STATE", () => saveState(name, value));
 }
@@ -4933,9 +4824,12 @@ function loadState(env) {
         apiUrl,
         certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
         terminateSession: saved("terminate_session") !== "false",
+        /** Only where the session is to be ended. */
         accessToken: saved("access_token"),
+        /** Ms since the epoch; 0 where no token was fetched. */
         expiresAt: Number(saved("expires_at") ?? 0),
         agentFolder: saved("agent_folder"),
+        /** Main went through: there is something to tell. */
         isComplete: saved("complete") === "true",
     };
 }
@@ -4954,31 +4848,30 @@ function loadState(env) {
 
 
 
+
+
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/**
- * The runner kills a cancelled step after some 10 s. Until then a reply on its way is awaited, so that post
- * can end its session.
- */
+/** For a reply on its way, so that post can end its session. The runner kills a cancelled step after some 10 s. */
 const CANCEL_MS = 5_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
  * @param crash rejects with what was not caught
  */
-async function main(env, crash, dependencies) {
-    const secrets = readSecrets(core_namespaceObject);
+async function main(env, crash, dist) {
+    const secrets = readSecrets(getInput);
     mask(secrets);
     const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
-    const { checkCancel, deadline } = watchCancel();
+    const cancel = watchCancel();
     try {
         const original = { ...env };
         checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        const [inputs, route] = [readInputs(core_namespaceObject), takeRoute(env)];
+        const [inputs, route] = [readInputs(getInput), takeRoute(env)];
         const log = (line) => info(scrub(line));
         const warn = (line) => core_warning(scrub(line));
-        const run = { ...dependencies, env: original, inputs, route, quote, log, warn, checkCancel };
-        await Promise.race([supply(run), crash, deadline]);
+        const run = { env: original, dist, inputs, route, quote, log, warn, cancel };
+        await Promise.race([supply(run), crash, cancelled(cancel)]);
         process.exitCode = 0;
     }
     catch (error) {
@@ -4987,13 +4880,26 @@ async function main(env, crash, dependencies) {
         setFailed(scrub(annotationOf(code, message)));
     }
 }
+/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
+function watchCancel() {
+    const controller = new AbortController();
+    const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+    for (const name of ["SIGINT", "SIGTERM"])
+        process.on(name, () => controller.abort(error));
+    return controller.signal;
+}
+/** Rejects at the deadline of a job that was cancelled. */
+async function cancelled(signal) {
+    await (0,external_node_events_namespaceObject.once)(signal, "abort");
+    await (0,external_node_timers_promises_namespaceObject.setTimeout)(CANCEL_MS, undefined, { ref: false });
+    throw signal.reason;
+}
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
-    const { env, inputs, checkCancel } = run;
+    const { env, inputs } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-    for (const path of inputs.gatewayPaths.filter(coversIam))
-        run.warn(iamWarning(path));
+    warnOfIam(run);
     trustCertificates(inputs.certificates);
     outputs_saveState("api_url", inputs.apiUrl);
     outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
@@ -5007,7 +4913,6 @@ async function supply(run) {
         const token = await fetchMaskedToken(run);
         if (folder !== undefined)
             agent = await startAgent(run, folder, token);
-        checkCancel();
         setTokenOutputs(token);
         if (agent !== undefined)
             handOnAgent(run, agent);
@@ -5016,47 +4921,53 @@ async function supply(run) {
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (folder !== undefined && agent === undefined)
-            await removeFolder(folder);
-        else if (folder !== undefined)
+        if (folder !== undefined && agent !== undefined)
             await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+        else if (folder !== undefined)
+            await removeFolder(folder);
         throw error;
     }
 }
-async function fetchMaskedToken(run) {
-    const { inputs, quote, clock, checkCancel } = run;
+function warnOfIam({ inputs, warn }) {
+    const iam = "/api/v1/iam/";
+    const what = "can read the users, apps and policies that the client app may read";
+    for (const path of inputs.gatewayPaths) {
+        if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
+            warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`);
+    }
+}
+async function fetchMaskedToken({ inputs, route, quote, log, cancel }) {
     const context = {
-        ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock },
-        send: run.createSend(run.route),
+        ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock: systemClock },
+        send: createSend(route),
         onRetry({ problem }, pauseMs) {
-            checkCancel();
-            run.log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+            cancel.throwIfAborted();
+            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
         },
     };
     const token = await fetchToken(context, inputs.credentials);
-    mask([token.accessToken]);
+    const { accessToken, expiresAt } = token;
+    mask([accessToken]);
     try {
         if (inputs.terminateSession)
-            outputs_saveState("access_token", token.accessToken);
-        outputs_saveState("expires_at", String(token.expiresAt));
+            outputs_saveState("access_token", accessToken);
+        outputs_saveState("expires_at", String(expiresAt));
     }
     catch (error) {
         // The post step will not know of this session.
-        const brief = { ...context, timeoutMs: STOP_MS };
         if (inputs.terminateSession)
-            await endSession(brief, token.accessToken).catch(() => undefined);
+            await endSession({ ...context, timeoutMs: STOP_MS }, accessToken).catch(() => undefined);
         throw error;
     }
-    checkCancel();
+    cancel.throwIfAborted();
     return token;
 }
 async function startAgent(run, folder, first) {
-    const { env, inputs, route, quote, dist } = run;
+    const { env, dist, inputs, route, quote } = run;
     const [capability, controlCapability] = [createCapability(), createCapability()];
     mask([capability, controlCapability]);
     const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-    const parent = { env, execPath: process.execPath, dist, isWindows: process.platform === "win32" };
-    return await launchAgent(config, parent, quote);
+    return await launchAgent(config, { env, dist }, quote);
 }
 function handOnAgent({ env, inputs, log, warn }, { gatewayUrl, command, bin, canRun }) {
     setAgentOutputs(gatewayUrl, command);
@@ -5081,104 +4992,66 @@ function summaryLine(inputs, token, agent) {
     const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
     return `${got}. Until the job ends, ${use}.${limit}`;
 }
-const IAM = "/api/v1/iam/";
-function coversIam(path) {
-    return path.startsWith(IAM) || (path.endsWith("/") && IAM.startsWith(path));
-}
-function iamWarning(path) {
-    const what = "can read the users, apps and policies that the client app may read";
-    return `gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job ${what}.`;
-}
-/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
-function watchCancel() {
-    const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
-    let isCancelled = false;
-    const deadline = new Promise((_, reject) => {
-        const onSignal = () => {
-            isCancelled = true;
-            setTimeout(reject, CANCEL_MS, error).unref();
-        };
-        process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-    });
-    deadline.catch(() => undefined);
-    const checkCancel = () => {
-        if (isCancelled)
-            throw error;
-    };
-    return { checkCancel, deadline };
-}
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
+const ENDED = [
+    "had ended before the job did",
+    "Calls after that could not connect (curl: (7)): look at the first step that failed.",
+];
+const UNKNOWN = [
+    "could not be asked to stop",
+    "It ends by itself when its folder is gone, at the latest when the runner cleans up.",
+];
 /**
  * What the agent did, or why it cannot be known.
  * @param own what became of the step's own session, where no agent has ended it
  */
 function agentReport(result, { isComplete, terminateSession }, own = { line: "" }) {
     if (result.kind === "stopped")
-        return workOf(result.reply.report, result.reply.sessions, terminateSession);
+        return workOf(result.reply, terminateSession);
     // Where main failed, it has stopped the agent itself.
     if (result.kind === "ended" && !isComplete)
         return own;
-    const text = result.kind === "ended"
-        ? `The token agent had ended before the job did: ${withoutStop(result.reason)}. Calls after that ` +
-            "could not connect (curl: (7)): look at the first step that failed."
-        : `The token agent could not be asked to stop: ${withoutStop(result.reason)}. It ends by itself when ` +
-            "its folder is gone, at the latest when the runner cleans up.";
+    const { kind, reason = "it left no reason, so it probably was killed" } = result;
+    const [what, then] = kind === "ended" ? ENDED : UNKNOWN;
     const others = "Sessions of tokens that it fetched end when these expire.";
-    return {
-        ...own,
-        warnings: [annotationOf("agent_failed", `${text} ${others}`), ...(own.warnings ?? [])],
-    };
+    const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${others}`;
+    return { ...own, warnings: [annotationOf("agent_failed", text), ...(own.warnings ?? [])] };
 }
-function workOf(report, sessions, terminateSession) {
+function workOf({ report, sessions }, terminateSession) {
     const { minted, handedOut, answered, failed, refused, problems } = report;
-    const [answers, failures] = [sum(answered), sum(failed)];
     const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
     if (sessions.notEnded > 0)
         warnings.push(notEnded(sessions));
-    if (answers + failures + refused + handedOut === 0) {
+    const counts = [
+        ["call", "answered", ...totalOf(answered)],
+        ["call", "failed", ...totalOf(failed)],
+        ["call", "refused", refused, ""],
+        ["token", "handed out", handedOut, ""],
+        ["token", "fetched", minted, ""],
+    ];
+    const some = counts.filter(([, , times]) => times > 0);
+    if (some.every(([, verb]) => verb === "fetched")) {
         const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
         return { line, warnings };
     }
-    const parts = [
-        [answers, "call", "answered"],
-        [failures, "call", "failed"],
-        [refused, "call", "refused"],
-        [handedOut, "token", "handed out"],
-        [minted, "token", "fetched"],
-    ];
-    const rows = [
-        ["calls answered", withParts(answered)],
-        ["calls failed", withParts(failed)],
-        ["calls refused", String(refused)],
-        ["tokens handed out", String(handedOut)],
-        ["tokens fetched", String(minted)],
-        ["sessions ended", terminateSession ? String(sessions.ended) : "none: terminate-session is false"],
-    ];
-    const did = parts.flatMap(([times, noun, verb]) => (times > 0 ? `${count(times, noun)} ${verb}` : []));
-    return {
-        line: `Token agent: ${did.join(", ")}.`,
-        rows: rows.filter(([, value]) => value !== "0"),
-        warnings,
-    };
+    const did = some.map(([noun, verb, times]) => `${times} ${noun}${times === 1 ? "" : "s"} ${verb}`);
+    const rows = some.map(([noun, verb, times, parts]) => [`${noun}s ${verb}`, `${times}${parts}`]);
+    const ended = terminateSession ? String(sessions.ended) : "none: terminate-session is false";
+    if (ended !== "0")
+        rows.push(["sessions ended", ended]);
+    return { line: `Token agent: ${did.join(", ")}.`, rows, warnings };
 }
 function notEnded({ notEnded, reason = "" }) {
     const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
     return `${were} not ended, and will end when the tokens expire. ${reason}`.trim();
 }
-function withoutStop(text = "it left no reason, so it probably was killed") {
-    return text.replace(/\.$/, "");
-}
-function withParts(counts) {
+/** The sum, and what it is made of. */
+function totalOf(counts) {
     const parts = Object.entries(counts).map(([name, times]) => `${name} ${times}`);
-    return parts.length === 0 ? "0" : `${sum(counts)} (${parts.join(", ")})`;
-}
-function sum(counts) {
-    return Object.values(counts).reduce((total, times) => total + times, 0);
-}
-function count(times, noun) {
-    return `${times} ${noun}${times === 1 ? "" : "s"}`;
+    const sum = Object.values(counts).reduce((total, times) => total + times, 0);
+    return [sum, ` (${parts.join(", ")})`];
 }
 
 ;// CONCATENATED MODULE: ./build/step/post.js
@@ -5210,42 +5083,58 @@ async function post_post(env, crash) {
     mask(secrets);
     const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
     try {
-        const telling = await Promise.race([finish(env, state, quote), crash]);
-        print(telling, state.isComplete, scrub);
-        await summarize(env, telling).catch(() => undefined);
+        const { line, rows = [], warnings = [] } = await Promise.race([finish(env, state, quote), crash]);
+        // Quiet where main failed: its own annotation has said why. What was left behind is said all the same.
+        if (state.isComplete && rows.length > 0) {
+            startGroup(scrub(line));
+            for (const [name, value] of rows)
+                info(scrub(`${name.padEnd(18)}${value}`));
+            endGroup();
+        }
+        else if (state.isComplete && line !== "") {
+            info(scrub(line));
+        }
+        for (const warning of warnings)
+            core_warning(scrub(warning));
+        // An extra for what somebody should look at: without it, nothing else changes.
+        if (warnings.length > 0 && rows.length > 0)
+            await summarize(rows).catch(() => undefined);
     }
     catch (error) {
         const { code, message } = asArmorError(error, quote);
         core_warning(scrub(annotationOf(code, message)));
     }
 }
+async function summarize(rows) {
+    const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+    await summary.addTable([header, ...rows.map((row) => [...row])]).write();
+}
 async function finish(env, state, quote) {
+    if (state.agentFolder === undefined)
+        return await finishSession(env, state, TIMEOUT_MS, quote);
     const start = systemClock.now();
-    let stopped;
-    if (state.agentFolder !== undefined) {
-        stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(post_STOP_MS));
-        if (stopped.kind === "stopped")
-            return agentReport(stopped, state);
-    }
+    const stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(post_STOP_MS));
+    if (stopped.kind === "stopped")
+        return agentReport(stopped, state);
     // There is no agent that has ended the step's own session.
     const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
-    const own = await finishSession(env, state, leftMs, quote);
-    return stopped === undefined ? own : agentReport(stopped, state, own);
+    return agentReport(stopped, state, await finishSession(env, state, leftMs, quote));
 }
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env, { accessToken, agentFolder, apiUrl, certificates, terminateSession, expiresAt }, timeoutMs, quote) {
-    if (!terminateSession)
+async function finishSession(env, state, timeoutMs, quote) {
+    const { accessToken, apiUrl } = state;
+    if (!state.terminateSession)
         return { line: "The Armor session was not ended, as terminate-session is false." };
     if (accessToken === undefined)
         return { line: "" }; // no token was issued
     try {
-        trustCertificates(certificates);
+        trustCertificates(state.certificates);
         const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
         const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
         if (await endSession(context, accessToken))
             return { line: "The Armor session was ended." };
+        const isLate = state.agentFolder === undefined && state.expiresAt < systemClock.date();
         const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
-        const isLate = agentFolder === undefined && expiresAt < systemClock.date();
         return { line: `The Armor session was over already.${isLate ? hint : ""}` };
     }
     catch (error) {
@@ -5254,32 +5143,8 @@ async function finishSession(env, { accessToken, agentFolder, apiUrl, certificat
         return { line: "", warnings: [annotationOf(code, text)] };
     }
 }
-/** Quiet where main failed: its own annotation has said why. What was left behind is said all the same. */
-function print({ line, rows = [], warnings = [] }, isComplete, scrub) {
-    if (isComplete && line !== "") {
-        if (rows.length > 0)
-            startGroup(scrub(line));
-        else
-            info(scrub(line));
-        for (const [name, value] of rows)
-            info(scrub(`${name.padEnd(18)}${value}`));
-        if (rows.length > 0)
-            endGroup();
-    }
-    for (const warning of warnings)
-        core_warning(scrub(warning));
-}
-/** Of what somebody should look at. It is an extra: without it, nothing else changes. */
-async function summarize(env, { rows = [], warnings = [] }) {
-    if (warnings.length === 0 || rows.length === 0 || !env["GITHUB_STEP_SUMMARY"])
-        return;
-    const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
-    await summary.addTable([header, ...rows.map(([name, value]) => [name, value])]).write();
-}
 
 ;// CONCATENATED MODULE: ./build/index.js
-
-
 
 
 
@@ -5296,28 +5161,21 @@ async function run(role) {
         core_warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
     }
     delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-    closeInspector();
-    // Until success is certain, the process has failed: also when it runs dry or dies. Post fails no job.
-    process.exitCode = role === "post" ? 0 : 1;
+    // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
+    process.on("SIGUSR1", () => undefined);
+    process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
+    process.exitCode = 1; // until success is certain: also when the process runs dry or dies
     process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
     (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(ATTEMPT_MS);
     const crash = watchCrash();
-    const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "");
     if (role === "main")
-        await main(env, crash, { createSend: createSend, clock: systemClock, dist });
+        await main(env, crash, (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? ""));
     else if (role === "post")
         await post_post(env, crash);
     else
         await agent(crash);
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
-}
-/** Through the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
-function closeInspector() {
-    process.on("SIGUSR1", () => undefined);
-    const inspector = process.getBuiltinModule?.("node:inspector");
-    if (inspector?.url() !== undefined)
-        inspector.close();
 }
 /** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {

@@ -20,7 +20,7 @@ export async function run(role: Role): Promise<void> {
   delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
   // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
   process.on("SIGUSR1", () => undefined);
-  process.getBuiltinModule("node:inspector").close();
+  process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   setDefaultAutoSelectFamilyAttemptTimeout(ATTEMPT_MS);
