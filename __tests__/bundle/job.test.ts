@@ -7,7 +7,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
 import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
 import { parseFileCommand } from "../../sandbox/runner.ts";
-import { GOOD, type Open, openJob, type StartedJob, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  expectFailure,
+  GOOD,
+  type Open,
+  openJob,
+  runMain,
+  type StartedJob,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { type Answer, startServer, token } from "../fixtures/server.ts";
@@ -85,6 +94,14 @@ describe("a job", () => {
       await expectNothingLeft(job.temp);
     },
   );
+
+  scopedTest("is told that RUNNER_TEMP is not there before a token is asked for", async (open) => {
+    const armor = await open(startServer([GOOD]));
+    const inputs = { "api-url": armor.url, "keep-fresh": "true" };
+    const step = await runMain(inputs, { RUNNER_TEMP: join(armor.url, "nowhere") });
+    expectFailure(step, "file_failed", [/RUNNER_TEMP.*ENOENT/]);
+    expect(armor.connections).toBe(0);
+  });
 
   scopedTest("does nothing in post where main has saved nothing", async (open) => {
     const armor = await open(startServer([GOOD]));
