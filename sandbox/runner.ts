@@ -126,7 +126,7 @@ export class Job {
   }
 
   async end(): Promise<void> {
-    await rm(this.#temp, { recursive: true, force: true });
+    await rm(this.#temp, { recursive: true, force: true, maxRetries: 3 }); // its agent may be writing
   }
 
   async #run(file: string, onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {

@@ -46,10 +46,8 @@ describe("dist/", () => {
 
   afterEach(() => rm(folder, { recursive: true }));
 
-  test("is what the sources build, byte for byte, in any folder", async () => {
-    const committed = await distOf(ROOT);
-    const builds = await Promise.all([join(folder, "a"), join(folder, "b", "c d", "e")].map(build));
-    for (const built of builds) expect(built).toEqual(committed);
+  test("is what the sources build, byte for byte, also in another folder", async () => {
+    await expect(build(join(folder, "a", "b c"))).resolves.toEqual(await distOf(ROOT));
   }, 60_000);
 
   test("has these files, is small enough to be read, and not minified", async () => {

@@ -75,7 +75,7 @@ describe("npm start", () => {
   scopedTest("leaves no agent and no folder where its reader leaves early", async (open) => {
     const folder = await mkdtemp(join(tmpdir(), "armor start "));
     await open({ close: () => rm(folder, { recursive: true }) });
-    const env = { TMPDIR: folder, START_SECONDS: "30" };
+    const env = { TMPDIR: folder, START_SECONDS: "1" };
     const { output } = await run(`${START} | sed /gateway-url/q`, env);
     expect(output).toMatch(/gateway-url: \S+\n$/);
     await expect(readdir(folder)).resolves.toEqual([]);

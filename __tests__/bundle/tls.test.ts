@@ -75,7 +75,7 @@ describe("the main step refuses", () => {
   ])("a certificate %s", async (_open, _, inputs) => {
     const step = await runMain({ "api-url": server.url, ...inputs() });
     const says = [server.url, "not signed by an authority", "ca-certificate"];
-    expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", says);
+    expectFailure(step, "certificate_rejected", says);
   });
 
   scopedTest.each<[string, readonly string[], Validity | undefined, string]>([
@@ -84,7 +84,7 @@ describe("the main step refuses", () => {
   ])("a certificate %s", async (open, _, names, validity, says) => {
     const bad = await open(startServer([token()], { tls: await authority.sign(names, validity) }));
     const step = await runMain({ "api-url": bad.url, "ca-certificate": authority.certificate });
-    expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", [bad.url, says, "ca-certificate"]);
+    expectFailure(step, "certificate_rejected", [bad.url, says, "ca-certificate"]);
     expect(bad.requests).toEqual([]);
   });
 
@@ -93,13 +93,13 @@ describe("the main step refuses", () => {
     const tls = { ...(await authority.sign(["127.0.0.1"])), ...wanting };
     const strict = await open(startServer([token()], { tls }));
     const step = await runMain({ "api-url": strict.url, "ca-certificate": authority.certificate });
-    expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [strict.url, "asks for a client certificate"]);
+    expectFailure(step, "tls_failed", [strict.url, "asks for a client certificate"]);
   });
 
   scopedTest("a server without TLS behind https://", async (open) => {
     const url = (await open(startServer([token()]))).url.replace("http:", "https:");
     const step = await runMain({ "api-url": url });
-    expectFailure({ ...step, timeoutMs: 0 }, "tls_failed", [url, "does not speak TLS"]);
+    expectFailure(step, "tls_failed", [url, "does not speak TLS"]);
   });
 });
 
@@ -113,7 +113,7 @@ describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
     async (open) => {
       const forged = await open(untrusted());
       const step = await runMain({ "api-url": forged.url }, env);
-      expectFailure({ ...step, timeoutMs: 0 }, "certificate_rejected", [forged.url]);
+      expectFailure(step, "certificate_rejected", [forged.url]);
       expect(step.said[0]).toMatch(/^::warning::NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored/);
       expect(forged.requests).toEqual([]);
     },
