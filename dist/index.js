@@ -3201,12 +3201,12 @@ function maskCommand(secret) {
 
 ;// CONCATENATED MODULE: ./build/agent/reply.js
 
-/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
+/** An error of the agent's own. */
 function sendFailure(response, failure) {
     const { retryAfterMs } = failure.details;
-    const { headers, body } = errorReply(failure.code, failure.message);
     const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-    response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+    const { headers, body } = errorReply(failure.code, failure.message, retryAfter);
+    response.writeHead(failureStatus(failure), headers).end(body);
 }
 /** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
 function failureStatus({ code, details }) {
@@ -3242,16 +3242,17 @@ function endSocket(socket, refusal, lingerMs) {
     socket.resume().once("close", () => clearTimeout(timer));
 }
 function refusalReply({ error, description, allow }) {
-    const { headers, body } = errorReply(error, description);
-    return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
+    return errorReply(error, description, { Connection: "close", ...(allow && { Allow: allow }) });
 }
-function errorReply(error, description) {
+/** In the shape of an OAuth error (RFC 6749 section 5.2). */
+function errorReply(error, description, more) {
     const body = JSON.stringify({ error, error_description: description });
     const headers = {
         "Content-Type": "application/json",
         "Content-Length": String(Buffer.byteLength(body)),
         "Cache-Control": "no-store",
         "X-Armor-Gateway": "1",
+        ...more,
     };
     return { headers, body };
 }
@@ -3264,8 +3265,11 @@ function errorReply(error, description) {
 /** At a stop: for the refresh under way, and after it for the sessions to end. */
 const DRAIN_MS = 1_500;
 const END_SESSIONS_MS = 2_000;
-/** What is behind the address for tokens and stopping. */
-function createControl({ tokenCache, context, stats, terminateSession, onStopped }) {
+/**
+ * What is behind the address for tokens and stopping.
+ * @param onStopped called when whoever asked for the stop has the reply, or has left and would have it
+ */
+function createControl(tokenCache, context, stats, terminateSession, onStopped) {
     let stopped;
     /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
     const stop = () => {
@@ -3278,10 +3282,7 @@ function createControl({ tokenCache, context, stats, terminateSession, onStopped
         return stopped;
     };
     const answerStop = async (response) => {
-        response.once("close", async () => {
-            await stop();
-            onStopped();
-        });
+        response.once("close", () => stop().then(onStopped));
         sendJson(response, await stop());
     };
     const answerToken = async (response) => {
@@ -3302,51 +3303,26 @@ function createControl({ tokenCache, context, stats, terminateSession, onStopped
             sendFailure(response, failure);
         }
     };
-    return { stop, answerStop, answerToken, isStopping: () => stopped !== undefined };
+    return { stop, answerStop, answerToken };
 }
 /** Sessions that are not ended here end by themselves when their tokens expire. */
 async function endSessions(accessTokens, isFetching, context) {
     const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-    const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-    const reasons = results
-        .filter((result) => result.status === "rejected")
-        .map(({ reason }) => asArmorError(reason, context.quote))
-        .map(({ code, message }) => annotationOf(code, message));
+    const reasons = [];
+    const end = (token) => endSession(brief, token).catch((error) => {
+        const { code, message } = asArmorError(error, context.quote);
+        reasons.push(annotationOf(code, message));
+        return false;
+    });
+    const ended = (await Promise.all(accessTokens.map(end))).filter(Boolean).length;
     if (isFetching)
         reasons.push("A token that was being fetched did not arrive in time.");
     const reason = reasons.at(-1);
-    return {
-        ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-        notEnded: reasons.length,
-        ...(reason === undefined ? {} : { reason }),
-    };
+    return { ended, notEnded: reasons.length, ...(reason !== undefined && { reason }) };
 }
 function sendJson(response, body) {
     const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
     response.writeHead(200, headers).end(JSON.stringify(body));
-}
-
-;// CONCATENATED MODULE: ./build/agent/client.js
-/** Who made a call, and may leave before the reply is complete. */
-class Client {
-    #hasLeft = false;
-    #giveUp = () => undefined;
-    constructor(response) {
-        response.once("close", () => {
-            this.#hasLeft = !response.writableFinished;
-            if (this.#hasLeft)
-                this.#giveUp();
-        });
-    }
-    get hasLeft() {
-        return this.#hasLeft;
-    }
-    /** @param giveUp ends what is being done for the client now, in place of what was given before */
-    onLeave(giveUp) {
-        this.#giveUp = giveUp;
-        if (this.#hasLeft)
-            giveUp();
-    }
 }
 
 ;// CONCATENATED MODULE: external "node:crypto"
@@ -3354,30 +3330,34 @@ const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/guard.js
 
 /** What browsers add, and programs of this job do not. */
-const BROWSER_HEADERS = new Set(["origin", "sec-fetch-site", "referer"]);
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/;
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 function isRefusal(verdict) {
     return "status" in verdict;
 }
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
-    const headers = pairs(head.rawHeaders);
-    const gateway = targetBelow(head.target, config.capability);
-    const control = targetBelow(head.target, config.controlCapability);
-    const verdict = foreignRequest(headers, config.host) ??
-        (gateway !== undefined
-            ? readRequest(head.method, headers, gateway, config)
-            : control !== undefined
-                ? controlRequest(head.method, control)
-                : refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path."));
-    const isFromJob = gateway !== undefined || control !== undefined;
-    return isRefusal(verdict) ? { ...verdict, isFromJob } : verdict;
+    const { method, target, rawHeaders } = head;
+    const headers = pairs(rawHeaders);
+    const gateway = targetBelow(target, config.capability);
+    const control = gateway === undefined ? targetBelow(target, config.controlCapability) : undefined;
+    const route = () => {
+        if (gateway !== undefined)
+            return readRequest(method, headers, gateway, config);
+        if (control !== undefined)
+            return controlRequest(method, control);
+        return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
+    };
+    const foreign = foreignRequest(headers, config.host);
+    const verdict = foreign === undefined ? route() : refuse(403, "foreign_request", foreign);
+    return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders) {
     const headers = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
-        headers.push([(rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]);
+        const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];
+        headers.push([name.toLowerCase().replaceAll("_", "-"), value]);
     }
     return headers;
 }
@@ -3390,42 +3370,43 @@ function targetBelow(target, capability) {
     const below = target.slice(capability.length + 1);
     return below.startsWith("/") ? below : undefined;
 }
+/** @returns what shows that the request does not come from a program of this job */
 function foreignRequest(headers, host) {
     const hosts = headers.filter(([name]) => name === "host");
     if (hosts.length !== 1 || hosts[0]?.[1] !== host) {
-        return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
+        return "The Host header is not the one of ARMOR_GATEWAY_URL.";
     }
     for (const [name, value] of headers) {
         if (PROXY_HEADER.test(name)) {
             const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-            return refuse(403, "foreign_request", `The request came through a proxy (header ${name}). ${remedy}`);
+            return `The request came through a proxy (header ${name}). ${remedy}`;
         }
         const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
-        if (BROWSER_HEADERS.has(name) && !isOwnReferer) {
-            const reason = "a web page may have sent them";
-            return refuse(403, "foreign_request", `Requests with a header ${name} are refused: ${reason}.`);
+        if (BROWSER_HEADER.test(name) && !isOwnReferer) {
+            return `Requests with a header ${name} are refused: a web page may have sent them.`;
         }
     }
     return undefined;
 }
-function readRequest(method, headers, target, config) {
+function readRequest(method, headers, below, { gatewayPaths }) {
     if (method !== "GET" && method !== "HEAD") {
         const remedy = "To change something, call Armor with a token of armor-token.";
         return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
     }
     // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
-    const hasBody = headers.some(([name, value]) => name === "transfer-encoding" || (name === "content-length" && !/^\s*0+\s*$/.test(value)));
-    if (hasBody)
+    const isNoBody = ([name, value]) => name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
+    if (!headers.every(isNoBody)) {
         return refuse(400, "body_refused", "Requests through the gateway have no body.");
-    const allowed = allowedTarget(target, config.gatewayPaths);
-    return typeof allowed === "string" ? { route: "gateway", target: allowed } : allowed;
+    }
+    const target = allowedTarget(below, gatewayPaths);
+    return typeof target === "string" ? { route: "gateway", target } : target;
 }
 function controlRequest(method, below) {
-    if (below === "/token")
-        return method === "GET" ? { route: "token" } : wrongMethod("This takes GET only.", "GET");
-    if (below === "/stop")
-        return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
-    return refuse(404, "not_found", "There are GET /token and POST /stop.");
+    if (below !== "/token" && below !== "/stop") {
+        return refuse(404, "not_found", "There are GET /token and POST /stop.");
+    }
+    const [route, allowed] = below === "/token" ? ["token", "GET"] : ["stop", "POST"];
+    return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
 }
 /**
  * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
@@ -3441,9 +3422,10 @@ function allowedTarget(target, gatewayPaths) {
     if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
         return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
     }
-    const isListed = gatewayPaths.some((listed) => listed.endsWith("/") ? path.startsWith(listed) : path === listed);
-    if (isListed)
-        return target;
+    for (const listed of gatewayPaths) {
+        if (listed.endsWith("/") ? path.startsWith(listed) : path === listed)
+            return target;
+    }
     return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
 }
 /** @returns what is wrong with a path, undefined where it is plain */
@@ -3463,8 +3445,9 @@ function pathFault(path) {
 function refuse(status, error, description) {
     return { status, error, description };
 }
+/** A refusal of a method, with those that are allowed. */
 function wrongMethod(description, allow) {
-    return { status: 405, error: "method_not_allowed", description, allow };
+    return { ...refuse(405, "method_not_allowed", description), allow };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/slots.js
@@ -3475,9 +3458,12 @@ class Slots {
     constructor(size) {
         this.#free = size;
     }
-    /** @returns whether there is a slot now, to be released; false for a client that left before */
+    /**
+     * @param client aborts when the client leaves
+     * @returns whether there is a slot now, to be released; false for a client that left before
+     */
     async acquire(client) {
-        if (client.hasLeft)
+        if (client.aborted)
             return false;
         if (this.#free > 0) {
             this.#free -= 1;
@@ -3485,20 +3471,18 @@ class Slots {
         }
         return await new Promise((resolve) => {
             this.#waiting.add(resolve);
-            client.onLeave(() => {
-                if (this.#waiting.delete(resolve))
-                    resolve(false);
-            });
+            client.onabort = () => this.#waiting.delete(resolve) && resolve(false);
         });
     }
     release() {
         const [next] = this.#waiting;
         if (next === undefined) {
             this.#free += 1;
-            return;
         }
-        this.#waiting.delete(next);
-        next(true);
+        else {
+            this.#waiting.delete(next);
+            next(true);
+        }
     }
 }
 
@@ -3509,37 +3493,39 @@ class Slots {
 
 
 
-
-/** The request headers that reach Armor, with those of conditions (`If-`); all others are dropped. */
-const PASSED_REQUEST_HEADERS = new Set(["accept", "accept-encoding", "accept-language", "cache-control", "range", "user-agent"].concat(["traceparent", "tracestate", "x-request-id"]));
+/** The request headers that reach Armor; all others are dropped. */
+const PASSED = /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED_REPLY_HEADERS = new Set(["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "trailer"].concat([
-    "transfer-encoding",
-    "upgrade",
-    "referrer-policy",
-    "set-cookie",
-    "x-armor-gateway",
-]));
+const DROPPED = new Set(("connection keep-alive proxy-authenticate proxy-connection trailer transfer-encoding upgrade " +
+    "referrer-policy set-cookie x-armor-gateway").split(" "));
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 /** How long a path that answers 401 to every token asks for no other one. */
 const FORBIDDEN_PATH_MS = 10_000;
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+/**
+ * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call; `target` is
+ * path and query below api-url, as the guard admitted it.
+ */
 function createGateway(options) {
     const { stats } = options;
     const slots = new Slots(MAX_CALLS);
     const fetchReply = createFetch(options);
     return async (request, response, target) => {
-        const client = new Client(response);
+        const left = new AbortController();
+        response.once("close", () => {
+            if (!response.writableFinished)
+                left.abort();
+        });
+        const client = left.signal;
         if (!(await slots.acquire(client)))
             return;
         try {
             const reply = await fetchReply(request, target, client);
-            await passOn(reply, response, client, options.limits.idleMs);
+            await passOn(reply, response, client, options.idleMs);
             stats.answered(response.statusCode);
         }
         catch (error) {
-            if (client.hasLeft)
+            if (client.aborted)
                 return;
             const failure = asArmorError(error, options.quote);
             stats.failed(failure.code, failure.message);
@@ -3556,89 +3542,83 @@ function createGateway(options) {
 }
 /** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
-    const origin = new URL(apiUrl);
-    const basePath = origin.pathname.replace(/\/$/, "");
+    const base = new URL(apiUrl);
+    const basePath = base.pathname.replace(/\/$/, "");
     /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
     const forbidden = new Map();
-    /** Where a redirect leads to a trusted origin and a listed path; undefined for every other reply. */
-    const allowedRedirect = ({ message, from }) => {
-        const to = gateway_redirectTarget(message, from);
-        if (to === undefined || to.username !== "" || to.password !== "")
+    /** @returns path and query of a redirect to a trusted origin and a listed path */
+    const allowedRedirect = (from, to) => {
+        if (to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to))
             return undefined;
-        if (!isTrustedRedirect(from.origin, to) || !to.pathname.startsWith(`${basePath}/`))
+        if (!to.pathname.startsWith(`${basePath}/`))
             return undefined;
         const target = allowedTarget(to.pathname.slice(basePath.length) + to.search, gatewayPaths);
-        return typeof target === "string" ? { origin: to, path: basePath + target } : undefined;
+        return typeof target === "string" ? basePath + target : undefined;
     };
     return async (request, target, client) => {
         const { method = "GET" } = request;
-        let from = { origin, path: basePath + target };
+        const passed = keepHeaders(request, (name) => PASSED.test(name));
+        let [origin, path] = [base, basePath + target];
         let { accessToken } = await tokenCache.get();
         for (let repeats = 0, redirects = 0;;) {
-            const headers = requestHeaders(request, from.origin.host, accessToken);
-            const message = await upstream.send({ ...from, method, headers, client });
-            const reply = { message, from };
-            const [path = ""] = from.path.split("?", 1);
+            const headers = [...passed, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
+            const message = await upstream.send({ origin, path, method, headers, client });
+            const [pathname = ""] = path.split("?", 1);
             if (message.statusCode === 401) {
                 if (repeats === MAX_REPEATS)
-                    forbidden.set(path, clock.now() + FORBIDDEN_PATH_MS);
-                const isForbidden = (forbidden.get(path) ?? 0) > clock.now();
-                if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken)))
-                    return reply;
+                    forbidden.set(pathname, clock.now() + FORBIDDEN_PATH_MS);
+                const isForbidden = (forbidden.get(pathname) ?? 0) > clock.now();
+                if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) {
+                    return { message, origin, location: undefined };
+                }
                 repeats += 1;
                 message.destroy();
                 ({ accessToken } = await tokenCache.replace(accessToken));
             }
             else {
-                forbidden.delete(path);
-                const redirect = redirects < MAX_REDIRECTS ? allowedRedirect(reply) : undefined;
-                if (redirect === undefined)
-                    return reply;
+                forbidden.delete(pathname);
+                const location = gateway_redirectTarget(message, origin.origin + path);
+                const next = location && redirects < MAX_REDIRECTS ? allowedRedirect(origin, location) : undefined;
+                if (location === undefined || next === undefined)
+                    return { message, origin, location };
                 redirects += 1;
                 message.destroy();
-                from = redirect;
+                [origin, path] = [location, next];
             }
         }
     };
 }
-function gateway_redirectTarget({ statusCode = 0, headers: { location } }, from) {
+function gateway_redirectTarget({ statusCode = 0, headers }, base) {
+    const { location } = headers;
     if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
         return undefined;
-    const base = from.origin.origin + from.path;
     return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
-/** Names and values in turn: those of the client that may pass, Host, and a valid token. */
-function requestHeaders(request, host, accessToken) {
-    const passed = keepHeaders(request, (name) => PASSED_REQUEST_HEADERS.has(name) || name.startsWith("if-"));
-    passed.push("Host", host, "Authorization", `Bearer ${accessToken}`);
-    return passed;
-}
-function replyHeaders({ message, from }) {
-    const redirect = gateway_redirectTarget(message, from);
-    const headers = keepHeaders(message, (name) => !DROPPED_REPLY_HEADERS.has(name) && (name !== "location" || redirect === undefined));
-    if (redirect !== undefined)
-        headers.push("Location", redirect.href);
+function replyHeaders({ message, location }) {
+    const isKept = (name) => !DROPPED.has(name) && (name !== "location" || location === undefined);
+    const headers = keepHeaders(message, isKept);
+    if (location !== undefined)
+        headers.push("Location", location.href);
     headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
     return headers;
 }
-/** The message's headers that are wanted and that its Connection header does not name. */
+/** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
 function keepHeaders({ rawHeaders, headers }, isWanted) {
     const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
     const result = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
-        const name = rawHeaders[index] ?? "";
+        const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];
         const lowerCase = name.toLowerCase();
         // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
         if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
-            result.push(name, rawHeaders[index + 1] ?? "");
+            result.push(name, value);
         }
     }
     return result;
 }
 /** Streams the reply to the client. @throws ArmorError where it breaks off */
 async function passOn(reply, response, client, idleMs) {
-    const { message, from } = reply;
-    const { origin } = from;
+    const { message, origin } = reply;
     try {
         response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
     }
@@ -3656,19 +3636,20 @@ async function passOn(reply, response, client, idleMs) {
             reject(error);
             message.destroy();
         };
-        const onTimeout = () => {
+        const idle = setTimeout(() => {
             // A client that takes its time is not Armor's silence.
             if (message.isPaused())
                 idle.refresh();
             else
                 fail(timeoutError({ url: origin, proxy: undefined, isReplying: true }));
-        };
-        const idle = setTimeout(onTimeout, idleMs);
-        client.onLeave(() => fail(new Error("the client left")));
+        }, idleMs);
         const brokeOff = () => {
             const problem = `${origin.origin} broke off its answer`;
             fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
         };
+        client.onabort = () => fail(new Error("the client left"));
+        if (client.aborted)
+            return fail(new Error("the client left"));
         message.on("data", (chunk) => {
             idle.refresh();
             if (!response.write(chunk))
@@ -3690,9 +3671,9 @@ async function passOn(reply, response, client, idleMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/protocol.js
-/** The file in the agent's folder that holds the address for tokens and stopping; one line. */
+/** In the agent's folder: the address for tokens and stopping, one line. */
 const CONTROL_FILE = "control-url";
-/** The file in the agent's folder that says why the agent ended, where it ended by itself. */
+/** In the agent's folder: why it ended, where it ended by itself. */
 const REASON_FILE = "ended";
 
 ;// CONCATENATED MODULE: ./build/agent/server.js
@@ -3705,6 +3686,13 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 120_000;
 /** For calls that connect all at once: more than the 511 that Node asks for by default. */
 const BACKLOG = 4_096;
+const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
+const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");
+/** By the codes of Node's parser. */
+const BAD_HEADS = {
+    HPE_HEADER_OVERFLOW: refuse(431, "head_too_large", "The request's headers are larger than 16 KB."),
+    ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
+};
 /** Listens on a free port of 127.0.0.1. */
 async function listen(guard, routes, now, limits = LIMITS) {
     const server = (0,external_node_http_namespaceObject.createServer)({
@@ -3750,14 +3738,16 @@ async function listen(guard, routes, now, limits = LIMITS) {
         else
             routes[verdict.route](response);
     };
+    const giveUp = (socket, refusal) => {
+        refused.add(socket);
+        routes.onRefusal(refusal);
+        endSocket(socket, refusal, limits.headMs);
+    };
     server.on("request", onRequest);
     // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
     server.on("checkContinue", onRequest);
     server.on("checkExpectation", onRequest);
-    server.on("connect", (_, socket) => {
-        routes.onRefusal(NO_CONNECT);
-        endSocket(socket, NO_CONNECT, limits.headMs);
-    });
+    server.on("connect", (_, socket) => giveUp(socket, NO_CONNECT));
     server.on("clientError", (error, socket) => {
         if (refused.has(socket))
             return; // the rest of a request that has its answer
@@ -3768,10 +3758,7 @@ async function listen(guard, routes, now, limits = LIMITS) {
         const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
         if (isSilent || error.code === "ECONNRESET" || !socket.writable)
             return void socket.destroy();
-        const refusal = BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST;
-        refused.add(socket);
-        routes.onRefusal(refusal);
-        endSocket(socket, refusal, limits.headMs);
+        giveUp(socket, BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST);
     });
     return { port, server };
 }
@@ -3791,45 +3778,22 @@ function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
     });
     return waiting;
 }
-const NO_CONNECT = {
-    status: 405,
-    error: "method_not_allowed",
-    description: "The gateway is no proxy: use it as the base address of a call.",
-    allow: "GET, HEAD",
-};
-const BAD_REQUEST = {
-    status: 400,
-    error: "bad_request",
-    description: "The request is not valid HTTP.",
-};
-/** By the codes of Node's parser. */
-const BAD_HEADS = {
-    HPE_HEADER_OVERFLOW: {
-        status: 431,
-        error: "head_too_large",
-        description: "The request's headers are larger than 16 KB.",
-    },
-    ERR_HTTP_REQUEST_TIMEOUT: {
-        status: 408,
-        error: "request_timeout",
-        description: "The request's headers did not come in time.",
-    },
-};
 
 ;// CONCATENATED MODULE: ./build/agent/stats.js
 /** Counts what the agent does. */
 class Stats {
-    #minted = 1;
-    #handedOut = 0;
-    #refused = 0;
+    #counts = { minted: 1, handedOut: 0, refused: 0 };
     #answered = new Map();
     #failed = new Map();
     #problems = new Map();
     minted() {
-        this.#minted += 1;
+        this.#counts.minted += 1;
     }
     handedOut() {
-        this.#handedOut += 1;
+        this.#counts.handedOut += 1;
+    }
+    refused() {
+        this.#counts.refused += 1;
     }
     answered(status) {
         increment(this.#answered, `${Math.floor(status / 100)}xx`);
@@ -3839,22 +3803,20 @@ class Stats {
         increment(this.#failed, code);
         this.problem(code, text);
     }
-    refused() {
-        this.#refused += 1;
-    }
     /** What the job's log should tell of a call, a refresh or a refusal. */
     problem(code, text) {
         this.#problems.set(code, text);
     }
     report() {
         return {
-            ...{ minted: this.#minted, handedOut: this.#handedOut, refused: this.#refused },
+            ...this.#counts,
             answered: sorted(this.#answered),
             failed: sorted(this.#failed),
             problems: sorted(this.#problems),
         };
     }
 }
+/** By name, so that the same work gives the same report. */
 function sorted(map) {
     return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -3889,7 +3851,7 @@ const MAX_WAIT_MS = 2_000;
 const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
-/** Between two refreshes that a 401 asked for. */
+/** Between two refreshes that a 401 asked for: a path may refuse every token. */
 const REJECTION_PAUSE_MS = 1_000;
 /** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
 const MAX_SESSIONS = 50;
@@ -3910,8 +3872,10 @@ class TokenCache {
         this.#options = options;
         this.#current = options.first;
     }
-    /** @returns a token that lives. @throws what the refresh threw, where there is none */
+    /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
     async get() {
+        if (this.#isClosed)
+            throw stopping();
         const current = this.#current;
         if (this.#rejected === current.accessToken)
             return await this.replace(current.accessToken);
@@ -3922,14 +3886,20 @@ class TokenCache {
         refresh.catch(() => undefined); // onFailure was told
         if (share > USABLE)
             return current;
-        return share > 0 ? await this.#newOrOld(refresh, current) : await refresh;
+        if (share <= 0)
+            return await refresh;
+        const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
+        if (waitMs <= 0)
+            return current;
+        const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+        return await within(this.#options.clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
     }
-    /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
+    /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
     async replace(accessToken) {
         if (!this.isCurrent(accessToken))
             return await this.get();
         this.#rejected = accessToken;
-        this.#replacement ??= this.#replaceLater(accessToken).finally(() => {
+        this.#replacement ??= this.#replaceCurrent().finally(() => {
             this.#replacement = undefined;
         });
         return await this.#replacement;
@@ -3943,75 +3913,71 @@ class TokenCache {
         return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
     }
     /**
-     * No refresh begins any more; the one under way is awaited for up to `ms`.
+     * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
      * @returns every access token whose session may go on, and whether one was still being fetched
      */
     async close(ms) {
         this.#isClosed = true;
-        const isSettled = this.#inFlight?.then(() => true, () => true);
-        const isFetching = isSettled && !(await within(this.#options.clock, ms, isSettled, () => false));
-        const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
+        await within(this.#options.clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+        const tokens = [...this.#livePrevious(), this.#current];
         return {
-            accessTokens: [...previous, this.#current].map(({ accessToken }) => accessToken),
-            isFetching: isFetching ?? false,
+            accessTokens: tokens.map(({ accessToken }) => accessToken),
+            isFetching: this.#inFlight !== undefined,
         };
-    }
-    /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
-    async #newOrOld(refresh, current) {
-        const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-        const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
-        if (spareMs <= 0)
-            return current;
-        const waitMs = Math.min(spareMs, MAX_WAIT_MS);
-        return await within(this.#options.clock, waitMs, refresh.catch(currentIfAlive), currentIfAlive);
     }
     /** 1 when new, 0 when expired or refused. */
     #shareLeft(token) {
         return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
     }
-    /** One refresh for all whose token was refused, and a pause between two: a path may refuse every token. */
-    async #replaceLater(accessToken) {
+    #livePrevious() {
+        return this.#previous.filter((token) => this.msLeft(token) > 0);
+    }
+    /** For all whose token was refused at once, and after a pause since the last time. */
+    async #replaceCurrent() {
         const { clock } = this.#options;
+        const { accessToken } = this.#current;
         const pauseMs = this.#nextReplacementAt - clock.now();
-        if (pauseMs > 0 && this.#refusal() === undefined)
+        if (pauseMs > 0) {
+            this.#throwIfRefused();
             await clock.sleep(pauseMs);
+        }
         if (!this.isCurrent(accessToken))
             return this.#current;
         this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
         return await this.#refresh();
     }
-    /** Why no token is to be asked for now. */
-    #refusal() {
+    /** @throws why no token is to be asked for now */
+    #throwIfRefused() {
         if (this.#isClosed)
-            return { error: stopping() };
-        return this.#failure !== undefined && this.#options.clock.now() < this.#failure.until
-            ? this.#failure
-            : undefined;
+            throw stopping();
+        if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
+            throw this.#failure.error;
+        }
     }
     /** Belongs to no caller: one that leaves does not end it. */
-    #refresh() {
-        if (this.#inFlight !== undefined)
-            return this.#inFlight;
-        const refusal = this.#refusal();
-        if (refusal !== undefined)
-            return Promise.reject(refusal.error);
-        this.#inFlight = this.#fetch().finally(() => {
-            this.#inFlight = undefined;
-        });
-        return this.#inFlight;
+    async #refresh() {
+        if (this.#inFlight === undefined) {
+            this.#throwIfRefused();
+            this.#inFlight = this.#fetch().finally(() => {
+                this.#inFlight = undefined;
+            });
+        }
+        return await this.#inFlight;
     }
     async #fetch() {
         const { fetch, onRefresh, onFailure, clock } = this.#options;
         try {
             const token = await fetch();
             onRefresh();
-            if (this.msLeft(token) <= 0)
-                throw expiredOnArrival();
-            const previous = [...this.#previous, this.#current].filter((old) => this.msLeft(old) > 0);
-            this.#previous = previous.slice(-MAX_SESSIONS);
+            if (this.msLeft(token) <= 0) {
+                const problem = "The access token had expired before it arrived";
+                const remedy = "Check the network between this runner and Armor, and this machine's clock.";
+                throw new ArmorError("token_expired", problem, remedy);
+            }
+            this.#previous.push(this.#current);
+            this.#previous = this.#livePrevious().slice(-MAX_SESSIONS);
             this.#current = token;
             this.#rejected = undefined;
-            this.#failure = undefined;
             return token;
         }
         catch (error) {
@@ -4027,11 +3993,9 @@ function failureMs(error) {
         return PERMANENT_FAILURE_MS;
     return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
 }
-function expiredOnArrival() {
-    return new ArmorError("token_expired", "The access token had expired before it arrived", "Check the network between this runner and Armor, and this machine's clock.");
-}
 function stopping() {
-    return new ArmorError("agent_stopping", "The token agent is stopping, because the job is at its end", "Call Armor in a step before this action's post step.");
+    const problem = "The token agent is stopping, because the job is at its end";
+    return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
 }
 
 ;// CONCATENATED MODULE: external "node:url"
@@ -4061,10 +4025,9 @@ class Upstream {
     /** @returns the reply when its head is there. @throws ArmorError where none begins */
     async send(call) {
         this.#forgetAfterSleep();
-        const known = this.#peers.get(call.origin.origin);
-        const peer = known ?? this.#createPeer(call.origin, this.#kept);
-        if (known === undefined)
-            this.#peers.set(call.origin.origin, peer);
+        const { origin } = call.origin;
+        const peer = this.#peers.get(origin) ?? this.#createPeer(call.origin, this.#kept);
+        this.#peers.set(origin, peer);
         try {
             return await this.#send(call, peer);
         }
@@ -4090,18 +4053,19 @@ class Upstream {
                 socket?.destroy();
         }
     }
-    #createPeer(origin, kept) {
-        const proxy = proxyFor(origin, this.#route);
-        const agent = origin.protocol === "http:"
-            ? new (external_node_http_default()).Agent(kept)
-            : new RouteAgent(proxy, kept, this.#limits.connectMs);
-        return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(origin), state: { url: origin, proxy, isReplying: false } };
+    #createPeer(url, kept) {
+        const proxy = proxyFor(url, this.#route);
+        const isTls = url.protocol === "https:";
+        const agent = isTls ? new RouteAgent(proxy, kept, this.#limits.connectMs) : new (external_node_http_default()).Agent(kept);
+        return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(url), state: { url, proxy, isReplying: false } };
     }
     #send({ method, path, headers, client }, { agent, options, state }) {
+        const { connectMs, headMs } = this.#limits;
         return new Promise((resolve, reject) => {
-            if (client.hasLeft)
+            if (client.aborted)
                 return reject(new Error("the client left"));
-            const { request: start } = options.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default());
+            const isTls = options.protocol === "https:";
+            const { request: start } = isTls ? (external_node_https_default()) : (external_node_http_default());
             const request = start({ ...options, path, method, headers: headers, agent });
             const fail = (error) => {
                 clearTimeout(timer);
@@ -4109,11 +4073,14 @@ class Upstream {
                 request.destroy(); // a request without a socket does not report its error, hence both
             };
             const limit = (ms) => setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
-            let timer = limit(this.#limits.connectMs);
-            onConnected(request, () => {
-                clearTimeout(timer);
-                timer = limit(this.#limits.headMs);
-            });
+            let timer = limit(request.reusedSocket ? headMs : connectMs);
+            if (!request.reusedSocket) {
+                const onConnected = () => {
+                    clearTimeout(timer);
+                    timer = limit(headMs);
+                };
+                request.once("socket", (socket) => socket.once(isTls ? "secureConnect" : "connect", onConnected));
+            }
             let isReplying = false;
             request.once("response", (message) => {
                 clearTimeout(timer);
@@ -4129,7 +4096,7 @@ class Upstream {
                 fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
             });
             request.end();
-            client.onLeave(() => fail(new Error("the client left")));
+            client.onabort = () => fail(new Error("the client left"));
         });
     }
 }
@@ -4139,19 +4106,8 @@ const CLOSED_WHILE_IDLE = new Error("closed while idle");
 function drift() {
     return Date.now() - performance.now();
 }
-/** Calls back when the request has a connection, TLS included. */
-function onConnected(request, connected) {
-    request.once("socket", (socket) => {
-        const { secureConnecting = false } = socket;
-        if (request.reusedSocket || !(socket.connecting || secureConnecting))
-            connected();
-        else
-            socket.once(secureConnecting ? "secureConnect" : "connect", connected);
-    });
-}
 
 ;// CONCATENATED MODULE: ./build/agent/agent.js
-
 
 
 
@@ -4182,72 +4138,53 @@ const LAST_MS = 2_000;
 async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
     let quote = () => "";
     let folder;
+    let reason;
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
     try {
-        const config = JSON.parse(await readAll(stdin));
+        const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
         quote = quoteWithout(secretForms(config.credentials));
         folder = config.folder;
-        const reason = await serve(config, quote, send, clock, crash);
-        if (reason !== undefined)
-            await leaveReason(folder, reason);
+        reason = await serve(config, quote, send, clock, crash);
         process.exitCode = 0;
     }
     catch (error) {
-        const { message } = asArmorError(error, quote);
-        send({ agent: "failed", problem: message });
-        if (folder !== undefined)
-            await leaveReason(folder, message);
+        reason = asArmorError(error, quote).message;
+        send({ agent: "failed", problem: reason });
     }
-}
-async function readAll(stream) {
-    const chunks = [];
-    for await (const chunk of stream)
-        chunks.push(chunk);
-    return Buffer.concat(chunks).toString("utf8");
-}
-/** For the post step, which finds no agent. The folder may be gone, too. */
-async function leaveReason(folder, reason) {
+    if (folder === undefined || reason === undefined)
+        return;
+    // For the post step, which finds no agent. The folder may be gone, too.
     await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
 }
 /** @returns why it ended, undefined where it was told to */
 async function serve(config, quote, send, clock, crash) {
-    const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
+    const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
-    const context = {
-        ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
-        send: createSend(route),
-        onRetry: () => undefined,
-    };
+    const onRetry = () => undefined;
+    const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
     const tokenCache = new TokenCache({
         ...{ first: config.first, clock },
-        fetch: () => fetchToken(context, credentials),
+        fetch: () => fetchToken(context, config.credentials),
         onRefresh: () => stats.minted(),
         onFailure: (error) => {
             const { code, message } = asArmorError(error, quote);
             stats.problem(code, message);
         },
     });
-    const upstream = new Upstream(route, limits);
-    const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
     let end = () => undefined;
     const ended = new Promise((resolve) => {
         end = resolve;
     });
-    const { terminateSession } = config;
-    const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
-    const unlessStopping = (response, answer) => {
-        if (control.isStopping())
-            sendFailure(response, stopping());
-        else
-            void answer();
-    };
+    const upstream = new Upstream(route, limits);
+    const shared = { tokenCache, stats, clock, quote };
+    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
     let lastAsked = clock.now();
-    const routes = {
-        gateway: (request, response, target) => unlessStopping(response, () => gateway(request, response, target)),
-        token: (response) => unlessStopping(response, () => control.answerToken(response)),
-        stop: (response) => void control.answerStop(response),
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
+        gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),
+        token: control.answerToken,
+        stop: control.answerStop,
         onRequest: () => {
             lastAsked = clock.now();
         },
@@ -4256,8 +4193,7 @@ async function serve(config, quote, send, clock, crash) {
             if (isFromJob)
                 stats.problem(error, description);
         },
-    };
-    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
+    }, clock.now);
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
     process.on("SIGTERM", onSigterm);
     let watch;
@@ -4297,17 +4233,12 @@ async function placeControlFile(folder, line) {
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
-    const owners = async () => (await Promise.all([folder, file].map((path) => (0,promises_namespaceObject.stat)(path)))).map(({ uid }) => uid);
-    const own = String(await owners());
-    return async () => {
-        try {
-            await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK);
-            return String(await owners()) === own;
-        }
-        catch {
-            return false;
-        }
+    const owners = async () => {
+        await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK);
+        return `${(await (0,promises_namespaceObject.stat)(folder)).uid} ${(await (0,promises_namespaceObject.stat)(file)).uid}`;
     };
+    const own = await owners();
+    return () => owners().then((now) => now === own, () => false);
 }
 
 ;// CONCATENATED MODULE: external "node:events"

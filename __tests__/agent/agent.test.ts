@@ -12,13 +12,13 @@ import {
   CALL,
   CREDENTIALS,
   call,
+  DEAD,
   errorOf,
   pause,
   reasonIn,
   runAgent,
   startArmor,
   stopAgentAt,
-  tokenOf,
   until,
 } from "../fixtures/agent.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
@@ -27,7 +27,7 @@ import { json } from "../fixtures/server.ts";
 describe("the agent", () => {
   test("serves tokens and calls at two addresses, and ends when told to, its sessions with it", async () => {
     const armor = await startArmor();
-    const { url, controlUrl, folder, ended } = await runAgent({ apiUrl: armor.url });
+    const { url, controlUrl, folder, ended } = await runAgent({ apiUrl: armor.url, first: DEAD });
     expect(await readFile(join(folder, "control-url"), "utf8")).toBe(`${controlUrl}\n`);
     if (process.platform !== "win32") {
       expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
@@ -54,7 +54,7 @@ describe("the agent", () => {
 
   test("begins with the step's token, for as long as that lives", async () => {
     const armor = await startArmor();
-    const { controlUrl } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { controlUrl } = await runAgent({ apiUrl: armor.url });
     expect(JSON.parse((await call(`${controlUrl}/token`)).body)).toMatchObject({ access_token: "first" });
     await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({
       report: { minted: 1 },
@@ -79,7 +79,7 @@ describe("the agent", () => {
       other: (response, { headers }) =>
         response.writeHead(headers.authorization === "Bearer token-2" ? 200 : 401).end(),
     });
-    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url });
     await expect(call(url + CALL)).resolves.toMatchObject({ status: 200 });
     const { sessions } = await stopAgentAt(controlUrl);
     expect(sessions).toEqual({ ended: 1, notEnded: 1, reason: expect.stringContaining("403") });
@@ -89,7 +89,7 @@ describe("the agent", () => {
     const armor = await startArmor({
       token: () => json(401, { error: "invalid_client", error_description: `no key ${CREDENTIALS.apiKey}` }),
     });
-    const { url, controlUrl } = await runAgent({ apiUrl: armor.url });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, first: DEAD });
     for (const got of [await call(`${controlUrl}/token`), await call(url + CALL)]) {
       expect([got.status, errorOf(got)]).toEqual([424, "credentials_rejected"]);
       expect(got.body).toContain("no key ***");
@@ -117,7 +117,7 @@ describe("a stop", () => {
     const armor = await startArmor({
       terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
     });
-    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
     const [one, two] = await Promise.all([stopAgentAt(controlUrl), stopAgentAt(controlUrl)]);
     expect(one).toEqual(two);
     expect(one.sessions).toEqual({ ended: 1, notEnded: 0 });
@@ -129,7 +129,7 @@ describe("a stop", () => {
     const armor = await startArmor({
       terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
     });
-    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
     const { host, port, pathname } = new URL(controlUrl);
     const socket = connect(Number(port), "127.0.0.1").on("error", () => undefined);
     await once(socket, "connect");
@@ -149,7 +149,7 @@ describe("a stop", () => {
       },
       terminate: (response) => setTimeout(() => response.writeHead(204).end(), 200),
     });
-    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 5_000 });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 5_000, first: DEAD });
     const waiting = call(url + CALL).catch(() => undefined);
     await until(() => isAsked);
     const stopped = stopAgentAt(controlUrl);
@@ -163,7 +163,7 @@ describe("a stop", () => {
 
   test("does not wait for a refresh that hangs, and says that its session may go on", async () => {
     const armor = await startArmor({ token: () => () => undefined });
-    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 3_000 });
+    const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 3_000, first: DEAD });
     call(url + CALL).catch(() => undefined);
     await until(() => armor.requests.length > 0);
     const asked = Date.now();
@@ -176,7 +176,7 @@ describe("a stop", () => {
 describe("by itself, the agent ends and says why", () => {
   test("when its folder is gone, with its sessions", async () => {
     const armor = await startArmor();
-    const { folder, ended, url } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
     await rm(folder, { recursive: true });
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);
@@ -188,7 +188,7 @@ describe("by itself, the agent ends and says why", () => {
     "when its %s was given to another user",
     async (what) => {
       const armor = await startArmor();
-      const { folder, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+      const { folder, ended } = await runAgent({ apiUrl: armor.url });
       await chown(what === "folder" ? folder : join(folder, "control-url"), 65_534, 65_534);
       await ended;
       expect(armor.endedSessions()).toEqual(["first"]);
@@ -213,7 +213,7 @@ describe("by itself, the agent ends and says why", () => {
 
   test("at SIGTERM, with its sessions", async () => {
     const armor = await startArmor();
-    const { folder, ended } = await runAgent({ apiUrl: armor.url, first: tokenOf("first") });
+    const { folder, ended } = await runAgent({ apiUrl: armor.url });
     process.emit("SIGTERM");
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);

@@ -4,11 +4,11 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import http from "node:http";
-import type { Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import {
   CALL,
+  DEAD,
   open,
   pause,
   type RunningGateway,
@@ -20,180 +20,82 @@ import {
 } from "../fixtures/agent.ts";
 import { type Answer, drip, json, silence } from "../fixtures/server.ts";
 
-interface Ran {
-  readonly code: number | string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n`;
 
-function run(program: string, args: readonly string[], cwd?: string): Promise<Ran> {
+function run(program: string, args: readonly string[], cwd?: string) {
   // Without the variables of a proxy, which these programs would use.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/_proxy$/i.test(name)));
-  return new Promise((resolve) => {
-    execFile(
-      program,
-      args,
-      { env: { ...env, GOTOOLCHAIN: "local", GO111MODULE: "off" }, cwd },
-      (error, stdout, stderr) => {
-        resolve({ code: error?.code ?? 0, stdout, stderr });
-      },
+  const own = Object.entries(process.env).filter(([name]) => !/_proxy$/i.test(name));
+  const env = { ...Object.fromEntries(own), GOTOOLCHAIN: "local", GO111MODULE: "off" };
+  return new Promise<{ code: number | string; stdout: string; stderr: string }>((resolve) => {
+    execFile(program, args, { env, cwd }, (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });
 }
 
-const isThere = async (program: string, flag: string) => (await run(program, [flag])).code === 0;
-const [curl, python, go] = [
-  await isThere("curl", "--version"),
-  await isThere("python3", "--version"),
-  process.env["CI"] ? await isThere("go", "version") : false, // compiling takes a while
-];
+const NODE_GET = "fetch(process.argv[1]).then((r) => r.text()).then((t) => process.stdout.write(t))";
+const NODE_POST = `const [url, file] = process.argv.slice(1);
+require("http").request(url, { method: "POST" }, (r) => r.pipe(process.stdout)).end(require("fs").readFileSync(file));`;
+const PYTHON_GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode(), end='')";
+const PYTHON_POST = `import sys, urllib.request as r, urllib.error as e
+try: r.urlopen(sys.argv[1], open(sys.argv[2], "rb").read())
+except e.HTTPError as x: print(x.read().decode(), end='')`;
 
-const PYTHON = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode(), end='')";
+/** Programs and what stands before the address; one that this machine does not have is left out. */
+async function programs(...rows: readonly (readonly [program: string, ...args: string[]])[]) {
+  const there = await Promise.all(rows.map(async ([name]) => (await run(name, ["--version"])).code === 0));
+  return rows.filter((_, index) => there[index]);
+}
+
+const readers = await programs(
+  [process.execPath, "-e", NODE_GET],
+  ...["--http1.0", "--http1.1", "--http2", "--compressed"].map((flag) => ["curl", "-sSf", flag] as const),
+  ["python3", "-c", PYTHON_GET],
+);
+const uploaders = await programs(
+  [process.execPath, "-e", NODE_POST],
+  ...["Expect: 100-continue", "Expect:"].map(
+    (header) => ["curl", "-sS", "-H", header, "--data-binary", "@body"] as const,
+  ),
+  ["python3", "-c", PYTHON_POST],
+);
 
 describe("a program", () => {
-  // A program that this machine does not have is left out.
-  const programs: [string, string, (url: string) => string[]][] = [
-    [
-      "Node's fetch",
-      process.execPath,
-      (url) => ["-e", `fetch("${url}").then((r) => r.text()).then((t) => process.stdout.write(t))`],
-    ],
-    ...(curl
-      ? ["--http1.0", "--http1.1", "--http2", "--compressed"].map(
-          (flag): [string, string, (url: string) => string[]] => [
-            `curl ${flag}`,
-            "curl",
-            (url) => ["-sSf", flag, url],
-          ],
-        )
-      : []),
-    ...(python
-      ? [
-          ["Python's urllib", "python3", (url: string) => ["-c", PYTHON, url]] as [
-            string,
-            string,
-            (url: string) => string[],
-          ],
-        ]
-      : []),
-  ];
-
-  test.each(programs)("such as %s is served", async (_, program, args) => {
+  test("that is well known is served", async () => {
     const { armor, url, stats } = await startGateway([json(200, { ok: true })]);
-    const ran = await run(program, args(url + CALL));
-    expect(ran).toEqual({ code: 0, stdout: '{"ok":true}', stderr: "" });
-    expect(armor.requests).toHaveLength(1);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": 1 }, failed: {}, refused: 0 });
+    const ran = await Promise.all(readers.map(([program, ...args]) => run(program, [...args, url + CALL])));
+    expect(ran).toEqual(readers.map(() => ({ code: 0, stdout: '{"ok":true}', stderr: "" })));
+    expect(armor.requests).toHaveLength(readers.length);
+    expect(stats.report()).toMatchObject({ answered: { "2xx": readers.length }, failed: {}, refused: 0 });
   });
 
-  const uploads: [string, string, (url: string, file: string) => string[]][] = [
-    [
-      "Node's http",
-      process.execPath,
-      (url, file) => [
-        "-e",
-        `require("http").request("${url}", { method: "POST" }, (r) => { r.on("data", (d) => process.stdout.write(d)); }).on("error", (e) => console.error(e)).end(require("fs").readFileSync("${file}"))`,
-      ],
-    ],
-    ...(curl
-      ? ["Expect: 100-continue", "Expect:"].map(
-          (header): [string, string, (url: string, file: string) => string[]] => [
-            `curl with ${header}`,
-            "curl",
-            (url, file) => ["-sS", "-H", header, "--data-binary", `@${file}`, url],
-          ],
-        )
-      : []),
-    ...(python
-      ? [
-          [
-            "Python's urllib",
-            "python3",
-            (url: string, file: string) => [
-              "-c",
-              `import urllib.request as r, urllib.error as e\ntry: r.urlopen("${url}", open("${file}", "rb").read())\nexcept e.HTTPError as x: print(x.read().decode(), end='')`,
-            ],
-          ] as [string, string, (url: string, file: string) => string[]],
-        ]
-      : []),
-  ];
-
-  test.each(uploads)("such as %s can read why its upload of 20 MB is refused", async (_, program, args) => {
+  test("can read why its upload of 20 MB is refused", async () => {
     const { armor, url } = await startGateway([json(200, {})]);
-    const file = join(await tempFolder(), "body");
-    await writeFile(file, Buffer.alloc(20 * 1024 * 1024, "x"));
-    const ran = await run(program, args(url + CALL, file));
-    expect(ran).toMatchObject({ code: 0, stderr: "" });
-    expect(JSON.parse(ran.stdout)).toMatchObject({ error: "method_not_allowed" });
+    const folder = await tempFolder();
+    await writeFile(join(folder, "body"), Buffer.alloc(20 * 1024 * 1024, "x"));
+    const ran = uploaders.map(([program, ...args]) =>
+      run(program, program === "curl" ? [...args, url + CALL] : [...args, url + CALL, "body"], folder),
+    );
+    for (const { stdout, ...rest } of await Promise.all(ran)) {
+      expect(rest).toEqual({ code: 0, stderr: "" });
+      expect(JSON.parse(stdout)).toMatchObject({ error: "method_not_allowed" });
+    }
     expect(armor.requests).toEqual([]);
   });
 
-  test.each<[string, string]>([
-    [
-      "the JDK's client",
-      "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\nUpgrade: h2c\r\nUser-Agent: Java-http-client/21\r\n",
-    ],
-    [
-      "Apache HttpClient",
-      "Accept-Encoding: gzip, x-gzip, deflate\r\nUpgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4\r\n",
-    ],
-    ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n"],
-    ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close\r\n"],
-    ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close\r\n"],
+  test.each([
+    ["the JDK's client", "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c"],
+    ["Apache HttpClient", "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4"],
+    ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"],
+    ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close"],
+    ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close"],
   ])("that sends what %s does is served", async (_, headers) => {
     const { armor, begin } = await startGateway([json(200, { ok: true })]);
-    const socket = await begin(`GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n${headers}\r\n`);
+    const socket = await begin(`${GET}${headers}\r\n\r\n`);
     const [reply] = (await once(socket, "data")) as [Buffer];
     expect(String(reply)).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"ok":true\}/);
-    for (const name of ["upgrade", "http2-settings", "referer", "expect"]) {
-      expect(armor.requests[0]?.headers).not.toHaveProperty(name);
-    }
-  });
-});
-
-describe("1,000 calls at once", () => {
-  const slow: Answer = (response) => setTimeout(() => response.end("{}"), 30);
-
-  const viaNode = async ({ call }: RunningGateway) => {
-    const replies = await Promise.all(Array.from({ length: 1_000 }, () => call()));
-    return replies.filter(({ status }) => status === 200).length;
-  };
-  const viaGo = async ({ url }: RunningGateway) => {
-    const folder = await tempFolder();
-    await writeFile(join(folder, "main.go"), GO);
-    return Number((await run("go", ["run", "main.go", url + CALL], folder)).stdout);
-  };
-  const callers: [string, (gateway: RunningGateway) => Promise<number>][] = [
-    ["Node's http", viaNode],
-    ...(go ? [["Go's net/http", viaGo] as [string, typeof viaGo]] : []),
-  ];
-
-  test.each(callers)(
-    "of %s are all answered, though the first token has expired",
-    async (_, callAll) => {
-      const gateway = await startGateway([slow], { first: { ...tokenOf("dead"), expiresAt: 0 } });
-      await expect(callAll(gateway)).resolves.toBe(1_000);
-      expect(gateway.fetches()).toBe(1);
-      const { answered, failed, refused } = gateway.stats.report();
-      expect({ answered, failed, refused }).toEqual({ answered: { "2xx": 1_000 }, failed: {}, refused: 0 });
-    },
-    120_000,
-  );
-
-  test("that all connect first and send later are all answered", async () => {
-    const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };
-    const { port, stats } = await startGateway([slow], { serverLimits });
-    const sockets = await Promise.all(Array.from({ length: 1_000 }, () => open(port)));
-    await pause(300);
-    const replies = sockets.map((socket: Socket) => {
-      socket.write(
-        `GET /gateway-capability${CALL} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`,
-      );
-      return readAll(socket);
-    });
-    const others = (await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"));
-    expect(others).toEqual([]);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": 1_000 }, failed: {}, refused: 0 });
+    const passed = Object.keys(armor.requests[0]?.headers ?? {});
+    expect(passed.filter((name) => /upgrade|http2|websocket|referer|expect/.test(name))).toEqual([]);
   });
 });
 
@@ -218,9 +120,49 @@ func main() {
 }
 `;
 
-function connectionsOf(server: http.Server): Promise<number> {
-  return new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
-}
+/** In CI alone, as compiling takes a while. */
+const HAS_GO = Boolean(process.env["CI"]) && (await run("go", ["version"])).code === 0;
+
+describe("many calls at once", () => {
+  const MANY = process.env["CI"] ? 1_000 : 300;
+  const slow: Answer = (response) => setTimeout(() => response.end("{}"), 30);
+
+  const viaNode = async ({ call }: RunningGateway) => {
+    const replies = await Promise.all(Array.from({ length: MANY }, () => call()));
+    return replies.filter(({ status }) => status === 200).length;
+  };
+  const viaGo = async ({ url }: RunningGateway) => {
+    const folder = await tempFolder();
+    await writeFile(join(folder, "main.go"), GO);
+    return Number((await run("go", ["run", "main.go", url + CALL], folder)).stdout);
+  };
+
+  test.each([["Node's http", viaNode, MANY] as const, ...(HAS_GO ? [["Go", viaGo, 1_000] as const] : [])])(
+    "of %s are all answered, though the first token has expired",
+    async (_, callAll, times) => {
+      const gateway = await startGateway([slow], { first: DEAD });
+      await expect(callAll(gateway)).resolves.toBe(times);
+      expect(gateway.fetches()).toBe(1);
+      const { answered, failed, refused } = gateway.stats.report();
+      expect({ answered, failed, refused }).toEqual({ answered: { "2xx": times }, failed: {}, refused: 0 });
+    },
+    120_000,
+  );
+
+  test("that all connect first and send later are all answered", async () => {
+    const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+    const { port, url, stats } = await startGateway([slow], { serverLimits });
+    const sockets = await Promise.all(Array.from({ length: MANY }, () => open(port)));
+    await pause(200);
+    const replies = sockets.map((socket) => {
+      socket.write(`GET ${new URL(url + CALL).pathname} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`);
+      socket.write("Connection: close\r\n\r\n");
+      return readAll(socket);
+    });
+    expect((await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"))).toEqual([]);
+    expect(stats.report()).toMatchObject({ answered: { "2xx": MANY }, failed: {}, refused: 0 });
+  });
+});
 
 describe("a client that leaves", () => {
   test.each<[string, Answer]>([
@@ -244,54 +186,41 @@ describe("a client that leaves", () => {
     expect(stats.report()).toMatchObject({ answered: {}, failed: {}, refused: 0 });
   });
 
-  test("gives up its place, in line and in the gateway", async () => {
+  test("gives up its places: in the gateway, in line, and of more requests on its connection", async () => {
     let isHanging = true;
-    const { armor, server, begin, call } = await startGateway([
+    const { armor, begin, call, connections } = await startGateway([
       (response) => (isHanging ? undefined : response.end("{}")),
     ]);
-    const get = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
-    const [begun, inLine] = [128, 72].map((length) => Array.from({ length }, () => begin(get)));
+    const beginMany = (length: number) =>
+      Promise.all(Array.from({ length }, () => begin(`${GET}\r\n`.repeat(3))));
+    const begun = await beginMany(128);
     await until(() => armor.requests.length === 128);
+    const inLine = await beginMany(72);
     isHanging = false;
     const last = call();
-    for (const socket of await Promise.all(inLine ?? [])) socket.destroy();
-    await until(async () => (await connectionsOf(server)) === 129);
-    for (const socket of await Promise.all(begun ?? [])) socket.destroy();
+    await until(async () => (await connections()) === 201);
+    for (const socket of inLine) socket.destroy();
+    await until(async () => (await connections()) === 129);
+    for (const socket of begun) socket.destroy();
     await expect(last).resolves.toMatchObject({ status: 200 });
     expect(armor.requests).toHaveLength(129);
   });
 
-  test("with requests in line on its connection gives up the places of all", async () => {
-    let isHanging = true;
-    const { armor, begin, call } = await startGateway([
-      (response) => (isHanging ? undefined : response.end("{}")),
-    ]);
-    const get = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
-    for (let times = 1; times <= 130; times += 1) {
-      const socket = await begin(get.repeat(3));
-      await until(() => armor.requests.length === times);
-      socket.destroy();
-    }
-    isHanging = false;
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-    expect(armor.requests).toHaveLength(131);
-  });
-
   test("as the first of 60 amid a refresh leaves 59 that are served, with one token", async () => {
     let finish: () => void = () => undefined;
-    const { begin, call, fetches } = await startGateway([json(200, {})], {
-      first: { ...tokenOf("dead"), expiresAt: 0 },
+    const { begin, call, fetches, connections } = await startGateway([json(200, {})], {
+      first: DEAD,
       fetch: () =>
         new Promise((resolve) => {
           finish = () => resolve(tokenOf("new"));
         }),
     });
-    const first = await begin(`GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`);
+    const first = await begin(`${GET}\r\n`);
     await until(() => fetches() === 1);
     const others = Array.from({ length: 59 }, () => call());
-    await pause(100);
+    await until(async () => (await connections()) === 60);
     first.destroy();
-    await pause(100);
+    await until(async () => (await connections()) === 59);
     finish();
     expect((await Promise.all(others)).map(({ status }) => status)).toEqual(Array(59).fill(200));
     expect(fetches()).toBe(1);
@@ -299,19 +228,16 @@ describe("a client that leaves", () => {
 
   test.each([
     ["the request line", "GET /CA"],
-    ["the headers", `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nAcc`],
+    ["the headers", `${GET}Acc`],
     ["a refused body", `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc`],
-    [
-      "a refused chunk",
-      `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc`,
-    ],
+    ["a refused chunk", `${GET}Transfer-Encoding: chunked\r\n\r\nff\r\nabc`],
     ["CONNECT", "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"],
   ])("amid %s leaves nothing behind", async (_, bytes) => {
-    const { server, begin, call } = await startGateway([json(200, {})]);
+    const { begin, call, connections } = await startGateway([json(200, {})]);
     const socket = await begin(bytes);
     await pause(50);
     socket.resetAndDestroy();
-    await until(async () => (await connectionsOf(server)) === 0);
+    await until(async () => (await connections()) === 0);
     await expect(call()).resolves.toMatchObject({ status: 200 });
   });
 });
@@ -322,8 +248,6 @@ test("requests that are sent before the replies are answered in order", async ()
     (response) => response.end("second"),
     (response) => response.end("third"),
   ]);
-  const get = (connection: string) =>
-    `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nConnection: ${connection}\r\n\r\n`;
-  const replies = await speak(get("keep-alive") + get("keep-alive") + get("close"));
+  const replies = await speak(`${GET}\r\n${GET}\r\n${GET}Connection: close\r\n\r\n`);
   expect(replies).toMatch(/first[\s\S]*second[\s\S]*third/);
 });

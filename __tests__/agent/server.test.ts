@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import { systemClock } from "../../src/clock.ts";
 import { CALL, CAPABILITY, CONTROL, open, pause, readAll, startGateway, until } from "../fixtures/agent.ts";
 import { json } from "../fixtures/server.ts";
 
@@ -249,7 +250,8 @@ describe("connections without an admitted request", () => {
   test("go by time: above the limit the oldest is closed, unless it is new", async () => {
     let now = 0;
     const { port } = await startGateway([json(200, {})], {
-      ...{ now: () => now, serverLimits: { headMs: 60_000, maxWaiting: 3, minWaitMs: 2_000 } },
+      clock: { ...systemClock, now: () => now },
+      serverLimits: { headMs: 60_000, maxWaiting: 3, minWaitMs: 2_000 },
     });
     const sockets = await Promise.all([1, 2, 3, 4].map(() => open(port)));
     for (const socket of sockets) socket.resume();
@@ -264,7 +266,8 @@ describe("connections without an admitted request", () => {
   test("do not count those that had one", async () => {
     let now = 0;
     const { port, begin } = await startGateway([json(200, {})], {
-      ...{ now: () => now, serverLimits: { headMs: 60_000, maxWaiting: 1, minWaitMs: 1 } },
+      clock: { ...systemClock, now: () => now },
+      serverLimits: { headMs: 60_000, maxWaiting: 1, minWaitMs: 1 },
     });
     const admitted = await Promise.all(
       [1, 2, 3].map(() => begin(`GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`)),

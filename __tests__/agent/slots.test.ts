@@ -1,23 +1,13 @@
-import { EventEmitter } from "node:events";
-import type { ServerResponse } from "node:http";
 import { expect, test } from "@jest/globals";
-import { Client } from "../../src/agent/client.ts";
 import { Slots } from "../../src/agent/slots.ts";
 
-/** A client, and what makes it leave. */
-function clientThatCanLeave(): { client: Client; leave: () => void } {
-  const response = Object.assign(new EventEmitter(), { writableFinished: false });
-  const client = new Client(response as unknown as ServerResponse);
-  return { client, leave: () => response.emit("close") };
-}
-
-const stay = () => clientThatCanLeave().client;
+const stays = new AbortController().signal;
 const settle = () => new Promise(setImmediate);
 
-test("as many as there are slots go on, the others wait in the order in which they came", async () => {
+test("as many calls as there are slots go on, the others wait in the order in which they came", async () => {
   const slots = new Slots(2);
   const went: number[] = [];
-  for (const name of [1, 2, 3, 4, 5]) slots.acquire(stay()).then(() => went.push(name));
+  for (const name of [1, 2, 3, 4, 5]) slots.acquire(stays).then(() => went.push(name));
   await settle();
   expect(went).toEqual([1, 2]);
   slots.release();
@@ -29,41 +19,24 @@ test("as many as there are slots go on, the others wait in the order in which th
   expect(went).toEqual([1, 2, 3, 4, 5]);
 });
 
-test("who leaves gives up the place, and takes no slot", async () => {
+test("a client that leaves gives up its place in line; one that has a slot keeps it until it is released", async () => {
   const slots = new Slots(1);
-  await expect(slots.acquire(stay())).resolves.toBe(true);
-  const { client, leave } = clientThatCanLeave();
-  const left = slots.acquire(client);
-  const next = slots.acquire(stay());
-  leave();
-  await expect(left).resolves.toBe(false);
+  await slots.acquire(stays);
+  const [leaves, leavesLater] = [new AbortController(), new AbortController()];
+  const [inLine, next] = [slots.acquire(leaves.signal), slots.acquire(leavesLater.signal)];
+  leaves.abort();
+  await expect(inLine).resolves.toBe(false);
+  await expect(slots.acquire(leaves.signal)).resolves.toBe(false);
   slots.release();
+  leavesLater.abort();
   await expect(next).resolves.toBe(true);
-});
-
-test("who has left before gets none", async () => {
-  const { client, leave } = clientThatCanLeave();
-  leave();
-  const slots = new Slots(1);
-  await expect(slots.acquire(client)).resolves.toBe(false);
-  await expect(slots.acquire(stay())).resolves.toBe(true);
-});
-
-test("who leaves with a slot keeps it until it is released, and no other is lost", async () => {
-  const slots = new Slots(1);
-  await slots.acquire(stay());
-  const { client, leave } = clientThatCanLeave();
-  const second = slots.acquire(client);
-  slots.release();
-  leave();
-  await expect(second).resolves.toBe(true);
-  let hasThird = false;
-  slots.acquire(stay()).then(() => {
-    hasThird = true;
+  let isLastOn = false;
+  slots.acquire(stays).then(() => {
+    isLastOn = true;
   });
   await settle();
-  expect(hasThird).toBe(false);
+  expect(isLastOn).toBe(false);
   slots.release();
   await settle();
-  expect(hasThird).toBe(true);
+  expect(isLastOn).toBe(true);
 });

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, rename, stat, writeFile } from "node:fs/promises";
-import type { ServerResponse } from "node:http";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
@@ -11,10 +11,9 @@ import { type Quote, quoteWithout } from "../redact.ts";
 import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
 import { type AgentConfig, CONTROL_FILE, REASON_FILE, type ReadyMessage } from "./protocol.ts";
-import { sendFailure } from "./reply.ts";
-import { listen, type Routes } from "./server.ts";
+import { listen } from "./server.ts";
 import { Stats } from "./stats.ts";
-import { stopping, TokenCache } from "./token-cache.ts";
+import { TokenCache } from "./token-cache.ts";
 import { Upstream } from "./upstream.ts";
 import { within } from "./within.ts";
 
@@ -22,12 +21,6 @@ const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
 /** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
 const LAST_MS = 2_000;
-
-/** Where the configuration comes from and the ready message goes to. */
-export interface StandardStreams {
-  readonly stdin: AsyncIterable<Buffer>;
-  readonly stdout: NodeJS.WritableStream;
-}
 
 /**
  * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
@@ -37,35 +30,26 @@ export interface StandardStreams {
  */
 export async function agent(
   crash: Promise<never>,
-  { stdin, stdout }: StandardStreams = process,
+  { stdin, stdout }: { stdin: Readable; stdout: NodeJS.WritableStream } = process,
   clock: Clock = systemClock,
 ): Promise<void> {
   let quote: Quote = () => "";
   let folder: string | undefined;
+  let reason: string | undefined;
   stdout.on("error", () => undefined); // the main step reads one line only
   const send = (message: ReadyMessage) => stdout.write(`${JSON.stringify(message)}\n`);
   try {
-    const config = JSON.parse(await readAll(stdin)) as AgentConfig;
+    const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
     quote = quoteWithout(secretForms(config.credentials));
     folder = config.folder;
-    const reason = await serve(config, quote, send, clock, crash);
-    if (reason !== undefined) await leaveReason(folder, reason);
+    reason = await serve(config, quote, send, clock, crash);
     process.exitCode = 0;
   } catch (error) {
-    const { message } = asArmorError(error, quote);
-    send({ agent: "failed", problem: message });
-    if (folder !== undefined) await leaveReason(folder, message);
+    reason = asArmorError(error, quote).message;
+    send({ agent: "failed", problem: reason });
   }
-}
-
-async function readAll(stream: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-/** For the post step, which finds no agent. The folder may be gone, too. */
-async function leaveReason(folder: string, reason: string): Promise<void> {
+  if (folder === undefined || reason === undefined) return;
+  // For the post step, which finds no agent. The folder may be gone, too.
   await writeFile(join(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
 }
 
@@ -77,50 +61,44 @@ async function serve(
   clock: Clock,
   crash: Promise<never>,
 ): Promise<string | undefined> {
-  const { apiUrl, capability, controlCapability, credentials, folder, gatewayPaths, limits, route } = config;
+  const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
-  const context: RequestContext = {
-    ...{ apiUrl, clock, quote, timeoutMs: config.timeoutMs },
-    send: createSend(route),
-    onRetry: () => undefined,
-  };
+  const onRetry = () => undefined;
+  const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
   const tokenCache = new TokenCache({
     ...{ first: config.first, clock },
-    fetch: () => fetchToken(context, credentials),
+    fetch: () => fetchToken(context, config.credentials),
     onRefresh: () => stats.minted(),
     onFailure: (error) => {
       const { code, message } = asArmorError(error, quote);
       stats.problem(code, message);
     },
   });
-  const upstream = new Upstream(route, limits);
-  const gateway = createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, limits, clock, stats, quote });
   let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
-  const { terminateSession } = config;
-  const control = createControl({ tokenCache, context, stats, terminateSession, onStopped: () => end() });
-  const unlessStopping = (response: ServerResponse, answer: () => Promise<void>) => {
-    if (control.isStopping()) sendFailure(response, stopping());
-    else void answer();
-  };
+  const upstream = new Upstream(route, limits);
+  const shared = { tokenCache, stats, clock, quote };
+  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
   let lastAsked = clock.now();
-  const routes: Routes = {
-    gateway: (request, response, target) =>
-      unlessStopping(response, () => gateway(request, response, target)),
-    token: (response) => unlessStopping(response, () => control.answerToken(response)),
-    stop: (response) => void control.answerStop(response),
-    onRequest: () => {
-      lastAsked = clock.now();
+  const { port, server } = await listen(
+    { capability, controlCapability, gatewayPaths },
+    {
+      gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),
+      token: control.answerToken,
+      stop: control.answerStop,
+      onRequest: () => {
+        lastAsked = clock.now();
+      },
+      onRefusal: ({ error, description, isFromJob }) => {
+        stats.refused();
+        if (isFromJob) stats.problem(error, description);
+      },
     },
-    onRefusal: ({ error, description, isFromJob }) => {
-      stats.refused();
-      if (isFromJob) stats.problem(error, description);
-    },
-  };
-  const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, routes, clock.now);
+    clock.now,
+  );
   const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
   process.on("SIGTERM", onSigterm);
   let watch: NodeJS.Timeout | undefined;
@@ -156,15 +134,14 @@ async function placeControlFile(folder: string, line: string): Promise<() => Pro
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
-  const owners = async () =>
-    (await Promise.all([folder, file].map((path) => stat(path)))).map(({ uid }) => uid);
-  const own = String(await owners());
-  return async () => {
-    try {
-      await access(file, constants.R_OK);
-      return String(await owners()) === own;
-    } catch {
-      return false;
-    }
+  const owners = async () => {
+    await access(file, constants.R_OK);
+    return `${(await stat(folder)).uid} ${(await stat(file)).uid}`;
   };
+  const own = await owners();
+  return () =>
+    owners().then(
+      (now) => now === own,
+      () => false,
+    );
 }

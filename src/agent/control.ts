@@ -11,17 +11,17 @@ import type { TokenCache } from "./token-cache.ts";
 const DRAIN_MS = 1_500;
 const END_SESSIONS_MS = 2_000;
 
-export interface ControlOptions {
-  readonly tokenCache: TokenCache;
-  readonly context: RequestContext;
-  readonly stats: Stats;
-  readonly terminateSession: boolean;
-  /** Called when whoever asked for the stop has the reply, or has left and would have it. */
-  readonly onStopped: () => void;
-}
-
-/** What is behind the address for tokens and stopping. */
-export function createControl({ tokenCache, context, stats, terminateSession, onStopped }: ControlOptions) {
+/**
+ * What is behind the address for tokens and stopping.
+ * @param onStopped called when whoever asked for the stop has the reply, or has left and would have it
+ */
+export function createControl(
+  tokenCache: TokenCache,
+  context: RequestContext,
+  stats: Stats,
+  terminateSession: boolean,
+  onStopped: () => void,
+) {
   let stopped: Promise<StopReply> | undefined;
 
   /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
@@ -35,10 +35,7 @@ export function createControl({ tokenCache, context, stats, terminateSession, on
     return stopped;
   };
   const answerStop = async (response: ServerResponse) => {
-    response.once("close", async () => {
-      await stop();
-      onStopped();
-    });
+    response.once("close", () => stop().then(onStopped));
     sendJson(response, await stop());
   };
   const answerToken = async (response: ServerResponse) => {
@@ -58,7 +55,7 @@ export function createControl({ tokenCache, context, stats, terminateSession, on
       sendFailure(response, failure);
     }
   };
-  return { stop, answerStop, answerToken, isStopping: () => stopped !== undefined };
+  return { stop, answerStop, answerToken };
 }
 
 /** Sessions that are not ended here end by themselves when their tokens expire. */
@@ -68,18 +65,17 @@ async function endSessions(
   context: RequestContext,
 ): Promise<SessionsEnded> {
   const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-  const results = await Promise.allSettled(accessTokens.map((token) => endSession(brief, token)));
-  const reasons = results
-    .filter((result) => result.status === "rejected")
-    .map(({ reason }) => asArmorError(reason, context.quote))
-    .map(({ code, message }) => annotationOf(code, message));
+  const reasons: string[] = [];
+  const end = (token: string) =>
+    endSession(brief, token).catch((error) => {
+      const { code, message } = asArmorError(error, context.quote);
+      reasons.push(annotationOf(code, message));
+      return false;
+    });
+  const ended = (await Promise.all(accessTokens.map(end))).filter(Boolean).length;
   if (isFetching) reasons.push("A token that was being fetched did not arrive in time.");
   const reason = reasons.at(-1);
-  return {
-    ended: results.filter((result) => result.status === "fulfilled" && result.value).length,
-    notEnded: reasons.length,
-    ...(reason === undefined ? {} : { reason }),
-  };
+  return { ended, notEnded: reasons.length, ...(reason !== undefined && { reason }) };
 }
 
 function sendJson(response: ServerResponse, body: object): void {

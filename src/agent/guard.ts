@@ -34,8 +34,10 @@ export type Admission =
   /** `target` is path and query below `api-url`, to be sent as it is. */
   | { readonly route: "gateway"; readonly target: string };
 
+type Headers = readonly (readonly [name: string, value: string])[];
+
 /** What browsers add, and programs of this job do not. */
-const BROWSER_HEADERS = new Set(["origin", "sec-fetch-site", "referer"]);
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/;
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
 export function isRefusal(verdict: object): verdict is Refusal {
@@ -44,27 +46,26 @@ export function isRefusal(verdict: object): verdict is Refusal {
 
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
-  const headers = pairs(head.rawHeaders);
-  const gateway = targetBelow(head.target, config.capability);
-  const control = targetBelow(head.target, config.controlCapability);
-  const verdict =
-    foreignRequest(headers, config.host) ??
-    (gateway !== undefined
-      ? readRequest(head.method, headers, gateway, config)
-      : control !== undefined
-        ? controlRequest(head.method, control)
-        : refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path."));
-  const isFromJob = gateway !== undefined || control !== undefined;
-  return isRefusal(verdict) ? { ...verdict, isFromJob } : verdict;
+  const { method, target, rawHeaders } = head;
+  const headers = pairs(rawHeaders);
+  const gateway = targetBelow(target, config.capability);
+  const control = gateway === undefined ? targetBelow(target, config.controlCapability) : undefined;
+  const route = () => {
+    if (gateway !== undefined) return readRequest(method, headers, gateway, config);
+    if (control !== undefined) return controlRequest(method, control);
+    return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
+  };
+  const foreign = foreignRequest(headers, config.host);
+  const verdict = foreign === undefined ? route() : refuse(403, "foreign_request", foreign);
+  return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
-
-type Headers = readonly (readonly [name: string, value: string])[];
 
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders: readonly string[]): Headers {
   const headers: [string, string][] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    headers.push([(rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]);
+    const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];
+    headers.push([name.toLowerCase().replaceAll("_", "-"), value]);
   }
   return headers;
 }
@@ -78,46 +79,46 @@ function targetBelow(target: string, capability: string): string | undefined {
   return below.startsWith("/") ? below : undefined;
 }
 
-function foreignRequest(headers: Headers, host: string): Refusal | undefined {
+/** @returns what shows that the request does not come from a program of this job */
+function foreignRequest(headers: Headers, host: string): string | undefined {
   const hosts = headers.filter(([name]) => name === "host");
   if (hosts.length !== 1 || hosts[0]?.[1] !== host) {
-    return refuse(403, "foreign_request", "The Host header is not the one of ARMOR_GATEWAY_URL.");
+    return "The Host header is not the one of ARMOR_GATEWAY_URL.";
   }
   for (const [name, value] of headers) {
     if (PROXY_HEADER.test(name)) {
       const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-      return refuse(403, "foreign_request", `The request came through a proxy (header ${name}). ${remedy}`);
+      return `The request came through a proxy (header ${name}). ${remedy}`;
     }
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
-    if (BROWSER_HEADERS.has(name) && !isOwnReferer) {
-      const reason = "a web page may have sent them";
-      return refuse(403, "foreign_request", `Requests with a header ${name} are refused: ${reason}.`);
+    if (BROWSER_HEADER.test(name) && !isOwnReferer) {
+      return `Requests with a header ${name} are refused: a web page may have sent them.`;
     }
   }
   return undefined;
 }
 
-function readRequest(method: string, headers: Headers, target: string, config: GuardConfig) {
+function readRequest(method: string, headers: Headers, below: string, { gatewayPaths }: GuardConfig) {
   if (method !== "GET" && method !== "HEAD") {
     const remedy = "To change something, call Armor with a token of armor-token.";
     return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
   }
   // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
-  const hasBody = headers.some(
-    ([name, value]) =>
-      name === "transfer-encoding" || (name === "content-length" && !/^\s*0+\s*$/.test(value)),
-  );
-  if (hasBody) return refuse(400, "body_refused", "Requests through the gateway have no body.");
-  const allowed = allowedTarget(target, config.gatewayPaths);
-  return typeof allowed === "string" ? ({ route: "gateway", target: allowed } as const) : allowed;
+  const isNoBody = ([name, value]: Headers[number]) =>
+    name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
+  if (!headers.every(isNoBody)) {
+    return refuse(400, "body_refused", "Requests through the gateway have no body.");
+  }
+  const target = allowedTarget(below, gatewayPaths);
+  return typeof target === "string" ? ({ route: "gateway", target } as const) : target;
 }
 
 function controlRequest(method: string, below: string): Admission | Refusal {
-  if (below === "/token")
-    return method === "GET" ? { route: "token" } : wrongMethod("This takes GET only.", "GET");
-  if (below === "/stop")
-    return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
-  return refuse(404, "not_found", "There are GET /token and POST /stop.");
+  if (below !== "/token" && below !== "/stop") {
+    return refuse(404, "not_found", "There are GET /token and POST /stop.");
+  }
+  const [route, allowed] = below === "/token" ? (["token", "GET"] as const) : (["stop", "POST"] as const);
+  return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
 }
 
 /**
@@ -133,10 +134,9 @@ export function allowedTarget(target: string, gatewayPaths: readonly string[]): 
   if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
     return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
   }
-  const isListed = gatewayPaths.some((listed) =>
-    listed.endsWith("/") ? path.startsWith(listed) : path === listed,
-  );
-  if (isListed) return target;
+  for (const listed of gatewayPaths) {
+    if (listed.endsWith("/") ? path.startsWith(listed) : path === listed) return target;
+  }
   return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
 }
 
@@ -150,10 +150,11 @@ export function pathFault(path: string): string | undefined {
   return undefined;
 }
 
-function refuse(status: Refusal["status"], error: string, description: string): Refusal {
+export function refuse(status: Refusal["status"], error: string, description: string): Refusal {
   return { status, error, description };
 }
 
-function wrongMethod(description: string, allow: string): Refusal {
-  return { status: 405, error: "method_not_allowed", description, allow };
+/** A refusal of a method, with those that are allowed. */
+export function wrongMethod(description: string, allow: string): Refusal {
+  return { ...refuse(405, "method_not_allowed", description), allow };
 }

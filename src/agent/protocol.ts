@@ -2,9 +2,9 @@ import type { Credentials } from "../armor/credentials.ts";
 import type { RouteConfig } from "../armor/proxy.ts";
 import type { Token } from "../armor/token.ts";
 
-/** The file in the agent's folder that holds the address for tokens and stopping; one line. */
+/** In the agent's folder: the address for tokens and stopping, one line. */
 export const CONTROL_FILE = "control-url";
-/** The file in the agent's folder that says why the agent ended, where it ended by itself. */
+/** In the agent's folder: why it ended, where it ended by itself. */
 export const REASON_FILE = "ended";
 
 /** As JSON on the agent's stdin, which no other process reads. */

@@ -3,16 +3,16 @@ import type { Duplex } from "node:stream";
 import type { ArmorError } from "../errors.ts";
 import type { Refusal } from "./guard.ts";
 
-/** An error of the agent's own, in the shape of an OAuth error (RFC 6749 section 5.2). */
+/** An error of the agent's own. */
 export function sendFailure(response: ServerResponse, failure: ArmorError): void {
   const { retryAfterMs } = failure.details;
-  const { headers, body } = errorReply(failure.code, failure.message);
   const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-  response.writeHead(failureStatus(failure), { ...headers, ...retryAfter }).end(body);
+  const { headers, body } = errorReply(failure.code, failure.message, retryAfter);
+  response.writeHead(failureStatus(failure), headers).end(body);
 }
 
 /** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-export function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
+function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
   if (details.isPermanent) return 424;
   if (details.retryAfterMs) return 503;
   return code === "reply_timeout" ? 504 : 502;
@@ -50,17 +50,18 @@ export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): v
 }
 
 function refusalReply({ error, description, allow }: Refusal) {
-  const { headers, body } = errorReply(error, description);
-  return { headers: { ...headers, Connection: "close", ...(allow && { Allow: allow }) }, body };
+  return errorReply(error, description, { Connection: "close", ...(allow && { Allow: allow }) });
 }
 
-function errorReply(error: string, description: string) {
+/** In the shape of an OAuth error (RFC 6749 section 5.2). */
+function errorReply(error: string, description: string, more: Readonly<Record<string, string>>) {
   const body = JSON.stringify({ error, error_description: description });
   const headers = {
     "Content-Type": "application/json",
     "Content-Length": String(Buffer.byteLength(body)),
     "Cache-Control": "no-store",
     "X-Armor-Gateway": "1",
+    ...more,
   };
   return { headers, body };
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { authorize, type GuardConfig, isRefusal, type Refusal } from "./guard.ts";
+import type { Duplex } from "node:stream";
+import { authorize, type GuardConfig, isRefusal, type Refusal, refuse, wrongMethod } from "./guard.ts";
 import { endSocket, sendRefusal } from "./reply.ts";
 
 export interface Routes {
@@ -13,11 +14,6 @@ export interface Routes {
   /** Told of every request that is admitted. */
   readonly onRequest: () => void;
   readonly onRefusal: (refusal: Refusal) => void;
-}
-
-export interface Listener {
-  readonly port: number;
-  readonly server: Server;
 }
 
 export interface ServerLimits {
@@ -36,13 +32,21 @@ const KEEP_ALIVE_MS = 120_000;
 /** For calls that connect all at once: more than the 511 that Node asks for by default. */
 const BACKLOG = 4_096;
 
+const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
+const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");
+/** By the codes of Node's parser. */
+const BAD_HEADS: Readonly<Record<string, Refusal>> = {
+  HPE_HEADER_OVERFLOW: refuse(431, "head_too_large", "The request's headers are larger than 16 KB."),
+  ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
+};
+
 /** Listens on a free port of 127.0.0.1. */
 export async function listen(
   guard: Omit<GuardConfig, "host">,
   routes: Routes,
   now: () => number,
   limits: ServerLimits = LIMITS,
-): Promise<Listener> {
+): Promise<{ readonly port: number; readonly server: Server }> {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: limits.headMs,
@@ -58,8 +62,8 @@ export async function listen(
   const { port } = server.address() as AddressInfo;
   const config: GuardConfig = { ...guard, host: `127.0.0.1:${port}` };
   const waiting = limitWaiting(server, now, limits);
-  const lastResponse = new WeakMap<object, ServerResponse>();
-  const refused = new WeakSet<object>();
+  const lastResponse = new WeakMap<Duplex, ServerResponse>();
+  const refused = new WeakSet<Duplex>();
 
   /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
@@ -82,14 +86,16 @@ export async function listen(
     if (verdict.route === "gateway") routes.gateway(request, response, verdict.target);
     else routes[verdict.route](response);
   };
+  const giveUp = (socket: Duplex, refusal: Refusal) => {
+    refused.add(socket);
+    routes.onRefusal(refusal);
+    endSocket(socket, refusal, limits.headMs);
+  };
   server.on("request", onRequest);
   // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
-  server.on("connect", (_, socket) => {
-    routes.onRefusal(NO_CONNECT);
-    endSocket(socket, NO_CONNECT, limits.headMs);
-  });
+  server.on("connect", (_, socket) => giveUp(socket, NO_CONNECT));
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (refused.has(socket)) return; // the rest of a request that has its answer
     const response = lastResponse.get(socket);
@@ -97,17 +103,14 @@ export async function listen(
     if (response !== undefined && !response.closed) return void socket.resetAndDestroy();
     const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
     if (isSilent || error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-    const refusal = BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST;
-    refused.add(socket);
-    routes.onRefusal(refusal);
-    endSocket(socket, refusal, limits.headMs);
+    giveUp(socket, BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST);
   });
   return { port, server };
 }
 
 /** @returns the connections without an admitted request, the oldest first */
 function limitWaiting(server: Server, now: () => number, { maxWaiting, minWaitMs }: ServerLimits) {
-  const waiting = new Map<Socket, number>();
+  const waiting = new Map<Duplex, number>();
   server.on("connection", (socket: Socket) => {
     waiting.set(socket, now());
     socket.once("close", () => waiting.delete(socket));
@@ -119,30 +122,3 @@ function limitWaiting(server: Server, now: () => number, { maxWaiting, minWaitMs
   });
   return waiting;
 }
-
-const NO_CONNECT: Refusal = {
-  status: 405,
-  error: "method_not_allowed",
-  description: "The gateway is no proxy: use it as the base address of a call.",
-  allow: "GET, HEAD",
-};
-
-const BAD_REQUEST: Refusal = {
-  status: 400,
-  error: "bad_request",
-  description: "The request is not valid HTTP.",
-};
-
-/** By the codes of Node's parser. */
-const BAD_HEADS: Readonly<Record<string, Refusal>> = {
-  HPE_HEADER_OVERFLOW: {
-    status: 431,
-    error: "head_too_large",
-    description: "The request's headers are larger than 16 KB.",
-  },
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    status: 408,
-    error: "request_timeout",
-    description: "The request's headers did not come in time.",
-  },
-};

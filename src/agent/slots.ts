@@ -1,5 +1,3 @@
-import type { Client } from "./client.ts";
-
 /** A limit on how many calls go on at once: first come, first served. */
 export class Slots {
   #free: number;
@@ -9,18 +7,19 @@ export class Slots {
     this.#free = size;
   }
 
-  /** @returns whether there is a slot now, to be released; false for a client that left before */
-  async acquire(client: Client): Promise<boolean> {
-    if (client.hasLeft) return false;
+  /**
+   * @param client aborts when the client leaves
+   * @returns whether there is a slot now, to be released; false for a client that left before
+   */
+  async acquire(client: AbortSignal): Promise<boolean> {
+    if (client.aborted) return false;
     if (this.#free > 0) {
       this.#free -= 1;
       return true;
     }
     return await new Promise((resolve) => {
       this.#waiting.add(resolve);
-      client.onLeave(() => {
-        if (this.#waiting.delete(resolve)) resolve(false);
-      });
+      client.onabort = () => this.#waiting.delete(resolve) && resolve(false);
     });
   }
 
@@ -28,9 +27,9 @@ export class Slots {
     const [next] = this.#waiting;
     if (next === undefined) {
       this.#free += 1;
-      return;
+    } else {
+      this.#waiting.delete(next);
+      next(true);
     }
-    this.#waiting.delete(next);
-    next(true);
   }
 }

@@ -2,19 +2,21 @@ import type { Report } from "./protocol.ts";
 
 /** Counts what the agent does. */
 export class Stats {
-  #minted = 1;
-  #handedOut = 0;
-  #refused = 0;
+  readonly #counts = { minted: 1, handedOut: 0, refused: 0 };
   readonly #answered = new Map<string, number>();
   readonly #failed = new Map<string, number>();
   readonly #problems = new Map<string, string>();
 
   minted(): void {
-    this.#minted += 1;
+    this.#counts.minted += 1;
   }
 
   handedOut(): void {
-    this.#handedOut += 1;
+    this.#counts.handedOut += 1;
+  }
+
+  refused(): void {
+    this.#counts.refused += 1;
   }
 
   answered(status: number): void {
@@ -27,10 +29,6 @@ export class Stats {
     this.problem(code, text);
   }
 
-  refused(): void {
-    this.#refused += 1;
-  }
-
   /** What the job's log should tell of a call, a refresh or a refusal. */
   problem(code: string, text: string): void {
     this.#problems.set(code, text);
@@ -38,7 +36,7 @@ export class Stats {
 
   report(): Report {
     return {
-      ...{ minted: this.#minted, handedOut: this.#handedOut, refused: this.#refused },
+      ...this.#counts,
       answered: sorted(this.#answered),
       failed: sorted(this.#failed),
       problems: sorted(this.#problems),
@@ -46,6 +44,7 @@ export class Stats {
   }
 }
 
+/** By name, so that the same work gives the same report. */
 function sorted<T>(map: ReadonlyMap<string, T>): Record<string, T> {
   return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

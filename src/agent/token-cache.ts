@@ -24,7 +24,7 @@ const MAX_WAIT_MS = 2_000;
 const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
-/** Between two refreshes that a 401 asked for. */
+/** Between two refreshes that a 401 asked for: a path may refuse every token. */
 const REJECTION_PAUSE_MS = 1_000;
 /** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
 const MAX_SESSIONS = 50;
@@ -48,8 +48,9 @@ export class TokenCache {
     this.#current = options.first;
   }
 
-  /** @returns a token that lives. @throws what the refresh threw, where there is none */
+  /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
   async get(): Promise<Token> {
+    if (this.#isClosed) throw stopping();
     const current = this.#current;
     if (this.#rejected === current.accessToken) return await this.replace(current.accessToken);
     const share = this.#shareLeft(current);
@@ -57,14 +58,18 @@ export class TokenCache {
     const refresh = this.#refresh();
     refresh.catch(() => undefined); // onFailure was told
     if (share > USABLE) return current;
-    return share > 0 ? await this.#newOrOld(refresh, current) : await refresh;
+    if (share <= 0) return await refresh;
+    const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
+    if (waitMs <= 0) return current;
+    const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+    return await within(this.#options.clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
   }
 
-  /** To be called when the server answers 401. @returns a newer token. @throws what the refresh threw */
+  /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
   async replace(accessToken: string): Promise<Token> {
     if (!this.isCurrent(accessToken)) return await this.get();
     this.#rejected = accessToken;
-    this.#replacement ??= this.#replaceLater(accessToken).finally(() => {
+    this.#replacement ??= this.#replaceCurrent().finally(() => {
       this.#replacement = undefined;
     });
     return await this.#replacement;
@@ -81,30 +86,17 @@ export class TokenCache {
   }
 
   /**
-   * No refresh begins any more; the one under way is awaited for up to `ms`.
+   * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
    * @returns every access token whose session may go on, and whether one was still being fetched
    */
   async close(ms: number): Promise<{ accessTokens: string[]; isFetching: boolean }> {
     this.#isClosed = true;
-    const isSettled = this.#inFlight?.then(
-      () => true,
-      () => true,
-    );
-    const isFetching = isSettled && !(await within(this.#options.clock, ms, isSettled, () => false));
-    const previous = this.#previous.filter((token) => this.msLeft(token) > 0);
+    await within<unknown>(this.#options.clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+    const tokens = [...this.#livePrevious(), this.#current];
     return {
-      accessTokens: [...previous, this.#current].map(({ accessToken }) => accessToken),
-      isFetching: isFetching ?? false,
+      accessTokens: tokens.map(({ accessToken }) => accessToken),
+      isFetching: this.#inFlight !== undefined,
     };
-  }
-
-  /** The new token; the old one where it lives and the new one does not come in time, or not at all. */
-  async #newOrOld(refresh: Promise<Token>, current: Token): Promise<Token> {
-    const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-    const spareMs = (this.#shareLeft(current) - LAST_SHARE) * current.expiresIn * 1000;
-    if (spareMs <= 0) return current;
-    const waitMs = Math.min(spareMs, MAX_WAIT_MS);
-    return await within(this.#options.clock, waitMs, refresh.catch(currentIfAlive), currentIfAlive);
   }
 
   /** 1 when new, 0 when expired or refused. */
@@ -112,33 +104,41 @@ export class TokenCache {
     return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
   }
 
-  /** One refresh for all whose token was refused, and a pause between two: a path may refuse every token. */
-  async #replaceLater(accessToken: string): Promise<Token> {
+  #livePrevious(): Token[] {
+    return this.#previous.filter((token) => this.msLeft(token) > 0);
+  }
+
+  /** For all whose token was refused at once, and after a pause since the last time. */
+  async #replaceCurrent(): Promise<Token> {
     const { clock } = this.#options;
+    const { accessToken } = this.#current;
     const pauseMs = this.#nextReplacementAt - clock.now();
-    if (pauseMs > 0 && this.#refusal() === undefined) await clock.sleep(pauseMs);
+    if (pauseMs > 0) {
+      this.#throwIfRefused();
+      await clock.sleep(pauseMs);
+    }
     if (!this.isCurrent(accessToken)) return this.#current;
     this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
     return await this.#refresh();
   }
 
-  /** Why no token is to be asked for now. */
-  #refusal(): { readonly error: unknown } | undefined {
-    if (this.#isClosed) return { error: stopping() };
-    return this.#failure !== undefined && this.#options.clock.now() < this.#failure.until
-      ? this.#failure
-      : undefined;
+  /** @throws why no token is to be asked for now */
+  #throwIfRefused(): void {
+    if (this.#isClosed) throw stopping();
+    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
+      throw this.#failure.error;
+    }
   }
 
   /** Belongs to no caller: one that leaves does not end it. */
-  #refresh(): Promise<Token> {
-    if (this.#inFlight !== undefined) return this.#inFlight;
-    const refusal = this.#refusal();
-    if (refusal !== undefined) return Promise.reject(refusal.error);
-    this.#inFlight = this.#fetch().finally(() => {
-      this.#inFlight = undefined;
-    });
-    return this.#inFlight;
+  async #refresh(): Promise<Token> {
+    if (this.#inFlight === undefined) {
+      this.#throwIfRefused();
+      this.#inFlight = this.#fetch().finally(() => {
+        this.#inFlight = undefined;
+      });
+    }
+    return await this.#inFlight;
   }
 
   async #fetch(): Promise<Token> {
@@ -146,12 +146,15 @@ export class TokenCache {
     try {
       const token = await fetch();
       onRefresh();
-      if (this.msLeft(token) <= 0) throw expiredOnArrival();
-      const previous = [...this.#previous, this.#current].filter((old) => this.msLeft(old) > 0);
-      this.#previous = previous.slice(-MAX_SESSIONS);
+      if (this.msLeft(token) <= 0) {
+        const problem = "The access token had expired before it arrived";
+        const remedy = "Check the network between this runner and Armor, and this machine's clock.";
+        throw new ArmorError("token_expired", problem, remedy);
+      }
+      this.#previous.push(this.#current);
+      this.#previous = this.#livePrevious().slice(-MAX_SESSIONS);
       this.#current = token;
       this.#rejected = undefined;
-      this.#failure = undefined;
       return token;
     } catch (error) {
       onFailure(error);
@@ -167,18 +170,7 @@ function failureMs(error: unknown): number {
   return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
 }
 
-function expiredOnArrival(): ArmorError {
-  return new ArmorError(
-    "token_expired",
-    "The access token had expired before it arrived",
-    "Check the network between this runner and Armor, and this machine's clock.",
-  );
-}
-
-export function stopping(): ArmorError {
-  return new ArmorError(
-    "agent_stopping",
-    "The token agent is stopping, because the job is at its end",
-    "Call Armor in a step before this action's post step.",
-  );
+function stopping(): ArmorError {
+  const problem = "The token agent is stopping, because the job is at its end";
+  return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
 }

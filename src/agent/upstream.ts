@@ -1,11 +1,8 @@
-import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import http, { type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
 import { urlToHttpOptions } from "node:url";
 import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
-import type { Client } from "./client.ts";
 import type { CallLimits } from "./protocol.ts";
 
 /** A GET or HEAD to Armor. */
@@ -16,7 +13,8 @@ export interface UpstreamCall {
   readonly path: string;
   /** Names and values in turn. */
   readonly headers: readonly string[];
-  readonly client: Client;
+  /** Aborts when the client leaves. */
+  readonly client: AbortSignal;
 }
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
@@ -48,9 +46,9 @@ export class Upstream {
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
     this.#forgetAfterSleep();
-    const known = this.#peers.get(call.origin.origin);
-    const peer = known ?? this.#createPeer(call.origin, this.#kept);
-    if (known === undefined) this.#peers.set(call.origin.origin, peer);
+    const { origin } = call.origin;
+    const peer = this.#peers.get(origin) ?? this.#createPeer(call.origin, this.#kept);
+    this.#peers.set(origin, peer);
     try {
       return await this.#send(call, peer);
     } catch (error) {
@@ -74,19 +72,19 @@ export class Upstream {
     }
   }
 
-  #createPeer(origin: URL, kept: https.AgentOptions): Peer {
-    const proxy = proxyFor(origin, this.#route);
-    const agent =
-      origin.protocol === "http:"
-        ? new http.Agent(kept)
-        : new RouteAgent(proxy, kept, this.#limits.connectMs);
-    return { agent, options: urlToHttpOptions(origin), state: { url: origin, proxy, isReplying: false } };
+  #createPeer(url: URL, kept: https.AgentOptions): Peer {
+    const proxy = proxyFor(url, this.#route);
+    const isTls = url.protocol === "https:";
+    const agent = isTls ? new RouteAgent(proxy, kept, this.#limits.connectMs) : new http.Agent(kept);
+    return { agent, options: urlToHttpOptions(url), state: { url, proxy, isReplying: false } };
   }
 
   #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
+    const { connectMs, headMs } = this.#limits;
     return new Promise<IncomingMessage>((resolve, reject) => {
-      if (client.hasLeft) return reject(new Error("the client left"));
-      const { request: start } = options.protocol === "https:" ? https : http;
+      if (client.aborted) return reject(new Error("the client left"));
+      const isTls = options.protocol === "https:";
+      const { request: start } = isTls ? https : http;
       const request = start({ ...options, path, method, headers: headers as never, agent });
       const fail = (error: Error) => {
         clearTimeout(timer);
@@ -95,11 +93,14 @@ export class Upstream {
       };
       const limit = (ms: number) =>
         setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
-      let timer = limit(this.#limits.connectMs);
-      onConnected(request, () => {
-        clearTimeout(timer);
-        timer = limit(this.#limits.headMs);
-      });
+      let timer = limit(request.reusedSocket ? headMs : connectMs);
+      if (!request.reusedSocket) {
+        const onConnected = () => {
+          clearTimeout(timer);
+          timer = limit(headMs);
+        };
+        request.once("socket", (socket) => socket.once(isTls ? "secureConnect" : "connect", onConnected));
+      }
       let isReplying = false;
       request.once("response", (message) => {
         clearTimeout(timer);
@@ -114,7 +115,7 @@ export class Upstream {
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
-      client.onLeave(() => fail(new Error("the client left")));
+      client.onabort = () => fail(new Error("the client left"));
     });
   }
 }
@@ -125,13 +126,4 @@ const CLOSED_WHILE_IDLE = new Error("closed while idle");
 /** Changes only where the clock was set, or the machine slept. */
 function drift(): number {
   return Date.now() - performance.now();
-}
-
-/** Calls back when the request has a connection, TLS included. */
-function onConnected(request: ClientRequest, connected: () => void): void {
-  request.once("socket", (socket: Socket) => {
-    const { secureConnecting = false } = socket as Partial<TLSSocket> & { secureConnecting?: boolean };
-    if (request.reusedSocket || !(socket.connecting || secureConnecting)) connected();
-    else socket.once(secureConnecting ? "secureConnect" : "connect", connected);
-  });
 }
