@@ -49,9 +49,8 @@ if (process.platform !== "win32") {
         if (main.files["GITHUB_STATE"] === "") expect(post.stdout).toBe("");
         if (main.exitCode !== 0) expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "" });
         // It ends when its folder is gone, which it looks for every two seconds.
-        for (let tries = 0; tries < 200 && (await agentsBelow(job.temp)).length > 0; tries += 1)
-          await sleep(50);
-        expect(await agentsBelow(job.temp)).toEqual([]);
+        for (let tries = 0; tries < 200 && agentsBelow(job.temp).length > 0; tries += 1) await sleep(50);
+        expect(agentsBelow(job.temp)).toEqual([]);
         return main.ms;
       };
       const wholeMs = await cancelAfter();

@@ -42,7 +42,7 @@ async function agentEnds({ gateway }: StartedJob): Promise<void> {
 
 /** The one agent of this job; the test fails where there is none, or more than one. */
 async function signalAgent({ job }: StartedJob, signal: NodeJS.Signals): Promise<void> {
-  const agents = await agentsBelow(job.temp);
+  const agents = agentsBelow(job.temp);
   expect(agents).toHaveLength(1);
   for (const { pid } of agents) process.kill(pid, signal);
 }
@@ -90,7 +90,7 @@ describe("a job", () => {
       expect(post).toMatchObject({ exitCode: 0, stderr: "" });
       expect(job.log(post.stdout).at(-1)).toMatch(/^Warning: .*Armor session was not ended/);
       expect(post.ms).toBeLessThan(15_000);
-      expect(await agentsBelow(job.temp)).toEqual([]);
+      expect(agentsBelow(job.temp)).toEqual([]);
       await expectNothingLeft(job.temp);
     },
   );
@@ -234,7 +234,7 @@ if (process.platform === "linux") {
       await call();
       const step = await job.run("armor-token; armor-token --header");
       const [fresh = ""] = step.stdout.split("\n");
-      const [agent, ...others] = await agentsBelow(job.temp);
+      const [agent, ...others] = agentsBelow(job.temp);
       expect(others).toEqual([]);
       expect((await stat(folder)).mode & 0o777).toBe(0o700);
       const control = await readFile(join(folder, "control-url"), "utf8");

@@ -62,7 +62,7 @@ describe("a whole job trusts", () => {
     const { job, call } = await startJob(open, { "api-url": armor.url, ...inputs }, env);
     expect((await call()).status).toBe(200);
     // With its agent killed, post has to end the session itself; elsewhere than on Linux the agent does.
-    for (const { pid } of await agentsBelow(job.temp)) process.kill(pid, "SIGKILL");
+    for (const { pid } of agentsBelow(job.temp)) process.kill(pid, "SIGKILL");
     await job.post();
     expect(armor.requests.at(-1)).toBe("POST /api/v1/iam/session/terminate 204");
   });

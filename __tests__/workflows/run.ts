@@ -188,7 +188,7 @@ async function runCase(one: Case, stage: Stage): Promise<string[]> {
     ...(stage.leaks(log).length === 0 ? [] : ["the log shows a secret"]),
     ...(log.includes("***") ? [] : ["nothing was masked"]),
     ...(/Success - Post /.test(log) ? [] : ["no post step ran"]),
-    ...((await agentsBelow(home)).length === 0 ? [] : ["a token agent was left running"]),
+    ...(agentsBelow(home).length === 0 ? [] : ["a token agent was left running"]),
     ...(await missingArtifacts(one, stage)),
     ...(await missingMessages(one, stage)),
   ];
