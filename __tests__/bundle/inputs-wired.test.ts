@@ -1,14 +1,21 @@
 // Every input of action.yml, changed once, has its effect where it is seen: at Armor, or in later steps.
 
 import { describe, expect, test } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
 import { readAction } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
-import { CALL, expectToken, type Open, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  CALL,
+  expectToken,
+  GOOD,
+  type Open,
+  openJob,
+  runMain,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import { json, silence, startServer, token } from "../fixtures/server.ts";
-import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
-const openSandbox = (open: Open): Promise<Sandbox> => open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+const openArmor = (open: Open) => open(startServer([GOOD]));
 
 /** `Basic` with this pair, of a server that takes every pair. */
 async function pairSent(open: Open, inputs: Record<string, string>): Promise<string> {
@@ -42,7 +49,7 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
     expect(ms).toBeLessThan(15_000); // the default is 30 s
   },
   async "keep-fresh"(open) {
-    const armor = await openSandbox(open);
+    const armor = await openArmor(open);
     const job = await openJob(open, { "api-url": armor.url });
     await job.main();
     expect(job.outputs).not.toHaveProperty("gateway-url");
@@ -58,7 +65,7 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
     expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([200, 200, 403, 403]);
   },
   async "export-environment"(open) {
-    const armor = await openSandbox(open);
+    const armor = await openArmor(open);
     const inputs = { "api-url": armor.url, "export-environment": "false" };
     const { call, main, job } = await startJob(open, inputs, { http_proxy: "http://127.0.0.1:9" });
     expect(main.files).toMatchObject({ GITHUB_ENV: "", GITHUB_PATH: "" });
@@ -67,15 +74,15 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
     expect(step.stdout).toBe(`${job.outputs["access-token"]}\nnone\n`);
   },
   async "terminate-session"(open) {
-    const armor = await openSandbox(open);
+    const armor = await openArmor(open);
     for (const keepFresh of ["false", "true"]) {
       const inputs = { "api-url": armor.url, "terminate-session": "false", "keep-fresh": keepFresh };
       const job = await openJob(open, inputs);
       await job.main();
       await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stderr: "" });
     }
-    const paths = armor.requests.map((request) => request.split("/").at(-1));
-    expect(paths).toEqual(["token 200", "token 200"]);
+    const names = armor.requests.map(({ path }) => path.split("/").at(-1));
+    expect(names).toEqual(["token", "token"]);
   },
 };
 
@@ -91,7 +98,7 @@ describe("a job with a proxy for http", () => {
   scopedTest(
     "has 127.0.0.1 in no_proxy for later steps, so that the gateway's address does not go to the proxy",
     async (open) => {
-      const armor = await openSandbox(open);
+      const armor = await openArmor(open);
       const proxy = await open(startServer([json(200, {})]));
       const env = { http_proxy: proxy.url, no_proxy: "a.test", NO_PROXY: "b.test" };
       const { job, main } = await startJob(open, { "api-url": armor.url }, env);

@@ -14,17 +14,14 @@ import {
 import {
   type Answer,
   cutOff,
-  drip,
   endless,
   type FakeServer,
   json,
   raw,
   redirect,
-  reset,
   silence,
   stall,
   startServer,
-  TOKEN,
   text,
   token,
 } from "../fixtures/server.ts";
@@ -45,10 +42,8 @@ async function stepAgainst(
 describe("the main step with bad input", () => {
   scopedTest.each<[string, Values, Says]>([
     ["no secrets", { "app-id": "", "api-key": "" }, ["app-id and api-key are empty", "not defined here"]],
-    ["a line break in the key", { "api-key": `${API_KEY}\n${API_KEY}` }, ["api-key contains a line break"]],
     ["a key of 100 KB", { "api-key": "k".repeat(100_000) }, ["api-key is longer than"]],
     ["the key in api-url", { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` }, ["user name"]],
-    ["a timeout that is none", { timeout: "1e9" }, ["timeout", "from 1 to 300"]],
   ])("refuses %s, and sends nothing", async (open, _, inputs, says) => {
     const { step, server } = await stepAgainst(open, [token()], inputs);
     expectFailure(step, "input_invalid", says);
@@ -79,31 +74,13 @@ describe("the main step", () => {
   scopedTest.each<[string, Answer, string, Says]>([
     ["401", json(401, { error: "invalid_client" }), "credentials_rejected", ["401 invalid_client"]],
     [
-      "400 unauthorized_client",
-      json(400, { error: "unauthorized_client" }),
-      "access_denied",
-      ["answered 400"],
-    ],
-    [
       "429 for longer than is left",
       text(429, "", { "Retry-After": "120" }),
       "rate_limited",
       ["120 s", "timeout"],
     ],
     ["a web page", text(200, "<!doctype html>"), "reply_invalid", ["with a web page"]],
-    [
-      "a line break in the token",
-      token({ access_token: `${TOKEN}\n::x::y` }),
-      "reply_invalid",
-      ["no header"],
-    ],
     ["no HTTP", raw("SSH-2.0-OpenSSH_9.9\r\n"), "reply_invalid", ["not HTTP"]],
-    [
-      "headers of 100 KB",
-      raw(`HTTP/1.1 200 OK\r\nX: ${"x".repeat(100_000)}\r\n\r\n`),
-      "reply_invalid",
-      ["16 KB"],
-    ],
   ])("tells what %s means, and does not try again", async (open, _, answer, code, says) => {
     const { step, server } = await stepAgainst(open, [answer]);
     expectFailure(step, code, [server.url, ...says]);
@@ -112,7 +89,6 @@ describe("the main step", () => {
 
   scopedTest.each<[string, Answer]>([
     ["500", text(500, "")],
-    ["a reset", reset],
     ["a reply that breaks off", cutOff],
   ])("tries again after %s", async (open, _, answer) => {
     const { step, server } = await stepAgainst(open, [answer, token({ expires_in: "3600" })]);
@@ -131,19 +107,6 @@ describe("the main step", () => {
   scopedTest.each<[string, Answer, string, string]>([
     ["nothing", silence, "reply_timeout", "No answer from"],
     ["half a body", stall, "reply_timeout", "began to answer and did not finish"],
-    ["one byte at a time", drip, "reply_timeout", "began to answer and did not finish"],
-    [
-      "100 alone",
-      raw("HTTP/1.1 100 Continue\r\n\r\n", { thenEnd: false }),
-      "reply_timeout",
-      "No answer from",
-    ],
-    [
-      "101",
-      raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
-      "reply_timeout",
-      "No answer from",
-    ],
   ])("ends in time where Armor says %s for ever", async (open, _, answer, code, says) => {
     const { step, server } = await stepAgainst(open, [answer], { timeout: "1" });
     expectFailure(step, code, [server.url, says]);
