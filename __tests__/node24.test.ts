@@ -29,16 +29,13 @@ describe("scripts/node24.cjs", () => {
     return spawnSync(process.execPath, all, { cwd: folder, encoding: "utf8" });
   }
 
-  test.each(["18.20.8", "20.20.2", "22.18.0", "24.0.0", "24.4.1"])(
-    "%s alone: one line says what to install",
-    (version) => {
-      const { status, stdout, stderr } = run(version, "--version");
-      expect(status).toBe(1);
-      expect(stderr).toMatch(/^Node \S+ is too old: install Node 24\.5 or newer.*\n$/);
-      expect(stderr).toContain(version);
-      expect(stdout).toBe("");
-    },
-  );
+  test.each(["20.20.2", "24.4.1"])("%s alone: one line says what to install", (version) => {
+    const { status, stdout, stderr } = run(version, "--version");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Node \S+ is too old: install Node 24\.5 or newer.*\n$/);
+    expect(stderr).toContain(version);
+    expect(stdout).toBe("");
+  });
 
   test("the package's Node runs, if there is one", () => {
     const copy = join(folder, "node_modules", PACKAGE, "bin", isWindows ? "node.exe" : "node");
@@ -47,7 +44,7 @@ describe("scripts/node24.cjs", () => {
     expect([status, stdout.trimEnd(), stderr]).toEqual([0, copy, ""]);
   });
 
-  test.each(["24.5.0", "24.21.0", "25.0.0", "26.1.0"])("%s: that Node itself runs", (version) => {
+  test.each(["24.5.0", "26.1.0"])("%s: that Node itself runs", (version) => {
     const { status, stdout, stderr } = run(version, "-p", "process.execPath");
     expect([status, stdout.trimEnd(), stderr]).toEqual([0, process.execPath, ""]);
   });

@@ -76,8 +76,8 @@ describe("scrubber", () => {
     expect(scrubber(secrets)(text)).toBe(expected);
   });
 
-  test("takes a secret of 100 KB, in all its forms", () => {
-    const apiKey = `${"K3y+/=% ".repeat(12_500)}end`;
+  test("takes a secret of 40 KB, in all its forms", () => {
+    const apiKey = `${"K3y+/=% ".repeat(5_000)}end`;
     const forms = secretForms({ appId: "id", apiKey });
     const scrub = scrubber(forms);
     for (const form of forms) expect(scrub(`a ${form} b`)).toBe("a *** b");

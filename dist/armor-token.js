@@ -51,17 +51,13 @@ const external_node_path_namespaceObject = require("node:path");
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
-/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
-const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/**
- * A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's
- * halves.
- */
+/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# [");
-        const line = scrub(clean).trim();
+        // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+        const visible = scrub(text).replace(/[\p{C}\p{Z}]+/gu, " ");
+        const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [")).trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
 }
@@ -74,14 +70,15 @@ function scrubber(secrets) {
 }
 /** Not a regular expression: one of a few thousand characters is too large for some engines. */
 function replaceAll(text, secret) {
-    const folded = foldCase(text);
-    let result = "";
-    let from = 0;
-    for (let at = folded.indexOf(secret); at >= 0; at = folded.indexOf(secret, from)) {
-        result += `${text.slice(from, at)}***`;
-        from = at + secret.length;
-    }
-    return result + text.slice(from);
+    let at = 0;
+    const kept = foldCase(text)
+        .split(secret)
+        .map(({ length }) => {
+        const part = text.slice(at, at + length);
+        at += length + secret.length;
+        return part;
+    });
+    return kept.join("***");
 }
 /** Keeps the length, which toLowerCase does not. */
 function foldCase(text) {

@@ -2417,18 +2417,6 @@ function fileError(what, error) {
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
 
-/** What failed before the tunnel stood. */
-class ProxyFailure extends Error {
-    /** The proxy's status, or the code of an error. */
-    code;
-    /** The value of Proxy-Authenticate. */
-    challenge;
-    constructor(code, challenge = "") {
-        super("the proxy failed");
-        this.code = code;
-        this.challenge = challenge;
-    }
-}
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
 const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
@@ -2442,6 +2430,8 @@ const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, 
 const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 const ALLOW_HOST = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
+const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
 const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
 const LIMIT_FAULTS = [[/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, NO_SOCKET, CHECK_LIMITS]];
 const CERTIFICATE_FAULTS = [
@@ -2474,10 +2464,10 @@ function faultOf(word, faults, code, who) {
     const [, problem, remedy] = faults.find(([codes]) => codes.test(word)) ?? [];
     return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
 }
-/** What an error of Node's means. `error` must have come from the connection. */
+/** What an error of the connection means; an ArmorError is one that a `RouteAgent` has judged. */
 function networkError(error, state) {
-    if (error instanceof ProxyFailure)
-        return proxyError(error, state);
+    if (error instanceof ArmorError)
+        return error;
     const { origin, hostname } = state.url;
     const word = codeOf(error);
     if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
@@ -2500,7 +2490,7 @@ function networkError(error, state) {
 function timeoutError(state) {
     const { url, proxy, hasTunnel, isReplying } = state;
     if (proxy !== undefined && hasTunnel === false)
-        return proxyError(new ProxyFailure("ETIMEDOUT"), state);
+        return proxyError(proxy, url.host, "ETIMEDOUT");
     return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(state)}`, `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`);
 }
 function via({ url, proxy }) {
@@ -2516,33 +2506,38 @@ function codeOf(error) {
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-function proxyError({ code: word, challenge }, { url, proxy }) {
-    const who = `The proxy ${proxy?.origin}`;
-    if (word === "401" || word === "407")
-        return proxyAuthError(who, word, challenge, proxy?.credentials);
-    if (/^([23]\d\d|4(?!08|29)\d\d)$/.test(word)) {
-        return new ArmorError("proxy_refused", `${who} refuses to connect to ${url.host} (${word})`, ALLOW_HOST);
-    }
+/**
+ * What failed before the tunnel stood: the proxy is to blame.
+ * @param word its status, or the code of an error
+ * @param challenge the value of Proxy-Authenticate
+ */
+function proxyError(proxy, target, word, challenge = "") {
+    const who = `The proxy ${proxy.origin}`;
+    const refused = (what, remedy) => new ArmorError("proxy_refused", `${who} ${what}`, remedy);
     const failed = (problem) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
-    if (/^[45]/.test(word))
-        return failed(`${who} cannot connect to ${url.host} (${word})`);
+    // Some proxies, tinyproxy among them, say 401 where 407 is meant.
+    if (word === "401" || word === "407") {
+        const found = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
+        const schemes = [...found].map(([, scheme]) => scheme);
+        const wanted = `wants authentication by ${schemes.join(" or ")} (${word}), and this action sends Basic only`;
+        if (schemes.length > 0 && !schemes.includes("basic"))
+            return refused(wanted, ACCEPT_BASIC);
+        const problem = proxy.credentials
+            ? "does not accept the user and password"
+            : "wants a user and a password";
+        return refused(`${problem} (${word})`, ENCODE_CREDENTIALS);
+    }
+    if (/^(5\d\d|408|429)$/.test(word))
+        return failed(`${who} cannot connect to ${target} (${word})`);
+    if (/^[234]\d\d$/.test(word))
+        return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
     if (word === "ENOTFOUND")
-        return failed(`DNS does not know the proxy ${proxy?.origin} (${word})`);
+        return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
     const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
     const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
     return (faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
         faultOf(word, [...CERTIFICATE_FAULTS, ...TLS_FAULTS], "proxy_refused", who) ??
-        failed(`${who} ${what} (${word}): no connection to ${url.host}`));
-}
-/** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
-function proxyAuthError(who, status, challenge, given) {
-    const schemes = ["basic", "digest", "ntlm", "negotiate", "bearer"];
-    const wanted = schemes.filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
-    if (wanted.length > 0 && !wanted.includes("basic")) {
-        return new ArmorError("proxy_refused", `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`, "Have the proxy accept Basic authentication, or list the host in no_proxy.");
-    }
-    const what = given === undefined ? "wants a user and a password" : "does not accept the user and password";
-    return new ArmorError("proxy_refused", `${who} ${what} (${status})`, "Put them, percent-encoded, into https_proxy: http://user:password@host:port.");
+        failed(`${who} ${what} (${word}): no connection to ${target}`));
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -2638,11 +2633,9 @@ function isEntryFor(entry, host, port) {
 }
 function isAddressIn(address, range) {
     const [, base = "", length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
-    if ((0,external_node_net_namespaceObject.isIP)(base) === 0)
-        return false;
     const family = (text) => ((0,external_node_net_namespaceObject.isIP)(text) === 6 ? "ipv6" : "ipv4");
     const bits = family(base) === "ipv6" ? 128 : 32;
-    if (Number(length ?? bits) > bits)
+    if ((0,external_node_net_namespaceObject.isIP)(base) === 0 || Number(length ?? bits) > bits)
         return false;
     const list = new external_node_net_namespaceObject.BlockList();
     list.addSubnet(base, Number(length ?? bits), family(base));
@@ -2655,11 +2648,13 @@ function withoutBrackets(hostname) {
 /** For a proxy to answer CONNECT, its own TLS included. */
 const CONNECT_MS = 30_000;
 /**
- * Connections to https hosts, directly or through the proxy. Emits `tunnel` when the proxy has opened one.
+ * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
  * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 class RouteAgent extends (external_node_https_default()).Agent {
+    /** Whether the proxy has opened one. */
+    hasTunnel = false;
     #proxy;
     #connectMs;
     constructor(proxy, options = {}, connectMs = CONNECT_MS) {
@@ -2673,14 +2668,14 @@ class RouteAgent extends (external_node_https_default()).Agent {
         const host = options.host?.includes(":") ? `[${options.host}]` : options.host;
         openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs)
             .then((socket) => {
-            this.emit("tunnel");
+            this.hasTunnel = true;
             return super.createConnection({ ...options, socket });
         })
             .then((socket) => done(null, socket), done);
         return undefined;
     }
 }
-/** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
+/** CONNECT (RFC 9110 section 9.3.6). */
 function openTunnel(proxy, target, limitMs) {
     const { protocol, hostname, port } = new URL(proxy.origin);
     const host = withoutBrackets(hostname);
@@ -2698,15 +2693,16 @@ function openTunnel(proxy, target, limitMs) {
         headers: { Host: target, ...(credentials && { "Proxy-Authorization": `Basic ${credentials}` }) },
     });
     return new Promise((resolve, reject) => {
+        const fail = (word, challenge) => reject(proxyError(proxy, target.replace(/:443$/, ""), word, challenge));
         request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
             const isOpen = statusCode >= 200 && statusCode < 300;
             if (isOpen && head.length === 0)
                 return resolve(socket);
             socket.destroy();
             // Bytes before the tunnel's first would be read as Armor's.
-            reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]));
+            fail(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]);
         });
-        request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
+        request.once("error", (error) => fail(codeOf(error) || error.name));
         request.end();
     });
 }
@@ -2727,30 +2723,23 @@ function createSend(route) {
     return async (request, signal) => {
         const { url } = request;
         const proxy = proxyFor(url, route);
-        const state = { url, proxy, hasTunnel: false, isReplying: false };
         const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-        agent?.once("tunnel", () => {
-            state.hasTunnel = true;
-        });
         const aborted = new Promise((_, reject) => {
             signal.addEventListener("abort", reject, { once: true });
         });
+        let isReplying = false;
         try {
             // After a reply such as 101, Node drops the connection and http-client waits for ever.
             const message = await Promise.race([post(request, signal, agent), aborted]);
-            state.isReplying = true;
+            isReplying = true;
             const body = await readBody(message, url);
-            return {
-                url,
-                status: message.statusCode ?? 0,
-                headers: message.headers,
-                body,
-                receivedAt: Date.now(),
-            };
+            const { statusCode: status = 0, headers } = message;
+            return { url, status, headers, body, receivedAt: Date.now() };
         }
         catch (error) {
             if (error instanceof ArmorError)
                 throw error;
+            const state = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
             if (signal.aborted)
                 throw timeoutError(state);
             // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
@@ -2892,41 +2881,30 @@ const REJECTIONS = {
     ],
 };
 /** What OAuth errors (RFC 6749 sections 5.2 and 4.1.2.1) and statuses mean. */
-const MEANINGS = new Map([
-    ["invalid_client", "credentials_rejected"],
-    ["invalid_grant", "credentials_rejected"],
-    [401, "credentials_rejected"],
-    ["unauthorized_client", "access_denied"],
-    ["access_denied", "access_denied"],
-    [403, "access_denied"],
-    [404, "endpoint_not_found"],
-    ["temporarily_unavailable", "server_unavailable"],
-    ["server_error", "server_unavailable"],
-    ["invalid_request", "request_rejected"],
-    ["invalid_scope", "request_rejected"],
-    ["unsupported_grant_type", "request_rejected"],
-]);
+const MEANINGS = [
+    [/^(408|[5-9]\d\d|temporarily_unavailable|server_error)$/, "server_unavailable"],
+    [/^429$/, "rate_limited"],
+    [/^(401|invalid_client|invalid_grant)$/, "credentials_rejected"],
+    [/^(403|unauthorized_client|access_denied)$/, "access_denied"],
+    [/^404$/, "endpoint_not_found"],
+    [/^(invalid_request|invalid_scope|unsupported_grant_type)$/, "request_rejected"],
+];
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply, quote) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
-    const code = rejectionCode(status, fields["error"]);
+    const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
+    const meaningOf = (sign) => MEANINGS.find(([signs]) => signs.test(`${sign}`))?.[1];
+    // A server that is overloaded may say anything; it is asked again.
+    const isOverloaded = status === 408 || status === 429 || status >= 500;
+    const code = (isOverloaded ? undefined : meaningOf(oauthError)) ?? meaningOf(status) ?? "request_rejected";
     const canPass = code === "rate_limited" || code === "server_unavailable";
     const [problem, remedy] = REJECTIONS[code];
     const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-        isPermanent: !canPass && [400, 401, 403].includes(status) && typeof fields["error"] === "string",
+        isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
     });
-}
-function rejectionCode(status, oauthError) {
-    // A server that is overloaded may say anything; it is asked again.
-    if (status === 429)
-        return "rate_limited";
-    if (status === 408 || status >= 500)
-        return "server_unavailable";
-    const byError = typeof oauthError === "string" ? MEANINGS.get(oauthError) : undefined;
-    return byError ?? MEANINGS.get(status) ?? "request_rejected";
 }
 /** A JSON object without its members that are null; a byte order mark is dropped. */
 function parseObject(body) {
@@ -2975,63 +2953,54 @@ function dateOf(text = "") {
 
 const MAX_REDIRECTS = 5;
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/** The vendor's API hosts: `api.armor.fortanix.com`, and one label more for a region. */
-const VENDOR_HOST = /^api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
+/** The vendor's API hosts, on https and its default port: `api.armor.fortanix.com`, and one label for a region. */
+const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 /**
- * A `Send` that follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
+ * Sends a request and follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
  * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
-function followingRedirects(send) {
-    return async (request, signal) => {
-        let current = request;
-        for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-            const reply = await send(current, signal);
-            const target = redirectTarget(reply);
-            if (target === undefined)
-                return reply;
-            current = { ...current, url: target };
-        }
-        throw refused(`${request.url.origin} redirects more than ${MAX_REDIRECTS} times`);
-    };
+async function sendFollowing(send, request, signal) {
+    let { url } = request;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+        const reply = await send({ ...request, url }, signal);
+        const target = redirectTarget(reply);
+        if (target === undefined)
+            return reply;
+        url = target;
+    }
+    throw refused(request.url, `more than ${MAX_REDIRECTS} times`);
 }
 /** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
-function redirectTarget(reply) {
-    if (!REDIRECT_STATUS.has(reply.status))
+function redirectTarget({ url: from, status, headers }) {
+    if (!REDIRECT_STATUS.has(status))
         return undefined;
-    const from = reply.url;
-    const { location } = reply.headers;
-    const redirects = `${from.origin} redirects (${reply.status})`;
-    if (location === undefined)
-        throw refused(`${redirects} without saying where to`);
-    if (!URL.canParse(location, from.href))
-        throw refused(`${redirects} to something that is no address`);
-    const target = new URL(location, from);
+    const refuse = (how) => refused(from, `(${status}) ${how}`);
+    if (headers.location === undefined)
+        throw refuse("without saying where to");
+    if (!URL.canParse(headers.location, from.href))
+        throw refuse("to something that is no address");
+    const target = new URL(headers.location, from);
     if (!isTrustedRedirect(from, target)) {
         const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
-        throw refused(`${redirects} to ${where}, which must not get the credentials`);
+        throw refuse(`to ${where}, which must not get the credentials`);
     }
-    if (target.username !== "" || target.password !== "") {
-        throw refused(`${redirects} to an address with a user name in it`);
-    }
-    if (reply.status !== 307 && reply.status !== 308) {
-        throw refused(`${redirects} in a way that turns a POST into a GET`);
-    }
+    if (target.username || target.password)
+        throw refuse("to an address with a user name in it");
+    if (status !== 307 && status !== 308)
+        throw refuse("in a way that turns a POST into a GET");
     target.hash = "";
     return target;
 }
-/** Same origin, or from one API host of the vendor's to another, on https and its default port. */
+/** Same origin, or from one API host of the vendor's to another. */
 function isTrustedRedirect(from, to) {
     if (from.protocol !== to.protocol)
         return false; // blob: has the origin of the address inside it
-    return from.origin === to.origin || (isVendorHost(from) && isVendorHost(to));
+    return from.origin === to.origin || [from, to].every(({ origin }) => VENDOR_ORIGIN.test(origin));
 }
-function isVendorHost({ protocol, hostname, port }) {
-    return protocol === "https:" && port === "" && VENDOR_HOST.test(hostname);
-}
-function refused(problem) {
+function refused({ origin }, how) {
     const remedy = "Set api-url to the address at which Armor itself answers.";
-    return new ArmorError("redirect_refused", problem, remedy);
+    return new ArmorError("redirect_refused", `${origin} redirects ${how}`, remedy);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/retry.js
@@ -3051,9 +3020,14 @@ const MIN_ATTEMPT_MS = 250;
 async function retry(attempt, { clock, timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
+        const leftMs = start + timeoutMs - clock.now();
+        const [deadline, settled] = [new AbortController(), new AbortController()];
+        clock
+            .sleep(Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), settled.signal)
+            .then(() => deadline.abort())
+            .catch(() => undefined); // the attempt settled first
         try {
-            const leftMs = start + timeoutMs - clock.now();
-            return await limited(attempt, Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), clock);
+            return await attempt(deadline.signal).finally(() => settled.abort());
         }
         catch (error) {
             if (!(error instanceof ArmorError) || !error.canPass)
@@ -3062,39 +3036,20 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             const askedMs = error.details.retryAfterMs ?? 0;
             const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
             // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
-            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS))
-                throw gaveUp(error, tries, elapsedMs);
-            const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
+            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
+                const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+                const asked = `; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+                throw error.adding(askedMs > 0 ? tried + asked : tried);
+            }
+            // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
+            // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+            const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+            const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
+            const pauseMs = askedMs + clock.random() * longestMs;
             onRetry(error, pauseMs);
             await clock.sleep(pauseMs);
         }
     }
-}
-/** Runs the attempt with a signal that aborts after `limitMs`. */
-async function limited(attempt, limitMs, clock) {
-    const deadline = new AbortController();
-    const settled = new AbortController();
-    clock.sleep(limitMs, settled.signal).then(() => deadline.abort(), () => undefined);
-    try {
-        return await attempt(deadline.signal);
-    }
-    finally {
-        settled.abort();
-    }
-}
-/**
- * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do
- * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
- */
-function backoff({ code }, tries) {
-    const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
-    return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
-}
-function gaveUp(error, tries, elapsedMs) {
-    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-    const { retryAfterMs: askedMs = 0 } = error.details;
-    const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
-    return error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
 }
 /** For people: tenths below ten seconds, whole ones above, and never 0. */
 function seconds(ms) {
@@ -3109,34 +3064,31 @@ function seconds(ms) {
 
 
 /**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
+ * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4): by the form-encoded pair
+ * and, where that differs and the client is unknown, by the raw one.
  * @throws ArmorError
  */
 async function fetchToken(context, credentials) {
-    const { clock, quote } = context;
+    const { apiUrl, send, clock, quote } = context;
+    const [encoded, raw] = basicPairs(credentials);
     return await retry(async (signal) => {
         const [sentAt, requestedAt] = [clock.date(), clock.now()];
-        const { accessToken, expiresIn } = judgeToken(await exchange(context, credentials, signal), quote);
+        let reply = await sendFollowing(send, tokenRequest(apiUrl, encoded), signal);
+        if (raw !== undefined && isClientUnknown(reply)) {
+            const second = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
+            // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
+            if (second.status !== 400)
+                reply = second;
+        }
+        const { accessToken, expiresIn } = judgeToken(reply, quote);
         return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
     }, context);
 }
-/** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
-async function exchange({ apiUrl, send }, credentials, signal) {
-    const follow = followingRedirects(send);
-    const [encoded, raw] = basicPairs(credentials);
-    const first = await follow(tokenRequest(apiUrl, encoded), signal);
-    if (raw === undefined || !isClientUnknown(first))
-        return first;
-    const second = await follow(tokenRequest(apiUrl, raw), signal);
-    // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-    return second.status === 400 ? first : second;
-}
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 async function endSession(context, accessToken) {
-    const follow = followingRedirects(context.send);
+    const { apiUrl, send, quote } = context;
     return await retry(async (signal) => {
-        const reply = await follow(terminateRequest(context.apiUrl, accessToken), signal);
-        return judgeTerminate(reply, context.quote);
+        return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal), quote);
     }, context);
 }
 
@@ -3157,17 +3109,13 @@ function isoDate(msSinceEpoch) {
 
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
-/** What is neither a visible character nor a plain space: controls, line ends, zero-width and bidi marks. */
-const INVISIBLE = /[\p{C}\p{Z}]+/gu;
-/**
- * A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's
- * halves.
- */
+/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
-        const clean = scrub(text).replace(INVISIBLE, " ").replace(/:{2,}/g, ":").replaceAll("#[", "# [");
-        const line = scrub(clean).trim();
+        // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+        const visible = scrub(text).replace(/[\p{C}\p{Z}]+/gu, " ");
+        const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [")).trim();
         return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
     };
 }
@@ -3180,14 +3128,15 @@ function scrubber(secrets) {
 }
 /** Not a regular expression: one of a few thousand characters is too large for some engines. */
 function replaceAll(text, secret) {
-    const folded = foldCase(text);
-    let result = "";
-    let from = 0;
-    for (let at = folded.indexOf(secret); at >= 0; at = folded.indexOf(secret, from)) {
-        result += `${text.slice(from, at)}***`;
-        from = at + secret.length;
-    }
-    return result + text.slice(from);
+    let at = 0;
+    const kept = foldCase(text)
+        .split(secret)
+        .map(({ length }) => {
+        const part = text.slice(at, at + length);
+        at += length + secret.length;
+        return part;
+    });
+    return kept.join("***");
 }
 /** Keeps the length, which toLowerCase does not. */
 function foldCase(text) {

@@ -24,35 +24,17 @@ const statusLine = fc.oneof(
 const header = fc.oneof(
   fc.constantFrom(
     ...["Content-Type: application/json", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked"],
-    ...[
-      "Content-Encoding: gzip",
-      "Connection: close",
-      "Connection: keep-alive",
-      "Upgrade: websocket",
-      "Trailer: X",
-    ],
-    ...[
-      "Location: /other",
-      "Retry-After: 5",
-      "Content-Length: 5",
-      "Content-Length: -1",
-      "Content-Length: 99999999",
-    ],
-    ...[" folded: line", ": nameless", "no colon", `X-Long: ${"x".repeat(20_000)}`, "X-Null: \0"],
+    ...["Content-Encoding: gzip", "Connection: close", "Connection: keep-alive", "Upgrade: websocket"],
+    ...["Trailer: X", "Location: /other", "Retry-After: 5", "Content-Length: 5", "Content-Length: -1"],
+    ...["Content-Length: 99999999", " folded: line", ": nameless", "no colon", "X-Null: \0"],
+    `X-Long: ${"x".repeat(20_000)}`,
   ),
   fc.constant(`Content-Length: ${TOKEN_REPLY.length}`),
   fc.tuple(anyText, anyText).map(([name, value]) => `${name}: ${value}`),
 );
 const body = fc.oneof(
-  fc.constantFrom(
-    TOKEN_REPLY,
-    CHUNKED,
-    `${CHUNKED}HTTP/1.1 200 OK\r\n\r\n`,
-    "",
-    "<html>",
-    "ffffffffffff\r\n",
-    "zz\r\n",
-  ),
+  fc.constantFrom(TOKEN_REPLY, CHUNKED, `${CHUNKED}HTTP/1.1 200 OK\r\n\r\n`),
+  fc.constantFrom("", "<html>", "ffffffffffff\r\n", "zz\r\n"),
   fc.array(fc.oneof(anyText, trickyText), { maxLength: 6 }).map((parts) => parts.join("")),
 );
 const bytes = fc.oneof(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { networkError, ProxyFailure, timeoutError } from "../../src/armor/network-error.ts";
+import { networkError, proxyError, timeoutError } from "../../src/armor/network-error.ts";
 
 const url = new URL("https://armor.example/api/v1/token");
 const proxy = { origin: "http://proxy.example:3128", credentials: "user:Passw0rd" };
@@ -146,31 +146,31 @@ describe("networkError, with the proxy", () => {
       `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
     ],
   ])("%p is %s", (reason, code, problem) => {
-    const error = networkError(new ProxyFailure(String(reason)), proxied);
+    const error = proxyError(proxy, url.host, `${reason}`);
     expect(error).toMatchObject({ code, problem });
     expect(error.message).not.toContain("Passw0rd");
   });
 
   test.each([...CERTIFICATES, ...TLS])("%s is the proxy's refusal, in the words for Armor", (word, says) => {
-    const { code, problem } = networkError(new ProxyFailure(word), proxied);
+    const { code, problem } = proxyError(proxy, url.host, word);
     expect({ code, problem }).toEqual({ code: "proxy_refused", problem: expect.stringContaining(says) });
     expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${word}\\)$`));
   });
 
-  const anonymous = { ...proxied, proxy: { origin: proxy.origin } };
+  const anonymous = { origin: proxy.origin };
   test.each([
     ["", anonymous, "wants a user and a password"],
     ["Basic realm=x", anonymous, "wants a user and a password"],
-    ["Negotiate, Basic realm=x", proxied, "does not accept the user and password"],
+    ["Negotiate, Basic realm=x", proxy, "does not accept the user and password"],
     [
       "Digest realm=Basic, NTLM",
-      proxied,
+      proxy,
       "wants authentication by digest or ntlm (407), and this action sends Basic only",
     ],
     ["Negotiate", anonymous, "wants authentication by negotiate (407), and this action sends Basic only"],
     ["Unheard-Of", anonymous, "wants a user and a password"],
-  ])("407 with the challenge %p", (challenge, state, says) => {
-    const error = networkError(new ProxyFailure("407", challenge), state);
+  ])("407 with the challenge %p", (challenge, given, says) => {
+    const error = proxyError(given, url.host, "407", challenge);
     expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
   });
 });

@@ -1,12 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { ApiReply } from "../../src/armor/http.ts";
-import {
-  isClientUnknown,
-  judgeTerminate,
-  judgeToken,
-  terminateRequest,
-  tokenRequest,
-} from "../../src/armor/oauth.ts";
+import { isClientUnknown, judgeTerminate, judgeToken } from "../../src/armor/oauth.ts";
 import { quoteWithout } from "../../src/redact.ts";
 
 const quote = quoteWithout(["S3cr3t", "QmFzaWM6UzNjcjN0"]);
@@ -23,35 +17,6 @@ function reply(status: number, body: unknown = "", headers: ApiReply["headers"] 
 }
 
 const GOOD = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
-
-describe("requests", () => {
-  test("the token request is RFC 6749 section 4.4.2 with Armor's header", () => {
-    expect(tokenRequest("https://armor.example/base", "id:key")).toEqual({
-      url: new URL("https://armor.example/base/api/v1/iam/session/oauth2/token"),
-      headers: {
-        Accept: "application/json",
-        "Accept-Encoding": "identity",
-        Authorization: "Basic aWQ6a2V5",
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-Csrf-Header": '""',
-      },
-      body: "grant_type=client_credentials",
-    });
-  });
-
-  test("the end of a session is a POST without a body", () => {
-    expect(terminateRequest("https://armor.example", "abc")).toEqual({
-      url: new URL("https://armor.example/api/v1/iam/session/terminate"),
-      headers: {
-        Accept: "application/json",
-        "Accept-Encoding": "identity",
-        Authorization: "Bearer abc",
-        "X-Csrf-Header": '""',
-      },
-      body: "",
-    });
-  });
-});
 
 describe("isClientUnknown", () => {
   test.each([

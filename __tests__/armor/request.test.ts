@@ -7,6 +7,7 @@ import { useNock } from "../fixtures/nock.ts";
 
 const nock = useNock();
 const HOST = "https://armor.example";
+const BASE = "/behind/a-gateway";
 
 afterEach(() => {
   delete process.env["ACTIONS_ORCHESTRATION_ID"];
@@ -15,7 +16,8 @@ afterEach(() => {
 test.each([
   [
     "the exchange",
-    tokenRequest(HOST, "id:key"),
+    tokenRequest(HOST + BASE, "id:key"),
+    `${BASE}/api/v1/iam/session/oauth2/token`,
     "grant_type=client_credentials",
     {
       authorization: "Basic aWQ6a2V5",
@@ -26,14 +28,15 @@ test.each([
   [
     "the end of a session",
     terminateRequest(HOST, "abc"),
+    "/api/v1/iam/session/terminate",
     "",
     { authorization: "Bearer abc", "content-length": "0" },
   ],
-])("%s is sent as asked, and nothing about the runner", async (_, request, body, own) => {
+])("%s is sent as asked, and nothing about the runner", async (_, request, path, body, own) => {
   process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
   let headers: object = {};
   nock(HOST)
-    .post(request.url.pathname, body)
+    .post(path, body)
     .reply(200, "{}")
     .on("request", (sent: { headers: Headers }) => {
       headers = Object.fromEntries(sent.headers);

@@ -36,28 +36,21 @@ export function createSend(route: RouteConfig): Send {
   return async (request, signal) => {
     const { url } = request;
     const proxy = proxyFor(url, route);
-    const state: CallState = { url, proxy, hasTunnel: false, isReplying: false };
     const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-    agent?.once("tunnel", () => {
-      state.hasTunnel = true;
-    });
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", reject, { once: true });
     });
+    let isReplying = false;
     try {
       // After a reply such as 101, Node drops the connection and http-client waits for ever.
       const message = await Promise.race([post(request, signal, agent), aborted]);
-      state.isReplying = true;
+      isReplying = true;
       const body = await readBody(message, url);
-      return {
-        url,
-        status: message.statusCode ?? 0,
-        headers: message.headers,
-        body,
-        receivedAt: Date.now(),
-      };
+      const { statusCode: status = 0, headers } = message;
+      return { url, status, headers, body, receivedAt: Date.now() };
     } catch (error) {
       if (error instanceof ArmorError) throw error;
+      const state: CallState = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
       if (signal.aborted) throw timeoutError(state);
       // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
       throw (error as NodeJS.ErrnoException).code === undefined ? error : networkError(error, state);

@@ -1,28 +1,20 @@
 import { ArmorError, type ErrorCode } from "../errors.ts";
 
+export interface ProxyAddress {
+  /** Scheme, host and port, without user and password, to be printed. */
+  readonly origin: string;
+  /** `user:password`, decoded. */
+  readonly credentials?: string;
+}
+
 /** The call that failed. */
 export interface CallState {
   readonly url: URL;
-  /** The proxy on the way: its address, fit to print, and `user:password`. */
-  readonly proxy: { readonly origin: string; readonly credentials?: string } | undefined;
+  readonly proxy: ProxyAddress | undefined;
   /** False as long as the proxy has opened no tunnel: until then, every failure is the proxy's. */
   hasTunnel?: boolean;
   /** Whether the reply had begun. */
   isReplying: boolean;
-}
-
-/** What failed before the tunnel stood. */
-export class ProxyFailure extends Error {
-  /** The proxy's status, or the code of an error. */
-  readonly code: string;
-  /** The value of Proxy-Authenticate. */
-  readonly challenge: string;
-
-  constructor(code: string, challenge = "") {
-    super("the proxy failed");
-    this.code = code;
-    this.challenge = challenge;
-  }
 }
 
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
@@ -39,6 +31,8 @@ const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply th
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 const ALLOW_HOST =
   "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
+const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
 const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
 
 /** Codes of Node and OpenSSL, what is said of Armor or the proxy, and what to do. The first match counts. */
@@ -77,9 +71,9 @@ function faultOf(word: string, faults: readonly Fault[], code: ErrorCode, who: s
   return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
 }
 
-/** What an error of Node's means. `error` must have come from the connection. */
+/** What an error of the connection means; an ArmorError is one that a `RouteAgent` has judged. */
 export function networkError(error: unknown, state: CallState): ArmorError {
-  if (error instanceof ProxyFailure) return proxyError(error, state);
+  if (error instanceof ArmorError) return error;
   const { origin, hostname } = state.url;
   const word = codeOf(error);
   if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
@@ -108,7 +102,7 @@ export function networkError(error: unknown, state: CallState): ArmorError {
 /** Nothing came, or not all of it, before the deadline. */
 export function timeoutError(state: CallState): ArmorError {
   const { url, proxy, hasTunnel, isReplying } = state;
-  if (proxy !== undefined && hasTunnel === false) return proxyError(new ProxyFailure("ETIMEDOUT"), state);
+  if (proxy !== undefined && hasTunnel === false) return proxyError(proxy, url.host, "ETIMEDOUT");
   return new ArmorError(
     "reply_timeout",
     isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(state)}`,
@@ -129,39 +123,34 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
 
-function proxyError({ code: word, challenge }: ProxyFailure, { url, proxy }: CallState): ArmorError {
-  const who = `The proxy ${proxy?.origin}`;
-  if (word === "401" || word === "407") return proxyAuthError(who, word, challenge, proxy?.credentials);
-  if (/^([23]\d\d|4(?!08|29)\d\d)$/.test(word)) {
-    return new ArmorError("proxy_refused", `${who} refuses to connect to ${url.host} (${word})`, ALLOW_HOST);
-  }
+/**
+ * What failed before the tunnel stood: the proxy is to blame.
+ * @param word its status, or the code of an error
+ * @param challenge the value of Proxy-Authenticate
+ */
+export function proxyError(proxy: ProxyAddress, target: string, word: string, challenge = ""): ArmorError {
+  const who = `The proxy ${proxy.origin}`;
+  const refused = (what: string, remedy: string) => new ArmorError("proxy_refused", `${who} ${what}`, remedy);
   const failed = (problem: string) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
-  if (/^[45]/.test(word)) return failed(`${who} cannot connect to ${url.host} (${word})`);
-  if (word === "ENOTFOUND") return failed(`DNS does not know the proxy ${proxy?.origin} (${word})`);
+  // Some proxies, tinyproxy among them, say 401 where 407 is meant.
+  if (word === "401" || word === "407") {
+    const found = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
+    const schemes = [...found].map(([, scheme]) => scheme);
+    const wanted = `wants authentication by ${schemes.join(" or ")} (${word}), and this action sends Basic only`;
+    if (schemes.length > 0 && !schemes.includes("basic")) return refused(wanted, ACCEPT_BASIC);
+    const problem = proxy.credentials
+      ? "does not accept the user and password"
+      : "wants a user and a password";
+    return refused(`${problem} (${word})`, ENCODE_CREDENTIALS);
+  }
+  if (/^(5\d\d|408|429)$/.test(word)) return failed(`${who} cannot connect to ${target} (${word})`);
+  if (/^[234]\d\d$/.test(word)) return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
+  if (word === "ENOTFOUND") return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
   const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
   const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
   return (
     faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
     faultOf(word, [...CERTIFICATE_FAULTS, ...TLS_FAULTS], "proxy_refused", who) ??
-    failed(`${who} ${what} (${word}): no connection to ${url.host}`)
-  );
-}
-
-/** Some proxies, tinyproxy among them, say 401 where 407 is meant. */
-function proxyAuthError(who: string, status: string, challenge: string, given?: string): ArmorError {
-  const schemes = ["basic", "digest", "ntlm", "negotiate", "bearer"];
-  const wanted = schemes.filter((scheme) => new RegExp(`(^|,)\\s*${scheme}\\b`, "i").test(challenge));
-  if (wanted.length > 0 && !wanted.includes("basic")) {
-    return new ArmorError(
-      "proxy_refused",
-      `${who} wants authentication by ${wanted.join(" or ")} (${status}), and this action sends Basic only`,
-      "Have the proxy accept Basic authentication, or list the host in no_proxy.",
-    );
-  }
-  const what = given === undefined ? "wants a user and a password" : "does not accept the user and password";
-  return new ArmorError(
-    "proxy_refused",
-    `${who} ${what} (${status})`,
-    "Put them, percent-encoded, into https_proxy: http://user:password@host:port.",
+    failed(`${who} ${what} (${word}): no connection to ${target}`)
   );
 }

@@ -103,44 +103,33 @@ const REJECTIONS = {
     "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
   ],
 } as const;
-type RejectionCode = keyof typeof REJECTIONS;
 
 /** What OAuth errors (RFC 6749 sections 5.2 and 4.1.2.1) and statuses mean. */
-const MEANINGS: ReadonlyMap<string | number, RejectionCode> = new Map<string | number, RejectionCode>([
-  ["invalid_client", "credentials_rejected"],
-  ["invalid_grant", "credentials_rejected"],
-  [401, "credentials_rejected"],
-  ["unauthorized_client", "access_denied"],
-  ["access_denied", "access_denied"],
-  [403, "access_denied"],
-  [404, "endpoint_not_found"],
-  ["temporarily_unavailable", "server_unavailable"],
-  ["server_error", "server_unavailable"],
-  ["invalid_request", "request_rejected"],
-  ["invalid_scope", "request_rejected"],
-  ["unsupported_grant_type", "request_rejected"],
-]);
+const MEANINGS: readonly (readonly [signs: RegExp, code: keyof typeof REJECTIONS])[] = [
+  [/^(408|[5-9]\d\d|temporarily_unavailable|server_error)$/, "server_unavailable"],
+  [/^429$/, "rate_limited"],
+  [/^(401|invalid_client|invalid_grant)$/, "credentials_rejected"],
+  [/^(403|unauthorized_client|access_denied)$/, "access_denied"],
+  [/^404$/, "endpoint_not_found"],
+  [/^(invalid_request|invalid_scope|unsupported_grant_type)$/, "request_rejected"],
+];
 
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply: ApiReply, quote: Quote): ArmorError {
   const { url, status, body } = reply;
   const fields = parseObject(body) ?? {};
-  const code = rejectionCode(status, fields["error"]);
+  const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
+  const meaningOf = (sign: unknown) => MEANINGS.find(([signs]) => signs.test(`${sign}`))?.[1];
+  // A server that is overloaded may say anything; it is asked again.
+  const isOverloaded = status === 408 || status === 429 || status >= 500;
+  const code = (isOverloaded ? undefined : meaningOf(oauthError)) ?? meaningOf(status) ?? "request_rejected";
   const canPass = code === "rate_limited" || code === "server_unavailable";
   const [problem, remedy] = REJECTIONS[code];
   const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
   return new ArmorError(code, `${problem}: ${answered}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-    isPermanent: !canPass && [400, 401, 403].includes(status) && typeof fields["error"] === "string",
+    isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
   });
-}
-
-function rejectionCode(status: number, oauthError: unknown): RejectionCode {
-  // A server that is overloaded may say anything; it is asked again.
-  if (status === 429) return "rate_limited";
-  if (status === 408 || status >= 500) return "server_unavailable";
-  const byError = typeof oauthError === "string" ? MEANINGS.get(oauthError) : undefined;
-  return byError ?? MEANINGS.get(status) ?? "request_rejected";
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -4,20 +4,13 @@ import { BlockList, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type tls from "node:tls";
 import { ArmorError } from "../errors.ts";
-import { codeOf, ProxyFailure } from "./network-error.ts";
+import { codeOf, type ProxyAddress, proxyError } from "./network-error.ts";
 
 /** What the environment says about proxies, as it stands there. JSON, so that the agent can be given it. */
 export interface RouteConfig {
   /** Undefined where no proxy is set. */
   readonly proxy?: { readonly variable: string; readonly value: string };
   readonly noProxy: string;
-}
-
-export interface ProxyAddress {
-  /** Scheme, host and port, without user and password, to be printed. */
-  readonly origin: string;
-  /** `user:password`, decoded. */
-  readonly credentials?: string;
 }
 
 /**
@@ -105,10 +98,9 @@ function isEntryFor(entry: string, host: string, port: string): boolean {
 
 function isAddressIn(address: string, range: string): boolean {
   const [, base = "", length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
-  if (isIP(base) === 0) return false;
   const family = (text: string) => (isIP(text) === 6 ? "ipv6" : "ipv4");
   const bits = family(base) === "ipv6" ? 128 : 32;
-  if (Number(length ?? bits) > bits) return false;
+  if (isIP(base) === 0 || Number(length ?? bits) > bits) return false;
   const list = new BlockList();
   list.addSubnet(base, Number(length ?? bits), family(base));
   return list.check(address, family(address));
@@ -123,11 +115,13 @@ export function withoutBrackets(hostname: string): string {
 const CONNECT_MS = 30_000;
 
 /**
- * Connections to https hosts, directly or through the proxy. Emits `tunnel` when the proxy has opened one.
+ * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
  * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 export class RouteAgent extends https.Agent {
+  /** Whether the proxy has opened one. */
+  hasTunnel = false;
   readonly #proxy: ProxyAddress | undefined;
   readonly #connectMs: number;
 
@@ -145,7 +139,7 @@ export class RouteAgent extends https.Agent {
     const host = options.host?.includes(":") ? `[${options.host}]` : options.host;
     openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs)
       .then((socket) => {
-        this.emit("tunnel");
+        this.hasTunnel = true;
         return super.createConnection({ ...options, socket } as tls.ConnectionOptions);
       })
       .then((socket) => done(null, socket), done);
@@ -153,7 +147,7 @@ export class RouteAgent extends https.Agent {
   }
 }
 
-/** CONNECT (RFC 9110 section 9.3.6). @throws ProxyFailure */
+/** CONNECT (RFC 9110 section 9.3.6). */
 function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promise<Duplex> {
   const { protocol, hostname, port } = new URL(proxy.origin);
   const host = withoutBrackets(hostname);
@@ -171,14 +165,16 @@ function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promi
     headers: { Host: target, ...(credentials && { "Proxy-Authorization": `Basic ${credentials}` }) },
   });
   return new Promise((resolve, reject) => {
+    const fail = (word: string, challenge?: string) =>
+      reject(proxyError(proxy, target.replace(/:443$/, ""), word, challenge));
     request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
       const isOpen = statusCode >= 200 && statusCode < 300;
       if (isOpen && head.length === 0) return resolve(socket);
       socket.destroy();
       // Bytes before the tunnel's first would be read as Armor's.
-      reject(new ProxyFailure(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]));
+      fail(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]);
     });
-    request.once("error", (error) => reject(new ProxyFailure(codeOf(error) || error.name)));
+    request.once("error", (error) => fail(codeOf(error) || error.name));
     request.end();
   });
 }

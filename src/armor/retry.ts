@@ -28,56 +28,34 @@ export async function retry<T>(
 ): Promise<T> {
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {
+    const leftMs = start + timeoutMs - clock.now();
+    const [deadline, settled] = [new AbortController(), new AbortController()];
+    clock
+      .sleep(Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), settled.signal)
+      .then(() => deadline.abort())
+      .catch(() => undefined); // the attempt settled first
     try {
-      const leftMs = start + timeoutMs - clock.now();
-      return await limited(attempt, Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), clock);
+      return await attempt(deadline.signal).finally(() => settled.abort());
     } catch (error) {
       if (!(error instanceof ArmorError) || !error.canPass) throw error;
       const elapsedMs = clock.now() - start;
       const askedMs = error.details.retryAfterMs ?? 0;
       const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
       // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
-      if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) throw gaveUp(error, tries, elapsedMs);
-      const pauseMs = askedMs + clock.random() * Math.min(backoff(error, tries), spareMs);
+      if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
+        const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+        const asked = `; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+        throw error.adding(askedMs > 0 ? tried + asked : tried);
+      }
+      // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
+      // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+      const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+      const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
+      const pauseMs = askedMs + clock.random() * longestMs;
       onRetry(error, pauseMs);
       await clock.sleep(pauseMs);
     }
   }
-}
-
-/** Runs the attempt with a signal that aborts after `limitMs`. */
-async function limited<T>(
-  attempt: (signal: AbortSignal) => Promise<T>,
-  limitMs: number,
-  clock: Clock,
-): Promise<T> {
-  const deadline = new AbortController();
-  const settled = new AbortController();
-  clock.sleep(limitMs, settled.signal).then(
-    () => deadline.abort(),
-    () => undefined, // the attempt settled first
-  );
-  try {
-    return await attempt(deadline.signal);
-  } finally {
-    settled.abort();
-  }
-}
-
-/**
- * The longest pause. The real one is drawn from zero up ("full jitter"), so that jobs that failed together do
- * not come back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
- */
-function backoff({ code }: ArmorError, tries: number): number {
-  const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
-  return Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1));
-}
-
-function gaveUp(error: ArmorError, tries: number, elapsedMs: number): ArmorError {
-  const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-  const { retryAfterMs: askedMs = 0 } = error.details;
-  const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
-  return error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
 }
 
 /** For people: tenths below ten seconds, whole ones above, and never 0. */

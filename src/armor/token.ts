@@ -1,11 +1,9 @@
-import type { Clock } from "../clock.ts";
-import type { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import { basicPairs, type Credentials } from "./credentials.ts";
-import type { ApiReply, Send } from "./http.ts";
+import type { Send } from "./http.ts";
 import { isClientUnknown, judgeTerminate, judgeToken, terminateRequest, tokenRequest } from "./oauth.ts";
-import { followingRedirects } from "./redirect.ts";
-import { retry } from "./retry.ts";
+import { sendFollowing } from "./redirect.ts";
+import { type RetryOptions, retry } from "./retry.ts";
 
 /** An access token and its lifetime, counted from before the request was sent. */
 export interface Token {
@@ -18,51 +16,39 @@ export interface Token {
   readonly expiresAt: number;
 }
 
-/** Where Armor is, how to reach it, how long to try, and what must not be repeated. */
-export interface RequestContext {
+/** Where Armor is, how to reach it, what must not be repeated, and how long to try. */
+export interface RequestContext extends RetryOptions {
   /** Without a slash at its end. */
   readonly apiUrl: string;
   readonly send: Send;
-  readonly clock: Clock;
-  /** For the whole operation, retries included. */
-  readonly timeoutMs: number;
   readonly quote: Quote;
-  readonly onRetry: (error: ArmorError, pauseMs: number) => void;
 }
 
 /**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4).
+ * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4): by the form-encoded pair
+ * and, where that differs and the client is unknown, by the raw one.
  * @throws ArmorError
  */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
-  const { clock, quote } = context;
+  const { apiUrl, send, clock, quote } = context;
+  const [encoded, raw] = basicPairs(credentials);
   return await retry(async (signal) => {
     const [sentAt, requestedAt] = [clock.date(), clock.now()];
-    const { accessToken, expiresIn } = judgeToken(await exchange(context, credentials, signal), quote);
+    let reply = await sendFollowing(send, tokenRequest(apiUrl, encoded), signal);
+    if (raw !== undefined && isClientUnknown(reply)) {
+      const second = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
+      // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
+      if (second.status !== 400) reply = second;
+    }
+    const { accessToken, expiresIn } = judgeToken(reply, quote);
     return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
   }, context);
 }
 
-/** Sends the form-encoded pair and, where that differs and the client is unknown, the raw one. */
-async function exchange(
-  { apiUrl, send }: RequestContext,
-  credentials: Credentials,
-  signal: AbortSignal,
-): Promise<ApiReply> {
-  const follow = followingRedirects(send);
-  const [encoded, raw] = basicPairs(credentials);
-  const first = await follow(tokenRequest(apiUrl, encoded), signal);
-  if (raw === undefined || !isClientUnknown(first)) return first;
-  const second = await follow(tokenRequest(apiUrl, raw), signal);
-  // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-  return second.status === 400 ? first : second;
-}
-
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
-  const follow = followingRedirects(context.send);
+  const { apiUrl, send, quote } = context;
   return await retry(async (signal) => {
-    const reply = await follow(terminateRequest(context.apiUrl, accessToken), signal);
-    return judgeTerminate(reply, context.quote);
+    return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal), quote);
   }, context);
 }
