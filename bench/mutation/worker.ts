@@ -9,7 +9,7 @@ import { collect, leaveAll, runTest, type Test } from "./jest.ts";
 /** Without a mutant, every test of these files runs, to see what it covers. */
 export interface Job {
   readonly mutant?: string;
-  /** Switched on before the test files are loaded, for code that runs on import. */
+  /** It is in code that runs on import: switched on before the test files are loaded, once more. */
   readonly isStatic?: boolean;
   readonly files: readonly { readonly file: string; readonly tests?: readonly TestRun[] }[];
   /** How often the mutant may run until it counts as an endless loop. */
@@ -76,6 +76,7 @@ Object.assign(globalThis, { __stryker__: switches });
 
 const [, , copy = ""] = process.argv;
 const loaded = new Map<string, readonly Test[]>();
+let instance = 0;
 let rejectStray: (error: unknown) => void = () => undefined;
 
 class Stray extends Error {}
@@ -98,17 +99,21 @@ function resolveForTests(): void {
       const resolved = next(specifier, context);
       const { url } = resolved;
       if (!url.startsWith(root) || url.includes("/node_modules/") || url.includes("?")) return resolved;
-      const [, instance = loaded.size] = context.parentURL?.split("?") ?? [];
-      return { ...resolved, url: `${url}?${instance}` };
+      const [, own = instance] = context.parentURL?.split("?") ?? [];
+      return { ...resolved, url: `${url}?${own}` };
     },
   });
 }
 
-async function load(file: string): Promise<readonly Test[]> {
-  const before = loaded.get(file);
+async function load(file: string, mutant?: string): Promise<readonly Test[]> {
+  const before = mutant === undefined ? loaded.get(file) : undefined;
   if (before !== undefined) return before;
-  const tests = await collect(() => import(pathToFileURL(join(copy, file)).href));
-  loaded.set(file, tests);
+  instance += 1;
+  switches.activeMutant = mutant;
+  const tests = await collect(() => import(pathToFileURL(join(copy, file)).href)).finally(() => {
+    switches.activeMutant = undefined;
+  });
+  if (mutant === undefined) loaded.set(file, tests);
   return tests;
 }
 
@@ -119,9 +124,8 @@ async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Pro
   Object.assign(switches, { hitCount: 0, hitLimit });
   for (const { file, tests: chosen } of files) {
     alive(LOAD_MS);
-    switches.activeMutant = isStatic ? mutant : undefined;
     switches.mutantCoverage.static = {};
-    const tests = await load(file).catch((error) => {
+    const tests = await load(file, isStatic ? mutant : undefined).catch((error) => {
       failures.push({ kind: "failed", test: file, why: String(error) });
       return [];
     });
@@ -135,10 +139,11 @@ async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Pro
       let failure = await run(test, limitMs);
       const ms = performance.now() - start;
       Object.assign(switches, { activeMutant: undefined, currentTestId: undefined });
-      if (failure?.kind === "failed" && mutant !== undefined && !isStatic) {
+      if (failure?.kind === "failed" && mutant !== undefined) {
         // A test that fails without the mutant, too, tells of what an earlier one has left.
         await leaveAll().catch(() => undefined);
-        if ((await run(test, limitMs)) !== undefined) failure = { ...failure, kind: "dirty" };
+        const same = (await load(file))[place] ?? test;
+        if ((await run(same, limitMs)) !== undefined) failure = { ...failure, kind: "dirty" };
       }
       if (failure !== undefined) failures.push({ ...failure, test: `${file}: ${test.name}` });
       if (mutant !== undefined && failures.length > 0) break;

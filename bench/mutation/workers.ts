@@ -15,6 +15,9 @@ const RUNS = "50";
 /** Most tests wait for a connection or a timer. */
 const WORKERS = 2 * availableParallelism();
 
+/** Modules that were loaded once more are never freed. */
+const MAX_STATICS = 25;
+
 const running = new Set<ChildProcess>();
 
 /** @param onReply is told in the order of the ends */
@@ -26,10 +29,10 @@ export async function runAll<T extends Job>(
   const queue = jobs.values();
   const lane = async () => {
     let worker: ChildProcess | undefined;
+    let statics = 0;
     for (const job of queue) {
-      const isFresh = worker === undefined || job.isStatic === true;
-      if (isFresh && worker !== undefined) end(worker);
-      worker = isFresh || worker === undefined ? start(folders) : worker;
+      const isFresh = worker === undefined;
+      worker ??= start(folders);
       let reply = await ask(worker, job);
       if (!isFresh && reply.failures.some(({ kind }) => kind === "stray" || kind === "dirty")) {
         end(worker);
@@ -37,9 +40,11 @@ export async function runAll<T extends Job>(
         reply = await ask(worker, job);
       }
       onReply(job, reply);
-      if (job.isStatic || reply.failures.some(({ kind }) => kind !== "failed")) {
+      if (job.isStatic) statics += 1;
+      if (statics === MAX_STATICS || reply.failures.some(({ kind }) => kind !== "failed")) {
         end(worker);
         worker = undefined;
+        statics = 0;
       }
     }
     if (worker !== undefined) end(worker);
