@@ -1,0 +1,104 @@
+// Worker processes: each takes the next job, and makes room for a fresh one where it may be spoilt.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Alive, Job, Reply } from "./worker.ts";
+
+const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
+/** How much later than its limit a process may speak that does not hang. */
+const GRACE_MS = 10_000;
+/** Properties are tried with as many inputs. */
+const RUNS = "50";
+
+/** Most tests wait for a connection or a timer. */
+const WORKERS = 2 * availableParallelism();
+
+/** Modules that were loaded once more are never freed. */
+const MAX_STATICS = 25;
+
+const running = new Set<ChildProcess>();
+
+/** @param onReply is told in the order of the ends */
+export async function runAll<T extends Job>(
+  jobs: readonly T[],
+  folders: { readonly copy: string; readonly temp: string },
+  onReply: (job: T, reply: Reply) => void,
+): Promise<void> {
+  const queue = jobs.values();
+  const lane = async () => {
+    let worker: ChildProcess | undefined;
+    let statics = 0;
+    for (const job of queue) {
+      const isFresh = worker === undefined;
+      worker ??= start(folders);
+      let reply = await ask(worker, job);
+      if (!isFresh && reply.failures.some(({ kind }) => kind === "stray" || kind === "dirty")) {
+        end(worker);
+        worker = start(folders);
+        reply = await ask(worker, job);
+      }
+      onReply(job, reply);
+      if (job.isStatic) statics += 1;
+      if (statics === MAX_STATICS || reply.failures.some(({ kind }) => kind !== "failed")) {
+        end(worker);
+        worker = undefined;
+        statics = 0;
+      }
+    }
+    if (worker !== undefined) end(worker);
+  };
+  await Promise.all(Array.from({ length: WORKERS }, lane));
+}
+
+/** Ends every process that was started, and on Linux what tests have left that knows of the folder. */
+export function endAll(temp: string): void {
+  for (const worker of running) end(worker);
+  if (process.platform !== "linux") return;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [command, environment] = ["cmdline", "environ"].map((name) =>
+        readFileSync(`/proc/${pid}/${name}`, "utf8"),
+      );
+      if (`${command}\0${environment}`.includes(temp)) process.kill(Number(pid), "SIGKILL");
+    } catch {} // it is gone, or another user's
+  }
+}
+
+function start({ copy, temp }: { readonly copy: string; readonly temp: string }): ChildProcess {
+  const worker = fork(WORKER, [copy], {
+    cwd: copy,
+    env: { ...process.env, TMPDIR: temp, TEMP: temp, TMP: temp, PROPERTY_RUNS: RUNS, CI: "" },
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+  running.add(worker);
+  worker.once("exit", () => running.delete(worker));
+  return worker;
+}
+
+function end(worker: ChildProcess): void {
+  worker.removeAllListeners("message").kill("SIGKILL");
+}
+
+async function ask(worker: ChildProcess, job: Job): Promise<Reply> {
+  const { promise, resolve } = Promise.withResolvers<Reply>();
+  const fail = (why: string) => {
+    end(worker);
+    resolve({ failures: [{ kind: "timeout", test: "", why }], runs: [], onLoad: [] });
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const onExit = () => fail("the process ended");
+  const onMessage = (message: Alive | Reply) => {
+    clearTimeout(timer);
+    if ("withinMs" in message) timer = setTimeout(fail, message.withinMs + GRACE_MS, "the process hung");
+    else resolve(message);
+  };
+  worker.on("message", onMessage).once("exit", onExit);
+  worker.send(job);
+  return await promise.finally(() => {
+    clearTimeout(timer);
+    worker.off("message", onMessage).off("exit", onExit);
+  });
+}
