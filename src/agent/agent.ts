@@ -139,9 +139,5 @@ async function placeControlFile(folder: string, line: string): Promise<() => Pro
     return `${(await stat(folder)).uid} ${(await stat(file)).uid}`;
   };
   const own = await owners();
-  return () =>
-    owners().then(
-      (now) => now === own,
-      () => false,
-    );
+  return async () => (await owners().catch(() => undefined)) === own;
 }

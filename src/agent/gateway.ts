@@ -187,8 +187,8 @@ async function passOn(
       const problem = `${origin.origin} broke off its answer`;
       fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
     };
-    client.onabort = () => fail(new Error("the client left"));
-    if (client.aborted) return fail(new Error("the client left"));
+    client.onabort = () => fail(client.reason);
+    if (client.aborted) return fail(client.reason);
     message.on("data", (chunk: Buffer) => {
       idle.refresh();
       if (!response.write(chunk)) message.pause();

@@ -82,7 +82,7 @@ export class Upstream {
   #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
     const { connectMs, headMs } = this.#limits;
     return new Promise<IncomingMessage>((resolve, reject) => {
-      if (client.aborted) return reject(new Error("the client left"));
+      client.throwIfAborted();
       const isTls = options.protocol === "https:";
       const { request: start } = isTls ? https : http;
       const request = start({ ...options, path, method, headers: headers as never, agent });
@@ -115,7 +115,7 @@ export class Upstream {
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
-      client.onabort = () => fail(new Error("the client left"));
+      client.onabort = () => fail(client.reason);
     });
   }
 }
