@@ -12,6 +12,7 @@ import { closing } from "../fixtures/teardown.ts";
 const ok = json(200, {});
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
 const TWO_LENGTHS = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok";
+const LONG_HEAD = `HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
 
 describe("an Armor that", () => {
   test.each<[string, Answer, number, string]>([
@@ -20,12 +21,7 @@ describe("an Armor that", () => {
     ["switches protocols", raw(SWITCH, { thenEnd: false }), 502, "reply_invalid"],
     ["does not speak HTTP", raw("SSH-2.0-OpenSSH_9.2\r\n"), 502, "reply_invalid"],
     ["breaks off amid its head", raw("HTTP/1.1 200 OK\r\nX-Half: "), 502, "connection_failed"],
-    [
-      "sends a head of 20 KB",
-      raw(`HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
-      502,
-      "reply_invalid",
-    ],
+    ["sends a head of 20 KB", raw(LONG_HEAD), 502, "reply_invalid"],
     ["sends two lengths", raw(TWO_LENGTHS), 502, "reply_invalid"],
     ["sends no status", raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "reply_invalid"],
   ])("%s is told of, and counted once", async (_, answer, status, code) => {
