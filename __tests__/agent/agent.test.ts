@@ -1,8 +1,7 @@
 // The whole agent in this process: what it reads, says, serves and ends by.
 
-import { once } from "node:events";
 import { chown, readdir, readFile, rm, stat } from "node:fs/promises";
-import { connect } from "node:net";
+import http from "node:http";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, test } from "@jest/globals";
@@ -19,10 +18,11 @@ import {
   runAgent,
   startArmor,
   stopAgentAt,
+  tokenOf,
   until,
 } from "../fixtures/agent.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
-import { json } from "../fixtures/server.ts";
+import { type Answer, json } from "../fixtures/server.ts";
 
 describe("the agent", () => {
   test("serves tokens and calls at two addresses, and ends when told to, its sessions with it", async () => {
@@ -40,35 +40,22 @@ describe("the agent", () => {
     expect(expiresIn).toBeLessThanOrEqual(60);
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 1000 * expiresIn)).toBeLessThan(3_000);
     await expect(call(url + CALL)).resolves.toMatchObject({ status: 200 });
-    await expect(stopAgentAt(controlUrl)).resolves.toEqual({
-      report: {
-        ...{ minted: 2, handedOut: 1, answered: { "2xx": 1 }, failed: {}, refused: 0, problems: {} },
-      },
-      sessions: { ended: 1, notEnded: 0 },
-    });
+    const report = { minted: 2, handedOut: 1, answered: { "2xx": 1 }, failed: {}, refused: 0, problems: {} };
+    await expect(stopAgentAt(controlUrl)).resolves.toEqual({ report, sessions: { ended: 1, notEnded: 0 } });
     await ended;
     expect(armor.endedSessions()).toEqual(["token-1"]);
     await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     expect(await readdir(folder)).toEqual(["control-url"]);
   });
 
-  test("begins with the step's token, for as long as that lives", async () => {
-    const armor = await startArmor();
-    const { controlUrl } = await runAgent({ apiUrl: armor.url });
-    expect(JSON.parse((await call(`${controlUrl}/token`)).body)).toMatchObject({ access_token: "first" });
-    await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({
-      report: { minted: 1 },
-      sessions: { ended: 1 },
-    });
-    expect(armor.endedSessions()).toEqual(["first"]);
-  });
-
-  test("leaves sessions alone where it is told so", async () => {
+  test("begins with the step's token, and leaves its session alone where it is told so", async () => {
     const armor = await startArmor();
     const { controlUrl } = await runAgent({ apiUrl: armor.url, terminateSession: false });
-    await call(`${controlUrl}/token`);
-    await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({ sessions: { ended: 0, notEnded: 0 } });
-    expect(armor.endedSessions()).toEqual([]);
+    expect(JSON.parse((await call(`${controlUrl}/token`)).body)).toMatchObject({ access_token: "first" });
+    await expect(stopAgentAt(controlUrl)).resolves.toMatchObject({
+      ...{ report: { minted: 1 }, sessions: { ended: 0, notEnded: 0 } },
+    });
+    expect(armor.requests).toEqual([]);
   });
 
   test("counts as ended only sessions that there were, and says which were not ended, and why", async () => {
@@ -113,10 +100,10 @@ describe("the agent", () => {
 });
 
 describe("a stop", () => {
+  const slowly: Answer = (response) => setTimeout(() => response.writeHead(204).end(), 300);
+
   test("is answered alike to all who ask meanwhile, and happens once", async () => {
-    const armor = await startArmor({
-      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
-    });
+    const armor = await startArmor({ terminate: slowly });
     const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
     const [one, two] = await Promise.all([stopAgentAt(controlUrl), stopAgentAt(controlUrl)]);
     expect(one).toEqual(two);
@@ -126,16 +113,12 @@ describe("a stop", () => {
   });
 
   test("happens though whoever asked has left", async () => {
-    const armor = await startArmor({
-      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 300),
-    });
+    const armor = await startArmor({ terminate: slowly });
     const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
-    const { host, port, pathname } = new URL(controlUrl);
-    const socket = connect(Number(port), "127.0.0.1").on("error", () => undefined);
-    await once(socket, "connect");
-    socket.write(`POST ${pathname}/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const request = http.request(`${controlUrl}/stop`, { method: "POST" }).on("error", () => undefined);
+    request.end();
     await until(() => armor.endedSessions().length > 0);
-    socket.destroy();
+    request.destroy();
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);
   });
@@ -147,7 +130,7 @@ describe("a stop", () => {
         isAsked = true;
         setTimeout(() => json(200, { access_token: name, expires_in: 60 })(response, request), 400);
       },
-      terminate: (response) => setTimeout(() => response.writeHead(204).end(), 200),
+      terminate: slowly,
     });
     const { url, controlUrl } = await runAgent({ apiUrl: armor.url, timeoutMs: 5_000, first: DEAD });
     const waiting = call(url + CALL).catch(() => undefined);
@@ -173,45 +156,49 @@ describe("a stop", () => {
   });
 });
 
-describe("by itself, the agent ends and says why", () => {
-  test("when its folder is gone, with its sessions", async () => {
-    const armor = await startArmor();
-    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
-    await rm(folder, { recursive: true });
-    await ended;
-    expect(armor.endedSessions()).toEqual(["first"]);
-    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
-  });
-
+describe("by itself, the agent ends with its sessions, and says why,", () => {
+  const DAY_MS = 24 * 3_600_000;
   const isRoot = process.getuid?.() === 0; // others may not give a folder away
-  test.each(isRoot ? ["folder", "control file"] : [])(
-    "when its %s was given to another user",
-    async (what) => {
-      const armor = await startArmor();
-      const { folder, ended } = await runAgent({ apiUrl: armor.url });
-      await chown(what === "folder" ? folder : join(folder, "control-url"), 65_534, 65_534);
-      await ended;
-      expect(armor.endedSessions()).toEqual(["first"]);
-      expect(await reasonIn(folder)).toMatch(/changed its owner/);
-    },
-  );
 
-  test("after 24 hours without a question, and not after 24 hours with some", async () => {
-    let later = 0;
+  /** It looks every 2 s, so the cases go on side by side. */
+  test("when its folder is gone or was given away, or after 24 hours without a question", async () => {
     const armor = await startArmor();
-    const clock = { ...systemClock, now: () => systemClock.now() + later };
-    const { folder, ended, controlUrl } = await runAgent({ apiUrl: armor.url }, clock);
-    later += 23 * 3_600_000;
-    await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
-    later += 23 * 3_600_000;
-    await pause(2_500); // the agent looks every 2 s
-    await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
-    later += 24 * 3_600_000 + 1;
-    await ended;
-    expect(await reasonIn(folder)).toMatch(/24 hours/);
+    const start = async (accessToken: string, later = { ms: 0 }) => {
+      const clock = { ...systemClock, now: () => systemClock.now() + later.ms };
+      return await runAgent({ apiUrl: armor.url, first: tokenOf(accessToken, 14 * DAY_MS, clock) }, clock);
+    };
+    const isGone = async () => {
+      const { folder, ended, url } = await start("gone");
+      await rm(folder, { recursive: true });
+      await ended;
+      await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    };
+    const isGivenAway = async (name: string) => {
+      const { folder, ended } = await start(`given ${name}`);
+      await chown(join(folder, name), 65_534, 65_534);
+      await ended;
+      expect(await reasonIn(folder)).toMatch(/changed its owner/);
+    };
+    const isUnasked = async () => {
+      const later = { ms: 0 };
+      const { folder, ended, controlUrl } = await start("unasked", later);
+      const ask = () => expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
+      later.ms += DAY_MS - 3_600_000;
+      await ask();
+      later.ms += DAY_MS - 3_600_000; // two days since its start, nearly
+      await pause(2_500);
+      await ask();
+      later.ms += DAY_MS + 1;
+      await ended;
+      expect(await reasonIn(folder)).toMatch(/24 hours/);
+    };
+    const given = isRoot ? [".", "control-url"] : [];
+    await Promise.all([isGone(), isUnasked(), ...given.map(isGivenAway)]);
+    const ended = ["gone", "unasked", ...given.map((name) => `given ${name}`)];
+    expect(armor.endedSessions().toSorted()).toEqual(ended.toSorted());
   });
 
-  test("at SIGTERM, with its sessions", async () => {
+  test("at SIGTERM", async () => {
     const armor = await startArmor();
     const { folder, ended } = await runAgent({ apiUrl: armor.url });
     process.emit("SIGTERM");
@@ -220,19 +207,19 @@ describe("by itself, the agent ends and says why", () => {
     expect(await reasonIn(folder)).toMatch(/SIGTERM/);
     expect(process.listenerCount("SIGTERM")).toBe(0);
   });
+});
 
-  test("when something was not caught, without the key", async () => {
-    let fail: (error: Error) => void = () => undefined;
-    const crash = new Promise<never>((_, reject) => {
-      fail = reject;
-    });
-    const armor = await startArmor();
-    const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, systemClock, crash);
-    fail(new Error(`lost ${CREDENTIALS.apiKey}`));
-    await ended;
-    expect(await reasonIn(folder)).toMatch(/^Unexpected Error: lost \*\*\*/);
-    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+test("when something was not caught, the agent leaves the reason without the key", async () => {
+  let fail: (error: Error) => void = () => undefined;
+  const crash = new Promise<never>((_, reject) => {
+    fail = reject;
   });
+  const armor = await startArmor();
+  const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, systemClock, crash);
+  fail(new Error(`lost ${CREDENTIALS.apiKey}`));
+  await ended;
+  expect(await reasonIn(folder)).toMatch(/^Unexpected Error: lost \*\*\*/);
+  await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
 
 describe("an agent that cannot start", () => {
