@@ -370,3 +370,52 @@ holds(
     },
   ),
 );
+
+describe("at its bounds, a token", () => {
+  test("with a third left is answered and another fetched; with a sixth left it is waited with", async () => {
+    const third = cacheWith();
+    await third.clock.pass(40_000);
+    expect(await third.name()).toBe("first");
+    await third.arrive();
+    expect(await third.name()).toBe("fetched-1");
+    const sixth = cacheWith();
+    await sixth.clock.pass(50_000);
+    const caller = await sixth.get();
+    await settle();
+    expect(caller).toEqual({});
+    await sixth.arrive();
+    expect(caller).toEqual({ value: "fetched-1" });
+  });
+
+  test("that arrives in the moment it expires is not used", async () => {
+    const { clock, get, arrive } = cacheWith();
+    await clock.pass(60_000);
+    const caller = await get();
+    await settle();
+    await arrive({ requestedAt: clock.now() - 60_000 });
+    expect(caller).toMatchObject({
+      value: { code: "token_expired", problem: expect.stringContaining("expired before it arrived") },
+    });
+    expect(caller).toMatchObject({ value: { remedy: expect.stringContaining("clock") } });
+  });
+
+  test("that is refused while a caller waits for another is not given to it when none comes", async () => {
+    const { clock, get, replace, fail } = cacheWith();
+    await clock.pass(51_000);
+    const caller = await get();
+    await replace("first");
+    await settle();
+    await fail(down);
+    expect(caller).toEqual({ value: down });
+  });
+
+  test("is no longer being fetched where the refresh failed after the close", async () => {
+    const { cache, clock, get, fail } = cacheWith();
+    await clock.pass(60_000);
+    await get();
+    await settle();
+    const closing = cache.close(1_500);
+    await fail(down);
+    await expect(closing).resolves.toEqual({ accessTokens: ["first"], isFetching: false });
+  });
+});

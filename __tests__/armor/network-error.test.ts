@@ -11,6 +11,9 @@ function failure(code: string, message = "words of Node's"): Error {
   return Object.assign(new Error(message), { code });
 }
 
+/** What an error says to do. */
+const REMEDY = expect.stringMatching(/^[A-Z].+\.$/);
+
 const EPROTO = (reason: string) =>
   failure("EPROTO", `write EPROTO 80FB:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../x.c:354:\n`);
 
@@ -71,7 +74,7 @@ describe("networkError, with Armor", () => {
     ["HPE_UPGRADE", "reply_invalid", "a reply that this action does not take"],
   ])("%s is %s", (word, code, says) => {
     const error = networkError(failure(word), direct);
-    expect(error).toMatchObject({ code, problem: expect.stringContaining(says) });
+    expect(error).toMatchObject({ code, problem: expect.stringContaining(says), remedy: REMEDY });
     expect(error.problem).toMatch(new RegExp(`armor\\.example.*\\(${word}\\)$`));
     expect(error.message).not.toContain("words of Node's");
     const mayPass = ["connection_failed", "dns_failed"].includes(code ?? "");
@@ -100,6 +103,7 @@ describe("networkError, with Armor", () => {
     expect(networkError(failure(word), { ...direct, isReplying })).toMatchObject({
       code: "reply_incomplete",
       problem: "https://armor.example broke off its answer",
+      remedy: REMEDY,
     });
   });
 
@@ -149,6 +153,7 @@ describe("networkError, with the proxy", () => {
     const error = proxyError(proxy, url.host, `${reason}`);
     expect(error).toMatchObject({ code, problem });
     expect(error.message).not.toContain("Passw0rd");
+    expect(error.remedy).toEqual(REMEDY);
   });
 
   test.each([...CERTIFICATES, ...TLS])("%s is the proxy's refusal, in the words for Armor", (word, says) => {
@@ -172,6 +177,7 @@ describe("networkError, with the proxy", () => {
   ])("407 with the challenge %p", (challenge, given, says) => {
     const error = proxyError(given, url.host, "407", challenge);
     expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
+    expect(error.remedy).toEqual(REMEDY);
   });
 });
 
@@ -202,5 +208,38 @@ describe("timeoutError", () => {
     const { hasTunnel, ...rest } = state as typeof proxied;
     const error = timeoutError(hasTunnel === undefined ? rest : { ...rest, hasTunnel });
     expect(error).toMatchObject({ code, message: expect.stringContaining(says) });
+  });
+});
+
+describe("a code is known as a whole", () => {
+  test.each([
+    ["X_ENOTFOUND", "connection_failed", "No connection"],
+    ["ENOTFOUND_X", "connection_failed", "No connection"],
+    ["X_EAI_AGAIN", "connection_failed", "No connection"],
+    ["X_EMFILE", "connection_failed", "No connection"],
+    ["EADDRNOTAVAIL_X", "connection_failed", "No connection"],
+    ["X_UNABLE_TO_GET_ISSUER_CERT", "connection_failed", "No connection"],
+    ["X_CERT_HAS_EXPIRED", "connection_failed", "No connection"],
+    ["CERT_HAS_EXPIRED_X", "certificate_rejected", "was rejected"],
+    ["X_EPROTO", "connection_failed", "No connection"],
+    ["EPROTO_X", "connection_failed", "No connection"],
+    ["X_ERR_SSL_X", "connection_failed", "No connection"],
+    ["X_HPE_HEADER_OVERFLOW", "connection_failed", "No connection"],
+    ["HPE_HEADER_OVERFLOW_X", "reply_invalid", "contradicts itself"],
+    ["X_HPE_STRICT", "connection_failed", "No connection"],
+    ["HPE_STRICT_X", "reply_invalid", "contradicts itself"],
+    ["X_HPE_CLOSED_CONNECTION", "connection_failed", "No connection"],
+    ["HPE_CLOSED_CONNECTION_X", "reply_invalid", "contradicts itself"],
+  ])("%s is %s", (word, code, says) => {
+    const error = networkError(failure(word), direct);
+    expect(error).toMatchObject({ code, problem: expect.stringContaining(says) });
+  });
+
+  test.each([
+    ["a time-out", new DOMException("words", "TimeoutError"), "ETIMEDOUT"],
+    ["a cancellation", new DOMException("words", "AbortError"), "ETIMEDOUT"],
+    ["OpenSSL's words in another error", failure("ECONNRESET", EPROTO("no protocol").message), "ECONNRESET"],
+  ])("%s is told by its own", (_, error, word) => {
+    expect(networkError(error, direct).problem).toBe(`No connection to https://armor.example (${word})`);
   });
 });

@@ -77,14 +77,18 @@ export async function collect(load: () => Promise<unknown>): Promise<readonly Te
   return tests;
 }
 
-/** Runs a test with the hooks around it. `leaveAll` has to follow the last one. */
-export async function runTest({ block: own, body }: Test): Promise<void> {
+/**
+ * Runs a test with the hooks around it. `leaveAll` has to follow the last one.
+ * @param begin is called when what it shares with other tests is set up
+ */
+export async function runTest({ block: own, body }: Test, begin: () => void): Promise<void> {
   const blocks = chain(own);
   while (entered.length > 0 && entered.at(-1) !== blocks[entered.length - 1]) await leave();
   for (const next of blocks.slice(entered.length)) {
     entered.push(next);
     for (const hook of next.beforeAll) await hook();
   }
+  begin();
   let failure: { readonly error: unknown } | undefined;
   const attempt = async (hook: Hook) => {
     try {

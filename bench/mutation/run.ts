@@ -4,10 +4,10 @@
 // The tests that run the sources in their own process do the noticing. Those of `dist/` see none of this, and are
 // left out, as is what spawns the built agent only.
 
-import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, posix } from "node:path";
 import { ROOT } from "../../sandbox/runner.ts";
 import { ACCEPTED, type Accepted } from "./accepted.ts";
 import { instrument, type Mutant } from "./instrument.ts";
@@ -23,26 +23,20 @@ const GROUPS = [
       "src/redact.ts",
       "src/step/{inputs,outputs}.ts",
     ],
-    tests: [
-      "__tests__/armor/*.test.ts",
-      "__tests__/agent/{guard,server,token-cache}.test.ts",
-      "__tests__/{errors,redact}.test.ts",
-      "__tests__/step/{inputs,outputs,report}.test.ts",
-    ],
   },
   {
     target: 88,
     files: ["src/agent/{agent,gateway,launch,server}.ts", "src/step/{main,post}.ts"],
-    // Not process.test.ts, which only spawns the built agent.
-    tests: [
-      "__tests__/agent/{agent,clients,failures,guard,launch,requests,responses,server,slots}.test.ts",
-      "__tests__/step/{keep-fresh,main,post}.test.ts",
-    ],
   },
 ];
 
+const TESTS = ["__tests__/{agent,armor,step}/*.test.ts", "__tests__/{errors,redact}.test.ts"];
+const SPAWNS_ONLY = ["__tests__/agent/process.test.ts"];
+
 /** A test may take five times as long as without a mutant, and this. */
 const LIMIT_MS = 3_000;
+/** Tests that take longer run last, as most mutants are killed by then. */
+const SLOW_MS = 500;
 /** A mutant may run a hundred times as often in a test as before, and this often. */
 const HIT_LIMIT = 1_000;
 
@@ -57,14 +51,17 @@ const find = (patterns: readonly string[]) =>
     .sort();
 
 const names = process.argv.slice(2).map((name) => basename(name, ".ts"));
-const groups = GROUPS.map((group) => ({
-  target: group.target,
-  files: find(group.files).filter((file) => names.length === 0 || names.includes(basename(file, ".ts"))),
-  tests: find(group.tests),
+const groups = GROUPS.map(({ target, files }) => ({
+  target,
+  files: find(files).filter((file) => names.length === 0 || names.includes(basename(file, ".ts"))),
 })).filter((group) => group.files.length > 0);
 const files = groups.flatMap((group) => group.files);
 const unknown = names.filter((name) => !files.some((file) => basename(file, ".ts") === name));
 if (unknown.length > 0) throw new Error(`Nothing of ${unknown.join(", ")} is mutated.`);
+
+/** `agent` of `src/agent/guard.ts` and of its test: what is there is held by the tests of the same room. */
+const roomOf = (file: string) => posix.dirname(file).split("/").slice(1).join("/");
+const rooms = new Set(files.map(roomOf));
 
 const folder = mkdtempSync(join(tmpdir(), "armor-mutation-"));
 process.on("exit", () => {
@@ -78,7 +75,16 @@ await mkdir(folders.temp);
 const start = performance.now();
 const mutants = await instrument(folders.copy, files);
 const minutes = () => ((performance.now() - start) / 60_000).toFixed(1);
-const covered = await runWithout([...new Set(groups.flatMap((group) => group.tests))]);
+const testFiles = find(TESTS).filter((file) => rooms.has(roomOf(file)) && !SPAWNS_ONLY.includes(file));
+const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
+/** By source, the test files that import it themselves. */
+const importers = new Map(
+  files.map((file) => [
+    file,
+    new Set(testFiles.filter((test) => textOf(test).includes(`/${basename(file)}"`))),
+  ]),
+);
+const covered = await runWithout(testFiles);
 say(`${mutants.length} mutants in ${files.length} files, ${covered.runs.length} tests, ${minutes()} min`);
 const killed = await killedBy(mutants.flatMap((mutant) => jobFor(mutant, covered)));
 const isGood = report(mutants.filter(({ id }) => !killed.has(id)));
@@ -96,31 +102,37 @@ async function runWithout(testFiles: readonly string[]): Promise<Reply> {
   return {
     failures,
     runs: replies.flatMap(({ runs }) => runs),
-    onLoad: replies.flatMap(({ onLoad }) => onLoad),
+    before: replies.flatMap(({ before }) => before),
   };
 }
 
 /** Nothing where no test comes by. */
-function jobFor({ id, file }: Mutant, { runs, onLoad }: Reply): MutantJob[] {
-  const isStatic = onLoad.some(({ hits }) => id in hits);
-  // Who uses what a module made on import is not known: whoever runs anything of it may.
+function jobFor({ id, file }: Mutant, { runs, before }: Reply): MutantJob[] {
+  const isStatic = before.some(({ hits }) => id in hits);
+  // What was made before the tests is used by whichever runs anything of the module, and perhaps by each test of a
+  // file that imports it itself.
   const inFile = new Set(mutants.filter((mutant) => mutant.file === file).map((mutant) => mutant.id));
-  const own = groups.find((group) => group.files.includes(file))?.tests ?? [];
-  const covering = runs.filter(
-    (run) =>
-      own.includes(run.file) &&
-      (isStatic ? Object.keys(run.hits).some((hit) => inFile.has(hit)) : id in run.hits),
-  );
+  const covering = runs.filter((run) => {
+    if (roomOf(run.file) !== roomOf(file)) return false;
+    if (!isStatic) return id in run.hits;
+    return importers.get(file)?.has(run.file) || Object.keys(run.hits).some((hit) => inFile.has(hit));
+  });
   if (covering.length === 0) return [];
-  const byFile = Map.groupBy(covering, (run) => run.file);
-  const sum = (some: readonly Run[]) => some.reduce((total, { ms }) => total + ms, 0);
-  const quickestFirst = [...byFile].sort(([, a], [, b]) => sum(a) - sum(b));
   const hitLimit = HIT_LIMIT + 100 * covering.reduce((most, { hits }) => Math.max(most, hits[id] ?? 0), 0);
-  const chosen = quickestFirst.map(([name, some]) => ({
-    file: name,
-    tests: some.map(({ place, ms }) => ({ place, limitMs: LIMIT_MS + 5 * ms })),
-  }));
+  const isSlow = ({ ms }: Run) => ms > SLOW_MS;
+  const chosen = [...byFile(covering.filter((run) => !isSlow(run))), ...byFile(covering.filter(isSlow))];
   return [{ mutant: id, isStatic, files: chosen, hitLimit }];
+}
+
+/** The quickest file first. */
+function byFile(runs: readonly Run[]) {
+  const sum = (some: readonly Run[]) => some.reduce((total, { ms }) => total + ms, 0);
+  return [...Map.groupBy(runs, (run) => run.file)]
+    .sort(([, a], [, b]) => sum(a) - sum(b))
+    .map(([file, some]) => ({
+      file,
+      tests: some.map(({ place, ms }) => ({ place, limitMs: LIMIT_MS + 5 * ms })),
+    }));
 }
 
 async function killedBy(jobs: readonly MutantJob[]): Promise<ReadonlySet<string>> {

@@ -9,7 +9,7 @@ import { collect, leaveAll, runTest, type Test } from "./jest.ts";
 /** Without a mutant, every test of these files runs, to see what it covers. */
 export interface Job {
   readonly mutant?: string;
-  /** It is in code that runs on import: switched on before the test files are loaded, once more. */
+  /** It is in code that runs before tests do: switched on before the test files are loaded, once more. */
   readonly isStatic?: boolean;
   readonly files: readonly { readonly file: string; readonly tests?: readonly TestRun[] }[];
   /** How often the mutant may run until it counts as an endless loop. */
@@ -41,8 +41,8 @@ export interface Reply {
   /** With a mutant, the first one only. */
   readonly failures: readonly Failure[];
   readonly runs: readonly Run[];
-  /** Mutants that each file comes by when it is loaded. */
-  readonly onLoad: readonly { readonly file: string; readonly hits: Hits }[];
+  /** Mutants that each file comes by before its tests: on import, and in `beforeAll`. */
+  readonly before: readonly { readonly file: string; readonly hits: Hits }[];
 }
 
 /** Said before each test: within how many ms the next message comes, unless the process hangs. */
@@ -106,8 +106,8 @@ function resolveForTests(): void {
 }
 
 async function load(file: string, mutant?: string): Promise<readonly Test[]> {
-  const before = mutant === undefined ? loaded.get(file) : undefined;
-  if (before !== undefined) return before;
+  const known = mutant === undefined ? loaded.get(file) : undefined;
+  if (known !== undefined) return known;
   instance += 1;
   switches.activeMutant = mutant;
   const tests = await collect(() => import(pathToFileURL(join(copy, file)).href)).finally(() => {
@@ -120,7 +120,7 @@ async function load(file: string, mutant?: string): Promise<readonly Test[]> {
 async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Promise<Reply> {
   const failures: Failure[] = [];
   const runs: Run[] = [];
-  const onLoad: Reply["onLoad"][number][] = [];
+  const before: Reply["before"][number][] = [];
   Object.assign(switches, { hitCount: 0, hitLimit });
   for (const { file, tests: chosen } of files) {
     alive(LOAD_MS);
@@ -129,12 +129,11 @@ async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Pro
       failures.push({ kind: "failed", test: file, why: String(error) });
       return [];
     });
-    onLoad.push({ file, hits: switches.mutantCoverage.static });
     for (const { place, limitMs } of chosen ?? tests.map((_, at) => ({ place: at, limitMs: LIMIT_MS }))) {
       const test = tests[place];
       if (test === undefined) continue;
       switches.mutantCoverage.perTest = {};
-      Object.assign(switches, { activeMutant: mutant, currentTestId: "now" });
+      Object.assign(switches, { activeMutant: mutant, hitCount: 0 });
       const start = performance.now();
       let failure = await run(test, limitMs);
       const ms = performance.now() - start;
@@ -150,10 +149,11 @@ async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Pro
       if (mutant === undefined)
         runs.push({ file, place, ms, hits: switches.mutantCoverage.perTest.now ?? {} });
     }
+    before.push({ file, hits: switches.mutantCoverage.static });
     if (mutant !== undefined && failures.length > 0) break;
   }
   await leaveAll().catch(() => undefined);
-  return { failures, runs, onLoad };
+  return { failures, runs, before };
 }
 
 async function run(test: Test, limitMs: number): Promise<Omit<Failure, "test"> | undefined> {
@@ -165,7 +165,10 @@ async function run(test: Test, limitMs: number): Promise<Omit<Failure, "test"> |
   });
   stopped.catch(() => undefined);
   try {
-    await Promise.race([runTest(test), stopped]);
+    const begin = () => {
+      switches.currentTestId = "now";
+    };
+    await Promise.race([runTest(test, begin), stopped]);
     return undefined;
   } catch (error) {
     const kind = error instanceof TimeOut ? "timeout" : error instanceof Stray ? "stray" : "failed";

@@ -13,7 +13,7 @@ const GRACE_MS = 10_000;
 const RUNS = "50";
 
 /** Most tests wait for a connection or a timer. */
-const WORKERS = 2 * availableParallelism();
+const WORKERS = 3 * availableParallelism();
 
 /** Modules that were loaded once more are never freed. */
 const MAX_STATICS = 25;
@@ -86,7 +86,7 @@ async function ask(worker: ChildProcess, job: Job): Promise<Reply> {
   const { promise, resolve } = Promise.withResolvers<Reply>();
   const fail = (why: string) => {
     end(worker);
-    resolve({ failures: [{ kind: "timeout", test: "", why }], runs: [], onLoad: [] });
+    resolve({ failures: [{ kind: "timeout", test: "", why }], runs: [], before: [] });
   };
   let timer: NodeJS.Timeout | undefined;
   const onExit = () => fail("the process ended");
