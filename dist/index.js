@@ -3596,9 +3596,9 @@ async function passOn(reply, response, client, idleMs) {
             const problem = `${origin.origin} broke off its answer`;
             fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
         };
-        client.onabort = () => fail(new Error("the client left"));
+        client.onabort = () => fail(client.reason);
         if (client.aborted)
-            return fail(new Error("the client left"));
+            return fail(client.reason);
         message.on("data", (chunk) => {
             idle.refresh();
             if (!response.write(chunk))
@@ -4011,8 +4011,7 @@ class Upstream {
     #send({ method, path, headers, client }, { agent, options, state }) {
         const { connectMs, headMs } = this.#limits;
         return new Promise((resolve, reject) => {
-            if (client.aborted)
-                return reject(new Error("the client left"));
+            client.throwIfAborted();
             const isTls = options.protocol === "https:";
             const { request: start } = isTls ? (external_node_https_default()) : (external_node_http_default());
             const request = start({ ...options, path, method, headers: headers, agent });
@@ -4045,7 +4044,7 @@ class Upstream {
                 fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
             });
             request.end();
-            client.onabort = () => fail(new Error("the client left"));
+            client.onabort = () => fail(client.reason);
         });
     }
 }
@@ -4187,7 +4186,7 @@ async function placeControlFile(folder, line) {
         return `${(await (0,promises_namespaceObject.stat)(folder)).uid} ${(await (0,promises_namespaceObject.stat)(file)).uid}`;
     };
     const own = await owners();
-    return () => owners().then((now) => now === own, () => false);
+    return async () => (await owners().catch(() => undefined)) === own;
 }
 
 ;// CONCATENATED MODULE: external "node:events"
