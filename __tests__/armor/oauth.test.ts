@@ -50,8 +50,8 @@ describe("judgeToken", () => {
   });
 
   test.each([
-    ["a web page", "<!doctype html><title>Sign in</title>", "a web page"],
-    ["a web page behind white space", "\n  <html>", "a web page"],
+    ["a web page", "<!doctype html><title>Sign in</title>", "a web page instead of a JSON object"],
+    ["a web page behind white space", "\n  <html>", "a web page instead of a JSON object"],
     ["nothing", "", "something else instead of a JSON object"],
     ["text", "OK", "something else instead of a JSON object"],
     ["JSON null", "null", "something else instead of a JSON object"],

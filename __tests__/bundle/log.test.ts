@@ -1,9 +1,12 @@
-// What a person sees in the job's log: each bad case has a reason, a next action and a link.
+// What a person sees in the job's log, in nine situations: each bad one has a reason, a next action and a link.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import { createAuthority } from "../fixtures/certificates.ts";
 import { CALL, GOOD, type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { agentsBelow } from "../fixtures/processes.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { type Answer, json, startServer, TOKEN } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
@@ -15,12 +18,12 @@ async function logOf(
   open: Open,
   inputs: Values,
   env: Values = {},
-  during: (call: () => Promise<number>) => Promise<void> = async () => undefined,
+  during: (call: () => Promise<number>, temp: string) => Promise<void> = async () => undefined,
 ) {
   const job = await openJob(open, { timeout: "20", ...inputs }, env);
   const main = await job.main();
   const gateway = job.outputs["gateway-url"];
-  await during(async () => (await fetch(gateway + CALL)).status);
+  await during(async () => (await fetch(gateway + CALL)).status, job.temp);
   const post = await job.post();
   const shown = (result: typeof main) => job.log(result.stderr + result.stdout).map(normal);
   const log = { exitCodes: [main.exitCode, post.exitCode], main: shown(main), post: shown(post) };
@@ -110,6 +113,19 @@ describe("the job's log", () => {
     });
   });
 
+  scopedTest("CA missing", async (open) => {
+    const tls = await (await createAuthority("Private")).sign(["127.0.0.1"]);
+    const { url } = await open(startServer([GOOD], { tls }));
+    await expect(logOf(open, { "api-url": url })).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE). " +
+          "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
+      ],
+      post: [],
+    });
+  });
+
   scopedTest("key revoked amid the job", async (open) => {
     let isRevoked = false;
     const server: Answer = (response, request) => {
@@ -129,4 +145,21 @@ describe("the job's log", () => {
       `Warning: ${REFUSAL}`,
     ]);
   });
+
+  // Elsewhere the agent's process is not found.
+  if (process.platform === "linux") {
+    scopedTest("agent killed", async (open) => {
+      const { url } = await open(startServer([GOOD]));
+      const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (_, temp) => {
+        for (const { pid } of agentsBelow(temp)) process.kill(pid, "SIGKILL");
+        while (agentsBelow(temp).length > 0) await sleep(20);
+      });
+      expect(post).toEqual([
+        "The Armor session was ended.",
+        "Warning: The token agent had ended before the job did: it left no reason, so it probably was killed. " +
+          "Calls after that could not connect (curl: (7)): look at the first step that failed. " +
+          "Sessions of tokens that it fetched end when these expire. (agent_failed, DOCS#agent_failed)",
+      ]);
+    });
+  }
 });
