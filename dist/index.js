@@ -4985,7 +4985,7 @@ async function post_post(env, crash) {
     }
 }
 async function summarize(rows) {
-    const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+    const header = ["Armor token agent", "in this job"].map((data) => ({ data, header: true }));
     await summary.addTable([header, ...rows.map((row) => [...row])]).write();
 }
 async function finish(env, state, quote) {

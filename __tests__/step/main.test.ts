@@ -86,9 +86,13 @@ describe("main", () => {
   });
 
   test("warns of paths that cover the rights of the app, and of no other", async () => {
-    const { said, exitCode } = await run([token()], { "gateway-paths": "/api/v1/" });
-    expect(said[0]).toMatch(/^::warning::gateway-paths: \/api\/v1\/ covers \/api\/v1\/iam\//);
-    expect(exitCode).toBe(0);
+    const paths = "/api/v1/\n/api/v1/iam/users";
+    const { said, exitCode } = await run([token()], { "gateway-paths": paths });
+    const covers = "covers /api/v1/iam/, so with keep-fresh every later step of this job can read the users";
+    expect([exitCode, said.slice(0, 2)]).toEqual([
+      0,
+      paths.split("\n").map((path) => expect.stringContaining(`::warning::gateway-paths: ${path} ${covers}`)),
+    ]);
     const safe = await run([token()], { "gateway-paths": "/api/v1/iamx/\n/api/v1/i" });
     expect(safe.said).toHaveLength(1);
   });
@@ -114,16 +118,24 @@ describe("main", () => {
     expect(armor.requests).toEqual([]);
   });
 
-  test("ends the session itself where post will not know of it", async () => {
-    const answer: Answer = (response, request) => {
-      if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
-      (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
-    };
-    const { exitCode, said, outputs } = await run([answer]);
-    expect([exitCode, outputs]).toEqual([1, {}]);
-    expect(said).toEqual([expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/)]);
-    expect(asked()).toEqual(["token", "terminate"]);
-  });
+  test.each([
+    ["true", ["token", "terminate"]],
+    ["false", ["token"]],
+  ])(
+    "ends the session itself where post will not know of it, with terminate-session: %s",
+    async (ends, names) => {
+      const answer: Answer = (response, request) => {
+        if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
+        (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
+      };
+      const { exitCode, said, outputs } = await run([answer], { "terminate-session": ends });
+      expect([exitCode, outputs]).toEqual([1, {}]);
+      expect(said).toEqual([
+        expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/),
+      ]);
+      expect(asked()).toEqual(names);
+    },
+  );
 });
 
 describe("main, cancelled", () => {
@@ -141,7 +153,9 @@ describe("main, cancelled", () => {
       expect([exitCode, outputs]).toEqual([1, {}]);
       expect(lines).toContain("::add-mask::t0k3n-2");
       expect(state).toMatchObject({ access_token: "t0k3n-2" });
-      expect(lines.at(-1)).toMatch(/^::error::The job was cancelled\. .*\(cancelled, /);
+      expect(lines.at(-1)).toMatch(
+        /^::error::The job was cancelled\. No token was handed on\. \(cancelled, /,
+      );
     },
   );
 
@@ -199,10 +213,12 @@ describe("with keep-fresh", () => {
   });
 
   test("main says where the agent is and what it reads, where that is not the default", async () => {
-    const paths = "/api/v1/discovery/scans";
+    const paths = "/api/v1/discovery/scans\n/api/v1/x";
     const { said, exported, state } = await start({ "export-environment": "false", "gateway-paths": paths });
     const outputs = "reach Armor by the output gateway-url and get tokens by the output token-command";
-    expect(said).toEqual([expect.stringContaining(`${outputs}. The gateway reads ${paths}.`)]);
+    expect(said).toEqual([
+      expect.stringContaining(`${outputs}. The gateway reads ${paths.replace("\n", ", ")}.`),
+    ]);
     expect(exported).toEqual({});
     await runPost(state);
   });
@@ -213,6 +229,7 @@ describe("with keep-fresh", () => {
     const { exitCode, said } = await start({}, { [name]: "/dev/full" });
     expect(exitCode).toBe(1);
     expect(said.at(-1)).toMatch(new RegExp(`^::error::The file that ${name} names .*ENOSPC.*file_failed`));
+    expect(asked()).toContain("terminate");
     await expect(readdir(temp)).resolves.toEqual([]);
   });
 

@@ -42,9 +42,14 @@ describe("post", () => {
     expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
-  test("tries to end a session that the clock calls over, and says so", async () => {
-    const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() - 3600_000) });
-    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
+  const over = "The Armor session was over already.";
+  const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
+  test.each([
+    ["before", -3600_000, over + hint],
+    ["not before", 3600_000, over],
+  ])("tries to end a session whatever the clock says, here that it ended %s", async (_, ms, line) => {
+    const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() + ms) });
+    expect(said).toEqual([line]);
     expect(armor.requests).toHaveLength(1);
   });
 
@@ -88,7 +93,54 @@ describe("post", () => {
     const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
     await closing({ close: () => rm(temp, { recursive: true, force: true }) });
     await writeFile(join(temp, "file"), "");
-    const { exitCode, said } = await run([ok], { ...SESSION, agent_folder: join(temp, name) });
-    expect([exitCode, said]).toEqual([0, [ENDED, expect.stringMatching(says)]]);
+    const state = { ...SESSION, agent_folder: join(temp, name), expires_at: "1" };
+    const { exitCode, said, summary } = await run([text(401, "")], state);
+    expect([exitCode, said, summary]).toEqual([0, [over, expect.stringMatching(says)], ""]);
+  });
+});
+
+describe("post, with what an agent reports", () => {
+  const report = { minted: 2, handedOut: 1, answered: { "2xx": 3 }, failed: {}, refused: 0, problems: {} };
+  const bad = { ...report, failed: { host_unknown: 1 }, problems: { host_unknown: "No host. Look." } };
+  const WARNING = expect.stringMatching(/^::warning::No host\. Look\. \(host_unknown, https:\S+\)$/);
+
+  /** An agent that says so, and ends. */
+  async function told(reported: object, state: Values = {}) {
+    const folder = await mkdtemp(join(tmpdir(), "armor-post-"));
+    await closing({ close: () => rm(folder, { recursive: true, force: true }) });
+    const reply = { report: reported, sessions: { ended: 2, notEnded: 0 } };
+    const agent = await closing(startServer([json(200, reply, { Connection: "close" })]));
+    await writeFile(join(folder, "control-url"), `${agent.url}/cap\n`);
+    const step = await run([ok], { ...SESSION, agent_folder: folder, ...state });
+    expect(agent.requests).toMatchObject([{ method: "POST", path: "/cap/stop" }]);
+    expect([step.exitCode, armor.requests]).toEqual([0, []]);
+    return step;
+  }
+
+  test("folds the details of a good job, and leaves the summary alone", async () => {
+    const { said, summary } = await told(report);
+    expect(said).toEqual([
+      "::group::Token agent: 3 calls answered, 1 token handed out, 2 tokens fetched.",
+      "calls answered    3 (2xx 3)",
+      "tokens handed out 1",
+      "tokens fetched    2",
+      "sessions ended    2",
+      "::endgroup::",
+    ]);
+    expect(summary).toBe("");
+  });
+
+  test("warns of what failed, and puts the numbers into the summary", async () => {
+    const { said, summary } = await told(bad);
+    expect(said.slice(-2)).toEqual(["::endgroup::", WARNING]);
+    expect(summary).toContain("<tr><th>Armor token agent</th><th>in this job</th></tr>");
+    expect(summary).toContain("<tr><td>calls failed</td><td>1 (host_unknown 1)</td></tr>");
+  });
+
+  test("has nothing for the summary where no call was answered, and says nothing more where main failed", async () => {
+    const unused = { ...bad, failed: {}, answered: {}, handedOut: 0 };
+    const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
+    await expect(told(unused)).resolves.toMatchObject({ said: [line, WARNING], summary: "" });
+    await expect(told(bad, { complete: "" })).resolves.toMatchObject({ said: [WARNING] });
   });
 });

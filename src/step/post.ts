@@ -46,7 +46,7 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
 }
 
 async function summarize(rows: readonly Row[]): Promise<void> {
-  const header = ["Armor token agent", ""].map((data) => ({ data, header: true }));
+  const header = ["Armor token agent", "in this job"].map((data) => ({ data, header: true }));
   await core.summary.addTable([header, ...rows.map((row) => [...row])]).write();
 }
 
