@@ -46,12 +46,20 @@ describe("post", () => {
     const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() - 3600_000) });
     expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
     expect(armor.requests).toHaveLength(1);
+    const fresh = { ...SESSION, expires_at: String(Date.now() + 3600_000) };
+    const early = await run([text(401, "")], fresh);
+    expect(early.said).toEqual(["The Armor session was over already."]);
   });
 
   test("leaves a session alone where terminate-session was false", async () => {
-    const { said } = await run([ok], { complete: "true", terminate_session: "false" });
-    expect(said).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
+    const { lines } = await run([ok], { complete: "true", terminate_session: "false" });
+    expect(lines).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
     expect(armor.requests).toEqual([]);
+  });
+
+  test("where main failed before it had a token, does and says nothing", async () => {
+    const { exitCode, lines } = await run([ok], {});
+    expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
   test("where main failed, ends the session in silence, but says that it was not ended", async () => {
@@ -88,7 +96,10 @@ describe("post", () => {
     const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
     await closing({ close: () => rm(temp, { recursive: true, force: true }) });
     await writeFile(join(temp, "file"), "");
-    const { exitCode, said } = await run([ok], { ...SESSION, agent_folder: join(temp, name) });
-    expect([exitCode, said]).toEqual([0, [ENDED, expect.stringMatching(says)]]);
+    const state = { ...SESSION, agent_folder: join(temp, name), expires_at: "1" };
+    const { exitCode, said, summary } = await run([ok], state);
+    expect([exitCode, said, summary]).toEqual([0, [ENDED, expect.stringMatching(says)], ""]);
+    const late = await run([text(401, "")], { ...state, agent_folder: join(temp, name) });
+    expect(late.said[0]).toBe("The Armor session was over already.");
   });
 });
