@@ -87,8 +87,10 @@ describe("main", () => {
 
   test("warns of paths that cover the rights of the app, and of no other", async () => {
     const { said, exitCode } = await run([token()], { "gateway-paths": "/api/v1/" });
-    expect(said[0]).toMatch(/^::warning::gateway-paths: \/api\/v1\/ covers \/api\/v1\/iam\//);
-    expect(exitCode).toBe(0);
+    const warning = /^::warning::gateway-paths: (\S+) covers \/api\/v1\/iam\/, .* can read the users, apps/;
+    expect([exitCode, said[0]]).toEqual([0, expect.stringMatching(warning)]);
+    const users = await run([token()], { "gateway-paths": "/api/v1/iam/users" });
+    expect(users.said[0]).toMatch(warning);
     const safe = await run([token()], { "gateway-paths": "/api/v1/iamx/\n/api/v1/i" });
     expect(safe.said).toHaveLength(1);
   });
@@ -114,15 +116,18 @@ describe("main", () => {
     expect(armor.requests).toEqual([]);
   });
 
-  test("ends the session itself where post will not know of it", async () => {
+  test.each([
+    ["ends the session itself", "true", ["token", "terminate"]],
+    ["leaves the session alone, where that was wanted,", "false", ["token"]],
+  ])("%s where post will not know of it", async (_, wanted, requests) => {
     const answer: Answer = (response, request) => {
       if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
       (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
     };
-    const { exitCode, said, outputs } = await run([answer]);
+    const { exitCode, said, outputs } = await run([answer], { "terminate-session": wanted });
     expect([exitCode, outputs]).toEqual([1, {}]);
     expect(said).toEqual([expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/)]);
-    expect(asked()).toEqual(["token", "terminate"]);
+    expect(asked()).toEqual(requests);
   });
 });
 
@@ -141,7 +146,9 @@ describe("main, cancelled", () => {
       expect([exitCode, outputs]).toEqual([1, {}]);
       expect(lines).toContain("::add-mask::t0k3n-2");
       expect(state).toMatchObject({ access_token: "t0k3n-2" });
-      expect(lines.at(-1)).toMatch(/^::error::The job was cancelled\. .*\(cancelled, /);
+      expect(lines.at(-1)).toMatch(
+        /^::error::The job was cancelled\. No token was handed on\. \(cancelled, /,
+      );
     },
   );
 
@@ -189,9 +196,11 @@ describe("with keep-fresh", () => {
       async (path) => (await fetch(`${gateway}/api/v1/${path}`)).status,
     );
     expect(await Promise.all(statuses)).toEqual([200, 403]);
-    const { exitCode, said } = await runPost(started.state);
+    const { exitCode, said, summary } = await runPost(started.state);
     expect(exitCode).toBe(0);
     expect(said[0]).toBe("::group::Token agent: 1 call answered, 1 call refused, 1 token fetched.");
+    expect(said).toContainEqual(expect.stringMatching(/^calls answered +1 \(2xx 1\)$/));
+    expect(summary).toMatch(/<th>Armor token agent<\/th>.*<td>calls answered<\/td><td>1 \(2xx 1\)/);
     expect(said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
     await expect(fetch(gateway)).rejects.toThrow();
     expect(asked().filter((name) => name === "terminate")).toHaveLength(1);
@@ -199,12 +208,14 @@ describe("with keep-fresh", () => {
   });
 
   test("main says where the agent is and what it reads, where that is not the default", async () => {
-    const paths = "/api/v1/discovery/scans";
-    const { said, exported, state } = await start({ "export-environment": "false", "gateway-paths": paths });
+    const inputs = { "export-environment": "false", "gateway-paths": "/api/v1/discovery/scans\n/api/v1/x/" };
+    const { said, exported, state, outputs: given } = await start(inputs);
     const outputs = "reach Armor by the output gateway-url and get tokens by the output token-command";
+    const paths = "/api/v1/discovery/scans, /api/v1/x/";
     expect(said).toEqual([expect.stringContaining(`${outputs}. The gateway reads ${paths}.`)]);
     expect(exported).toEqual({});
-    await runPost(state);
+    await fetch(`${given["gateway-url"]}/api/v1/x/`);
+    await expect(runPost(state)).resolves.toMatchObject({ exitCode: 0, summary: "" });
   });
 
   // No other system has this device.
@@ -213,6 +224,7 @@ describe("with keep-fresh", () => {
     const { exitCode, said } = await start({}, { [name]: "/dev/full" });
     expect(exitCode).toBe(1);
     expect(said.at(-1)).toMatch(new RegExp(`^::error::The file that ${name} names .*ENOSPC.*file_failed`));
+    expect(asked()).toContain("terminate");
     await expect(readdir(temp)).resolves.toEqual([]);
   });
 
