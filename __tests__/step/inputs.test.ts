@@ -45,7 +45,12 @@ describe("readInputs", () => {
     expect(readInputs(spaced).credentials).toEqual({ appId: "id", apiKey: "key-of-the-app" });
     expect(readSecrets(spaced)).toContain("key-of-the-app");
     expect(readSecrets(spaced)).toContain(btoa("id:key-of-the-app"));
+  });
+
+  test("takes credentials that are as short and as long as can be", () => {
+    expect(reading("api-key", "12345678")().credentials.apiKey).toBe("12345678");
     expect(readSecrets(source({ "api-key": "12345678" }))).toContain("12345678");
+    expect(reading("app-id", "x".repeat(4_096))().credentials.appId).toHaveLength(4_096);
   });
 
   test("names both credentials where both are empty", () => {
@@ -54,13 +59,11 @@ describe("readInputs", () => {
   });
 
   test.each([
-    ["api-key", "12345678", { credentials: { appId: "id", apiKey: "12345678" } }],
-    ["app-id", "x".repeat(4096), { credentials: { appId: "x".repeat(4096), apiKey: "key-of-the-app" } }],
-    ["api-url", "https://a.example/x/api", { apiUrl: "https://a.example/x/api" }],
     ["api-url", "https://armor.corp.example", { apiUrl: "https://armor.corp.example" }],
     ["api-url", "https://armor.corp.example/", { apiUrl: "https://armor.corp.example" }],
     ["api-url", "https://armor.corp.example//", { apiUrl: "https://armor.corp.example" }],
     ["api-url", "https://a.example:8443/base/", { apiUrl: "https://a.example:8443/base" }],
+    ["api-url", "https://a.example/base/api/", { apiUrl: "https://a.example/base/api" }],
     ["api-url", "HTTPS://Armor.Corp.Example", { apiUrl: "https://armor.corp.example" }],
     ["api-url", "https://[2001:db8::1]", { apiUrl: "https://[2001:db8::1]" }],
     ["api-url", "http://127.0.0.1:8080", { apiUrl: "http://127.0.0.1:8080" }],
@@ -89,65 +92,41 @@ describe("readInputs", () => {
 
   const usual = /secret is not defined.*fork.*Dependabot/;
   const line = "contains a line break or another control character";
-  const whole = /^(Usually .+ )?Store the secret again[:,] .+\.$/;
-  const url = /Give https:\/\/ and a host name, such as https:\/\/api\.armor\.fortanix\.com\./;
+  const url = /Give https:\/\/ and a host name, such as https:/;
   const pem = /Give the text of one or more PEM certificates, each from -----BEGIN/;
+  const again = "Store the secret again";
+  const path = /Give one path a line, such as \/api\//;
   test.each<[string, string, readonly string[], string | RegExp]>([
     ["app-id", "app-id is empty", ["", "  \n "], usual],
     ["api-key", "api-key is empty", ["", "  \n "], usual],
     ["app-id", `app-id ${line}`, ["a\nb", "a\rb", "a\0b", "a\tb", "a\u007fb", "a\u0085b"], "as one line"],
     ["api-key", `api-key ${line}`, ["12345678\nb", "12345678\u2028b", "12345678\ud800b"], "as one line"],
-    ["app-id", "app-id is longer than 4096 characters", ["x".repeat(4097)], whole],
-    ["api-key", "api-key is longer than 4096 characters", ["x".repeat(100_000)], whole],
-    ["api-key", "api-key is shorter than 8 characters", ["1234567"], whole],
+    ["app-id", "app-id is longer than 4096 characters", ["x".repeat(5_000)], `${again}: the value`],
+    ["api-key", "api-key is longer than 4096 characters", ["x".repeat(100_000)], `${again}: the value`],
+    ["api-key", "api-key is shorter than 8 characters", ["1234567"], `cut off.*${again}, as Armor`],
     ["api-url", "api-url is empty", [""], url],
     ["api-url", "is not an absolute URL", ["armor.corp.example", "/api", "//a.example", "https://"], url],
     ["api-url", "is not an absolute URL", ["https://armor\n.corp.example"], url],
     ["api-url", "does not start with https://", ["http://armor.corp.example", "http://128.0.0.1"], url],
     ["api-url", "does not start with https://", ["http://127.0.0.1.evil.example"], url],
     ["api-url", "does not start with https://", ["http://localhost.evil.example", "localhost:80"], url],
-    ["api-url", "does not start with https://", ["ftp://localhost", "file:///etc/passwd"], url],
+    [
+      "api-url",
+      "does not start with https://",
+      ["ftp://a.example", "ftp://localhost", "file:///etc/passwd"],
+      url,
+    ],
     ["api-url", "a user name or password", ["https://user@a.example", "https://:Passw0rd@a.example"], url],
     ["api-url", "a query or a", ["https://a.example?x", "https://a.example/?", "https://a.example/#"], url],
     ["api-url", "a path that begins with /api", ["https://a.example/api", "https://a.example//api/v1/"], url],
     ["timeout", "is not a whole number from 1 to 300", ["", "abc", "0", "-1", "301", "9999"], "out for 30"],
     ["timeout", "timeout is not a whole number from 1 to 300", ["1e9", "1.5", "1s", "0x10", "١"], ""],
-    [
-      "gateway-paths",
-      "path 1 of 1 has no slash at its beginning",
-      ["api/v1"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
-    [
-      "gateway-paths",
-      "path 2 of 2 has two slashes in a row",
-      ["/api/ok/\n/api//x"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
-    [
-      "gateway-paths",
-      "path 1 of 1 has an encoded character",
-      ["/api/%2e"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
-    [
-      "gateway-paths",
-      "path 1 of 1 has a segment that begins with a dot",
-      ["/api/../x"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
-    [
-      "gateway-paths",
-      "path 1 of 1 has a character other than",
-      ["/api/v1/*", "/api/v1/x?y"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
-    [
-      "gateway-paths",
-      "path 1 of 1 has no /api/ at its beginning",
-      ["/", "/apiary/"],
-      "Give one path a line, such as /api/v1/discovery/.",
-    ],
+    ["gateway-paths", "path 1 of 1 has no slash at its beginning", ["api/v1"], path],
+    ["gateway-paths", "path 2 of 2 has two slashes in a row", ["/api/ok/\n/api//x"], ""],
+    ["gateway-paths", "path 1 of 1 has an encoded character", ["/api/%2e"], ""],
+    ["gateway-paths", "path 1 of 1 has a segment that begins with a dot", ["/api/../x"], ""],
+    ["gateway-paths", "path 1 of 1 has a character other than", ["/api/v1/*", "/api/v1/x?y"], ""],
+    ["gateway-paths", "path 1 of 1 has no /api/ at its beginning", ["/", "/apiary/"], ""],
     ["ca-certificate", "ca-certificate is not PEM", ["/etc/ssl/corp.pem", first.slice(0, -30)], pem],
     ["ca-certificate", "ca-certificate is not PEM", [`${first}\n${second.slice(0, -30)}`], pem],
     ["ca-certificate", "certificate 1 of 1 cannot be read", [first.replaceAll("\n", "\\n")], pem],
@@ -156,11 +135,11 @@ describe("readInputs", () => {
     [
       "keep-fresh",
       "is neither true nor false",
-      ["", "yes", "1", "tRue", "xtrue"],
+      ["", "yes", "tRue", "untrue", "falsely"],
       "leave the input out for false",
     ],
     ["export-environment", "is neither true nor false", ["", "true false"], "leave the input out for true"],
-    ["terminate-session", "is neither true nor false", ["", "no", "falsey"], "leave the input out for true"],
+    ["terminate-session", "is neither true nor false", ["", "no"], "leave the input out for true"],
   ])("refuses %s: %s", (name, problem, values, remedy) => {
     for (const value of values) {
       expect(reading(name, value)).toThrow(failure(problem, remedy));

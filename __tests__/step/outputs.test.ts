@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { exportAgent, loadState, saveState, setTokenOutputs } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
@@ -26,12 +27,14 @@ describe("outputs", () => {
     [{ http_proxy: "http://p", no_proxy: "a,*" }, "a,*,127.0.0.1"],
   ])("with %j, no_proxy of later steps is %s", async (variables, expected) => {
     let isExtended: boolean | undefined;
+    let path = "";
     const { exported } = await runStep(() => {
       isExtended = exportAgent(variables, "http://127.0.0.1:1/c", "/bin");
+      path = readFileSync(process.env["GITHUB_PATH"] ?? "", "utf8").trim();
     });
     const noProxy = expected === undefined ? {} : { no_proxy: expected, NO_PROXY: expected };
     expect(exported).toEqual({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c", ...noProxy });
-    expect(isExtended).toBe(expected !== undefined);
+    expect([isExtended, path]).toEqual([expected !== undefined, "/bin"]);
   });
 });
 
@@ -55,6 +58,12 @@ describe("state", () => {
       expiresAt: 123,
       agentFolder: "/x",
       isComplete: true,
+    });
+  });
+
+  test("of a main that failed early says what it can", () => {
+    expect(loadState({ STATE_api_url: "https://x" })).toEqual({
+      ...{ apiUrl: "https://x", certificates: [], terminateSession: true, expiresAt: 0, isComplete: false },
     });
   });
 

@@ -42,21 +42,24 @@ describe("post", () => {
     expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
-  const over = "The Armor session was over already.";
-  const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
-  test.each([
-    ["before", -3600_000, over + hint],
-    ["not before", 3600_000, over],
-  ])("tries to end a session whatever the clock says, here that it ended %s", async (_, ms, line) => {
-    const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() + ms) });
-    expect(said).toEqual([line]);
+  test("tries to end a session that the clock calls over, and says so", async () => {
+    const { said } = await run([text(401, "")], { ...SESSION, expires_at: String(Date.now() - 3600_000) });
+    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
     expect(armor.requests).toHaveLength(1);
+    const fresh = { ...SESSION, expires_at: String(Date.now() + 3600_000) };
+    const early = await run([text(401, "")], fresh);
+    expect(early.said).toEqual(["The Armor session was over already."]);
   });
 
   test("leaves a session alone where terminate-session was false", async () => {
-    const { said } = await run([ok], { complete: "true", terminate_session: "false" });
-    expect(said).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
+    const { lines } = await run([ok], { complete: "true", terminate_session: "false" });
+    expect(lines).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
     expect(armor.requests).toEqual([]);
+  });
+
+  test("where main failed before it had a token, does and says nothing", async () => {
+    const { exitCode, lines } = await run([ok], {});
+    expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
   test("where main failed, ends the session in silence, but says that it was not ended", async () => {
@@ -94,53 +97,9 @@ describe("post", () => {
     await closing({ close: () => rm(temp, { recursive: true, force: true }) });
     await writeFile(join(temp, "file"), "");
     const state = { ...SESSION, agent_folder: join(temp, name), expires_at: "1" };
-    const { exitCode, said, summary } = await run([text(401, "")], state);
-    expect([exitCode, said, summary]).toEqual([0, [over, expect.stringMatching(says)], ""]);
-  });
-});
-
-describe("post, with what an agent reports", () => {
-  const report = { minted: 2, handedOut: 1, answered: { "2xx": 3 }, failed: {}, refused: 0, problems: {} };
-  const bad = { ...report, failed: { host_unknown: 1 }, problems: { host_unknown: "No host. Look." } };
-  const WARNING = expect.stringMatching(/^::warning::No host\. Look\. \(host_unknown, https:\S+\)$/);
-
-  /** An agent that says so, and ends. */
-  async function told(reported: object, state: Values = {}) {
-    const folder = await mkdtemp(join(tmpdir(), "armor-post-"));
-    await closing({ close: () => rm(folder, { recursive: true, force: true }) });
-    const reply = { report: reported, sessions: { ended: 2, notEnded: 0 } };
-    const agent = await closing(startServer([json(200, reply, { Connection: "close" })]));
-    await writeFile(join(folder, "control-url"), `${agent.url}/cap\n`);
-    const step = await run([ok], { ...SESSION, agent_folder: folder, ...state });
-    expect(agent.requests).toMatchObject([{ method: "POST", path: "/cap/stop" }]);
-    expect([step.exitCode, armor.requests]).toEqual([0, []]);
-    return step;
-  }
-
-  test("folds the details of a good job, and leaves the summary alone", async () => {
-    const { said, summary } = await told(report);
-    expect(said).toEqual([
-      "::group::Token agent: 3 calls answered, 1 token handed out, 2 tokens fetched.",
-      "calls answered    3 (2xx 3)",
-      "tokens handed out 1",
-      "tokens fetched    2",
-      "sessions ended    2",
-      "::endgroup::",
-    ]);
-    expect(summary).toBe("");
-  });
-
-  test("warns of what failed, and puts the numbers into the summary", async () => {
-    const { said, summary } = await told(bad);
-    expect(said.slice(-2)).toEqual(["::endgroup::", WARNING]);
-    expect(summary).toContain("<tr><th>Armor token agent</th><th>in this job</th></tr>");
-    expect(summary).toContain("<tr><td>calls failed</td><td>1 (host_unknown 1)</td></tr>");
-  });
-
-  test("has nothing for the summary where no call was answered, and says nothing more where main failed", async () => {
-    const unused = { ...bad, failed: {}, answered: {}, handedOut: 0 };
-    const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
-    await expect(told(unused)).resolves.toMatchObject({ said: [line, WARNING], summary: "" });
-    await expect(told(bad, { complete: "" })).resolves.toMatchObject({ said: [WARNING] });
+    const { exitCode, said, summary } = await run([ok], state);
+    expect([exitCode, said, summary]).toEqual([0, [ENDED, expect.stringMatching(says)], ""]);
+    const late = await run([text(401, "")], { ...state, agent_folder: join(temp, name) });
+    expect(late.said[0]).toBe("The Armor session was over already.");
   });
 });

@@ -70,6 +70,7 @@ function start({ copy, temp }: { readonly copy: string; readonly temp: string })
   const worker = fork(WORKER, [copy], {
     cwd: copy,
     env: { ...process.env, TMPDIR: temp, TEMP: temp, TMP: temp, PROPERTY_RUNS: RUNS, CI: "" },
+    detached: true, // process.kill(0), which a mutant may call, reaches no further
     execArgv: ["--disable-warning=ExperimentalWarning"],
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
