@@ -54,6 +54,11 @@ describe("secretForms", () => {
     },
   );
 
+  test.each([">>>>>>>>", "????????"])("hold base64url of what is no letter there: %s", (apiKey) => {
+    const all = secretForms({ appId: "id", apiKey });
+    expect(all).toContain(Buffer.from(apiKey).toString("base64url"));
+  });
+
   test("hold what travels, as it travels, also where an app id with a colon rules the raw pair out", () => {
     for (const pair of [...basicPairs(credentials), ...basicPairs({ ...credentials, appId: "a:b" })]) {
       const { headers } = tokenRequest("https://armor.example", pair);

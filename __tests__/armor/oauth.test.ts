@@ -225,3 +225,23 @@ describe("judgeTerminate", () => {
     expect(() => judgeTerminate(reply(status), quote)).toThrow(expect.objectContaining({ code }));
   });
 });
+
+test.each([
+  [408, "server_unavailable"],
+  [429, "rate_limited"],
+  [500, "server_unavailable"],
+])("a %i is asked again, whatever its body says", (status, code) => {
+  for (const error of ["invalid_client", "xinvalid_client", "invalid_clientx"]) {
+    const overloaded = () => judgeToken(reply(status, { error }), quote);
+    expect(overloaded).toThrow(expect.objectContaining({ code, canPass: true }));
+  }
+});
+
+test.each(["xinvalid_client", "invalid_grantx", "xserver_error", "408x", "xinvalid_scope", "invalid_scopex"])(
+  "an OAuth error is known as a whole, and %s is none",
+  (error) => {
+    expect(() => judgeToken(reply(404, { error }), quote)).toThrow(
+      expect.objectContaining({ code: "endpoint_not_found" }),
+    );
+  },
+);
