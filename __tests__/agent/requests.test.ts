@@ -187,7 +187,8 @@ describe("a 401", () => {
   test(
     "several times a second, by revocation, is survived by every call",
     async () => {
-      const clock = fastClock(SPEED);
+      // A token has to live for longer than a call takes on a busy machine.
+      const clock = fastClock(Math.min(SPEED, 2));
       let valid = "first";
       let issued = 0;
       const { call, fetches } = await startGateway([refusing((token) => token !== valid)], {
@@ -198,7 +199,7 @@ describe("a 401", () => {
           return tokenOf(valid, 14_400, clock);
         },
       });
-      const until = clock.now() + (process.env["CI"] ? 40_000 : 20_000);
+      const until = clock.now() + (process.env["CI"] ? 40_000 : 8_000);
       const revoke = async () => {
         for (; clock.now() < until; await clock.sleep(100 + Math.random() * 400)) valid = "none";
       };

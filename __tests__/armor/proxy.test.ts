@@ -114,6 +114,9 @@ describe("the proxy's address", () => {
       expect.objectContaining({
         code: "proxy_refused",
         problem: `The variable https_proxy is not a valid proxy address: ${cause}`,
+        remedy: expect.stringMatching(
+          /^Give it as http:.* percent-encoded \(# is %23, \/ is %2F, % is %25\)\.$/,
+        ),
         message: expect.not.stringContaining("S3cr3t"),
       }),
     );
@@ -129,6 +132,7 @@ describe("no proxy", () => {
     ["localhost", true],
     ["127.0.0.1", true],
     ["127.1.2.3", true],
+    ["127.10.10.200", true],
     ["[::1]", true],
     ["localhost.example", false],
     ["127.0.0.1.example", false],
@@ -199,6 +203,8 @@ describe("no proxy", () => {
     ["[2001:db8::7]", V6, true],
     ["2001:0DB8:0:0:0:0:0:7", V6, true],
     ["2001:db8::/32", V6, true],
+    ["2001:db8::/64", V6, true],
+    ["2001:db8::8/125", V6, false],
     ["2001:db9::/32", V6, false],
     ["2001:db8::/129", V6, false],
     ["2001:db8::7%eth0", V6, false],
