@@ -2615,7 +2615,7 @@ function decodeUserinfo(userinfo) {
 /** Whether an entry of no_proxy names this host. An entry that cannot be understood matches nothing. */
 function isBypassed(url, noProxy) {
     const host = withoutBrackets(url.hostname).replace(/\.$/, "");
-    const port = url.port || (url.protocol === "https:" ? "443" : "80");
+    const port = url.port || "443"; // http goes to loopback hosts alone, and never here
     const entries = noProxy.toLowerCase().split(/[\s,]+/);
     return entries.some((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
