@@ -3661,7 +3661,7 @@ async function listen(guard, routes, now, limits = LIMITS) {
     const waiting = limitWaiting(server, now, limits);
     const lastResponse = new WeakMap();
     const refused = new WeakSet();
-    /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
+    /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
     const onRequest = (request, response) => {
         const previous = lastResponse.get(request.socket);
         lastResponse.set(request.socket, response);

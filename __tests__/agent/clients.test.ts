@@ -62,11 +62,11 @@ const uploaders = await programs(
 
 describe("a program", () => {
   test("that is well known is served", async () => {
-    const { armor, url, stats } = await startGateway([json(200, { ok: true })]);
+    const { armor, url, counts } = await startGateway([json(200, { ok: true })]);
     const ran = await Promise.all(readers.map(([program, ...args]) => run(program, [...args, url + CALL])));
     expect(ran).toEqual(readers.map(() => ({ code: 0, stdout: '{"ok":true}', stderr: "" })));
     expect(armor.requests).toHaveLength(readers.length);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": readers.length }, failed: {}, refused: 0 });
+    expect(counts()).toEqual({ answered: { "2xx": readers.length }, failed: {}, refused: 0 });
   });
 
   test("can read why its upload of 20 MB is refused", async () => {
@@ -143,15 +143,14 @@ describe("many calls at once", () => {
       const gateway = await startGateway([slow], { first: DEAD });
       await expect(callAll(gateway)).resolves.toBe(times);
       expect(gateway.fetches()).toBe(1);
-      const { answered, failed, refused } = gateway.stats.report();
-      expect({ answered, failed, refused }).toEqual({ answered: { "2xx": times }, failed: {}, refused: 0 });
+      expect(gateway.counts()).toEqual({ answered: { "2xx": times }, failed: {}, refused: 0 });
     },
     120_000,
   );
 
   test("that all connect first and send later are all answered", async () => {
     const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };
-    const { port, url, stats } = await startGateway([slow], { serverLimits });
+    const { port, url, counts } = await startGateway([slow], { serverLimits });
     const sockets = await Promise.all(Array.from({ length: MANY }, () => open(port)));
     await pause(200);
     const replies = sockets.map((socket) => {
@@ -160,7 +159,7 @@ describe("many calls at once", () => {
       return readAll(socket);
     });
     expect((await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"))).toEqual([]);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": MANY }, failed: {}, refused: 0 });
+    expect(counts()).toEqual({ answered: { "2xx": MANY }, failed: {}, refused: 0 });
   });
 });
 
@@ -171,7 +170,7 @@ describe("a client that leaves", () => {
   ])("%s ends the request to Armor, and is counted as nothing", async (_, answer) => {
     let client: http.ClientRequest | undefined;
     let hasLeft = false;
-    const { url, stats } = await startGateway([
+    const { url, counts } = await startGateway([
       (response, request) => {
         response.on("close", () => {
           hasLeft = true;
@@ -183,7 +182,7 @@ describe("a client that leaves", () => {
     client = http.get(url + CALL, { agent: false }, (response) => response.resume());
     client.on("error", () => undefined);
     await until(() => hasLeft);
-    expect(stats.report()).toMatchObject({ answered: {}, failed: {}, refused: 0 });
+    expect(counts()).toEqual({ answered: {}, failed: {}, refused: 0 });
   });
 
   test("gives up its places: in the gateway, in line, and of more requests on its connection", async () => {
@@ -191,11 +190,12 @@ describe("a client that leaves", () => {
     const { armor, begin, call, connections } = await startGateway([
       (response) => (isHanging ? undefined : response.end("{}")),
     ]);
-    const beginMany = (length: number) =>
-      Promise.all(Array.from({ length }, () => begin(`${GET}\r\n`.repeat(3))));
-    const begun = await beginMany(128);
+    const beginMany = (names: readonly number[]) =>
+      Promise.all(names.map((name) => begin(GET.replace(CALL, `${CALL}?${name}`).concat("\r\n").repeat(3))));
+    const begun = await beginMany([...Array(128).keys()]);
     await until(() => armor.requests.length === 128);
-    const inLine = await beginMany(72);
+    expect(new Set(armor.requests.map(({ path }) => path)).size).toBe(128); // one for each connection
+    const inLine = await beginMany([...Array(72).keys()]);
     isHanging = false;
     const last = call();
     await until(async () => (await connections()) === 201);

@@ -32,15 +32,14 @@ describe("an Armor that", () => {
       });
       answer(response, request);
     };
-    const { call, stats } = await startGateway([observed, ok], { limits: { headMs: 300 } });
+    const { call, counts, stats } = await startGateway([observed, ok], { limits: { headMs: 300 } });
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([status, code]);
     expect(got.headers).toMatchObject({ "x-armor-gateway": "1", "content-type": "application/json" });
     await until(() => isClosed);
     await expect(call()).resolves.toMatchObject({ status: 200 });
-    const { answered, failed, problems } = stats.report();
-    expect({ answered, failed }).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 } });
-    expect(problems[code]).toBe(JSON.parse(got.body).error_description);
+    expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
+    expect(stats.report().problems[code]).toBe(JSON.parse(got.body).error_description);
   });
 
   test("answers late, but in time, is waited for, on new and on kept connections", async () => {
@@ -62,7 +61,7 @@ describe("a kept connection", () => {
   test("that breaks when it is used again costs nothing, though all have broken", async () => {
     const used = new WeakSet<object>();
     let isBreaking = false;
-    const { armor, call, stats } = await startGateway([
+    const { armor, call, counts } = await startGateway([
       (response, request) => {
         const socket = response.socket ?? response;
         if (isBreaking && used.has(socket)) return reset(response, request);
@@ -76,7 +75,7 @@ describe("a kept connection", () => {
     isBreaking = true;
     expect((await callAll()).map(({ status }) => status)).toEqual(Array(20).fill(200));
     expect(armor.connections).toBeGreaterThan(before);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": 40 }, failed: {} });
+    expect(counts()).toEqual({ answered: { "2xx": 40 }, failed: {}, refused: 0 });
   });
 
   /** Keeps its connections for ever, and announces no limit. */
@@ -124,14 +123,14 @@ describe("a token that cannot be had", () => {
     ["for now", new ArmorError("server_unavailable", "P", "R."), 502, undefined],
   ])("%s is a reply that says so, and Armor is asked once", async (_, error, status, retryAfter) => {
     const fetch = () => Promise.reject(error);
-    const { armor, call, fetches, stats } = await startGateway([ok], { first: DEAD, fetch });
+    const { armor, call, fetches, counts } = await startGateway([ok], { first: DEAD, fetch });
     for (let times = 0; times < 3; times += 1) {
       const got = await call();
       expect([got.status, got.headers["retry-after"]]).toEqual([status, retryAfter]);
       expect(JSON.parse(got.body)).toEqual({ error: error.code, error_description: "P. R." });
     }
     expect([fetches(), armor.requests]).toEqual([1, []]);
-    expect(stats.report()).toMatchObject({ answered: {}, failed: { [error.code]: 3 } });
+    expect(counts()).toEqual({ answered: {}, failed: { [error.code]: 3 }, refused: 0 });
   });
 
   test("because of a fault of the agent's is called one", async () => {

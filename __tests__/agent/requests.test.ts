@@ -141,7 +141,6 @@ describe("a 401", () => {
 
   // What is a second or ten for the agent; in CI in real time, and for longer.
   const SPEED = process.env["CI"] ? 1 : 10;
-  const AT_MOST = 60_000;
 
   test("for several tokens in turn does not reach the client", async () => {
     const refused = ["first", "fetched-1", "fetched-2"];
@@ -159,71 +158,60 @@ describe("a 401", () => {
     expect(fetches()).toBe(1);
   });
 
-  test(
-    "that a path always gives is passed on, and costs few tokens beside a path that works",
-    async () => {
-      const clock = fastClock(SPEED);
-      const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))], {
-        ...{ clock, first: tokenOf("first", 3_600, clock) },
-        fetch: async () => tokenOf("another", 3_600, clock),
-      });
-      const until = clock.now() + 10_000;
-      const statuses = { open: new Set<number>(), closed: new Set<number>() };
-      while (clock.now() < until) {
-        const [open, closed] = await Promise.all([call(), call(`/api/v1/discovery/closed?at=${Date.now()}`)]);
-        statuses.open.add(open.status);
-        statuses.closed.add(closed.status);
-        await pause(10);
-      }
-      expect(statuses).toEqual({ open: new Set([200]), closed: new Set([401]) });
-      expect(fetches()).toBeLessThanOrEqual(5);
-      const { answered, failed } = stats.report();
-      expect(failed).toEqual({});
-      expect(answered["2xx"]).toBe(answered["4xx"]);
-    },
-    AT_MOST,
-  );
+  test("that a path always gives is passed on, and costs few tokens beside a path that works", async () => {
+    const clock = fastClock(SPEED);
+    const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))], {
+      clock,
+    });
+    const until = clock.now() + 10_000;
+    const statuses = { open: new Set<number>(), closed: new Set<number>() };
+    while (clock.now() < until) {
+      const [open, closed] = await Promise.all([call(), call(`/api/v1/discovery/closed?at=${Date.now()}`)]);
+      statuses.open.add(open.status);
+      statuses.closed.add(closed.status);
+      await pause(10);
+    }
+    expect(statuses).toEqual({ open: new Set([200]), closed: new Set([401]) });
+    expect(fetches()).toBeLessThanOrEqual(5);
+    const { answered, failed } = stats.report();
+    expect(failed).toEqual({});
+    expect(answered["2xx"]).toBe(answered["4xx"]);
+  }, 60_000);
 
-  test(
-    "several times a second, by revocation, is survived by every call",
-    async () => {
-      // A token has to live for longer than a call takes on a busy machine.
-      const clock = fastClock(Math.min(SPEED, 2));
-      let valid = "first";
-      let issued = 0;
-      const { call, fetches } = await startGateway([refusing((token) => token !== valid)], {
-        clock,
-        fetch: async () => {
-          issued += 1;
-          valid = `issued-${issued}`;
-          return tokenOf(valid, 14_400, clock);
-        },
-      });
-      const until = clock.now() + (process.env["CI"] ? 40_000 : 8_000);
-      const revoke = async () => {
-        for (; clock.now() < until; await clock.sleep(100 + Math.random() * 400)) valid = "none";
-      };
-      const ask = async () => {
-        const statuses: number[] = [];
-        for (; clock.now() < until; await pause(5)) statuses.push((await call()).status);
-        return statuses;
-      };
-      const [, ...statuses] = await Promise.all([revoke(), ...Array.from({ length: 8 }, ask)]);
-      expect(new Set(statuses.flat())).toEqual(new Set([200]));
-      expect(fetches()).toBeGreaterThan(2);
-    },
-    AT_MOST,
-  );
+  test("several times a second, by revocation, is survived by every call", async () => {
+    let valid = "first";
+    let issued = 0;
+    const { call, fetches } = await startGateway([refusing((token) => token !== valid)], {
+      fetch: async () => {
+        issued += 1;
+        valid = `issued-${issued}`;
+        return tokenOf(valid, 14_400);
+      },
+    });
+    // In real time: on a slow machine, a call must not take longer than a token lives.
+    const until = Date.now() + (process.env["CI"] ? 40_000 : 3_000);
+    const revoke = async () => {
+      for (; Date.now() < until; await pause(100 + Math.random() * 400)) valid = "none";
+    };
+    const ask = async () => {
+      const statuses: number[] = [];
+      for (; Date.now() < until; await pause(5)) statuses.push((await call()).status);
+      return statuses;
+    };
+    const [, ...statuses] = await Promise.all([revoke(), ...Array.from({ length: 8 }, ask)]);
+    expect(new Set(statuses.flat())).toEqual(new Set([200]));
+    expect(fetches()).toBeGreaterThan(1);
+  }, 60_000);
 
   test("where no new token can be had is the reason why, for all calls, with one question", async () => {
     const rejected = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
     const fetch = () => Promise.reject(rejected);
-    const { call, fetches, stats } = await startGateway([text(401, "")], { fetch });
+    const { call, fetches, counts } = await startGateway([text(401, "")], { fetch });
     for (const got of [...(await Promise.all([call(), call(), call()])), await call()]) {
       expect([got.status, errorOf(got)]).toEqual([424, "credentials_rejected"]);
     }
     expect(fetches()).toBe(1);
-    expect(stats.report()).toMatchObject({ answered: {}, failed: { credentials_rejected: 4 } });
+    expect(counts()).toEqual({ answered: {}, failed: { credentials_rejected: 4 }, refused: 0 });
   });
 });
 

@@ -46,10 +46,10 @@ function get(url: string): Promise<IncomingMessage> {
 
 describe("a reply", () => {
   test("has status, headers and body, without what belongs to one connection", async () => {
-    const kept = { "content-range": "bytes 0-3/9", etag: '"x"', "x-kept": "yes" };
+    const kept = { "content-range": "bytes 0-3/9", "content-length": "4", etag: '"x"', "x-kept": "yes" };
     const dropped = {
-      ...{ connection: "X-Hop", "x-hop": "1", "keep-alive": "timeout=77", "proxy-authenticate": "Basic" },
-      ...{ "proxy-connection": "x", upgrade: "h2c", trailer: "X", "set-cookie": "session=abc" },
+      ...{ connection: "X-Hop, Content-Length", "x-hop": "1", "keep-alive": "timeout=77", upgrade: "h2c" },
+      ...{ "proxy-authenticate": "Basic", "proxy-connection": "x", "set-cookie": "session=abc" },
       ...{ "referrer-policy": "unsafe-url", "x-armor-gateway": "1" },
     };
     const { call } = await startGateway([text(206, "part", { ...kept, ...dropped })]);
@@ -58,9 +58,7 @@ describe("a reply", () => {
     expect(headers).toMatchObject({ ...kept, "referrer-policy": "no-referrer" });
     for (const [name, value] of Object.entries(dropped))
       expect([name, headers[name]]).not.toEqual([name, value]);
-    expect(
-      Object.keys(headers).filter((name) => /hop|proxy|upgrade|trailer|cookie|armor/.test(name)),
-    ).toEqual([]);
+    expect(Object.keys(headers).filter((name) => /hop|proxy|upgrade|cookie|armor/.test(name))).toEqual([]);
   });
 
   const EARLY = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(20);
@@ -121,10 +119,10 @@ describe("a reply that breaks off", () => {
     ],
     ["stalls", stall, "reply_timeout"],
   ])("(%s) is a broken connection, counted once, and the next call works", async (_, answer, code) => {
-    const { call, stats } = await startGateway([answer, json(200, {})], { limits: { idleMs: 300 } });
+    const { call, counts } = await startGateway([answer, json(200, {})], { limits: { idleMs: 300 } });
     await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
     await expect(call()).resolves.toMatchObject({ status: 200 });
-    expect(stats.report()).toMatchObject({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
+    expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
   });
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {
@@ -156,7 +154,7 @@ describe("a client that does not read", () => {
 
   test("slows Armor down, loses nothing, and may take longer than any limit", async () => {
     const sent = { bytes: 0 };
-    const { url, stats } = await startGateway([stream(64 * MIB, sent)], { limits: { idleMs: 600 } });
+    const { url, counts } = await startGateway([stream(64 * MIB, sent)], { limits: { idleMs: 600 } });
     const response = await get(url + CALL);
     response.pause();
     await standstill(sent, 800);
@@ -164,13 +162,13 @@ describe("a client that does not read", () => {
     let received = 0;
     for await (const part of response) received += part.length;
     expect(received).toBe(64 * MIB);
-    expect(stats.report()).toMatchObject({ answered: { "2xx": 1 }, failed: {} });
+    expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: {}, refused: 0 });
   });
 
   test("ends Armor's reply when it leaves, though nothing is being read", async () => {
     const sent = { bytes: 0 };
     let isClosed = false;
-    const { begin, stats } = await startGateway([
+    const { begin, counts } = await startGateway([
       (response, request) => {
         response.on("close", () => {
           isClosed = true;
@@ -182,7 +180,7 @@ describe("a client that does not read", () => {
     await standstill(sent, 100);
     socket.destroy();
     await until(() => isClosed);
-    expect(stats.report()).toMatchObject({ answered: {}, failed: {} });
+    expect(counts()).toEqual({ answered: {}, failed: {}, refused: 0 });
   });
 });
 

@@ -229,6 +229,13 @@ describe("a token that the server refused", () => {
     expect([await replace("first"), counts.asked]).toEqual([{ value: "fetched-1" }, 1]);
   });
 
+  test("is believed again where the server gives the same one as the new one", async () => {
+    const { replace, arrive, name } = cacheWith();
+    const caller = await replace("first");
+    await arrive({ accessToken: "first" });
+    expect([caller, await name()]).toEqual([{ value: "first" }, "first"]);
+  });
+
   test("is replaced at most once a second, and who asks before waits", async () => {
     const { clock, replace, arrive, counts } = cacheWith();
     await replace("first");

@@ -65,7 +65,7 @@ export async function listen(
   const lastResponse = new WeakMap<Duplex, ServerResponse>();
   const refused = new WeakSet<Duplex>();
 
-  /** One connection's requests in turn: Node does not tell a reply in line that its client has left. */
+  /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const previous = lastResponse.get(request.socket);
     lastResponse.set(request.socket, response);
