@@ -73,9 +73,22 @@ describe("launchAgent", () => {
     if (existsSync(pidFile)) await until(async () => !isAlive(Number(await readFile(pidFile, "utf8"))));
   });
 
-  test("fails where Node is not there", async () => {
-    const failure = launch("", { execPath: join(temp, "none") });
-    await expect(failure).rejects.toThrow(/did not start: .*ENOENT/);
+  test.each([
+    ["is not there", "none", /did not start: .*ENOENT/],
+    ["has no possible name", "no\0ne", /did not start: .*null bytes/],
+  ])("fails where Node %s", async (_, name, says) => {
+    const failure = launch("", { execPath: join(temp, name) });
+    await expect(failure).rejects.toMatchObject({
+      ...{ code: "agent_failed", message: expect.stringMatching(says) },
+    });
+  });
+
+  test("fails where the command cannot be written", async () => {
+    await writeFile(join(temp, "bin"), "");
+    const ready = `console.log(JSON.stringify({ agent: "ready", port: 1 }));`;
+    await expect(launch(ready)).rejects.toMatchObject({
+      ...{ code: "file_failed", message: expect.stringContaining("EEXIST") },
+    });
   });
 
   test("gives the agent the environment that it needs, with absolute paths, and no other", async () => {

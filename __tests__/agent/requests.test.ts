@@ -246,21 +246,32 @@ describe("a redirect", () => {
     expect(armor.requests).toHaveLength(1);
   });
 
-  test("with a user name, without Location, or with one that is no address, is passed on", async () => {
+  test.each(["user:word@", "user@", ":word@"])("with %s in its address is passed on", async (user) => {
     const own = { url: "" };
     const { armor, call } = await startGateway([
       (response) => response.writeHead(307, { Location: own.url, "X-Kept": "yes" }).end(),
+    ]);
+    own.url = `http://${user}127.0.0.1:${armor.port}${CALL}`;
+    const headers = { location: own.url, "x-kept": "yes" };
+    await expect(call()).resolves.toMatchObject({ status: 307, headers });
+    expect(armor.requests).toHaveLength(1);
+  });
+
+  test("without Location, or with one that is no address, is passed on", async () => {
+    const { armor, call } = await startGateway([
       (response) => response.writeHead(302).end(),
       redirect(302, "https://["),
     ]);
-    own.url = `http://user:word@127.0.0.1:${armor.port}${CALL}`;
-    await expect(call()).resolves.toMatchObject({
-      status: 307,
-      headers: { location: own.url, "x-kept": "yes" },
-    });
     await expect(call()).resolves.toMatchObject({ status: 302 });
     await expect(call()).resolves.toMatchObject({ status: 302, headers: { location: "https://[" } });
-    expect(armor.requests).toHaveLength(3);
+    expect(armor.requests).toHaveLength(2);
+  });
+
+  test("to a path beside that of api-url is passed on", async () => {
+    const { armor, call } = await startGateway([redirect(302, `/other${CALL}`)], { path: "/armor" });
+    const headers = { location: `${armor.url}/other${CALL}` };
+    await expect(call()).resolves.toMatchObject({ status: 302, headers });
+    expect(armor.requests).toHaveLength(1);
   });
 
   test("in a circle is followed five times, and then passed on", async () => {

@@ -119,10 +119,13 @@ describe("a reply that breaks off", () => {
     ],
     ["stalls", stall, "reply_timeout"],
   ])("(%s) is a broken connection, counted once, and the next call works", async (_, answer, code) => {
-    const { call, counts } = await startGateway([answer, json(200, {})], { limits: { idleMs: 300 } });
+    const { call, counts, stats } = await startGateway([answer, json(200, {})], { limits: { idleMs: 300 } });
     await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
+    const says =
+      /(broke off its answer\. Run the job again|began to answer and did not finish\. Check) .+\.$/;
+    expect(stats.report().problems[code]).toMatch(says);
   });
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {

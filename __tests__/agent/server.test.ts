@@ -215,7 +215,8 @@ describe("what Node's parser gives up", () => {
   ])("(%s) is answered like any other refusal", async (_, bytes = "", status, error) => {
     const serverLimits = { headMs: 500, maxWaiting: 9, minWaitMs: 100 };
     const { armor, speak, stats } = await startGateway([], { serverLimits });
-    expect(refusal(await speak(bytes))).toMatchObject({ status, error, isClosing: true });
+    const description = expect.stringMatching(/^[A-Z].+\.$/);
+    expect(refusal(await speak(bytes))).toEqual({ status, error, description, isClosing: true });
     expect(armor.requests).toEqual([]);
     expect(stats.report().refused).toBe(1);
   });
@@ -224,7 +225,7 @@ describe("what Node's parser gives up", () => {
 describe("connections without an admitted request", () => {
   /** A server whose time the test sets. */
   const startWith = async (maxWaiting: number, minWaitMs: number) => {
-    const time = { now: 0 };
+    const time = { now: 5_000 };
     const clock = { ...systemClock, now: () => time.now };
     const serverLimits = { headMs: 60_000, maxWaiting, minWaitMs };
     return { time, ...(await startGateway([json(200, {})], { clock, serverLimits })) };
@@ -236,19 +237,29 @@ describe("connections without an admitted request", () => {
     for (const socket of sockets) socket.resume();
     await pause(100);
     expect(sockets.filter((socket) => socket.closed)).toHaveLength(0);
-    time.now = 2_000;
+    time.now = 7_000;
     await open(port);
     await until(() => sockets.some((socket) => socket.closed));
     expect(sockets.filter((socket) => socket.closed)).toHaveLength(1);
+  });
+
+  test("are left alone up to the limit, however old they are", async () => {
+    const { time, port } = await startWith(3, 2_000);
+    const old = [await open(port), await open(port)];
+    time.now += 60_000;
+    old.push(await open(port));
+    for (const socket of old) socket.resume();
+    await pause(100);
+    expect(old.filter((socket) => socket.closed)).toHaveLength(0);
   });
 
   test("do not count those that had one", async () => {
     const { time, port, begin } = await startWith(1, 1);
     const admitted = await Promise.all([1, 2, 3].map(() => begin(`${GET}\r\n`)));
     await Promise.all(admitted.map((socket) => once(socket, "data")));
-    time.now = 10;
+    time.now += 10;
     const waiting = (await open(port)).resume();
-    time.now = 20;
+    time.now += 10;
     await open(port);
     await until(() => waiting.closed);
     expect(admitted.filter((socket) => socket.closed)).toHaveLength(0);
