@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
-import { Slots } from "../../src/agent/slots.ts";
+import { Client, Slots } from "../../src/agent/slots.ts";
 
-const stays = new AbortController().signal;
+const stays = new Client();
 const settle = () => new Promise(setImmediate);
 
 test("as many calls as there are slots go on, the others wait in the order in which they came", async () => {
@@ -22,13 +22,13 @@ test("as many calls as there are slots go on, the others wait in the order in wh
 test("a client that leaves gives up its place in line; one that has a slot keeps it until it is released", async () => {
   const slots = new Slots(1);
   await slots.acquire(stays);
-  const [leaves, leavesLater] = [new AbortController(), new AbortController()];
-  const [inLine, next] = [slots.acquire(leaves.signal), slots.acquire(leavesLater.signal)];
-  leaves.abort();
+  const [leaves, leavesLater] = [new Client(), new Client()];
+  const [inLine, next] = [slots.acquire(leaves), slots.acquire(leavesLater)];
+  leaves.leave();
   await expect(inLine).resolves.toBe(false);
-  await expect(slots.acquire(leaves.signal)).resolves.toBe(false);
+  await expect(slots.acquire(leaves)).resolves.toBe(false);
   slots.release();
-  leavesLater.abort();
+  leavesLater.leave();
   await expect(next).resolves.toBe(true);
   let isLastOn = false;
   slots.acquire(stays).then(() => {

@@ -6,7 +6,7 @@ import { ArmorError, asArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import { allowedTarget } from "./guard.ts";
 import { sendFailure } from "./reply.ts";
-import { Slots } from "./slots.ts";
+import { Client, Slots } from "./slots.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
 import type { Upstream } from "./upstream.ts";
@@ -57,18 +57,17 @@ export function createGateway(options: GatewayOptions) {
   const slots = new Slots(MAX_CALLS);
   const fetchReply = createFetch(options);
   return async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
-    const left = new AbortController();
+    const client = new Client();
     response.once("close", () => {
-      if (!response.writableFinished) left.abort();
+      if (!response.writableFinished) client.leave();
     });
-    const client = left.signal;
     if (!(await slots.acquire(client))) return;
     try {
       const reply = await fetchReply(request, target, client);
       await passOn(reply, response, client, options.idleMs);
       stats.answered(response.statusCode);
     } catch (error) {
-      if (client.aborted) return;
+      if (client.hasLeft) return;
       const failure = asArmorError(error, options.quote);
       stats.failed(failure.code, failure.message);
       // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
@@ -95,7 +94,7 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: Gate
     return typeof target === "string" ? basePath + target : undefined;
   };
 
-  return async (request: IncomingMessage, target: string, client: AbortSignal): Promise<Reply> => {
+  return async (request: IncomingMessage, target: string, client: Client): Promise<Reply> => {
     const { method = "GET" } = request;
     const passed = keepHeaders(request, (name) => PASSED.test(name));
     let [origin, path] = [base, basePath + target];
@@ -145,23 +144,18 @@ function keepHeaders({ rawHeaders, headers }: IncomingMessage, isWanted: (name: 
   const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
   const result: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];
+    const name = rawHeaders[index] ?? "";
     const lowerCase = name.toLowerCase();
     // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
     if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
-      result.push(name, value);
+      result.push(name, rawHeaders[index + 1] ?? "");
     }
   }
   return result;
 }
 
 /** Streams the reply to the client. @throws ArmorError where it breaks off */
-async function passOn(
-  reply: Reply,
-  response: ServerResponse,
-  client: AbortSignal,
-  idleMs: number,
-): Promise<void> {
+async function passOn(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
   const { message, origin } = reply;
   try {
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
@@ -187,8 +181,8 @@ async function passOn(
       const problem = `${origin.origin} broke off its answer`;
       fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
     };
-    client.onabort = () => fail(client.reason);
-    if (client.aborted) return fail(client.reason);
+    client.onLeave = () => fail(new Error("the client left"));
+    if (client.hasLeft) return client.onLeave();
     message.on("data", (chunk: Buffer) => {
       idle.refresh();
       if (!response.write(chunk)) message.pause();

@@ -64,8 +64,8 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
 function pairs(rawHeaders: readonly string[]): Headers {
   const headers: [string, string][] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];
-    headers.push([name.toLowerCase().replaceAll("_", "-"), value]);
+    const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
+    headers.push([name, rawHeaders[index + 1] ?? ""]);
   }
   return headers;
 }

@@ -4,6 +4,7 @@ import { urlToHttpOptions } from "node:url";
 import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
 import type { CallLimits } from "./protocol.ts";
+import type { Client } from "./slots.ts";
 
 /** A GET or HEAD to Armor. */
 export interface UpstreamCall {
@@ -13,8 +14,7 @@ export interface UpstreamCall {
   readonly path: string;
   /** Names and values in turn. */
   readonly headers: readonly string[];
-  /** Aborts when the client leaves. */
-  readonly client: AbortSignal;
+  readonly client: Client;
 }
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
@@ -82,7 +82,7 @@ export class Upstream {
   #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
     const { connectMs, headMs } = this.#limits;
     return new Promise<IncomingMessage>((resolve, reject) => {
-      client.throwIfAborted();
+      if (client.hasLeft) return reject(new Error("the client left"));
       const isTls = options.protocol === "https:";
       const { request: start } = isTls ? https : http;
       const request = start({ ...options, path, method, headers: headers as never, agent });
@@ -115,7 +115,7 @@ export class Upstream {
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
-      client.onabort = () => fail(client.reason);
+      client.onLeave = () => fail(new Error("the client left"));
     });
   }
 }
