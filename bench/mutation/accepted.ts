@@ -265,7 +265,14 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: "src/agent/gateway.ts",
-    text: 'const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]];',
+    text: 'const name = rawHeaders[index] ?? "";',
+    original: '""',
+    replacement: '"Stryker was here!"',
+    why: "Names and values come in pairs.",
+  },
+  {
+    file: "src/agent/gateway.ts",
+    text: 'result.push(name, rawHeaders[index + 1] ?? "");',
     original: '""',
     replacement: '"Stryker was here!"',
     why: "Names and values come in pairs.",
