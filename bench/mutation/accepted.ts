@@ -244,13 +244,6 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: "src/agent/gateway.ts",
-    text: "if (location === undefined || next === undefined) return { message, origin, location };",
-    original: "location === undefined",
-    replacement: "false",
-    why: "Without a location there is no next.",
-  },
-  {
-    file: "src/agent/gateway.ts",
     text: "const named = headers.connection?.toLowerCase().split(/[\\s,]+/) ?? [];",
     original: "/[\\s,]+/",
     replacement: "/[\\s,]/",
@@ -297,13 +290,6 @@ export const ACCEPTED: readonly Accepted[] = [
     original: "message.readableLength === 0",
     replacement: "true",
     why: "Head and body in two pieces are more work, and nothing else.",
-  },
-  {
-    file: "src/agent/server.ts",
-    text: "if (previous === undefined || previous.closed) serve(request, response);",
-    original: "previous === undefined || previous.closed",
-    replacement: "true",
-    why: "Older Nodes need the order; this one tells each reply in line.",
   },
   {
     file: "src/agent/server.ts",
