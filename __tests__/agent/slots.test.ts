@@ -1,7 +1,14 @@
+import { EventEmitter } from "node:events";
 import { expect, test } from "@jest/globals";
 import { Client, Slots } from "../../src/agent/slots.ts";
 
-const stays = new Client();
+/** A client, and its leaving before the reply is written. */
+function someone() {
+  const response = Object.assign(new EventEmitter(), { writableFinished: false });
+  return { client: new Client(response as never), leave: () => response.emit("close") };
+}
+
+const stays = someone().client;
 const settle = () => new Promise(setImmediate);
 
 test("as many calls as there are slots go on, the others wait in the order in which they came", async () => {
@@ -22,11 +29,11 @@ test("as many calls as there are slots go on, the others wait in the order in wh
 test("a client that leaves gives up its place in line; one that has a slot keeps it until it is released", async () => {
   const slots = new Slots(1);
   await slots.acquire(stays);
-  const [leaves, leavesLater] = [new Client(), new Client()];
-  const [inLine, next] = [slots.acquire(leaves), slots.acquire(leavesLater)];
+  const [leaves, leavesLater] = [someone(), someone()];
+  const [inLine, next] = [slots.acquire(leaves.client), slots.acquire(leavesLater.client)];
   leaves.leave();
   await expect(inLine).resolves.toBe(false);
-  await expect(slots.acquire(leaves)).resolves.toBe(false);
+  await expect(slots.acquire(leaves.client)).resolves.toBe(false);
   slots.release();
   leavesLater.leave();
   await expect(next).resolves.toBe(true);

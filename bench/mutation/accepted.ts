@@ -209,13 +209,6 @@ export const ACCEPTED: readonly Accepted[] = [
   },
   {
     file: "src/agent/gateway.ts",
-    text: "if (!response.writableFinished) left.abort();",
-    original: "!response.writableFinished",
-    replacement: "true",
-    why: "Nothing listens any more once the reply is written.",
-  },
-  {
-    file: "src/agent/gateway.ts",
     text: "if (response.headersSent) response.socket?.resetAndDestroy();",
     original: "response.socket?.resetAndDestroy",
     replacement: "response.socket.resetAndDestroy",

@@ -57,10 +57,7 @@ export function createGateway(options: GatewayOptions) {
   const slots = new Slots(MAX_CALLS);
   const fetchReply = createFetch(options);
   return async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
-    const client = new Client();
-    response.once("close", () => {
-      if (!response.writableFinished) client.leave();
-    });
+    const client = new Client(response);
     if (!(await slots.acquire(client))) return;
     try {
       const reply = await fetchReply(request, target, client);
@@ -181,8 +178,8 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
       const problem = `${origin.origin} broke off its answer`;
       fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
     };
-    client.onLeave = () => fail(new Error("the client left"));
-    if (client.hasLeft) return client.onLeave();
+    client.onLeave(() => fail(new Error("the client left")));
+    if (client.hasLeft) return;
     message.on("data", (chunk: Buffer) => {
       idle.refresh();
       if (!response.write(chunk)) message.pause();

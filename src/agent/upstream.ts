@@ -115,7 +115,7 @@ export class Upstream {
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
-      client.onLeave = () => fail(new Error("the client left"));
+      client.onLeave(() => fail(new Error("the client left")));
     });
   }
 }
