@@ -51,7 +51,7 @@ const external_node_path_namespaceObject = require("node:path");
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {

@@ -2519,9 +2519,9 @@ function proxyError(proxy, target, word, challenge = "") {
     if (word === "401" || word === "407") {
         const found = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
         const schemes = [...found].map(([, scheme]) => scheme);
-        const wanted = `wants authentication by ${schemes.join(" or ")} (${word}), and this action sends Basic only`;
+        const wanted = `wants authentication by ${schemes.join(" or ")} (${word})`;
         if (schemes.length > 0 && !schemes.includes("basic"))
-            return refused(wanted, ACCEPT_BASIC);
+            return refused(`${wanted}, and this action sends Basic only`, ACCEPT_BASIC);
         const problem = proxy.credentials
             ? "does not accept the user and password"
             : "wants a user and a password";
@@ -2953,10 +2953,10 @@ function dateOf(text = "") {
 
 const MAX_REDIRECTS = 5;
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/** The vendor's API hosts, on https and its default port: `api.armor.fortanix.com`, and one label for a region. */
+/** The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a region. */
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 /**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
+ * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method and body
  * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */
@@ -3038,8 +3038,9 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
             if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
                 const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-                const asked = `; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
-                throw error.adding(askedMs > 0 ? tried + asked : tried);
+                const asked = `; it asks to wait ${seconds(askedMs)}`;
+                const fact = askedMs > 0 ? `${tried}${asked}, which does not fit into what is left of timeout` : tried;
+                throw error.adding(fact);
             }
             // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
             // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
@@ -3109,7 +3110,7 @@ function isoDate(msSinceEpoch) {
 
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 function quoteWithout(secrets) {
     const scrub = scrubber(secrets);
     return (text) => {
@@ -3401,8 +3402,8 @@ function wrongMethod(description, allow) {
 
 ;// CONCATENATED MODULE: ./build/agent/slots.js
 /**
- * Who made a call, and may leave before the reply is complete. Its listener holds nothing but this object: with
- * one that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
+ * Who made a call, and may leave before the reply is complete. Its listener holds this object alone: with one
+ * that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
  */
 class Client {
     #hasLeft = false;
@@ -3476,8 +3477,8 @@ const MAX_REPEATS = 3;
 /** How long a path that answers 401 to every token asks for no other one. */
 const FORBIDDEN_PATH_MS = 10_000;
 /**
- * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call; `target` is
- * path and query below api-url, as the guard admitted it.
+ * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
+ * `target` is path and query below api-url, as the guard admitted it.
  */
 function createGateway(options) {
     const { stats } = options;
@@ -4752,7 +4753,7 @@ function loadState(env) {
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/** For a reply on its way, so that post can end its session. The runner kills a cancelled step after some 10 s. */
+/** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
 /**
  * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.

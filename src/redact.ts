@@ -3,7 +3,7 @@ export type Quote = (text: string) => string;
 
 const QUOTE_LENGTH = 200;
 
-/** A `Quote` for a process that knows these secrets. Scrubs twice: the clean-up can join a secret's halves. */
+/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
 export function quoteWithout(secrets: readonly string[]): Quote {
   const scrub = scrubber(secrets);
   return (text) => {

@@ -49,8 +49,8 @@ const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000;
 
 /**
- * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call; `target` is
- * path and query below api-url, as the guard admitted it.
+ * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
+ * `target` is path and query below api-url, as the guard admitted it.
  */
 export function createGateway(options: GatewayOptions) {
   const { stats } = options;

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 
 /**
- * Who made a call, and may leave before the reply is complete. Its listener holds nothing but this object: with
- * one that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
+ * Who made a call, and may leave before the reply is complete. Its listener holds this object alone: with one
+ * that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
  */
 export class Client {
   #hasLeft = false;

@@ -136,8 +136,9 @@ export function proxyError(proxy: ProxyAddress, target: string, word: string, ch
   if (word === "401" || word === "407") {
     const found = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
     const schemes = [...found].map(([, scheme]) => scheme);
-    const wanted = `wants authentication by ${schemes.join(" or ")} (${word}), and this action sends Basic only`;
-    if (schemes.length > 0 && !schemes.includes("basic")) return refused(wanted, ACCEPT_BASIC);
+    const wanted = `wants authentication by ${schemes.join(" or ")} (${word})`;
+    if (schemes.length > 0 && !schemes.includes("basic"))
+      return refused(`${wanted}, and this action sends Basic only`, ACCEPT_BASIC);
     const problem = proxy.credentials
       ? "does not accept the user and password"
       : "wants a user and a password";

@@ -4,11 +4,11 @@ import type { ApiReply, ApiRequest, Send } from "./http.ts";
 export const MAX_REDIRECTS = 5;
 export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** The vendor's API hosts, on https and its default port: `api.armor.fortanix.com`, and one label for a region. */
+/** The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a region. */
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 
 /**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, where they keep method and body
+ * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method and body
  * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
  * @throws ArmorError redirect_refused; the other host is sent nothing
  */

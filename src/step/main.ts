@@ -31,7 +31,7 @@ interface Run {
 /** Armor's largest reports take a while to begin. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
 const STOP_MS = 5_000;
-/** For a reply on its way, so that post can end its session. The runner kills a cancelled step after some 10 s. */
+/** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
 
 /**
