@@ -2880,24 +2880,20 @@ const REJECTIONS = {
         "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
     ],
 };
-/** What OAuth errors (RFC 6749 sections 5.2 and 4.1.2.1) and statuses mean. */
+/** What statuses (numbers) and OAuth errors (texts; RFC 6749 sections 5.2 and 4.1.2.1) mean. */
 const MEANINGS = [
-    [/^(408|[5-9]\d\d|temporarily_unavailable|server_error)$/, "server_unavailable"],
-    [/^429$/, "rate_limited"],
-    [/^(401|invalid_client|invalid_grant)$/, "credentials_rejected"],
-    [/^(403|unauthorized_client|access_denied)$/, "access_denied"],
-    [/^404$/, "endpoint_not_found"],
-    [/^(invalid_request|invalid_scope|unsupported_grant_type)$/, "request_rejected"],
+    ["server_unavailable", "temporarily_unavailable", "server_error"],
+    ["credentials_rejected", 401, "invalid_client", "invalid_grant"],
+    ["access_denied", 403, "unauthorized_client", "access_denied"],
+    ["endpoint_not_found", 404],
+    ["request_rejected", "invalid_request", "invalid_scope", "unsupported_grant_type"],
 ];
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply, quote) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
     const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
-    const meaningOf = (sign) => MEANINGS.find(([signs]) => signs.test(`${sign}`))?.[1];
-    // A server that is overloaded may say anything; it is asked again.
-    const isOverloaded = status === 408 || status === 429 || status >= 500;
-    const code = (isOverloaded ? undefined : meaningOf(oauthError)) ?? meaningOf(status) ?? "request_rejected";
+    const code = rejectionCode(status, oauthError);
     const canPass = code === "rate_limited" || code === "server_unavailable";
     const [problem, remedy] = REJECTIONS[code];
     const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
@@ -2905,6 +2901,15 @@ function statusError(reply, quote) {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
         isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
     });
+}
+function rejectionCode(status, oauthError) {
+    // A server that is overloaded may say anything; it is asked again.
+    if (status === 429)
+        return "rate_limited";
+    if (status === 408 || status >= 500)
+        return "server_unavailable";
+    const meaningOf = (sign) => MEANINGS.find(([, ...signs]) => signs.includes(sign))?.[0];
+    return meaningOf(oauthError) ?? meaningOf(status) ?? "request_rejected";
 }
 /** A JSON object without its members that are null; a byte order mark is dropped. */
 function parseObject(body) {

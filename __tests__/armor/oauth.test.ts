@@ -129,6 +129,10 @@ describe("judgeToken", () => {
     [400, "unsupported_grant_type", "request_rejected", true, "api-url"],
     [400, "temporarily_unavailable", "server_unavailable", false, "later"],
     [400, "server_error", "server_unavailable", false, "later"],
+    ...["401", "404", "429", "503"].map(
+      (error) =>
+        [400, error, "request_rejected", true, "api-url"] as [number, string, string, boolean, string],
+    ),
     [400, "toString", "request_rejected", true, "api-url"],
     [401, "something_new", "credentials_rejected", true, "app-id and api-key"],
     [404, "invalid_client", "credentials_rejected", false, "app-id and api-key"],
