@@ -14,6 +14,7 @@ import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/cer
 import {
   type ConnectProxyOptions,
   type FakeProxy,
+  flood,
   startAnsweringProxy,
   startConnectProxy,
   startProxy,
@@ -179,15 +180,6 @@ const CERTIFICATES: readonly [string, () => Promise<{ key: string; cert: string 
   ["that has expired", () => authority.sign(["127.0.0.1"], EXPIRED), "that is expired"],
   ["for the Armor host", () => authority.sign([HIDDEN]), "for another host name"],
 ];
-
-/** As much as the client takes. */
-function flood(client: Socket, start: string, chunk: string): void {
-  const more = () => {
-    while (!client.destroyed && client.write(chunk));
-  };
-  client.on("drain", more).write(start);
-  more();
-}
 
 describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
   async function expectFailure(address: string, code: string, says: string): Promise<void> {

@@ -7,7 +7,13 @@ import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
 import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
-import { type FakeProxy, startAnsweringProxy, startConnectProxy, startProxy } from "../fixtures/proxy.ts";
+import {
+  type FakeProxy,
+  flood,
+  startAnsweringProxy,
+  startConnectProxy,
+  startProxy,
+} from "../fixtures/proxy.ts";
 import { type FakeServer, startServer, token } from "../fixtures/server.ts";
 
 /** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
@@ -73,20 +79,13 @@ describe("a whole job behind a proxy", () => {
 /** Nothing listens on port 1 (tcpmux), and no server of another test is given it. */
 const DOWN: FakeProxy = { port: 1, connects: [], close: async () => undefined };
 
-/** Writes for as long as it is read. */
-function flood(client: Socket): void {
-  const more = () => {
-    while (!client.destroyed && client.write("x".repeat(65_536)));
-  };
-  client.on("drain", more).write("HTTP/1.1 200 OK\r\nX: ");
-  more();
-}
+const HEAD_WITHOUT_END = (client: Socket) => flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));
 
 describe("a proxy that fails is blamed by main, the agent's refresh and the gateway alike:", () => {
   scopedTest.each<[string, () => Promise<FakeProxy> | FakeProxy, string, string]>([
     ["is down", () => DOWN, "proxy_failed", "ECONNREFUSED"],
     ["says nothing", () => startAnsweringProxy(""), "proxy_failed", "ETIMEDOUT"],
-    ["sends without end", () => startAnsweringProxy(flood), "proxy_failed", "HPE_HEADER_OVERFLOW"],
+    ["sends without end", () => startAnsweringProxy(HEAD_WITHOUT_END), "proxy_failed", "HPE_HEADER_OVERFLOW"],
     [
       "wants other credentials",
       () => startProxy({ hosts: [], credentials: { username: "u", password: "r" } }),
