@@ -1,9 +1,9 @@
 // Worker processes: each takes the next job, and makes room for a fresh one where it may be spoilt.
 
 import { type ChildProcess, fork } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { agentsBelow, kill } from "../../__tests__/fixtures/processes.ts";
 import type { Alive, Job, Reply } from "./worker.ts";
 
 const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
@@ -52,18 +52,10 @@ export async function runAll<T extends Job>(
   await Promise.all(Array.from({ length: WORKERS }, lane));
 }
 
-/** Ends every process that was started, and on Linux what tests have left that knows of the folder. */
+/** Ends every process that was started, and on Linux the agents that tests have left. */
 export function endAll(temp: string): void {
   for (const worker of running) end(worker);
-  if (process.platform !== "linux") return;
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const [command, environment] = ["cmdline", "environ"].map((name) =>
-        readFileSync(`/proc/${pid}/${name}`, "utf8"),
-      );
-      if (`${command}\0${environment}`.includes(temp)) process.kill(Number(pid), "SIGKILL");
-    } catch {} // it is gone, or another user's
-  }
+  for (const { pid } of agentsBelow(temp)) kill(pid, "SIGKILL");
 }
 
 function start({ copy, temp }: { readonly copy: string; readonly temp: string }): ChildProcess {
