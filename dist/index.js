@@ -4392,7 +4392,7 @@ function spawnAgent({ env, dist, execPath = process.execPath }) {
 /** Reads the line that answers the configuration. Other lines are not the agent's. */
 async function readPort({ stdout }) {
     let text = "";
-    for await (const chunk of stdout) {
+    for await (const chunk of stdout.setEncoding("utf8")) {
         text += chunk;
         const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
         if (line === undefined)
@@ -4423,6 +4423,8 @@ async function late(ms) {
 
 /** For an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
+/** Far above any reply of the agent's. */
+const MAX_REPLY_LENGTH = 1024 * 1024;
 /** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
 async function stopAgent(folder, signal) {
     try {
@@ -4489,6 +4491,8 @@ function stop_post(url, signal) {
             let body = "";
             response.setEncoding("utf8").on("data", (piece) => {
                 body += piece;
+                if (body.length > MAX_REPLY_LENGTH)
+                    agent.destroy();
             });
             response.on("error", reject).socket.once("close", () => resolve(body));
         });

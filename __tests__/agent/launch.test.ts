@@ -11,7 +11,7 @@ import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
 import { CALL, call, isAlive, pause, reasonIn, startArmor, until } from "../fixtures/agent.ts";
-import { type Answer, raw, reset, silence, startServer } from "../fixtures/server.ts";
+import { type Answer, endless, raw, reset, silence, startServer } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;
@@ -164,6 +164,14 @@ describe("stopAgent", () => {
     const folder = await folderWith({ "control-url": "http://127.0.0.1:9/c\n", ended: "it had enough" });
     await expect(stopAgent(folder, soon())).resolves.toEqual({ kind: "ended", reason: "it had enough" });
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test("takes in no reply without end", async () => {
+    const sent = { bytes: 0 };
+    const server = await closing(startServer([endless(sent)]));
+    const folder = await folderWith({ "control-url": `${server.url}/c\n` });
+    await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "unknown" });
+    expect(sent.bytes).toBeLessThan(64 * 1024 * 1024);
   });
 
   test("waits for an agent that is starting", async () => {

@@ -82,7 +82,7 @@ function spawnAgent({ env, dist, execPath = process.execPath }: Parent): AgentPr
 /** Reads the line that answers the configuration. Other lines are not the agent's. */
 async function readPort({ stdout }: AgentProcess): Promise<number> {
   let text = "";
-  for await (const chunk of stdout) {
+  for await (const chunk of stdout.setEncoding("utf8")) {
     text += chunk;
     const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
     if (line === undefined) continue;

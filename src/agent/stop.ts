@@ -8,6 +8,8 @@ import { CONTROL_FILE, REASON_FILE, type StopReply } from "./protocol.ts";
 
 /** For an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
+/** Far above any reply of the agent's. */
+const MAX_REPLY_LENGTH = 1024 * 1024;
 
 /** How the agent was found at the job's end. "ended" is said only where it is certain. */
 export type StopResult =
@@ -81,6 +83,7 @@ function post(url: string, signal: AbortSignal): Promise<string> {
       let body = "";
       response.setEncoding("utf8").on("data", (piece: string) => {
         body += piece;
+        if (body.length > MAX_REPLY_LENGTH) agent.destroy();
       });
       response.on("error", reject).socket.once("close", () => resolve(body));
     });
