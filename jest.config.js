@@ -13,5 +13,5 @@ export default {
   coverageThreshold: { global: { lines: 95, branches: 95 } },
   restoreMocks: true,
   testTimeout: 20_000,
-  maxWorkers: 4, // most tests wait for a process or a server of their own
+  maxWorkers: 6, // most tests wait for a process or a server of their own; 4 took a tenth longer on two cores
 };

@@ -1,9 +1,18 @@
 // On which Node npm's scripts run, where the machine's own may be too old.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { ROOT } from "../sandbox/runner.ts";
 
@@ -39,8 +48,10 @@ describe("scripts/node24.cjs", () => {
 
   test("the package's Node runs, if there is one", () => {
     const copy = join(folder, "node_modules", PACKAGE, "bin", isWindows ? "node.exe" : "node");
-    cpSync(process.execPath, copy);
-    const { status, stdout, stderr } = run("20.20.2", "-p", "process.execPath");
+    mkdirSync(dirname(copy), { recursive: true });
+    if (isWindows) cpSync(process.execPath, copy);
+    else symlinkSync(process.execPath, copy);
+    const { status, stdout, stderr } = run("20.20.2", "-p", "process.argv0");
     expect([status, stdout.trimEnd(), stderr]).toEqual([0, copy, ""]);
   });
 

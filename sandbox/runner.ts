@@ -39,8 +39,12 @@ type OnOutput = (text: string) => void;
 const FILE_COMMANDS = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"];
 const INHERITED = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "TEMP", "TMP", "LANG"];
 
+let action: Promise<ActionFile> | undefined;
+
+/** action.yml, which is read once. */
 export async function readAction(): Promise<ActionFile> {
-  return parse(await readFile(join(ROOT, "action.yml"), "utf8")) as ActionFile;
+  action ??= readFile(join(ROOT, "action.yml"), "utf8").then((text) => parse(text) as ActionFile);
+  return await action;
 }
 
 /** One job with one step that uses this action. */

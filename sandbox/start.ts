@@ -2,7 +2,6 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { styleText } from "node:util";
-import { startSandbox } from "./armor.ts";
 import { Job, type StepResult, type Values } from "./runner.ts";
 
 /** What the machine of the person who tries this may need on the way to the real Armor. */
@@ -54,6 +53,7 @@ async function chooseTarget(): Promise<Target> {
     };
   }
   const credentials = { appId: randomUUID(), apiKey: randomBytes(48).toString("base64") };
+  const { startSandbox } = await import("./armor.ts"); // the OAuth server takes half a second to load
   const sandbox = await startSandbox({ ...credentials, tokenLifetime: SANDBOX_LIFETIME_S });
   return {
     ...credentials,

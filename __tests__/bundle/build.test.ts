@@ -32,7 +32,7 @@ async function build(folder: string): Promise<Files> {
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   const command = (scripts.build as string)
     .replace(/^tsc/, `"${process.execPath}" "${tsc}"`)
-    .replace("&& node", `&& "${process.execPath}"`);
+    .replace("&& node scripts/node24.cjs", `&& "${process.execPath}"`);
   await promisify(exec)(command, { cwd: folder });
   return await distOf(folder);
 }

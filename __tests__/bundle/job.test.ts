@@ -2,6 +2,7 @@
 
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
@@ -183,6 +184,27 @@ describe("a job with keep-fresh", () => {
     const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
     const said = [body, step.stderr, post.stdout, summary].join("\n");
     expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
+  });
+
+  scopedTest("prints no secret that Armor repeats", async (open) => {
+    const armor = await sandbox(open, 60, { echoesCredentials: true });
+    armor.refuseClient();
+    const step = await runMain({ "api-url": armor.url });
+    expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
+  });
+
+  scopedTest("is told the same where the job summary cannot be written", async (open) => {
+    const armor = await sandbox(open);
+    const env = { GITHUB_STEP_SUMMARY: join(tmpdir(), "nowhere", "summary") };
+    const { job, call } = await startJob(open, { "api-url": armor.url }, env);
+    expect((await call("/api/v1/iam/users")).status).toBe(403);
+    const post = await job.post();
+    expect(post.exitCode).toBe(0);
+    const log = job.log(post.stdout);
+    expect(log).toContain("sessions ended    1");
+    expect(log.filter((line) => line.startsWith("Warning"))).toEqual([
+      expect.stringMatching(/^Warning: The path is not one of gateway-paths.*\(path_refused, /),
+    ]);
   });
 
   scopedTest("can use the action twice, for two apps", async (open) => {

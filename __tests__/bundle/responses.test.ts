@@ -1,7 +1,6 @@
 // What the built main step makes of bad input and of replies: one case of each kind, as the tables are elsewhere.
 
 import { describe, expect } from "@jest/globals";
-import { startSandbox } from "../../sandbox/armor.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import {
   expectFailure,
@@ -117,13 +116,6 @@ describe("the main step", () => {
     const { step } = await stepAgainst(open, [endless(sent)]);
     expectFailure(step, "reply_invalid", ["more than 1 MiB", "api-url"]);
     expect(sent.bytes).toBeLessThan(16 * 1024 * 1024);
-  });
-
-  scopedTest("prints no secret that Armor repeats", async (open) => {
-    const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY, echoesCredentials: true }));
-    armor.refuseClient();
-    const step = await runMain({ "api-url": armor.url });
-    expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
   });
 
   scopedTest("obeys no workflow command of Armor's", async (open) => {

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
-import { startSandbox } from "../../sandbox/armor.ts";
+import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
 import { scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
@@ -23,6 +23,10 @@ function run(command: string, env: Values): Promise<{ code: number; output: stri
     );
   });
 }
+
+const target = ({ url }: Sandbox): Values => ({
+  ...{ ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: url },
+});
 
 describe("npm start", () => {
   scopedTest("shows a failure and whole jobs against the sandbox, and says what that is", async () => {
@@ -52,8 +56,7 @@ describe("npm start", () => {
     "takes the real Armor where credentials are set, prints none of them, and tries no wrong key there",
     async (open) => {
       const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
-      const env = { ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: armor.url };
-      const { code, output } = await run(START, env);
+      const { code, output } = await run(START, target(armor));
       expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
       expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
       expect(armor.requests.filter((request) => request.endsWith("401"))).toEqual([]);
@@ -64,8 +67,7 @@ describe("npm start", () => {
 
   scopedTest("ends with 1 where anything fails", async (open) => {
     const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
-    const env = { ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: armor.url };
-    const { code, output } = await run(START, env);
+    const { code, output } = await run(START, target(armor));
     expect(output).toMatch(/Error: Armor does not accept this client app/);
     expect(output).toMatch(/✗ It did not work: the main step failed\./);
     expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
@@ -75,7 +77,8 @@ describe("npm start", () => {
   scopedTest("leaves no agent and no folder where its reader leaves early", async (open) => {
     const folder = await mkdtemp(join(tmpdir(), "armor start "));
     await open({ close: () => rm(folder, { recursive: true }) });
-    const env = { TMPDIR: folder, START_SECONDS: "1" };
+    const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+    const env = { ...target(armor), TMPDIR: folder, START_SECONDS: "1" };
     const { output } = await run(`${START} | sed /gateway-url/q`, env);
     expect(output).toMatch(/gateway-url: \S+\n$/);
     await expect(readdir(folder)).resolves.toEqual([]);

@@ -3,12 +3,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
-import { startSandbox } from "../../sandbox/armor.ts";
 import { ROOT } from "../../sandbox/runner.ts";
-import { openJob, scopedTest, startJob } from "../fixtures/job.ts";
+import { openJob, scopedTest } from "../fixtures/job.ts";
 import { startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -28,20 +26,6 @@ describe("the built action", () => {
       expect(step.exitCode).toBe(0);
       expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
     }
-  });
-
-  scopedTest("tells the same where the job summary cannot be written", async (open) => {
-    const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
-    const env = { GITHUB_STEP_SUMMARY: join(tmpdir(), "nowhere", "summary") };
-    const { job, call } = await startJob(open, { "api-url": armor.url }, env);
-    expect((await call("/api/v1/iam/users")).status).toBe(403);
-    const post = await job.post();
-    expect(post.exitCode).toBe(0);
-    const log = job.log(post.stdout);
-    expect(log).toContain("sessions ended    1");
-    expect(log.filter((line) => line.startsWith("Warning"))).toEqual([
-      expect.stringMatching(/^Warning: The path is not one of gateway-paths.*\(path_refused, /),
-    ]);
   });
 
   // Windows has neither this signal nor this shell.
