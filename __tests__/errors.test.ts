@@ -81,20 +81,12 @@ test("an annotation ends with the code and the address of its entry", () => {
 
 describe("fileError", () => {
   test.each([
-    ["EACCES", "this user may not write there (EACCES)", "options: --user"],
-    ["EPERM", "this user may not write there (EPERM)", "options: --user"],
-    ["EROFS", "the file system is read-only (EROFS)", "RUNNER_TEMP"],
-    ["ENOSPC", "the disk is full (ENOSPC)", "RUNNER_TEMP"],
-    ["EDQUOT", "the disk quota is used up (EDQUOT)", "RUNNER_TEMP"],
-    ["ENOENT", "it does not exist (ENOENT)", "RUNNER_TEMP"],
-    ["ENOTDIR", "a part of its path is not a folder (ENOTDIR)", "RUNNER_TEMP"],
-    ["EISDIR", "it is a folder (EISDIR)", "RUNNER_TEMP"],
-    ["EIO", "the system says EIO", "RUNNER_TEMP"],
-    ["odd words", "the system says no more", "RUNNER_TEMP"],
-    [undefined, "the system says no more", "RUNNER_TEMP"],
-  ])("%p is said", (code, reason, remedy) => {
-    const error = Object.assign(new Error("words of Node's"), code === undefined ? {} : { code });
-    expect(fileError("The file", error)).toMatchObject({
+    ["EACCES: permission denied, open '/x, y'", "permission denied (EACCES)", "options: --user"],
+    ["EPERM: operation not permitted, open '/x'", "operation not permitted (EPERM)", "options: --user"],
+    ["ENOSPC: no space left on device, write", "no space left on device (ENOSPC)", "RUNNER_TEMP"],
+    ["Missing file at path: /x", "for an unknown reason", "RUNNER_TEMP"],
+  ])("%p is said without a path", (message, reason, remedy) => {
+    expect(fileError("The file", new Error(message))).toMatchObject({
       code: "file_failed",
       problem: `The file cannot be written: ${reason}`,
       remedy: expect.stringContaining(remedy),

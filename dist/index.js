@@ -2395,24 +2395,15 @@ function asArmorError(error, quote) {
 function annotationOf(code, message) {
     return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
-const FILE_REASONS = {
-    EACCES: "this user may not write there (EACCES)",
-    EPERM: "this user may not write there (EPERM)",
-    EROFS: "the file system is read-only (EROFS)",
-    ENOSPC: "the disk is full (ENOSPC)",
-    EDQUOT: "the disk quota is used up (EDQUOT)",
-    ENOENT: "it does not exist (ENOENT)",
-    ENOTDIR: "a part of its path is not a folder (ENOTDIR)",
-    EISDIR: "it is a folder (EISDIR)",
-};
 /** An ArmorError file_failed that says why, for an error of node:fs. */
 function fileError(what, error) {
-    const { code = "" } = error;
-    const reason = FILE_REASONS[code] ?? `the system says ${/^\w+$/.test(code) ? code : "no more"}`;
+    // Node's text is `EACCES: permission denied, open '/a/path'`.
+    const [, code = "", reason = "for an unknown reason"] = /^([A-Z\d]+): ([^,]+)/.exec(error.message) ?? [];
     const remedy = code === "EACCES" || code === "EPERM"
         ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
         : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-    return new ArmorError("file_failed", `${what} cannot be written: ${reason}`, remedy);
+    const why = `${reason} ${code && `(${code})`}`.trimEnd();
+    return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
@@ -2822,7 +2813,10 @@ function terminateRequest(apiUrl, accessToken) {
 function isClientUnknown({ status, body }) {
     return status === 401 || (status === 400 && parseObject(body)?.["error"] === "invalid_client");
 }
-/** @throws ArmorError whenever the reply is not a token response. */
+/**
+ * @returns a token of visible ASCII (RFC 6750 section 2.1), and its lifetime in seconds, above 0
+ * @throws ArmorError whenever the reply is not a token response (RFC 6749 section 5.1)
+ */
 function judgeToken(reply, quote) {
     if (reply.status !== 200)
         throw statusError(reply, quote);
@@ -3232,7 +3226,7 @@ function createControl(tokenCache, context, stats, terminateSession, onStopped) 
             const sessions = terminateSession
                 ? await endSessions(accessTokens, isFetching, context)
                 : { ended: 0, notEnded: 0 };
-            return { report: stats.report(), sessions };
+            return { report: stats, sessions };
         });
         return stopped;
     };
@@ -3250,11 +3244,11 @@ function createControl(tokenCache, context, stats, terminateSession, onStopped) 
                 expires_in: Math.floor(leftMs / 1000),
                 expires_at: isoDate(context.clock.date() + leftMs),
             });
-            stats.handedOut();
+            stats.handedOut += 1;
         }
         catch (error) {
             const failure = asArmorError(error, context.quote);
-            stats.problem(failure.code, failure.message);
+            stats.addProblem(failure);
             sendFailure(response, failure);
         }
     };
@@ -3496,13 +3490,13 @@ function createGateway(options) {
         try {
             const reply = await fetchReply(request, target, client);
             await passOn(reply, response, client, options.idleMs);
-            stats.answered(response.statusCode);
+            stats.addAnswer(response.statusCode);
         }
         catch (error) {
             if (client.hasLeft)
                 return;
             const failure = asArmorError(error, options.quote);
-            stats.failed(failure.code, failure.message);
+            stats.addFailure(failure);
             // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
             if (response.headersSent)
                 response.socket?.resetAndDestroy();
@@ -3634,8 +3628,6 @@ async function passOn(reply, response, client, idleMs) {
             message.resume();
         });
         message.once("end", () => {
-            if (!message.complete)
-                return brokeOff();
             clearTimeout(idle);
             response.end();
             resolve();
@@ -3756,46 +3748,28 @@ function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
 ;// CONCATENATED MODULE: ./build/agent/stats.js
 /** Counts what the agent does. */
 class Stats {
-    #counts = { minted: 1, handedOut: 0, refused: 0 };
-    #answered = new Map();
-    #failed = new Map();
-    #problems = new Map();
-    minted() {
-        this.#counts.minted += 1;
-    }
-    handedOut() {
-        this.#counts.handedOut += 1;
-    }
-    refused() {
-        this.#counts.refused += 1;
-    }
-    answered(status) {
-        increment(this.#answered, `${Math.floor(status / 100)}xx`);
+    minted = 1;
+    handedOut = 0;
+    refused = 0;
+    answered = {};
+    failed = {};
+    problems = {};
+    /** A call that Armor answered in full. */
+    addAnswer(status) {
+        increment(this.answered, `${Math.floor(status / 100)}xx`);
     }
     /** A call that was not answered in full. */
-    failed(code, text) {
-        increment(this.#failed, code);
-        this.problem(code, text);
+    addFailure(failure) {
+        increment(this.failed, failure.code);
+        this.addProblem(failure);
     }
-    /** What the job's log should tell of a call, a refresh or a refusal. */
-    problem(code, text) {
-        this.#problems.set(code, text);
+    /** What the job's log should tell, of a call or of a refresh. */
+    addProblem({ code, message }) {
+        this.problems[code] = message;
     }
-    report() {
-        return {
-            ...this.#counts,
-            answered: sorted(this.#answered),
-            failed: sorted(this.#failed),
-            problems: sorted(this.#problems),
-        };
-    }
-}
-/** By name, so that the same work gives the same report. */
-function sorted(map) {
-    return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 function increment(counts, key) {
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    counts[key] = (counts[key] ?? 0) + 1;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/within.js
@@ -4141,19 +4115,15 @@ async function serve(config, quote, send, clock, crash) {
     const tokenCache = new TokenCache({
         ...{ first: config.first, clock },
         fetch: () => fetchToken(context, config.credentials),
-        onRefresh: () => stats.minted(),
-        onFailure: (error) => {
-            const { code, message } = asArmorError(error, quote);
-            stats.problem(code, message);
+        onRefresh: () => {
+            stats.minted += 1;
         },
+        onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
     });
-    let end = () => undefined;
-    const ended = new Promise((resolve) => {
-        end = resolve;
-    });
+    const { promise: ended, resolve: end } = Promise.withResolvers();
     const upstream = new Upstream(route, limits);
     const shared = { tokenCache, stats, clock, quote };
-    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
+    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end(undefined));
     let lastAsked = clock.now();
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
         gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),
@@ -4163,9 +4133,9 @@ async function serve(config, quote, send, clock, crash) {
             lastAsked = clock.now();
         },
         onRefusal: ({ error, description, isFromJob }) => {
-            stats.refused();
+            stats.refused += 1;
             if (isFromJob)
-                stats.problem(error, description);
+                stats.problems[error] = description;
         },
     }, clock.now);
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
@@ -4958,7 +4928,9 @@ function notEnded({ notEnded, reason = "" }) {
 }
 /** The sum, and what it is made of. */
 function totalOf(counts) {
-    const parts = Object.entries(counts).map(([name, times]) => `${name} ${times}`);
+    const parts = Object.entries(counts)
+        .sort()
+        .map(([name, times]) => `${name} ${times}`);
     const sum = Object.values(counts).reduce((total, times) => total + times, 0);
     return [sum, ` (${parts.join(", ")})`];
 }

@@ -88,24 +88,15 @@ export function annotationOf(code: string, message: string): string {
   return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
 
-const FILE_REASONS: Readonly<Record<string, string>> = {
-  EACCES: "this user may not write there (EACCES)",
-  EPERM: "this user may not write there (EPERM)",
-  EROFS: "the file system is read-only (EROFS)",
-  ENOSPC: "the disk is full (ENOSPC)",
-  EDQUOT: "the disk quota is used up (EDQUOT)",
-  ENOENT: "it does not exist (ENOENT)",
-  ENOTDIR: "a part of its path is not a folder (ENOTDIR)",
-  EISDIR: "it is a folder (EISDIR)",
-};
-
 /** An ArmorError file_failed that says why, for an error of node:fs. */
 export function fileError(what: string, error: unknown): ArmorError {
-  const { code = "" } = error as NodeJS.ErrnoException;
-  const reason = FILE_REASONS[code] ?? `the system says ${/^\w+$/.test(code) ? code : "no more"}`;
+  // Node's text is `EACCES: permission denied, open '/a/path'`.
+  const [, code = "", reason = "for an unknown reason"] =
+    /^([A-Z\d]+): ([^,]+)/.exec((error as Error).message) ?? [];
   const remedy =
     code === "EACCES" || code === "EPERM"
       ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
       : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-  return new ArmorError("file_failed", `${what} cannot be written: ${reason}`, remedy);
+  const why = `${reason} ${code && `(${code})`}`.trimEnd();
+  return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }

@@ -39,7 +39,7 @@ describe("an Armor that", () => {
     await until(() => isClosed);
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
-    expect(stats.report().problems[code]).toBe(JSON.parse(got.body).error_description);
+    expect(stats.problems[code]).toBe(JSON.parse(got.body).error_description);
   });
 
   test("answers late, but in time, is waited for, on new and on kept connections", async () => {
@@ -181,6 +181,6 @@ test("a call that waits in line for longer than every limit is not Armor's silen
   }, 1_500);
   await expect(last).resolves.toMatchObject({ status: 200 });
   expect(armor.connections).toBeLessThanOrEqual(128);
-  await until(() => stats.report().answered["2xx"] === 129);
-  expect(stats.report().failed).toEqual({});
+  await until(() => stats.answered["2xx"] === 129);
+  expect(stats.failed).toEqual({});
 });

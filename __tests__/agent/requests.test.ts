@@ -3,14 +3,14 @@
 import http from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { networkInterfaces } from "node:os";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { trustCertificates } from "../../src/armor/http.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { atEnd, CALL, errorOf, fastClock, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
-import { createAuthority } from "../fixtures/certificates.ts";
-import { startProxy } from "../fixtures/proxy.ts";
-import { type Answer, json, redirect, text } from "../fixtures/server.ts";
+import { createAuthority, trust } from "../fixtures/certificates.ts";
+import { startConnectProxy, startProxy } from "../fixtures/proxy.ts";
+import { type Answer, json, redirect, startServer, text } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 /** 401 to these tokens, 200 to all others. */
@@ -173,7 +173,7 @@ describe("a 401", () => {
     }
     expect(statuses).toEqual({ open: new Set([200]), closed: new Set([401]) });
     expect(fetches()).toBeLessThanOrEqual(5);
-    const { answered, failed } = stats.report();
+    const { answered, failed } = stats;
     expect(failed).toEqual({});
     expect(answered["2xx"]).toBe(answered["4xx"]);
   }, 60_000);
@@ -279,4 +279,39 @@ describe("a redirect", () => {
     await expect(call()).resolves.toMatchObject({ status: 308, headers: { location: armor.url + CALL } });
     expect(armor.requests).toHaveLength(6);
   });
+});
+
+// Default ports, which no test can listen on, and a proxy that is spoken to over TLS.
+
+const HOST = "armor.corp.test";
+
+test("https goes to port 443, here through a proxy over TLS, with a Host header without a port", async () => {
+  const authority = await createAuthority("ports-test");
+  atEnd(trust(authority));
+  const armor = await closing(startServer([json(200, {})], { tls: await authority.sign([HOST]) }));
+  const tls = await authority.sign(["127.0.0.1"]);
+  const proxy = await closing(startConnectProxy({ to: armor.port, tls }));
+  const variable = { variable: "https_proxy", value: `https://127.0.0.1:${proxy.port}` };
+  const { call } = await startGateway([], {
+    ...{ apiUrl: `https://${HOST}`, route: { proxy: variable, noProxy: "" } },
+  });
+  await expect(call()).resolves.toMatchObject({ status: 200 });
+  expect(proxy.connects).toEqual([`${HOST}:443`]);
+  expect(armor.requests[0]?.headers.host).toBe(HOST);
+});
+
+test("http goes to port 80, with a Host header without a port", async () => {
+  const { createConnection } = http.Agent.prototype;
+  const ports: unknown[] = [];
+  const connecting = jest.spyOn(http.Agent.prototype, "createConnection");
+  atEnd(() => connecting.mockRestore());
+  const { armor, call } = await startGateway([json(200, {})], { apiUrl: "http://127.0.0.1" });
+  connecting.mockImplementation(function (this: http.Agent, options, done) {
+    if (options.port === 80) ports.push(options.port);
+    const port = options.port === 80 ? armor.port : options.port;
+    return createConnection.call(this, { ...options, port } as typeof options, done);
+  });
+  await expect(call()).resolves.toMatchObject({ status: 200 });
+  expect(ports).toEqual([80]);
+  expect(armor.requests[0]?.headers.host).toBe("127.0.0.1");
 });

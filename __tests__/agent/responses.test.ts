@@ -78,7 +78,7 @@ describe("a reply", () => {
     const { call, stats } = await startGateway([answer, json(200, {})]);
     await expect(call()).resolves.toMatchObject({ status, body });
     await expect(call()).resolves.toMatchObject({ status: 200 });
-    expect(Object.values(stats.report().answered).reduce((sum, times) => sum + times)).toBe(2);
+    expect(Object.values(stats.answered).reduce((sum, times) => sum + times)).toBe(2);
   });
 
   test("begins when Armor's does, though the body comes later", async () => {
@@ -125,7 +125,7 @@ describe("a reply that breaks off", () => {
     expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
     const says =
       /(broke off its answer\. Run the job again|began to answer and did not finish\. Check) .+\.$/;
-    expect(stats.report().problems[code]).toMatch(says);
+    expect(stats.problems[code]).toMatch(says);
   });
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {
@@ -192,5 +192,5 @@ test("a connection that is only opened is closed quietly, and counted as nothing
     serverLimits: { headMs: 300, maxWaiting: 10, minWaitMs: 100 },
   });
   expect(await readAll(await open(port))).toBe("");
-  expect(stats.report().refused).toBe(0);
+  expect(stats.refused).toBe(0);
 });

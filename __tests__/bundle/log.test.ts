@@ -1,14 +1,16 @@
 // What a person sees in the job's log, in nine situations: each bad one has a reason, a next action and a link.
 
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
-import type { Values } from "../../sandbox/runner.ts";
+import { ROOT, type Values } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 import { CALL, GOOD, type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
-import { type Answer, json, startServer, TOKEN } from "../fixtures/server.ts";
+import { type Answer, json, startServer, TOKEN, text, token } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
 
 const DOCS = "https://github.com/org/armor-token-action/blob/v1/docs/troubleshooting.md";
@@ -162,4 +164,34 @@ describe("the job's log", () => {
       ]);
     });
   }
+});
+
+// The mask of a secret comes before every write of it, in one order over stdout, the runner's files and the agent.
+
+const HOOK = join(ROOT, "__tests__", "fixtures", "order.cjs");
+/** Escaped as the runner unescapes. */
+const maskOf = (secret: string) => `stdout ::add-mask::${secret.replaceAll("%", "%25")}`;
+
+scopedTest.each([["false"], ["true"]])("masks come first, with keep-fresh: %s", async (open, keepFresh) => {
+  const accessToken = `${TOKEN}%25`;
+  const armor = await open(startServer([token({ access_token: accessToken }), text(204, "")]));
+  const inputs = { "api-url": armor.url, "keep-fresh": keepFresh };
+  const job = await openJob(open, inputs, { NODE_OPTIONS: `--require "${HOOK}"` });
+  await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
+  const events = (await readFile(join(job.temp, "events"), "utf8")).trimEnd().split("\n");
+  const lines = events.map((line) => JSON.parse(line) as string);
+  const control = lines.find((line) => line.startsWith("agent "))?.match(/"controlCapability":"([^"]+)/)?.[1];
+  const gateway = job.outputs["gateway-url"]?.split("/").at(-1);
+  const ofAgent = keepFresh === "true" ? [`${gateway}`, `${control}`, API_KEY] : [];
+  for (const secret of [accessToken, ...ofAgent]) {
+    const mask = lines.findIndex((line) => line.trimEnd() === maskOf(secret));
+    const forms = [secret, JSON.stringify(secret).slice(1, -1)];
+    const use = lines.findIndex(
+      (line) => forms.some((form) => line.includes(form)) && line.trimEnd() !== maskOf(secret),
+    );
+    expect(mask).toBeGreaterThanOrEqual(0);
+    expect(use).toBeGreaterThan(mask);
+  }
+  expect(lines.some((line) => line.startsWith("agent "))).toBe(keepFresh === "true");
+  await job.post();
 });

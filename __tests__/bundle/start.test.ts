@@ -5,11 +5,11 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
-import { scopedTest } from "../fixtures/job.ts";
+import { GOOD, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
-import { API_KEY, APP_ID } from "../fixtures/step.ts";
+import { type Answer, type FakeServer, json, startServer } from "../fixtures/server.ts";
+import { API_KEY, APP_ID, ENCODED_PAIR } from "../fixtures/step.ts";
 
 /** What npm runs, without npm. */
 const START = `"${process.execPath}" sandbox/start.ts`;
@@ -24,7 +24,9 @@ function run(command: string, env: Values): Promise<{ code: number; output: stri
   });
 }
 
-const target = ({ url }: Sandbox): Values => ({
+/** In place of the real Armor. */
+const real = (answer: Answer = GOOD) => startServer([answer]);
+const target = ({ url }: FakeServer): Values => ({
   ...{ ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: url },
 });
 
@@ -55,18 +57,19 @@ describe("npm start", () => {
   scopedTest(
     "takes the real Armor where credentials are set, prints none of them, and tries no wrong key there",
     async (open) => {
-      const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+      const armor = await open(real());
       const { code, output } = await run(START, target(armor));
       expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
       expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
-      expect(armor.requests.filter((request) => request.endsWith("401"))).toEqual([]);
-      expect(armor.requests.filter((request) => request.endsWith("/terminate 204"))).toHaveLength(2);
+      const sent = armor.requests.map(({ path, headers }) => [path.split("/").at(-1), headers.authorization]);
+      expect(sent.filter(([name]) => name === "token")).toEqual(Array(2).fill(["token", ENCODED_PAIR]));
+      expect(sent.filter(([name]) => name === "terminate")).toHaveLength(2);
       expect(code).toBe(0);
     },
   );
 
   scopedTest("ends with 1 where anything fails", async (open) => {
-    const armor = await open(startSandbox({ appId: APP_ID, apiKey: "another-key" }));
+    const armor = await open(real(json(401, { error: "invalid_client" })));
     const { code, output } = await run(START, target(armor));
     expect(output).toMatch(/Error: Armor does not accept this client app/);
     expect(output).toMatch(/✗ It did not work: the main step failed\./);
@@ -77,7 +80,7 @@ describe("npm start", () => {
   scopedTest("leaves no agent and no folder where its reader leaves early", async (open) => {
     const folder = await mkdtemp(join(tmpdir(), "armor start "));
     await open({ close: () => rm(folder, { recursive: true }) });
-    const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY }));
+    const armor = await open(real());
     const env = { ...target(armor), TMPDIR: folder, START_SECONDS: "1" };
     const { output } = await run(`${START} | sed /gateway-url/q`, env);
     expect(output).toMatch(/gateway-url: \S+\n$/);

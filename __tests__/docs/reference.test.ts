@@ -1,13 +1,13 @@
 // What action.yml, README and troubleshooting.md list is what the sources have.
 
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { ROOT } from "../../sandbox/runner.ts";
-import { ERROR_CODES } from "../../src/errors.ts";
+import { annotationOf, ERROR_CODES, REPOSITORY } from "../../src/errors.ts";
 import { DEFAULTS, readInputs } from "../../src/step/inputs.ts";
-import { codeBlocks, read, tableUnder } from "./markdown.ts";
+import { anchors, codeBlocks, DOCUMENTS, ourFiles, read, tableUnder } from "./markdown.ts";
 
 interface Described {
   readonly description: string;
@@ -90,4 +90,42 @@ test("troubleshooting.md has an entry for each code of an error or refusal, and 
   expect(refusalCodes()).toEqual(expect.arrayContaining(["wrong_capability", "path_refused"]));
   const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(\w+)`$/gm)].map(([, name]) => name);
   expect(entries.sort()).toEqual([...new Set([...ERROR_CODES, ...refusalCodes()])].sort());
+});
+
+// Links and anchors lead somewhere, and the owner's name is the same everywhere.
+
+/** Whether a path below ROOT exists and, where the link names an anchor of a document, has it. */
+function leadsSomewhere(from: string, link: string): boolean {
+  const [path = "", anchor] = link.split("#");
+  const target = path === "" ? from : join(dirname(from), path);
+  if (!existsSync(join(ROOT, target))) return false;
+  return anchor === undefined || anchors(read(target)).includes(anchor);
+}
+
+test.each(DOCUMENTS)("links of %s", (document) => {
+  const links = [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
+  const inside = links.filter((link) => !/^[a-z]+:/.test(link));
+  expect(inside.filter((link) => !leadsSomewhere(document, link))).toEqual([]);
+});
+
+test("addresses of this repository lead somewhere", () => {
+  const address = new RegExp(`${REPOSITORY}/(?:blob/v1|actions/workflows)/([\\w./-]*[\\w])(#[\\w-]+)?`, "g");
+  const texts = [...ourFiles().map((path) => read(path)), annotationOf("input_invalid", "")];
+  const links = texts.flatMap((text) => [...text.matchAll(address)]);
+  const paths = links.map(([all, path = "", anchor = ""]) =>
+    all.includes("/blob/") ? path + anchor : `.github/workflows/${path.replace("/badge.svg", "")}`,
+  );
+  expect(paths.length).toBeGreaterThan(2);
+  expect(paths.filter((path) => !leadsSomewhere("README.md", path))).toEqual([]);
+});
+
+test("the owner's name is the same everywhere", () => {
+  const pattern = /([\w-]+)\/armor-token-action\b/g;
+  const owner = REPOSITORY.split("/").at(-2);
+  const found = ourFiles().flatMap((path) =>
+    [...read(path).matchAll(pattern)].map(([, name]) => ({ path, name })),
+  );
+  expect(found.length).toBeGreaterThan(10);
+  // RELEASING.md names the place of the new one.
+  expect(found.filter(({ name }) => name !== owner && name !== "OWNER")).toEqual([]);
 });

@@ -69,19 +69,15 @@ async function serve(
   const tokenCache = new TokenCache({
     ...{ first: config.first, clock },
     fetch: () => fetchToken(context, config.credentials),
-    onRefresh: () => stats.minted(),
-    onFailure: (error) => {
-      const { code, message } = asArmorError(error, quote);
-      stats.problem(code, message);
+    onRefresh: () => {
+      stats.minted += 1;
     },
+    onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
   });
-  let end: (reason?: string) => void = () => undefined;
-  const ended = new Promise<string | undefined>((resolve) => {
-    end = resolve;
-  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<string | undefined>();
   const upstream = new Upstream(route, limits);
   const shared = { tokenCache, stats, clock, quote };
-  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
+  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end(undefined));
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
@@ -93,8 +89,8 @@ async function serve(
         lastAsked = clock.now();
       },
       onRefusal: ({ error, description, isFromJob }) => {
-        stats.refused();
-        if (isFromJob) stats.problem(error, description);
+        stats.refused += 1;
+        if (isFromJob) stats.problems[error] = description;
       },
     },
     clock.now,

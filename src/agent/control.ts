@@ -30,7 +30,7 @@ export function createControl(
       const sessions = terminateSession
         ? await endSessions(accessTokens, isFetching, context)
         : { ended: 0, notEnded: 0 };
-      return { report: stats.report(), sessions };
+      return { report: stats, sessions };
     });
     return stopped;
   };
@@ -48,10 +48,10 @@ export function createControl(
         expires_in: Math.floor(leftMs / 1000),
         expires_at: isoDate(context.clock.date() + leftMs),
       });
-      stats.handedOut();
+      stats.handedOut += 1;
     } catch (error) {
       const failure = asArmorError(error, context.quote);
-      stats.problem(failure.code, failure.message);
+      stats.addProblem(failure);
       sendFailure(response, failure);
     }
   };

@@ -62,11 +62,11 @@ export function createGateway(options: GatewayOptions) {
     try {
       const reply = await fetchReply(request, target, client);
       await passOn(reply, response, client, options.idleMs);
-      stats.answered(response.statusCode);
+      stats.addAnswer(response.statusCode);
     } catch (error) {
       if (client.hasLeft) return;
       const failure = asArmorError(error, options.quote);
-      stats.failed(failure.code, failure.message);
+      stats.addFailure(failure);
       // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
       if (response.headersSent) response.socket?.resetAndDestroy();
       else sendFailure(response, failure);
@@ -189,7 +189,6 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
       message.resume();
     });
     message.once("end", () => {
-      if (!message.complete) return brokeOff();
       clearTimeout(idle);
       response.end();
       resolve();

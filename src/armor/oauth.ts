@@ -2,14 +2,6 @@ import { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 
-/** A token response that has been checked (RFC 6749 section 5.1). */
-export interface TokenResponse {
-  /** Visible ASCII without spaces, as RFC 6750 section 2.1 wants it in a header. */
-  readonly accessToken: string;
-  /** Seconds, above 0. */
-  readonly expiresIn: number;
-}
-
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
 const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
 
@@ -44,8 +36,11 @@ export function isClientUnknown({ status, body }: ApiReply): boolean {
   return status === 401 || (status === 400 && parseObject(body)?.["error"] === "invalid_client");
 }
 
-/** @throws ArmorError whenever the reply is not a token response. */
-export function judgeToken(reply: ApiReply, quote: Quote): TokenResponse {
+/**
+ * @returns a token of visible ASCII (RFC 6750 section 2.1), and its lifetime in seconds, above 0
+ * @throws ArmorError whenever the reply is not a token response (RFC 6749 section 5.1)
+ */
+export function judgeToken(reply: ApiReply, quote: Quote): { accessToken: string; expiresIn: number } {
   if (reply.status !== 200) throw statusError(reply, quote);
   const invalid = (what: string) =>
     new ArmorError(

@@ -72,7 +72,9 @@ function notEnded({ notEnded, reason = "" }: StopReply["sessions"]): string {
 
 /** The sum, and what it is made of. */
 function totalOf(counts: Readonly<Record<string, number>>): [sum: number, parts: string] {
-  const parts = Object.entries(counts).map(([name, times]) => `${name} ${times}`);
+  const parts = Object.entries(counts)
+    .sort()
+    .map(([name, times]) => `${name} ${times}`);
   const sum = Object.values(counts).reduce((total, times) => total + times, 0);
   return [sum, ` (${parts.join(", ")})`];
 }
