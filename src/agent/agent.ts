@@ -67,7 +67,8 @@ async function serve(
   const onRetry = () => undefined;
   const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
   const tokenCache = new TokenCache({
-    ...{ first: config.first, clock },
+    first: config.first,
+    clock,
     fetch: () => fetchToken(context, config.credentials),
     onRefresh: () => {
       stats.minted += 1;

@@ -102,6 +102,7 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: Gate
       const [pathname = ""] = path.split("?", 1);
       if (message.statusCode === 401) {
         if (repeats === MAX_REPEATS) forbidden.set(pathname, clock.now() + FORBIDDEN_PATH_MS);
+        // Of a path that refuses every token the 401 is passed on, unless there is a newer one by now.
         const isForbidden = (forbidden.get(pathname) ?? 0) > clock.now();
         if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) {
           return { message, origin, location: undefined };

@@ -7,11 +7,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
  * on Windows.
  */
-const ALLOWED_VARIABLES = new Set([
-  ...["PATH", "HOME", "USERPROFILE", "TMP", "TEMP", "TMPDIR", "SYSTEMROOT", "LANG"],
-  ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
-  ...["RUNNER_TEMP", "RUNNER_TRACKING_ID"],
-]);
+const ALLOWED_VARIABLES = new Set(
+  (
+    "PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
+    "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR"
+  ).split(" "),
+);
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */

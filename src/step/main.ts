@@ -113,7 +113,10 @@ function warnOfIam({ inputs, warn }: Run): void {
 
 async function fetchMaskedToken({ inputs, route, quote, log, cancel }: Run): Promise<Token> {
   const context: RequestContext = {
-    ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock: systemClock },
+    apiUrl: inputs.apiUrl,
+    timeoutMs: inputs.timeoutMs,
+    clock: systemClock,
+    quote,
     send: createSend(route),
     onRetry({ problem }, pauseMs) {
       cancel.throwIfAborted();
