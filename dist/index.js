@@ -3535,6 +3535,7 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
             if (message.statusCode === 401) {
                 if (repeats === MAX_REPEATS)
                     forbidden.set(pathname, clock.now() + FORBIDDEN_PATH_MS);
+                // Of a path that refuses every token the 401 is passed on, unless there is a newer one by now.
                 const isForbidden = (forbidden.get(pathname) ?? 0) > clock.now();
                 if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) {
                     return { message, origin, location: undefined };
@@ -4113,7 +4114,8 @@ async function serve(config, quote, send, clock, crash) {
     const onRetry = () => undefined;
     const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
     const tokenCache = new TokenCache({
-        ...{ first: config.first, clock },
+        first: config.first,
+        clock,
         fetch: () => fetchToken(context, config.credentials),
         onRefresh: () => {
             stats.minted += 1;
@@ -4221,11 +4223,8 @@ const external_node_child_process_namespaceObject = require("node:child_process"
  * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
  * on Windows.
  */
-const ALLOWED_VARIABLES = new Set([
-    ...["PATH", "HOME", "USERPROFILE", "TMP", "TEMP", "TMPDIR", "SYSTEMROOT", "LANG"],
-    ...["NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "SSL_CERT_FILE", "SSL_CERT_DIR"],
-    ...["RUNNER_TEMP", "RUNNER_TRACKING_ID"],
-]);
+const ALLOWED_VARIABLES = new Set(("PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
+    "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR").split(" "));
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
@@ -4817,7 +4816,10 @@ function warnOfIam({ inputs, warn }) {
 }
 async function fetchMaskedToken({ inputs, route, quote, log, cancel }) {
     const context = {
-        ...{ apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, quote, clock: systemClock },
+        apiUrl: inputs.apiUrl,
+        timeoutMs: inputs.timeoutMs,
+        clock: systemClock,
+        quote,
         send: createSend(route),
         onRetry({ problem }, pauseMs) {
             cancel.throwIfAborted();
