@@ -32,6 +32,9 @@ describe("authorize", () => {
     ["POST /CONTROL/stop", [], { route: "stop" }],
     ["GET /CONTROL/token", ["referer", `http://${config.host}/x`], { route: "token" }],
     ["GET /CONTROL/token", ["X", "Origin"], { route: "token" }],
+    ["GET /CONTROL/token", ["X-Origin", "x", "Origins", "x"], { route: "token" }],
+    ["GET /CONTROL/token", ["X-Via", "x", "Viaduct", "x"], { route: "token" }],
+    ["GET /GATE/api/v1/exact", ["Content-Length", "00"], { route: "gateway", target: "/api/v1/exact" }],
   ])("admits %s with the headers %j", (line, headers, expected) => {
     expect(authorize(head(line, headers), config)).toEqual(expected);
   });
@@ -44,6 +47,7 @@ describe("authorize", () => {
     ["GET /GATE/api/v1/discovery/%41", [], 400, /encoded character \(%\)/, true],
     ["GET /GATE/api/v1/discovery/x?a b", [], 400, /query.*percent-encoded/, true],
     ["GET /GATE/api/v1/discovery/x", ["Content_Length", "1"], 400, /no body/, true],
+    ["GET /GATE/api/v1/discovery/x", ["Content-Length", "0x1"], 400, /no body/, true],
     ["GET /CONTROL/api/v1/discovery/x", [], 404, /GET \/token and POST \/stop/, true],
     ["GET /wrong/api/v1/discovery/x", [], 403, /ARMOR_GATEWAY_URL as it is/, false],
     ["GET /GATE/x", ["X_Real_IP", "1"], 403, /proxy \(header x-real-ip\).*no_proxy and NO_PROXY/, true],

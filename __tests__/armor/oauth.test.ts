@@ -120,13 +120,13 @@ describe("judgeToken", () => {
     [599, undefined, "server_unavailable", false, "timeout"],
     [400, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
     [401, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
-    [401, "invalid_grant", "credentials_rejected", true, "app-id and api-key"],
+    [400, "invalid_grant", "credentials_rejected", true, "app-id and api-key"],
     [400, "unauthorized_client", "access_denied", true, "permitted"],
     [401, "unauthorized_client", "access_denied", true, "permitted"],
-    [403, "access_denied", "access_denied", true, "permitted"],
+    [400, "access_denied", "access_denied", true, "permitted"],
     [401, "invalid_request", "request_rejected", true, "api-url"],
-    [400, "invalid_scope", "request_rejected", true, "api-url"],
-    [400, "unsupported_grant_type", "request_rejected", true, "api-url"],
+    [401, "invalid_scope", "request_rejected", true, "api-url"],
+    [401, "unsupported_grant_type", "request_rejected", true, "api-url"],
     [400, "temporarily_unavailable", "server_unavailable", false, "later"],
     [400, "server_error", "server_unavailable", false, "later"],
     ...["401", "404", "429", "503"].map(
@@ -224,7 +224,7 @@ describe("judgeTerminate", () => {
   test.each([
     [404, "endpoint_not_found"],
     [500, "server_unavailable"],
-    [302, "request_rejected"],
+    [300, "request_rejected"],
   ])("status %i is %s", (status, code) => {
     expect(() => judgeTerminate(reply(status), quote)).toThrow(expect.objectContaining({ code }));
   });

@@ -6,13 +6,18 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
-import { openJob, scopedTest } from "../fixtures/job.ts";
+import { GOOD, openJob, scopedTest } from "../fixtures/job.ts";
 import { startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 /** Prints, at the end of a step, what it has made of Node. */
 const HOOK = `process.on("exit", () => console.log(
   "inspector", require("inspector").url(), "attempt", require("net").getDefaultAutoSelectFamilyAttemptTimeout()));`;
+/** A file system from which nothing may be started. */
+const NOEXEC = `const fs = require("fs/promises");
+const { access } = fs;
+const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
+fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 
 describe("the built action", () => {
   scopedTest("has no inspector, and gives each address of a host more than Node's 250 ms", async (open) => {
@@ -26,6 +31,23 @@ describe("the built action", () => {
       expect(step.exitCode).toBe(0);
       expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
     }
+  });
+
+  scopedTest("says how to run armor-token where RUNNER_TEMP allows no programs (noexec)", async (open) => {
+    const armor = await open(startServer([GOOD]));
+    const { temp } = await openJob(open, {});
+    const hook = join(temp, "hook.cjs");
+    await writeFile(hook, NOEXEC);
+    const env = { NODE_OPTIONS: `--require "${hook}"` };
+    const job = await openJob(open, { "api-url": armor.url, "keep-fresh": "true" }, env, temp);
+    const { exitCode, stdout } = await job.main();
+    const log = job.log(stdout).join("\n");
+    await job.post();
+    expect(exitCode).toBe(0);
+    expect(log).toMatch(
+      /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
+    );
+    expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
   });
 
   // Windows has neither this signal nor this shell.
