@@ -18,7 +18,6 @@ import {
   json,
   raw,
   redirect,
-  silence,
   stall,
   startServer,
   text,
@@ -71,7 +70,6 @@ describe("the main step", () => {
   });
 
   scopedTest.each<[string, Answer, string, Says]>([
-    ["401", json(401, { error: "invalid_client" }), "credentials_rejected", ["401 invalid_client"]],
     [
       "429 for longer than is left",
       text(429, "", { "Retry-After": "120" }),
@@ -83,14 +81,11 @@ describe("the main step", () => {
   ])("tells what %s means, and does not try again", async (open, _, answer, code, says) => {
     const { step, server } = await stepAgainst(open, [answer]);
     expectFailure(step, code, [server.url, ...says]);
-    expect(server.requests.length).toBeLessThanOrEqual(code === "credentials_rejected" ? 2 : 1);
+    expect(server.requests.length).toBeLessThanOrEqual(1);
   });
 
-  scopedTest.each<[string, Answer]>([
-    ["500", text(500, "")],
-    ["a reply that breaks off", cutOff],
-  ])("tries again after %s", async (open, _, answer) => {
-    const { step, server } = await stepAgainst(open, [answer, token({ expires_in: "3600" })]);
+  scopedTest("tries again after a reply that breaks off", async (open) => {
+    const { step, server } = await stepAgainst(open, [cutOff, token({ expires_in: "3600" })]);
     expectToken(step);
     expect(step.outputs["expires-in"]).toBe("3600");
     expect(server.requests).toHaveLength(2);
@@ -103,12 +98,9 @@ describe("the main step", () => {
     expect(step.ms).toBeGreaterThan(1_000);
   });
 
-  scopedTest.each<[string, Answer, string, string]>([
-    ["nothing", silence, "reply_timeout", "No answer from"],
-    ["half a body", stall, "reply_timeout", "began to answer and did not finish"],
-  ])("ends in time where Armor says %s for ever", async (open, _, answer, code, says) => {
-    const { step, server } = await stepAgainst(open, [answer], { timeout: "1" });
-    expectFailure(step, code, [server.url, says]);
+  scopedTest("ends in time where Armor never comes to an end", async (open) => {
+    const { step, server } = await stepAgainst(open, [stall], { timeout: "1" });
+    expectFailure(step, "reply_timeout", [server.url, "began to answer and did not finish"]);
   });
 
   scopedTest("does not take in a reply without an end", async (open) => {
@@ -133,13 +125,10 @@ describe("the main step with redirects", () => {
     expect(second).toEqual({ ...first, path: "/moved?x=1" });
   });
 
-  scopedTest.each([[302], [308]])(
-    "refuses %i to another origin, which is sent nothing",
-    async (open, status) => {
-      const other = await open(startServer([token()]));
-      const { step, server } = await stepAgainst(open, [redirect(status, `${other.url}/x`)]);
-      expectFailure(step, "redirect_refused", [server.url, other.url, "api-url"]);
-      expect(other.connections).toBe(0);
-    },
-  );
+  scopedTest("refuses another origin, which is sent nothing", async (open) => {
+    const other = await open(startServer([token()]));
+    const { step, server } = await stepAgainst(open, [redirect(308, `${other.url}/x`)]);
+    expectFailure(step, "redirect_refused", [server.url, other.url, "api-url"]);
+    expect(other.connections).toBe(0);
+  });
 });
