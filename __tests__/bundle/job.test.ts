@@ -11,6 +11,7 @@ import { parseFileCommand } from "../../sandbox/runner.ts";
 import {
   expectFailure,
   GOOD,
+  moveToClosedPort,
   type Open,
   openJob,
   runMain,
@@ -292,6 +293,7 @@ if (process.platform === "linux") {
       const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
       await signalAgent(started, signal);
       await ended;
+      if (signal !== "SIGSTOP") await moveToClosedPort(started.job.temp);
       if (signal === "SIGKILL") {
         const stderr = expect.stringMatching(/^armor-token: the token agent is not running\. .*\n$/);
         const step = await started.job.run("armor-token");

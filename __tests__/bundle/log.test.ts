@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
-import { CALL, GOOD, type Open, openJob, scopedTest } from "../fixtures/job.ts";
+import { CALL, GOOD, moveToClosedPort, type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
@@ -155,6 +155,7 @@ describe("the job's log", () => {
       const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (_, temp) => {
         for (const { pid } of agentsBelow(temp)) process.kill(pid, "SIGKILL");
         while (agentsBelow(temp).length > 0) await sleep(20);
+        await moveToClosedPort(temp);
       });
       expect(post).toEqual([
         "The Armor session was ended.",

@@ -6,7 +6,16 @@ import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
-import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  CLOSED_PORT,
+  expectFailure,
+  expectToken,
+  GOOD,
+  openJob,
+  runMain,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import {
   type FakeProxy,
   flood,
@@ -77,7 +86,7 @@ describe("a whole job behind a proxy", () => {
 });
 
 /** Nothing listens on port 1 (tcpmux), and no server of another test is given it. */
-const DOWN: FakeProxy = { port: 1, connects: [], close: async () => undefined };
+const DOWN: FakeProxy = { port: CLOSED_PORT, connects: [], close: async () => undefined };
 
 const HEAD_WITHOUT_END = (client: Socket) => flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));
 

@@ -1,14 +1,22 @@
 // Whom the built action trusts: certificates of every kind, and hosts that are not there.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority, EXPIRED, type Validity } from "../fixtures/certificates.ts";
-import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  CLOSED_PORT,
+  expectFailure,
+  expectToken,
+  GOOD,
+  openJob,
+  runMain,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { type FakeServer, startServer, token } from "../fixtures/server.ts";
 
@@ -136,13 +144,13 @@ describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
 
 describe("the main step without a server", () => {
   scopedTest("tells a refused connection", async () => {
-    const url = `http://127.0.0.1:${await closedPort()}`;
+    const url = `http://127.0.0.1:${CLOSED_PORT}`;
     const step = await runMain({ "api-url": url, timeout: "1" });
     expectFailure(step, "connection_failed", [url, "ECONNREFUSED", "firewall"]);
   });
 
   scopedTest("puts an IPv6 address in brackets", async () => {
-    const url = `http://[::1]:${await closedPort()}`;
+    const url = `http://[::1]:${CLOSED_PORT}`;
     expectFailure(await runMain({ "api-url": url, timeout: "1" }), "connection_failed", [url]);
   });
 
@@ -151,12 +159,3 @@ describe("the main step without a server", () => {
     expectFailure(step, "(host_unknown|dns_failed)", ["armor.unknown.invalid", /ENOTFOUND|EAI_AGAIN/]);
   });
 });
-
-/** A port on which no program listens. */
-async function closedPort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
