@@ -160,7 +160,7 @@ describe("many calls at once", () => {
     });
     expect((await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"))).toEqual([]);
     expect(counts()).toEqual({ answered: { "2xx": MANY }, failed: {}, refused: 0 });
-  });
+  }, 120_000);
 });
 
 describe("a client that leaves", () => {
