@@ -2398,11 +2398,11 @@ function annotationOf(code, message) {
 /** An ArmorError file_failed that says why, for an error of node:fs. */
 function fileError(what, error) {
     // Node's text is `EACCES: permission denied, open '/a/path'`.
-    const [, code = "", reason = "for an unknown reason"] = /^([A-Z\d]+): ([^,]+)/.exec(error.message) ?? [];
+    const [, code, reason] = /^([A-Z\d]+): ([^,]+)/.exec(error.message) ?? [];
+    const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
     const remedy = code === "EACCES" || code === "EPERM"
         ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
         : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-    const why = `${reason} ${code && `(${code})`}`.trimEnd();
     return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }
 
@@ -3037,9 +3037,8 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
             if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
                 const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-                const asked = `; it asks to wait ${seconds(askedMs)}`;
-                const fact = askedMs > 0 ? `${tried}${asked}, which does not fit into what is left of timeout` : tried;
-                throw error.adding(fact);
+                const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+                throw error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
             }
             // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
             // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).

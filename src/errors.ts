@@ -91,12 +91,11 @@ export function annotationOf(code: string, message: string): string {
 /** An ArmorError file_failed that says why, for an error of node:fs. */
 export function fileError(what: string, error: unknown): ArmorError {
   // Node's text is `EACCES: permission denied, open '/a/path'`.
-  const [, code = "", reason = "for an unknown reason"] =
-    /^([A-Z\d]+): ([^,]+)/.exec((error as Error).message) ?? [];
+  const [, code, reason] = /^([A-Z\d]+): ([^,]+)/.exec((error as Error).message) ?? [];
+  const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
   const remedy =
     code === "EACCES" || code === "EPERM"
       ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
       : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-  const why = `${reason} ${code && `(${code})`}`.trimEnd();
   return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }

@@ -44,10 +44,8 @@ export async function retry<T>(
       // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
       if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
         const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-        const asked = `; it asks to wait ${seconds(askedMs)}`;
-        const fact =
-          askedMs > 0 ? `${tried}${asked}, which does not fit into what is left of timeout` : tried;
-        throw error.adding(fact);
+        const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+        throw error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
       }
       // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
       // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
