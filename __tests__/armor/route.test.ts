@@ -23,7 +23,7 @@ import {
   startProxy,
   startSilentProxy,
 } from "../fixtures/proxy.ts";
-import { type FakeServer, silence, startServer, text } from "../fixtures/server.ts";
+import { CLOSED_PORT, type FakeServer, silence, startServer, text } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 /** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
@@ -210,7 +210,7 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
   });
 
   test("nothing that listens", async () => {
-    await expectFailure("http://127.0.0.1:1", "proxy_failed", "cannot be used (ECONNREFUSED)");
+    await expectFailure(`http://127.0.0.1:${CLOSED_PORT}`, "proxy_failed", "cannot be used (ECONNREFUSED)");
   });
 
   test.each(CERTIFICATES)("a certificate %s", async (_, sign, says) => {

@@ -105,6 +105,13 @@ describe("a job", () => {
     expect(armor.connections).toBe(0);
   });
 
+  scopedTest("prints no secret that Armor repeats", async (open) => {
+    const armor = await sandbox(open, 60, { echoesCredentials: true });
+    armor.refuseClient();
+    const step = await runMain({ "api-url": armor.url });
+    expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
+  });
+
   scopedTest("does nothing in post where main has saved nothing", async (open) => {
     const armor = await open(startServer([GOOD]));
     const job = await openJob(open, { "api-url": armor.url, "keep-fresh": "true" });
@@ -185,13 +192,6 @@ describe("a job with keep-fresh", () => {
     const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
     const said = [body, step.stderr, post.stdout, summary].join("\n");
     expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
-  });
-
-  scopedTest("prints no secret that Armor repeats", async (open) => {
-    const armor = await sandbox(open, 60, { echoesCredentials: true });
-    armor.refuseClient();
-    const step = await runMain({ "api-url": armor.url });
-    expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
   });
 
   scopedTest("is told the same where the job summary cannot be written", async (open) => {

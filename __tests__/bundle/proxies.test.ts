@@ -6,16 +6,7 @@ import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
-import {
-  CLOSED_PORT,
-  expectFailure,
-  expectToken,
-  GOOD,
-  openJob,
-  runMain,
-  scopedTest,
-  startJob,
-} from "../fixtures/job.ts";
+import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
 import {
   type FakeProxy,
   flood,
@@ -23,7 +14,7 @@ import {
   startConnectProxy,
   startProxy,
 } from "../fixtures/proxy.ts";
-import { type FakeServer, startServer, token } from "../fixtures/server.ts";
+import { CLOSED_PORT, type FakeServer, startServer, token } from "../fixtures/server.ts";
 
 /** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
 const HIDDEN = "armor.corp.test";
@@ -85,7 +76,6 @@ describe("a whole job behind a proxy", () => {
   });
 });
 
-/** Nothing listens on port 1 (tcpmux), and no server of another test is given it. */
 const DOWN: FakeProxy = { port: CLOSED_PORT, connects: [], close: async () => undefined };
 
 const HEAD_WITHOUT_END = (client: Socket) => flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));

@@ -81,7 +81,7 @@ describe("the main step", () => {
   ])("tells what %s means, and does not try again", async (open, _, answer, code, says) => {
     const { step, server } = await stepAgainst(open, [answer]);
     expectFailure(step, code, [server.url, ...says]);
-    expect(server.requests.length).toBeLessThanOrEqual(1);
+    expect(server.requests).toHaveLength(1);
   });
 
   scopedTest("tries again after a reply that breaks off", async (open) => {

@@ -1,12 +1,12 @@
-// What the system under the built action can do to it: an inspector, slow addresses, a disk that fills.
+// What the system under the built action can do to it: an inspector, slow addresses, noexec, a full disk.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
-import { ROOT } from "../../sandbox/runner.ts";
-import { GOOD, openJob, scopedTest } from "../fixtures/job.ts";
+import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { GOOD, type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -19,15 +19,19 @@ const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 
+/** A job whose steps run this first. */
+async function openHooked(open: Open, hook: string, inputs: Values, options = "") {
+  const { temp } = await openJob(open, {});
+  const file = join(temp, "hook.cjs");
+  await writeFile(file, hook);
+  return await openJob(open, inputs, { NODE_OPTIONS: `${options} --require "${file}"` }, temp);
+}
+
 describe("the built action", () => {
   scopedTest("has no inspector, and gives each address of a host more than Node's 250 ms", async (open) => {
     const armor = await open(startServer([token()]));
-    const { temp } = await openJob(open, {});
-    const hook = join(temp, "hook.cjs");
-    await writeFile(hook, HOOK);
-    const env = { NODE_OPTIONS: `--inspect=127.0.0.1:0 --require "${hook}"` };
-    const hooked = await openJob(open, { "api-url": armor.url }, env, temp);
-    for (const step of [await hooked.main(), await hooked.post()]) {
+    const job = await openHooked(open, HOOK, { "api-url": armor.url }, "--inspect=127.0.0.1:0");
+    for (const step of [await job.main(), await job.post()]) {
       expect(step.exitCode).toBe(0);
       expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
     }
@@ -35,11 +39,7 @@ describe("the built action", () => {
 
   scopedTest("says how to run armor-token where RUNNER_TEMP allows no programs (noexec)", async (open) => {
     const armor = await open(startServer([GOOD]));
-    const { temp } = await openJob(open, {});
-    const hook = join(temp, "hook.cjs");
-    await writeFile(hook, NOEXEC);
-    const env = { NODE_OPTIONS: `--require "${hook}"` };
-    const job = await openJob(open, { "api-url": armor.url, "keep-fresh": "true" }, env, temp);
+    const job = await openHooked(open, NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
     const { exitCode, stdout } = await job.main();
     const log = job.log(stdout).join("\n");
     await job.post();

@@ -7,18 +7,9 @@ import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority, EXPIRED, type Validity } from "../fixtures/certificates.ts";
-import {
-  CLOSED_PORT,
-  expectFailure,
-  expectToken,
-  GOOD,
-  openJob,
-  runMain,
-  scopedTest,
-  startJob,
-} from "../fixtures/job.ts";
+import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
-import { type FakeServer, startServer, token } from "../fixtures/server.ts";
+import { CLOSED_PORT, type FakeServer, startServer, token } from "../fixtures/server.ts";
 
 let authority: Authority;
 let other: Authority;
