@@ -4121,10 +4121,13 @@ async function serve(config, quote, send, clock, crash) {
         },
         onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
     });
-    const { promise: ended, resolve: end } = Promise.withResolvers();
+    let end = () => undefined;
+    const ended = new Promise((resolve) => {
+        end = resolve;
+    });
     const upstream = new Upstream(route, limits);
     const shared = { tokenCache, stats, clock, quote };
-    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end(undefined));
+    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
     let lastAsked = clock.now();
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
         gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),

@@ -53,6 +53,7 @@ export class Job {
   readonly #action: ActionFile;
   readonly #inputs: Values;
   readonly #env: Values;
+  readonly #node: string;
   readonly #masks = new Set<string>();
   #state: Values = {};
   #outputs: Values = {};
@@ -64,20 +65,23 @@ export class Job {
     return this.#outputs;
   }
 
-  private constructor(temp: string, action: ActionFile, inputs: Values, env: Values) {
+  private constructor(temp: string, action: ActionFile, inputs: Values, env: Values, node: string) {
     this.#temp = temp;
     this.#action = action;
     this.#inputs = inputs;
     this.#env = env;
+    this.#node = node;
   }
 
   /**
    * @param inputs as under `with:`
    * @param env as under `env:`, on top of the machine's own
    * @param temp RUNNER_TEMP of another step's job, where this step is part of it
+   * @param node the runner's Node
    */
-  static async start(inputs: Values, env: Values = {}, temp?: string): Promise<Job> {
-    return new Job(temp ?? (await mkdtemp(join(tmpdir(), "armor job "))), await readAction(), inputs, env);
+  static async start(inputs: Values, env: Values = {}, temp?: string, node = process.execPath): Promise<Job> {
+    const folder = temp ?? (await mkdtemp(join(tmpdir(), "armor job ")));
+    return new Job(folder, await readAction(), inputs, env, node);
   }
 
   /** @param onStart told of the process, which a runner may cancel */
@@ -135,7 +139,7 @@ export class Job {
 
   async #run(file: string, onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {
     const env = { ...this.#environment(this.#action.inputs), ...this.#env };
-    return await this.#spawn(process.execPath, [join(ROOT, file)], env, () => undefined, onStart);
+    return await this.#spawn(this.#node, [join(ROOT, file)], env, () => undefined, onStart);
   }
 
   async #spawn(

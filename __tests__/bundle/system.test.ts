@@ -1,13 +1,13 @@
-// What the system under the built action can do to it: an inspector, slow addresses, noexec, a full disk.
+// What the system under the built action can do to it: an inspector, slow addresses, noexec, an older Node, a full disk.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect } from "@jest/globals";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
-import { GOOD, type Open, openJob, scopedTest } from "../fixtures/job.ts";
-import { startServer, TOKEN, token } from "../fixtures/server.ts";
+import { GOOD, type Open, openJob, scopedTest, startJob } from "../fixtures/job.ts";
+import { type Answer, cutOff, raw, startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 /** Prints, at the end of a step, what it has made of Node. */
@@ -18,6 +18,14 @@ const NOEXEC = `const fs = require("fs/promises");
 const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
+/** On 32-bit ARM, runners have Node 20. Where this machine's `node` is another one, its test is left out. */
+const MACHINE = spawnSync("node", ["-p", "process.version + ' ' + process.execPath"], { encoding: "utf8" });
+const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(MACHINE.stdout) ?? [];
+const CUT: readonly Answer[] = [
+  cutOff,
+  raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+  raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"),
+];
 
 /** A job whose steps run this first. */
 async function openHooked(open: Open, hook: string, inputs: Values, options = "") {
@@ -49,6 +57,26 @@ describe("the built action", () => {
     );
     expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
   });
+
+  if (NODE_20 !== undefined) {
+    scopedTest("works on Node 20, where a reply that breaks off does not look whole either", async (open) => {
+      const answer: Answer = (response, request) =>
+        (CUT[Number(request.path.split("/cut/")[1])] ?? GOOD)(response, request);
+      const armor = await open(startServer([answer]));
+      const { job, call } = await startJob(open, { "api-url": armor.url }, {}, undefined, NODE_20);
+      await expect(call().then((reply) => reply.text())).resolves.toContain("connection_summary");
+      for (const index of CUT.keys()) {
+        const cut = call(`/api/v1/discovery/cut/${index}`).then((reply) => reply.text());
+        await expect(cut).rejects.toThrow();
+      }
+      await expect(job.run("armor-token")).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
+      const log = job.log((await job.post()).stdout);
+      expect(log[0]).toBe(
+        "Token agent: 1 call answered, 3 calls failed, 1 token handed out, 1 token fetched.",
+      );
+      expect(log).toContain("calls failed      3 (reply_incomplete 3)");
+    });
+  }
 
   // Windows has neither this signal nor this shell.
   if (process.platform !== "win32") {

@@ -75,10 +75,13 @@ async function serve(
     },
     onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
   });
-  const { promise: ended, resolve: end } = Promise.withResolvers<string | undefined>();
+  let end: (reason?: string) => void = () => undefined;
+  const ended = new Promise<string | undefined>((resolve) => {
+    end = resolve;
+  });
   const upstream = new Upstream(route, limits);
   const shared = { tokenCache, stats, clock, quote };
-  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end(undefined));
+  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
