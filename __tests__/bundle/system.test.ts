@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { describe, expect } from "@jest/globals";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
 import { GOOD, type Open, openJob, scopedTest, startJob } from "../fixtures/job.ts";
@@ -19,13 +19,20 @@ const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 /** On 32-bit ARM, runners have Node 20. Where this machine's `node` is another one, its test is left out. */
-const MACHINE = spawnSync("node", ["-p", "process.version + ' ' + process.execPath"], { encoding: "utf8" });
-const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(MACHINE.stdout) ?? [];
+const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(machineNode()) ?? [];
 const CUT: readonly Answer[] = [
   cutOff,
   raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
   raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"),
 ];
+
+/** Version and path of the first `node` on PATH that no package has brought. */
+function machineNode(): string {
+  const folders = process.env["PATH"]?.split(delimiter) ?? [];
+  const PATH = folders.filter((folder) => !folder.includes("node_modules")).join(delimiter);
+  const args = ["-p", "process.version + ' ' + process.execPath"];
+  return spawnSync("node", args, { encoding: "utf8", env: { ...process.env, PATH } }).stdout ?? "";
+}
 
 /** A job whose steps run this first. */
 async function openHooked(open: Open, hook: string, inputs: Values, options = "") {
