@@ -1859,7 +1859,7 @@ const _summary = new Summary();
  * @deprecated use `core.summary`
  */
 const markdownSummary = (/* unused pure expression or super */ null && (_summary));
-const summary = _summary;
+const summary = (/* unused pure expression or super */ null && (_summary));
 //# sourceMappingURL=summary.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
 
@@ -2175,7 +2175,7 @@ function error(message, properties = {}) {
  * @param message warning issue message. Errors will be converted to string via toString()
  * @param properties optional properties to add to the annotation.
  */
-function core_warning(message, properties = {}) {
+function warning(message, properties = {}) {
     command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
@@ -2201,13 +2201,13 @@ function info(message) {
  * @param name The name of the output group
  */
 function startGroup(name) {
-    command_issue('group', name);
+    issue('group', name);
 }
 /**
  * End an output group.
  */
 function endGroup() {
-    command_issue('endgroup');
+    issue('endgroup');
 }
 /**
  * Wrap an asynchronous function call in a group.
@@ -3105,6 +3105,17 @@ const systemClock = {
 function isoDate(msSinceEpoch) {
     return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
 }
+/** What the promise gives, or what `late` gives where `ms` pass before. */
+async function within(clock, ms, promise, late) {
+    const settled = new AbortController();
+    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
+    try {
+        return await Promise.race([promise, timeout]);
+    }
+    finally {
+        settled.abort();
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/redact.js
 const QUOTE_LENGTH = 200;
@@ -3209,7 +3220,6 @@ function errorReply(error, description, more) {
 
 
 
-
 /** At a stop: for the refresh under way, and after it for the sessions to end. */
 const DRAIN_MS = 1_500;
 const END_SESSIONS_MS = 2_000;
@@ -3219,58 +3229,55 @@ const END_SESSIONS_MS = 2_000;
  */
 function createControl(tokenCache, context, stats, terminateSession, onStopped) {
     let stopped;
-    /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
+    /** A session that is not ended here ends by itself when its token expires. */
+    const end = async (accessToken) => {
+        try {
+            const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
+            if (wasAlive)
+                stats.sessionsEnded += 1;
+        }
+        catch (error) {
+            stats.addProblem(error);
+            stats.sessionsNotEnded += 1;
+        }
+    };
+    const endAll = async () => {
+        const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+        if (!terminateSession)
+            return;
+        await Promise.all(accessTokens.map(end));
+        if (isFetching)
+            stats.sessionsNotEnded += 1;
+    };
+    /** Once, for all who ask: no refresh begins any more, and the sessions end. */
     const stop = () => {
-        stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
-            const sessions = terminateSession
-                ? await endSessions(accessTokens, isFetching, context)
-                : { ended: 0, notEnded: 0 };
-            return { report: stats, sessions };
-        });
+        stopped ??= endAll();
         return stopped;
     };
     const answerStop = async (response) => {
         response.once("close", () => stop().then(onStopped));
-        sendJson(response, await stop());
+        await stop();
+        response.writeHead(204).end();
     };
     const answerToken = async (response) => {
         try {
             const token = await tokenCache.get();
             const leftMs = Math.max(0, tokenCache.msLeft(token));
-            sendJson(response, {
+            const body = {
                 access_token: token.accessToken,
                 token_type: "Bearer",
                 expires_in: Math.floor(leftMs / 1000),
                 expires_at: isoDate(context.clock.date() + leftMs),
-            });
+            };
+            const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+            response.writeHead(200, headers).end(JSON.stringify(body));
             stats.handedOut += 1;
         }
         catch (error) {
-            const failure = asArmorError(error, context.quote);
-            stats.addProblem(failure);
-            sendFailure(response, failure);
+            sendFailure(response, stats.addProblem(error));
         }
     };
     return { stop, answerStop, answerToken };
-}
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(accessTokens, isFetching, context) {
-    const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-    const reasons = [];
-    const end = (token) => endSession(brief, token).catch((error) => {
-        const { code, message } = asArmorError(error, context.quote);
-        reasons.push(annotationOf(code, message));
-        return false;
-    });
-    const ended = (await Promise.all(accessTokens.map(end))).filter(Boolean).length;
-    if (isFetching)
-        reasons.push("A token that was being fetched did not arrive in time.");
-    const reason = reasons.at(-1);
-    return { ended, notEnded: reasons.length, ...(reason !== undefined && { reason }) };
-}
-function sendJson(response, body) {
-    const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-    response.writeHead(200, headers).end(JSON.stringify(body));
 }
 
 ;// CONCATENATED MODULE: external "node:crypto"
@@ -3494,8 +3501,7 @@ function createGateway(options) {
         catch (error) {
             if (client.hasLeft)
                 return;
-            const failure = asArmorError(error, options.quote);
-            stats.addFailure(failure);
+            const failure = stats.addFailure(error);
             // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
             if (response.headersSent)
                 response.socket?.resetAndDestroy();
@@ -3639,8 +3645,8 @@ async function passOn(reply, response, client, idleMs) {
 ;// CONCATENATED MODULE: ./build/agent/protocol.js
 /** In the agent's folder: the address for tokens and stopping, one line. */
 const CONTROL_FILE = "control-url";
-/** In the agent's folder: why it ended, where it ended by itself. */
-const REASON_FILE = "ended";
+/** In the agent's folder when the agent has ended: its `Stats`, as JSON. */
+const REPORT_FILE = "report.json";
 
 ;// CONCATENATED MODULE: ./build/agent/server.js
 
@@ -3746,43 +3752,47 @@ function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/stats.js
-/** Counts what the agent does. */
+
+/** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 class Stats {
+    /** Why the agent ended, where it was not told to. */
+    reason;
+    /** The step's own token is one. */
     minted = 1;
+    /** Handed out by armor-token. */
     handedOut = 0;
-    refused = 0;
+    /** Calls that Armor answered in full, by class of status: `2xx`, `4xx` … */
     answered = {};
+    /** Calls that were not answered in full, by code. */
     failed = {};
+    /** Requests that were refused before Armor saw them. */
+    refused = 0;
+    sessionsEnded = 0;
+    /** Those that may go on. */
+    sessionsNotEnded = 0;
+    /** By code: the last full text of what went wrong. */
     problems = {};
-    /** A call that Armor answered in full. */
+    #quote;
+    constructor(quote) {
+        this.#quote = quote;
+    }
     addAnswer(status) {
         increment(this.answered, `${Math.floor(status / 100)}xx`);
     }
-    /** A call that was not answered in full. */
-    addFailure(failure) {
+    /** Of a call. */
+    addFailure(error) {
+        const failure = this.addProblem(error);
         increment(this.failed, failure.code);
-        this.addProblem(failure);
+        return failure;
     }
-    /** What the job's log should tell, of a call or of a refresh. */
-    addProblem({ code, message }) {
-        this.problems[code] = message;
+    addProblem(error) {
+        const failure = asArmorError(error, this.#quote);
+        this.problems[failure.code] = failure.message;
+        return failure;
     }
 }
 function increment(counts, key) {
     counts[key] = (counts[key] ?? 0) + 1;
-}
-
-;// CONCATENATED MODULE: ./build/agent/within.js
-/** What the promise gives, or what `late` gives where `ms` pass before. */
-async function within(clock, ms, promise, late) {
-    const settled = new AbortController();
-    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
-    try {
-        return await Promise.race([promise, timeout]);
-    }
-    finally {
-        settled.abort();
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/token-cache.js
@@ -3805,7 +3815,8 @@ const REJECTION_PAUSE_MS = 1_000;
 const MAX_SESSIONS = 50;
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
-    #options;
+    #fetch;
+    #clock;
     #current;
     /** Those before it whose sessions may go on. */
     #previous = [];
@@ -3815,10 +3826,13 @@ class TokenCache {
     #nextReplacementAt = Number.NEGATIVE_INFINITY;
     #inFlight;
     #failure;
+    #failedUntil = Number.NEGATIVE_INFINITY;
     #isClosed = false;
-    constructor(options) {
-        this.#options = options;
-        this.#current = options.first;
+    /** @param fetch gets another token */
+    constructor(first, fetch, clock) {
+        this.#current = first;
+        this.#fetch = fetch;
+        this.#clock = clock;
     }
     /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
     async get() {
@@ -3831,7 +3845,7 @@ class TokenCache {
         if (share > FRESH)
             return current;
         const refresh = this.#refresh();
-        refresh.catch(() => undefined); // onFailure was told
+        refresh.catch(() => undefined); // `fetch` has told of it
         if (share > USABLE)
             return current;
         if (share <= 0)
@@ -3840,7 +3854,7 @@ class TokenCache {
         if (waitMs <= 0)
             return current;
         const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-        return await within(this.#options.clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
+        return await within(this.#clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
     }
     /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
     async replace(accessToken) {
@@ -3857,8 +3871,7 @@ class TokenCache {
     }
     /** Ms until the token expires, by whichever clock says less. */
     msLeft({ requestedAt, expiresAt, expiresIn }) {
-        const { clock } = this.#options;
-        return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
+        return Math.min(requestedAt + expiresIn * 1000 - this.#clock.now(), expiresAt - this.#clock.date());
     }
     /**
      * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
@@ -3866,12 +3879,10 @@ class TokenCache {
      */
     async close(ms) {
         this.#isClosed = true;
-        await within(this.#options.clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+        await within(this.#clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
         const tokens = [...this.#livePrevious(), this.#current];
-        return {
-            accessTokens: tokens.map(({ accessToken }) => accessToken),
-            isFetching: this.#inFlight !== undefined,
-        };
+        const accessTokens = tokens.map(({ accessToken }) => accessToken);
+        return { accessTokens, isFetching: this.#inFlight !== undefined };
     }
     /** 1 when new, 0 when expired or refused. */
     #shareLeft(token) {
@@ -3882,55 +3893,44 @@ class TokenCache {
     }
     /** For all whose token was refused at once, and after a pause since the last time. */
     async #replaceCurrent() {
-        const { clock } = this.#options;
         const { accessToken } = this.#current;
-        const pauseMs = this.#nextReplacementAt - clock.now();
-        if (pauseMs > 0) {
-            this.#throwIfRefused();
-            await clock.sleep(pauseMs);
-        }
+        const pauseMs = this.#nextReplacementAt - this.#clock.now();
+        if (pauseMs > 0 && this.#clock.now() >= this.#failedUntil)
+            await this.#clock.sleep(pauseMs);
         if (!this.isCurrent(accessToken))
             return this.#current;
-        this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
+        this.#nextReplacementAt = this.#clock.now() + REJECTION_PAUSE_MS;
         return await this.#refresh();
-    }
-    /** @throws why no token is to be asked for now */
-    #throwIfRefused() {
-        if (this.#isClosed)
-            throw stopping();
-        if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
-            throw this.#failure.error;
-        }
     }
     /** Belongs to no caller: one that leaves does not end it. */
     async #refresh() {
         if (this.#inFlight === undefined) {
-            this.#throwIfRefused();
-            this.#inFlight = this.#fetch().finally(() => {
+            if (this.#isClosed)
+                throw stopping();
+            if (this.#clock.now() < this.#failedUntil)
+                throw this.#failure;
+            this.#inFlight = this.#renew().finally(() => {
                 this.#inFlight = undefined;
             });
         }
         return await this.#inFlight;
     }
-    async #fetch() {
-        const { fetch, onRefresh, onFailure, clock } = this.#options;
+    async #renew() {
         try {
-            const token = await fetch();
-            onRefresh();
+            const token = await this.#fetch();
             if (this.msLeft(token) <= 0) {
                 const problem = "The access token had expired before it arrived";
                 const remedy = "Check the network between this runner and Armor, and this machine's clock.";
                 throw new ArmorError("token_expired", problem, remedy);
             }
-            this.#previous.push(this.#current);
-            this.#previous = this.#livePrevious().slice(-MAX_SESSIONS);
+            this.#previous = [...this.#livePrevious(), this.#current].slice(-MAX_SESSIONS);
             this.#current = token;
             this.#rejected = undefined;
             return token;
         }
         catch (error) {
-            onFailure(error);
-            this.#failure = { error, until: clock.now() + failureMs(error) };
+            this.#failure = error;
+            this.#failedUntil = this.#clock.now() + failureMs(error);
             throw error;
         }
     }
@@ -3946,101 +3946,92 @@ function stopping() {
     return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
 }
 
-;// CONCATENATED MODULE: external "node:url"
-const external_node_url_namespaceObject = require("node:url");
 ;// CONCATENATED MODULE: ./build/agent/upstream.js
-
 
 
 
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-/** Timers stand still while a machine sleeps, and the wall clock goes on. */
-const MAX_DRIFT_MS = 1_000;
 /** Sends calls to Armor over connections that are kept. */
 class Upstream {
     #route;
     #limits;
-    #kept;
-    #peers = new Map();
-    #drift = drift();
+    #maxIdleMs;
+    /** By origin. */
+    #agents = new Map();
+    #lastSentAt = 0;
     constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
         this.#route = route;
         this.#limits = limits;
-        this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
+        this.#maxIdleMs = maxIdleMs;
     }
     /** @returns the reply when its head is there. @throws ArmorError where none begins */
     async send(call) {
-        this.#forgetAfterSleep();
+        // Timers stand still while a machine sleeps, and the wall clock goes on.
+        if (Date.now() - this.#lastSentAt > this.#maxIdleMs)
+            this.#agents.clear();
+        this.#lastSentAt = Date.now();
         const { origin } = call.origin;
-        const peer = this.#peers.get(origin) ?? this.#createPeer(call.origin, this.#kept);
-        this.#peers.set(origin, peer);
+        const kept = { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs };
+        const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, kept);
+        this.#agents.set(origin, agent);
         try {
-            return await this.#send(call, peer);
+            return await this.#send(call, agent);
         }
         catch (error) {
             if (error !== CLOSED_WHILE_IDLE)
                 throw error;
-            return await this.#send(call, this.#createPeer(call.origin, {}));
+            return await this.#send(call, this.#createAgent(call.origin, {}));
         }
     }
     /** Ends all connections. */
     close() {
-        for (const { agent } of this.#peers.values())
+        for (const agent of this.#agents.values())
             agent.destroy();
     }
-    /** Connections that were idle while the machine slept are not used again either. */
-    #forgetAfterSleep() {
-        const before = this.#drift;
-        this.#drift = drift();
-        if (Math.abs(this.#drift - before) < MAX_DRIFT_MS)
-            return;
-        for (const { agent } of this.#peers.values()) {
-            for (const socket of Object.values(agent.freeSockets).flat())
-                socket?.destroy();
-        }
+    #createAgent(url, options) {
+        if (url.protocol === "http:")
+            return new (external_node_http_default()).Agent(options);
+        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
     }
-    #createPeer(url, kept) {
-        const proxy = proxyFor(url, this.#route);
-        const isTls = url.protocol === "https:";
-        const agent = isTls ? new RouteAgent(proxy, kept, this.#limits.connectMs) : new (external_node_http_default()).Agent(kept);
-        return { agent, options: (0,external_node_url_namespaceObject.urlToHttpOptions)(url), state: { url, proxy, isReplying: false } };
-    }
-    #send({ method, path, headers, client }, { agent, options, state }) {
+    #send({ method, origin, path, headers, client }, agent) {
         const { connectMs, headMs } = this.#limits;
+        const state = { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false };
         return new Promise((resolve, reject) => {
             if (client.hasLeft)
                 return reject(new Error("the client left"));
-            const isTls = options.protocol === "https:";
+            const isTls = origin.protocol === "https:";
             const { request: start } = isTls ? (external_node_https_default()) : (external_node_http_default());
-            const request = start({ ...options, path, method, headers: headers, agent });
+            const request = start(origin, { path, method, headers: headers, agent });
             const fail = (error) => {
                 clearTimeout(timer);
                 reject(error);
                 request.destroy(); // a request without a socket does not report its error, hence both
             };
-            const limit = (ms) => setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
-            let timer = limit(request.reusedSocket ? headMs : connectMs);
-            if (!request.reusedSocket) {
-                const onConnected = () => {
-                    clearTimeout(timer);
-                    timer = limit(headMs);
-                };
-                request.once("socket", (socket) => socket.once(isTls ? "secureConnect" : "connect", onConnected));
-            }
-            let isReplying = false;
+            let timer;
+            const wait = (ms) => {
+                clearTimeout(timer);
+                const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
+                timer = setTimeout(late, ms);
+            };
+            wait(connectMs);
+            request.once("socket", (socket) => {
+                if (request.reusedSocket)
+                    wait(headMs);
+                else
+                    socket.once(isTls ? "secureConnect" : "connect", () => wait(headMs));
+            });
             request.once("response", (message) => {
                 clearTimeout(timer);
-                isReplying = true;
+                // From here on the message has an error of its own, or is whole.
+                request.removeAllListeners("error").on("error", () => undefined);
                 resolve(message);
             });
             // Without a listener, Node would drop a connection that switches protocols and report nothing.
             request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
             request.on("error", (error) => {
-                if (isReplying)
-                    return; // the message has an error of its own, or is whole
-                const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+                const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
                 fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
             });
             request.end();
@@ -4050,13 +4041,8 @@ class Upstream {
 }
 /** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
-/** Changes only where the clock was set, or the machine slept. */
-function drift() {
-    return Date.now() - performance.now();
-}
 
 ;// CONCATENATED MODULE: ./build/agent/agent.js
-
 
 
 
@@ -4085,52 +4071,45 @@ const LAST_MS = 2_000;
  */
 async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
     let quote = () => "";
-    let folder;
-    let reason;
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
     try {
         const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
         quote = quoteWithout(secretForms(config.credentials));
-        folder = config.folder;
-        reason = await serve(config, quote, send, clock, crash);
+        await serve(config, quote, send, clock, crash);
         process.exitCode = 0;
     }
     catch (error) {
-        reason = asArmorError(error, quote).message;
-        send({ agent: "failed", problem: reason });
+        send({ agent: "failed", problem: asArmorError(error, quote).message });
     }
-    if (folder === undefined || reason === undefined)
-        return;
-    // For the post step, which finds no agent. The folder may be gone, too.
-    await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
 }
-/** @returns why it ended, undefined where it was told to */
 async function serve(config, quote, send, clock, crash) {
     const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
-    const stats = new Stats();
+    const stats = new Stats(quote);
     const onRetry = () => undefined;
     const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
-    const tokenCache = new TokenCache({
-        first: config.first,
-        clock,
-        fetch: () => fetchToken(context, config.credentials),
-        onRefresh: () => {
+    const fetch = async () => {
+        try {
+            const token = await fetchToken(context, config.credentials);
             stats.minted += 1;
-        },
-        onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
-    });
+            return token;
+        }
+        catch (error) {
+            throw stats.addProblem(error);
+        }
+    };
+    const tokenCache = new TokenCache(config.first, fetch, clock);
     let end = () => undefined;
     const ended = new Promise((resolve) => {
         end = resolve;
     });
     const upstream = new Upstream(route, limits);
-    const shared = { tokenCache, stats, clock, quote };
+    const { idleMs } = limits;
     const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
     let lastAsked = clock.now();
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
-        gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),
+        gateway: createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, clock, stats, idleMs }),
         token: control.answerToken,
         stop: control.answerStop,
         onRequest: () => {
@@ -4146,22 +4125,27 @@ async function serve(config, quote, send, clock, crash) {
     process.on("SIGTERM", onSigterm);
     let watch;
     try {
-        const isOurs = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
-        watch = setInterval(async () => {
-            if (!(await isOurs()))
-                end("its folder below RUNNER_TEMP was removed or changed its owner");
-            else if (clock.now() - lastAsked > MAX_UNASKED_MS)
+        const controlFile = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+        watch = setInterval(() => {
+            const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
+            (0,promises_namespaceObject.access)(controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => end(gone));
+            if (clock.now() - lastAsked > MAX_UNASKED_MS)
                 end("it was not asked for anything in 24 hours");
         }, FOLDER_CHECK_MS);
         send({ agent: "ready", port });
-        const reason = await Promise.race([ended, crash]);
-        if (reason !== undefined)
+        stats.reason = await Promise.race([ended, crash]);
+        if (stats.reason !== undefined)
             await within(clock, LAST_MS, control.stop(), () => undefined);
-        return reason;
+    }
+    catch (error) {
+        stats.reason = asArmorError(error, quote).message;
+        throw error;
     }
     finally {
         clearInterval(watch);
         process.off("SIGTERM", onSigterm);
+        // Before the connections close, which the post step waits for. The folder may be gone.
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
         server.close();
         server.closeAllConnections();
         upstream.close();
@@ -4170,23 +4154,18 @@ async function serve(config, quote, send, clock, crash) {
 /**
  * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
  * job is over, or its start has failed.
- * @returns whether the file is still of use: one that was given to another user cannot be read by post
+ * @returns the file's path
  */
 async function placeControlFile(folder, line) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
     try {
         await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
         await (0,promises_namespaceObject.rename)(`${file}.new`, file);
+        return file;
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
-    const owners = async () => {
-        await (0,promises_namespaceObject.access)(file, external_node_fs_namespaceObject.constants.R_OK);
-        return `${(await (0,promises_namespaceObject.stat)(folder)).uid} ${(await (0,promises_namespaceObject.stat)(file)).uid}`;
-    };
-    const own = await owners();
-    return async () => (await owners().catch(() => undefined)) === own;
 }
 
 ;// CONCATENATED MODULE: external "node:events"
@@ -4394,8 +4373,6 @@ async function late(ms) {
 
 /** For an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
-/** Far above any reply of the agent's. */
-const MAX_REPLY_LENGTH = 1024 * 1024;
 /** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
 async function stopAgent(folder, signal) {
     try {
@@ -4407,37 +4384,20 @@ async function stopAgent(folder, signal) {
 }
 async function askToStop(folder, signal) {
     try {
-        const reply = parseReply(await stop_post(`${await controlUrl(folder)}/stop`, signal));
-        if (reply !== undefined)
-            return { kind: "stopped", reply };
-        return { kind: "unknown", reason: "what answered at its address is not the agent" };
+        await stop_post(`${await controlUrl(folder)}/stop`, signal);
+        const stats = await readReport(folder);
+        if (stats !== undefined)
+            return { kind: "ended", stats };
+        return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
     }
     catch (error) {
         const { code = "", path } = error;
         if (code === "ENOENT" || code === "ECONNREFUSED")
-            return { kind: "ended", reason: await reasonOfEnd(folder) };
+            return { kind: "ended", stats: await readReport(folder) };
         if (path !== undefined)
             return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
         const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
         return { kind: "unknown", reason };
-    }
-}
-/** On the port of a dead agent, another program may listen: nothing of its answer is to be printed. */
-function parseReply(body) {
-    try {
-        const { report, sessions } = JSON.parse(body);
-        const { minted, handedOut, refused, answered, failed, problems } = report;
-        const counts = [minted, handedOut, refused, sessions.ended, sessions.notEnded];
-        const parts = [answered, failed].flatMap((values) => Object.values(values));
-        const names = [answered, failed, problems].flatMap((values) => Object.keys(values));
-        const texts = [...Object.values(problems), sessions.reason ?? ""];
-        const isSound = [...counts, ...parts].every(Number.isSafeInteger) &&
-            names.every((name) => /^\w+$/.test(name)) &&
-            texts.every((text) => typeof text === "string" && !/\p{C}/u.test(text));
-        return isSound ? { report, sessions } : undefined;
-    }
-    catch {
-        return undefined;
     }
 }
 /** Without the file, the agent may be starting: its start was cancelled a moment ago. */
@@ -4447,10 +4407,14 @@ async function controlUrl(folder) {
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
     return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
 }
-async function reasonOfEnd(folder) {
-    if (!(0,external_node_fs_namespaceObject.existsSync)(folder))
-        return "its folder below RUNNER_TEMP was removed";
-    return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REASON_FILE), "utf8").catch(() => undefined);
+/** @returns undefined where the agent was killed, or could not write */
+async function readReport(folder) {
+    try {
+        return JSON.parse(await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8"));
+    }
+    catch {
+        return undefined;
+    }
 }
 function stop_post(url, signal) {
     // The connection is kept, so that it ends when the agent does; this process waits for that.
@@ -4459,13 +4423,7 @@ function stop_post(url, signal) {
     signal.addEventListener("abort", () => agent.destroy());
     return new Promise((resolve, reject) => {
         const request = external_node_http_default().request(url, { method: "POST", agent, signal }, (response) => {
-            let body = "";
-            response.setEncoding("utf8").on("data", (piece) => {
-                body += piece;
-                if (body.length > MAX_REPLY_LENGTH)
-                    agent.destroy();
-            });
-            response.on("error", reject).socket.once("close", () => resolve(body));
+            response.on("error", reject).socket.once("close", resolve);
         });
         request.on("error", reject).end();
     });
@@ -4611,6 +4569,7 @@ function invalid(problem, remedy) {
 
 
 
+
 /**
  * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
  * Without the file, @actions/core would print the value: the token, in plain sight.
@@ -4653,10 +4612,27 @@ function write(variable, append) {
 function outputs_setOutput(name, value) {
     write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
-/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
+const masked = [];
+/** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
 function mask(secrets) {
     for (const secret of secrets)
         core_setSecret(secret);
+    masked.push(...secrets);
+}
+/** Of what was masked so far, nothing gets through. */
+const quote = (text) => quoteWithout(masked)(text);
+function fit(line) {
+    return scrubber(masked)(line.replace(/\p{C}+/gu, " "));
+}
+function log(line) {
+    info(fit(line));
+}
+function warn(line) {
+    warning(fit(line));
+}
+/** The annotation of a step that failed. */
+function fail(line) {
+    setFailed(fit(line));
 }
 /** The outputs that action.yml describes. The token has its mask by now. */
 function setTokenOutputs({ accessToken, expiresIn, expiresAt }) {
@@ -4706,8 +4682,6 @@ function loadState(env) {
         terminateSession: saved("terminate_session") !== "false",
         /** Only where the session is to be ended. */
         accessToken: saved("access_token"),
-        /** Ms since the epoch; 0 where no token was fetched. */
-        expiresAt: Number(saved("expires_at") ?? 0),
         agentFolder: saved("agent_folder"),
         /** Main went through: there is something to tell. */
         isComplete: saved("complete") === "true",
@@ -4715,7 +4689,6 @@ function loadState(env) {
 }
 
 ;// CONCATENATED MODULE: ./build/step/main.js
-
 
 
 
@@ -4740,24 +4713,20 @@ const CANCEL_MS = 5_000;
  * @param crash rejects with what was not caught
  */
 async function main(env, crash, dist) {
-    const secrets = readSecrets(getInput);
-    mask(secrets);
-    const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
+    mask(readSecrets(getInput));
     const cancel = watchCancel();
     try {
         const original = { ...env };
         checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
         const [inputs, route] = [readInputs(getInput), takeRoute(env)];
-        const log = (line) => info(scrub(line));
-        const warn = (line) => core_warning(scrub(line));
-        const run = { env: original, dist, inputs, route, quote, log, warn, cancel };
+        const run = { env: original, dist, inputs, route, cancel };
         await Promise.race([supply(run), crash, cancelled(cancel)]);
         process.exitCode = 0;
     }
     catch (error) {
         process.exitCode = 1;
         const { code, message } = asArmorError(error, quote);
-        setFailed(scrub(annotationOf(code, message)));
+        fail(annotationOf(code, message));
     }
 }
 /** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
@@ -4779,7 +4748,7 @@ async function supply(run) {
     const { env, inputs } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-    warnOfIam(run);
+    warnOfIam(inputs);
     trustCertificates(inputs.certificates);
     outputs_saveState("api_url", inputs.apiUrl);
     outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
@@ -4797,7 +4766,7 @@ async function supply(run) {
         if (agent !== undefined)
             handOnAgent(run, agent);
         outputs_saveState("complete", "true");
-        run.log(summaryLine(inputs, token, agent));
+        log(summaryLine(inputs, token, agent));
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
@@ -4808,20 +4777,20 @@ async function supply(run) {
         throw error;
     }
 }
-function warnOfIam({ inputs, warn }) {
+function warnOfIam({ gatewayPaths }) {
     const iam = "/api/v1/iam/";
     const what = "can read the users, apps and policies that the client app may read";
-    for (const path of inputs.gatewayPaths) {
+    for (const path of gatewayPaths) {
         if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
             warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`);
     }
 }
-async function fetchMaskedToken({ inputs, route, quote, log, cancel }) {
+async function fetchMaskedToken({ inputs, route, cancel }) {
     const context = {
         apiUrl: inputs.apiUrl,
         timeoutMs: inputs.timeoutMs,
         clock: systemClock,
-        quote,
+        quote: quote,
         send: createSend(route),
         onRetry({ problem }, pauseMs) {
             cancel.throwIfAborted();
@@ -4829,12 +4798,10 @@ async function fetchMaskedToken({ inputs, route, quote, log, cancel }) {
         },
     };
     const token = await fetchToken(context, inputs.credentials);
-    const { accessToken, expiresAt } = token;
+    const { accessToken } = token;
     mask([accessToken]);
     try {
-        if (inputs.terminateSession)
-            outputs_saveState("access_token", accessToken);
-        outputs_saveState("expires_at", String(expiresAt));
+        outputs_saveState("access_token", inputs.terminateSession ? accessToken : "");
     }
     catch (error) {
         // The post step will not know of this session.
@@ -4846,13 +4813,13 @@ async function fetchMaskedToken({ inputs, route, quote, log, cancel }) {
     return token;
 }
 async function startAgent(run, folder, first) {
-    const { env, dist, inputs, route, quote } = run;
+    const { env, dist, inputs, route } = run;
     const [capability, controlCapability] = [createCapability(), createCapability()];
     mask([capability, controlCapability]);
     const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
     return await launchAgent(config, { env, dist }, quote);
 }
-function handOnAgent({ env, inputs, log, warn }, { gatewayUrl, command, bin, canRun }) {
+function handOnAgent({ env, inputs }, { gatewayUrl, command, bin, canRun }) {
     setAgentOutputs(gatewayUrl, command);
     if (!canRun) {
         const remedy = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
@@ -4878,70 +4845,61 @@ function summaryLine(inputs, token, agent) {
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
-const ENDED = [
-    "had ended before the job did",
-    "Calls after that could not connect (curl: (7)): look at the first step that failed.",
-];
-const UNKNOWN = [
-    "could not be asked to stop",
-    "It ends by itself when its folder is gone, at the latest when the runner cleans up.",
-];
-/**
- * What the agent did, or why it cannot be known.
- * @param own what became of the step's own session, where no agent has ended it
- */
-function agentReport(result, { isComplete, terminateSession }, own = { line: "" }) {
-    if (result.kind === "stopped")
-        return workOf(result.reply, terminateSession);
+const NOTHING = { lines: [], warnings: [] };
+const NO_REPORT = "it left no report: it was killed, its folder was removed, or the disk is full";
+/** What the agent did, or why it cannot be known. */
+function agentReport(result, isMainComplete) {
+    if (result.kind === "unknown") {
+        const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
+        return { lines: [], warnings: [agentWarning("could not be asked to stop", result.reason, then)] };
+    }
+    const { stats } = result;
     // Where main failed, it has stopped the agent itself.
-    if (result.kind === "ended" && !isComplete)
-        return own;
-    const { kind, reason = "it left no reason, so it probably was killed" } = result;
-    const [what, then] = kind === "ended" ? ENDED : UNKNOWN;
+    if (stats === undefined && !isMainComplete)
+        return NOTHING;
+    const { lines, warnings } = stats === undefined ? NOTHING : workOf(stats);
+    const reason = stats === undefined ? NO_REPORT : stats.reason;
+    if (reason === undefined)
+        return { lines, warnings };
+    const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
+    return { lines, warnings: [agentWarning("had ended before the job did", reason, then), ...warnings] };
+}
+function agentWarning(what, reason, then) {
     const others = "Sessions of tokens that it fetched end when these expire.";
     const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${others}`;
-    return { ...own, warnings: [annotationOf("agent_failed", text), ...(own.warnings ?? [])] };
+    return annotationOf("agent_failed", text);
 }
-function workOf({ report, sessions }, terminateSession) {
-    const { minted, handedOut, answered, failed, refused, problems } = report;
-    const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-    if (sessions.notEnded > 0)
-        warnings.push(notEnded(sessions));
-    const counts = [
-        ["call", "answered", ...totalOf(answered)],
-        ["call", "failed", ...totalOf(failed)],
-        ["call", "refused", refused, ""],
-        ["token", "handed out", handedOut, ""],
-        ["token", "fetched", minted, ""],
+function workOf(stats) {
+    const { minted, handedOut, answered, failed, refused, sessionsEnded, sessionsNotEnded, problems } = stats;
+    const used = [
+        ...counted(answered, "answered"),
+        ...counted(failed, "failed"),
+        ...times(refused, "call", "refused"),
+        ...times(handedOut, "token", "handed out"),
     ];
-    const some = counts.filter(([, , times]) => times > 0);
-    if (some.every(([, verb]) => verb === "fetched")) {
-        const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
-        return { line, warnings };
-    }
-    const did = some.map(([noun, verb, times]) => `${times} ${noun}${times === 1 ? "" : "s"} ${verb}`);
-    const rows = some.map(([noun, verb, times, parts]) => [`${noun}s ${verb}`, `${times}${parts}`]);
-    const ended = terminateSession ? String(sessions.ended) : "none: terminate-session is false";
-    if (ended !== "0")
-        rows.push(["sessions ended", ended]);
-    return { line: `Token agent: ${did.join(", ")}.`, rows, warnings };
+    const all = [...used, ...times(minted, "token", "fetched"), ...times(sessionsEnded, "session", "ended")];
+    const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
+    const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
+    const [open] = times(sessionsNotEnded, "Armor session", "may not have ended; each ends when its token expires");
+    if (open !== undefined)
+        warnings.push(`${open}.`);
+    return {
+        lines: [`Token agent: ${used.length > 0 ? all.join(", ") : `it answered no call${hint}`}.`],
+        warnings,
+    };
 }
-function notEnded({ notEnded, reason = "" }) {
-    const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
-    return `${were} not ended, and will end when the tokens expire. ${reason}`.trim();
+/** Such as `3 calls answered (2xx 2, 4xx 1)`. */
+function counted(counts, verb) {
+    const parts = Object.entries(counts).sort();
+    const sum = parts.reduce((total, [, count]) => total + count, 0);
+    return times(sum, "call", `${verb} (${parts.map((part) => part.join(" ")).join(", ")})`);
 }
-/** The sum, and what it is made of. */
-function totalOf(counts) {
-    const parts = Object.entries(counts)
-        .sort()
-        .map(([name, times]) => `${name} ${times}`);
-    const sum = Object.values(counts).reduce((total, times) => total + times, 0);
-    return [sum, ` (${parts.join(", ")})`];
+/** @returns nothing for none */
+function times(count, noun, verb) {
+    return count === 0 ? [] : [`${count} ${noun}${count === 1 ? "" : "s"} ${verb}`];
 }
 
 ;// CONCATENATED MODULE: ./build/step/post.js
-
-
 
 
 
@@ -4964,68 +4922,53 @@ async function post_post(env, crash) {
     const state = loadState(env);
     if (state === undefined)
         return;
-    const secrets = state.accessToken === undefined ? [] : [state.accessToken];
-    mask(secrets);
-    const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
+    if (state.accessToken !== undefined)
+        mask([state.accessToken]);
     try {
-        const { line, rows = [], warnings = [] } = await Promise.race([finish(env, state, quote), crash]);
+        const { lines, warnings } = await Promise.race([finish(env, state), crash]);
         // Quiet where main failed: its own annotation has said why. What was left behind is said all the same.
-        if (state.isComplete && rows.length > 0) {
-            startGroup(scrub(line));
-            for (const [name, value] of rows)
-                info(scrub(`${name.padEnd(18)}${value}`));
-            endGroup();
-        }
-        else if (state.isComplete && line !== "") {
-            info(scrub(line));
-        }
-        for (const warning of warnings)
-            core_warning(scrub(warning));
-        // An extra for what somebody should look at: without it, nothing else changes.
-        if (warnings.length > 0 && rows.length > 0)
-            await summarize(rows).catch(() => undefined);
+        if (state.isComplete)
+            lines.forEach(log);
+        warnings.forEach(warn);
     }
     catch (error) {
         const { code, message } = asArmorError(error, quote);
-        core_warning(scrub(annotationOf(code, message)));
+        warn(annotationOf(code, message));
     }
 }
-async function summarize(rows) {
-    const header = ["Armor token agent", "in this job"].map((data) => ({ data, header: true }));
-    await summary.addTable([header, ...rows.map((row) => [...row])]).write();
-}
-async function finish(env, state, quote) {
-    if (state.agentFolder === undefined)
-        return await finishSession(env, state, TIMEOUT_MS, quote);
+async function finish(env, state) {
+    const { agentFolder, isComplete, terminateSession } = state;
+    if (agentFolder === undefined)
+        return await finishSession(env, state, TIMEOUT_MS);
     const start = systemClock.now();
-    const stopped = await stopAgent(state.agentFolder, AbortSignal.timeout(post_STOP_MS));
-    if (stopped.kind === "stopped")
-        return agentReport(stopped, state);
-    // There is no agent that has ended the step's own session.
+    const result = await stopAgent(agentFolder, AbortSignal.timeout(post_STOP_MS));
+    const agent = agentReport(result, isComplete);
+    // An agent that was told to stop has ended the step's own session, too.
+    const wasTold = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
     const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
-    return agentReport(stopped, state, await finishSession(env, state, leftMs, quote));
+    const own = wasTold && terminateSession ? NOTHING : await finishSession(env, state, leftMs);
+    return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
 }
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env, state, timeoutMs, quote) {
-    const { accessToken, apiUrl } = state;
-    if (!state.terminateSession)
-        return { line: "The Armor session was not ended, as terminate-session is false." };
+async function finishSession(env, { accessToken, agentFolder, apiUrl, certificates, terminateSession }, timeoutMs) {
+    const say = (line) => ({ lines: [line], warnings: [] });
+    if (!terminateSession)
+        return say("The Armor session was not ended, as terminate-session is false.");
     if (accessToken === undefined)
-        return { line: "" }; // no token was issued
+        return NOTHING; // no token was issued
     try {
-        trustCertificates(state.certificates);
+        trustCertificates(certificates);
         const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
-        const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
+        const context = { apiUrl, timeoutMs, quote: quote, clock: systemClock, send, onRetry };
         if (await endSession(context, accessToken))
-            return { line: "The Armor session was ended." };
-        const isLate = state.agentFolder === undefined && state.expiresAt < systemClock.date();
-        const hint = " The token had expired: with keep-fresh: true, later steps always have a valid one.";
-        return { line: `The Armor session was over already.${isLate ? hint : ""}` };
+            return say("The Armor session was ended.");
+        const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
+        return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
     }
     catch (error) {
         const { code, message } = asArmorError(error, quote);
         const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
-        return { line: "", warnings: [annotationOf(code, text)] };
+        return { lines: [], warnings: [annotationOf(code, text)] };
     }
 }
 
@@ -5043,7 +4986,7 @@ async function run(role) {
     const { env } = process;
     if (role === "main" && env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
         const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
-        core_warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
+        warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
     }
     delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
     // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.

@@ -23,3 +23,19 @@ export const systemClock: Clock = {
 export function isoDate(msSinceEpoch: number): string {
   return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
 }
+
+/** What the promise gives, or what `late` gives where `ms` pass before. */
+export async function within<T>(
+  clock: Clock,
+  ms: number,
+  promise: Promise<T>,
+  late: () => T | Promise<T>,
+): Promise<T> {
+  const settled = new AbortController();
+  const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    settled.abort();
+  }
+}

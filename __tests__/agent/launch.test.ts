@@ -10,7 +10,7 @@ import { allowedNodeFlags } from "../../src/agent/inherit.ts";
 import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
-import { CALL, call, isAlive, pause, reasonIn, startArmor, until } from "../fixtures/agent.ts";
+import { CALL, call, isAlive, pause, reportIn, startArmor, until } from "../fixtures/agent.ts";
 import { type Answer, endless, raw, reset, silence, startServer } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
@@ -51,8 +51,8 @@ describe("launchAgent", () => {
     expect(command.startsWith(folder)).toBe(true);
     await expect(call(gatewayUrl + CALL)).resolves.toMatchObject({ status: 200 });
     await expect((await fetch(`${control}/token`)).json()).resolves.toMatchObject({ access_token: "first" });
-    const reply = { report: { minted: 1 }, sessions: { ended: 1 } };
-    await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "stopped", reply });
+    const stats = { minted: 1, sessionsEnded: 1 };
+    await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended", stats });
     await until(() => !isAlive(pid));
     await expect(readdir(temp)).resolves.toEqual([]);
     await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended" });
@@ -148,7 +148,7 @@ if (process.platform !== "win32") {
       process.kill(pid, "SIGTERM");
       await until(() => !isAlive(pid));
       expect(armor.endedSessions()).toEqual(["first"]);
-      expect(await reasonIn(folder)).toMatch(/SIGTERM/);
+      expect((await reportIn(folder)).reason).toMatch(/SIGTERM/);
     });
   });
 }
@@ -160,9 +160,11 @@ describe("stopAgent", () => {
     return folder;
   }
 
-  test("knows an agent that has ended by its closed port, and gives the reason that it left", async () => {
-    const folder = await folderWith({ "control-url": "http://127.0.0.1:9/c\n", ended: "it had enough" });
-    await expect(stopAgent(folder, soon())).resolves.toEqual({ kind: "ended", reason: "it had enough" });
+  test("knows an agent that has ended by its closed port, and gives the report that it left", async () => {
+    const report = { "report.json": '{"reason":"it had enough"}' };
+    const folder = await folderWith({ "control-url": "http://127.0.0.1:9/c\n", ...report });
+    const result = { kind: "ended", stats: { reason: "it had enough" } };
+    await expect(stopAgent(folder, soon())).resolves.toEqual(result);
     expect(existsSync(folder)).toBe(false);
   });
 
@@ -177,27 +179,17 @@ describe("stopAgent", () => {
   test("waits for an agent that is starting", async () => {
     const folder = await folderWith({});
     setTimeout(() => void writeFile(join(folder, "control-url"), "http://127.0.0.1:9/c"), 200);
-    const result = { kind: "ended", reason: undefined };
+    const result = { kind: "ended", stats: undefined };
     await expect(stopAgent(folder, soon())).resolves.toEqual(result);
     await expect(removeFolder(folder)).resolves.toBeUndefined();
   });
 
-  const saying = (body: string, thenEnd = true) =>
-    raw(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`, { thenEnd });
-  const sayingOf = (changes: object) => {
-    const counts = { minted: 1, handedOut: 0, refused: 0, answered: {}, failed: {}, problems: {} };
-    return saying(JSON.stringify({ report: { ...counts, ...changes }, sessions: { ended: 1, notEnded: 0 } }));
-  };
-
-  const foreign = "what answered at its address is not the agent";
+  const foreign = "what answered there left no report: another program, or a full disk";
   test.each<[string, Answer, string]>([
     ["says nothing", silence, "it did not answer in time"],
     ["breaks off", reset, "its answer broke off (ECONNRESET)"],
-    ["says no JSON and keeps the connection", saying("<html>", false), foreign],
-    ["says JSON of another kind", saying('{"report":null}'), foreign],
-    ["gives a number that is none", sayingOf({ minted: "1" }), foreign],
-    ["gives a code that is a command", sayingOf({ problems: { "x::y": "text" } }), foreign],
-    ["gives a text of two lines", sayingOf({ problems: { x: "text\n::error::no" } }), foreign],
+    ["answers and keeps the connection", raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }), foreign],
+    ["answers and closes it", raw("HTTP/1.1 200 OK\r\n\r\n{}"), foreign],
   ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
     const server = await closing(startServer([answer]));
     const folder = await folderWith({ "control-url": `${server.url}/c\n` });

@@ -2,7 +2,6 @@
 
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
@@ -90,7 +89,7 @@ describe("a job", () => {
       await armor.close();
       const post = await job.post();
       expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(job.log(post.stdout).at(-1)).toMatch(/^Warning: .*Armor session was not ended/);
+      expect(job.log(post.stdout).at(-1)).toMatch(/^Warning: .*Armor session (was not|may not have) ended/);
       expect(post.ms).toBeLessThan(15_000);
       expect(agentsBelow(job.temp)).toEqual([]);
       await expectNothingLeft(job.temp);
@@ -135,7 +134,9 @@ describe("a job with keep-fresh", () => {
     expect(count(armor, MINT)).toBeLessThanOrEqual(3 + (performance.now() - start) / 500);
     const post = await job.post();
     expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(job.log(post.stdout)[0]).toMatch(/^Token agent: \d+ calls answered, \d tokens fetched\.$/);
+    expect(job.log(post.stdout)[0]).toMatch(
+      /^Token agent: \d+ calls answered \(2xx \d+\), \d tokens fetched, \d sessions? ended\.$/,
+    );
   });
 
   scopedTest("asks nothing while it is idle; then 60 calls at once are one mint", async (open) => {
@@ -183,26 +184,23 @@ describe("a job with keep-fresh", () => {
     expect(step.stderr).toMatch(/^armor-token: the token agent has no token: Armor does not accept .*\.\n$/);
     const post = await job.post();
     const log = job.log(post.stdout);
-    expect(log).toContain("calls failed      3 (credentials_rejected 3)");
+    expect(log[0]).toContain("3 calls failed (credentials_rejected 3)");
     expect(log.filter((line) => line.startsWith("Warning: "))).toEqual([
       expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
     ]);
-    const summary = post.files["GITHUB_STEP_SUMMARY"];
-    expect(summary).toContain("<td>calls failed</td>");
     const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
-    const said = [body, step.stderr, post.stdout, summary].join("\n");
+    const said = [body, step.stderr, post.stdout].join("\n");
     expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
   });
 
-  scopedTest("is told the same where the job summary cannot be written", async (open) => {
+  scopedTest("is told of a refusal, and of the sessions that were ended", async (open) => {
     const armor = await sandbox(open);
-    const env = { GITHUB_STEP_SUMMARY: join(tmpdir(), "nowhere", "summary") };
-    const { job, call } = await startJob(open, { "api-url": armor.url }, env);
+    const { job, call } = await startJob(open, { "api-url": armor.url });
     expect((await call("/api/v1/iam/users")).status).toBe(403);
     const post = await job.post();
     expect(post.exitCode).toBe(0);
     const log = job.log(post.stdout);
-    expect(log).toContain("sessions ended    1");
+    expect(log[0]).toBe("Token agent: 1 call refused, 1 token fetched, 1 session ended.");
     expect(log.filter((line) => line.startsWith("Warning"))).toEqual([
       expect.stringMatching(/^Warning: The path is not one of gateway-paths.*\(path_refused, /),
     ]);
@@ -284,8 +282,16 @@ if (process.platform === "linux") {
     });
 
     scopedTest.each<[NodeJS.Signals, string[], RegExp]>([
-      ["SIGKILL", ["The Armor session was ended."], /had ended before the job did: .*probably was killed\. /],
-      ["SIGTERM", ["The Armor session was over already."], /had ended before the job did: .*SIGTERM/],
+      [
+        "SIGKILL",
+        ["The Armor session was ended."],
+        /had ended before the job did: .*it left no report: it was killed, /,
+      ],
+      [
+        "SIGTERM",
+        ["Token agent: it answered no call.", "The Armor session was over already."],
+        /had ended before the job did: .*SIGTERM/,
+      ],
       ["SIGSTOP", ["The Armor session was ended."], /could not be asked to stop.*in time/],
     ])("whose agent gets %s has its session ended, and a warning", async (open, signal, first, says) => {
       const armor = await sandbox(open);

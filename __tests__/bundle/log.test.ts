@@ -31,8 +31,6 @@ async function logOf(
   const log = { exitCodes: [main.exitCode, post.exitCode], main: shown(main), post: shown(post) };
   const visible = [...log.main, ...log.post].join("\n");
   expect(leaksIn(visible, [...formsOf(API_KEY), TOKEN, gateway?.split("/").at(-1) ?? TOKEN])).toEqual([]);
-  const summary = post.files["GITHUB_STEP_SUMMARY"];
-  expect(summary).toMatch(visible.includes("calls failed") ? /calls failed/ : /^$/);
   return log;
 }
 
@@ -69,12 +67,7 @@ describe("the job's log", () => {
       main: [
         "Access token from http://127.0.0.1:PORT, valid for 60 s. Until the job ends, later steps reach Armor by $ARMOR_GATEWAY_URL and get tokens by armor-token.",
       ],
-      post: [
-        "Token agent: 2 calls answered, 1 token fetched.",
-        "calls answered    2 (2xx 2)",
-        "tokens fetched    1",
-        "sessions ended    1",
-      ],
+      post: ["Token agent: 2 calls answered (2xx 2), 1 token fetched, 1 session ended."],
     });
   });
 
@@ -140,10 +133,7 @@ describe("the job's log", () => {
       expect(await call()).toBe(424);
     });
     expect(post).toEqual([
-      "Token agent: 1 call failed, 1 token fetched.",
-      "calls failed      1 (credentials_rejected 1)",
-      "tokens fetched    1",
-      "sessions ended    1",
+      "Token agent: 1 call failed (credentials_rejected 1), 1 token fetched, 1 session ended.",
       `Warning: ${REFUSAL}`,
     ]);
   });
@@ -159,7 +149,7 @@ describe("the job's log", () => {
       });
       expect(post).toEqual([
         "The Armor session was ended.",
-        "Warning: The token agent had ended before the job did: it left no reason, so it probably was killed. " +
+        "Warning: The token agent had ended before the job did: it left no report: it was killed, its folder was removed, or the disk is full. " +
           "Calls after that could not connect (curl: (7)): look at the first step that failed. " +
           "Sessions of tokens that it fetched end when these expire. (agent_failed, DOCS#agent_failed)",
       ]);

@@ -45,7 +45,7 @@ describe("npm start", () => {
       /\n {2}gateway-url: http:\/\/127\.0\.0\.1:\d+\/\*\*\*\n/,
       /\n {2}200, \d+ times in \d+\.\d s, with a token that lives 3 s\.\n/,
       /▸ Run armor-token --header\n {2}Authorization: Bearer \*\*\*\n/,
-      /\n {2}Token agent: \d+ calls? answered, 1 token handed out, \d+ tokens? fetched\.\n/,
+      /\n {2}Token agent: \d+ calls? answered \(2xx \d+\), 1 token handed out, \d+ tokens? fetched, .* ended\.\n/,
       /\n✓ All of it worked as it should, in \d+\.\d s, and no secret was printed\.\n$/,
     ]) {
       expect(output).toMatch(part);

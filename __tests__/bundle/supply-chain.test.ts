@@ -74,7 +74,7 @@ describe("what reaches a user's runner", () => {
         "os",
         "path",
       ],
-      ...["timers/promises", "tls", "url", "util"],
+      ...["timers/promises", "tls", "util"],
     ]);
     expect(bundles).not.toMatch(/\beval\(|new Function\(|\bimport\(|\bvm\b/);
     expect(bundles.match(/child_process_namespaceObject\.\w+/g)).toEqual([

@@ -40,14 +40,13 @@ describe("main", () => {
     });
     expect(state).toEqual({
       ...{ api_url: armor.url, ca_certificate: "", terminate_session: "true", complete: "true" },
-      ...{ access_token: "t0k3n-1", expires_at: expect.stringMatching(/^\d+$/) },
+      access_token: "t0k3n-1",
     });
   });
 
   test("leaves no token in state where no session is to be ended", async () => {
     const { state } = await run([token()], { "terminate-session": "false" });
-    expect(state).not.toHaveProperty("access_token");
-    expect(state).toMatchObject({ terminate_session: "false", complete: "true" });
+    expect(state).toMatchObject({ access_token: "", terminate_session: "false", complete: "true" });
   });
 
   test("says what it waits for", async () => {
@@ -201,11 +200,10 @@ describe("with keep-fresh", () => {
       async (path) => (await fetch(`${gateway}/api/v1/${path}`)).status,
     );
     expect(await Promise.all(statuses)).toEqual([200, 403]);
-    const { exitCode, said, summary } = await runPost(started.state);
+    const { exitCode, said } = await runPost(started.state);
     expect(exitCode).toBe(0);
-    expect(said[0]).toBe("::group::Token agent: 1 call answered, 1 call refused, 1 token fetched.");
-    expect(said).toContainEqual(expect.stringMatching(/^calls answered +1 \(2xx 1\)$/));
-    expect(summary).toMatch(/<th>Armor token agent<\/th>.*<td>calls answered<\/td><td>1 \(2xx 1\)/);
+    const did = "Token agent: 1 call answered (2xx 1), 1 call refused, 1 token fetched, 1 session ended.";
+    expect(said[0]).toBe(did);
     expect(said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
     await expect(fetch(gateway)).rejects.toThrow();
     expect(asked().filter((name) => name === "terminate")).toHaveLength(1);
@@ -220,7 +218,7 @@ describe("with keep-fresh", () => {
     expect(said).toEqual([expect.stringContaining(`${outputs}. The gateway reads ${paths}.`)]);
     expect(exported).toEqual({});
     await fetch(`${given["gateway-url"]}/api/v1/x/`);
-    await expect(runPost(state)).resolves.toMatchObject({ exitCode: 0, summary: "" });
+    await expect(runPost(state)).resolves.toMatchObject({ exitCode: 0 });
   });
 
   // No other system has this device.

@@ -45,7 +45,6 @@ describe("state", () => {
       saveState("api_url", "https://armor.example");
       saveState("ca_certificate", pem.join("\n"));
       saveState("access_token", "t0k3n");
-      saveState("expires_at", "123");
       saveState("agent_folder", "/x");
       saveState("complete", "true");
     });
@@ -55,7 +54,6 @@ describe("state", () => {
       certificates: [`${pem[0]}\n`, pem[1]],
       terminateSession: true,
       accessToken: "t0k3n",
-      expiresAt: 123,
       agentFolder: "/x",
       isComplete: true,
     });
@@ -63,7 +61,7 @@ describe("state", () => {
 
   test("of a main that failed early says what it can", () => {
     expect(loadState({ STATE_api_url: "https://x" })).toEqual({
-      ...{ apiUrl: "https://x", certificates: [], terminateSession: true, expiresAt: 0, isComplete: false },
+      ...{ apiUrl: "https://x", certificates: [], terminateSession: true, isComplete: false },
     });
   });
 

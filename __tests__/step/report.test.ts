@@ -3,60 +3,64 @@ import { Stats } from "../../src/agent/stats.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { agentReport } from "../../src/step/report.ts";
 
-const MAIN = { isComplete: true, terminateSession: true };
-
-function stopped(stats: Stats, sessions: object = {}) {
-  const reply = { report: stats, sessions: { ended: 1, notEnded: 0, ...sessions } };
-  return agentReport({ kind: "stopped", reply }, MAIN);
-}
+const reportOf = (stats?: Stats) => agentReport({ kind: "ended", stats }, true);
 
 describe("of the agent, the post step tells", () => {
   test("in one line that it was not used, and nothing else", () => {
-    expect(stopped(new Stats())).toEqual({ line: expect.stringContaining("answered no call"), warnings: [] });
+    const lines = [expect.stringContaining("answered no call")];
+    expect(reportOf(new Stats(String))).toEqual({ lines, warnings: [] });
   });
 
-  test("counts that add up, and no row without data", () => {
-    const stats = new Stats();
+  test("counts that add up, and none without data", () => {
+    const stats = new Stats(String);
     for (const status of [404, 200, 204, 304, 500, 599]) stats.addAnswer(status);
+    expect(reportOf(stats).lines).toEqual([
+      "Token agent: 6 calls answered (2xx 2, 3xx 1, 4xx 1, 5xx 2), 1 token fetched.",
+    ]);
     stats.handedOut += 1;
     stats.minted += 1;
-    expect(stopped(stats)).toEqual({
-      line: "Token agent: 6 calls answered, 1 token handed out, 2 tokens fetched.",
-      rows: [
-        ["calls answered", "6 (2xx 2, 3xx 1, 4xx 1, 5xx 2)"],
-        ["tokens handed out", "1"],
-        ["tokens fetched", "2"],
-        ["sessions ended", "1"],
-      ],
-      warnings: [],
-    });
+    stats.sessionsEnded += 1;
+    expect(reportOf(stats).lines).toEqual([
+      "Token agent: 6 calls answered (2xx 2, 3xx 1, 4xx 1, 5xx 2), 1 token handed out, 2 tokens fetched, 1 session ended.",
+    ]);
   });
 
   test("each kind of failure in one warning, with its last full text", () => {
-    const stats = new Stats();
+    const stats = new Stats(String);
     for (const text of ["First text", "Last text"])
       stats.addFailure(new ArmorError("reply_timeout", text, "Wait."));
     stats.refused += 1;
     stats.problems["path_refused"] = "Not listed.";
-    const { line, warnings } = stopped(stats);
-    expect(line).toBe("Token agent: 2 calls failed, 1 call refused, 1 token fetched.");
+    const { lines, warnings } = reportOf(stats);
+    expect(lines).toEqual([
+      "Token agent: 2 calls failed (reply_timeout 2), 1 call refused, 1 token fetched.",
+    ]);
     expect(warnings).toEqual([
       expect.stringMatching(/^Last text\. Wait\. \(reply_timeout, .*#reply_timeout\)$/),
       expect.stringMatching(/^Not listed\. \(path_refused, .*#path_refused\)$/),
     ]);
   });
 
-  test("sessions that were not ended, with the reason", () => {
-    const { warnings } = stopped(new Stats(), { notEnded: 2, reason: "No connection." });
-    expect(warnings).toEqual([expect.stringMatching(/^2 Armor sessions were not ended.*No connection\.$/)]);
+  test("sessions that may go on", () => {
+    const stats = new Stats(String);
+    stats.sessionsNotEnded = 2;
+    expect(reportOf(stats).warnings).toEqual([
+      "2 Armor sessions may not have ended; each ends when its token expires.",
+    ]);
   });
 
-  test("its end, unless main has failed and stopped it", () => {
-    const result = { kind: "ended", reason: undefined } as const;
-    expect(agentReport(result, { ...MAIN, isComplete: false })).toEqual({ line: "" });
-    const killed = expect.stringMatching(
-      /had ended before the job did: .* probably was killed\. Calls after/,
-    );
-    expect(agentReport(result, MAIN).warnings).toEqual([killed]);
+  test("why it ended before the job did, and what it had done", () => {
+    const stats = new Stats(String);
+    stats.reason = "it had enough.";
+    stats.addAnswer(200);
+    const early = expect.stringMatching(/had ended before the job did: it had enough\. Calls after/);
+    const lines = ["Token agent: 1 call answered (2xx 1), 1 token fetched."];
+    expect(reportOf(stats)).toEqual({ lines, warnings: [early] });
+    const killed = expect.stringMatching(/had ended before the job did: it left no report: it was killed, /);
+    expect(reportOf(undefined)).toEqual({ lines: [], warnings: [killed] });
+  });
+
+  test("nothing where main has failed and stopped it", () => {
+    expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual({ lines: [], warnings: [] });
   });
 });

@@ -167,8 +167,9 @@ function growth(first: Sample, samples: readonly Sample[], last: Sample): string
 async function leftovers(agent: StartedAgent, armor: BadArmor, proxy: BadProxy): Promise<string[]> {
   const stopped = await stopAgent(agent.folder, AbortSignal.timeout(10_000));
   for (let ms = 0; ms < END_MS && isAlive(agent); ms += 50) await sleep(50);
-  if (stopped.kind !== "stopped") return [`the agent did not stop when it was told to: ${stopped.reason}`];
-  const missing = armor.issued - (stopped.reply.report.minted - 1); // the first token is not of this Armor
+  if (stopped.kind !== "ended" || stopped.stats === undefined)
+    return [`the agent did not stop when it was told to: ${JSON.stringify(stopped)}`];
+  const missing = armor.issued - (stopped.stats.minted - 1); // the first token is not of this Armor
   return [
     // A restart of the proxy can cost the reply that is under way.
     ...(missing < 0 || missing > proxy.restarts

@@ -1,21 +1,20 @@
 import { constants } from "node:fs";
-import { access, rename, stat, writeFile } from "node:fs/promises";
+import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, systemClock, within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
 import { type Quote, quoteWithout } from "../redact.ts";
 import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
-import { type AgentConfig, CONTROL_FILE, REASON_FILE, type ReadyMessage } from "./protocol.ts";
+import { type AgentConfig, CONTROL_FILE, REPORT_FILE, type ReadyMessage } from "./protocol.ts";
 import { listen } from "./server.ts";
 import { Stats } from "./stats.ts";
 import { TokenCache } from "./token-cache.ts";
 import { Upstream } from "./upstream.ts";
-import { within } from "./within.ts";
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
@@ -34,59 +33,52 @@ export async function agent(
   clock: Clock = systemClock,
 ): Promise<void> {
   let quote: Quote = () => "";
-  let folder: string | undefined;
-  let reason: string | undefined;
   stdout.on("error", () => undefined); // the main step reads one line only
   const send = (message: ReadyMessage) => stdout.write(`${JSON.stringify(message)}\n`);
   try {
     const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
     quote = quoteWithout(secretForms(config.credentials));
-    folder = config.folder;
-    reason = await serve(config, quote, send, clock, crash);
+    await serve(config, quote, send, clock, crash);
     process.exitCode = 0;
   } catch (error) {
-    reason = asArmorError(error, quote).message;
-    send({ agent: "failed", problem: reason });
+    send({ agent: "failed", problem: asArmorError(error, quote).message });
   }
-  if (folder === undefined || reason === undefined) return;
-  // For the post step, which finds no agent. The folder may be gone, too.
-  await writeFile(join(folder, REASON_FILE), reason, { mode: 0o600 }).catch(() => undefined);
 }
 
-/** @returns why it ended, undefined where it was told to */
 async function serve(
   config: AgentConfig,
   quote: Quote,
   send: (message: ReadyMessage) => void,
   clock: Clock,
   crash: Promise<never>,
-): Promise<string | undefined> {
+): Promise<void> {
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
-  const stats = new Stats();
+  const stats = new Stats(quote);
   const onRetry = () => undefined;
   const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
-  const tokenCache = new TokenCache({
-    first: config.first,
-    clock,
-    fetch: () => fetchToken(context, config.credentials),
-    onRefresh: () => {
+  const fetch = async () => {
+    try {
+      const token = await fetchToken(context, config.credentials);
       stats.minted += 1;
-    },
-    onFailure: (error) => stats.addProblem(asArmorError(error, quote)),
-  });
+      return token;
+    } catch (error) {
+      throw stats.addProblem(error);
+    }
+  };
+  const tokenCache = new TokenCache(config.first, fetch, clock);
   let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
   const upstream = new Upstream(route, limits);
-  const shared = { tokenCache, stats, clock, quote };
+  const { idleMs } = limits;
   const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
     {
-      gateway: createGateway({ ...shared, apiUrl, gatewayPaths, upstream, idleMs: limits.idleMs }),
+      gateway: createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, clock, stats, idleMs }),
       token: control.answerToken,
       stop: control.answerStop,
       onRequest: () => {
@@ -103,18 +95,23 @@ async function serve(
   process.on("SIGTERM", onSigterm);
   let watch: NodeJS.Timeout | undefined;
   try {
-    const isOurs = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
-    watch = setInterval(async () => {
-      if (!(await isOurs())) end("its folder below RUNNER_TEMP was removed or changed its owner");
-      else if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
+    const controlFile = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+    watch = setInterval(() => {
+      const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
+      access(controlFile, constants.R_OK).catch(() => end(gone));
+      if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
     }, FOLDER_CHECK_MS);
     send({ agent: "ready", port });
-    const reason = await Promise.race([ended, crash]);
-    if (reason !== undefined) await within<unknown>(clock, LAST_MS, control.stop(), () => undefined);
-    return reason;
+    stats.reason = await Promise.race([ended, crash]);
+    if (stats.reason !== undefined) await within(clock, LAST_MS, control.stop(), () => undefined);
+  } catch (error) {
+    stats.reason = asArmorError(error, quote).message;
+    throw error;
   } finally {
     clearInterval(watch);
     process.off("SIGTERM", onSigterm);
+    // Before the connections close, which the post step waits for. The folder may be gone.
+    await writeFile(join(folder, REPORT_FILE), JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
     server.close();
     server.closeAllConnections();
     upstream.close();
@@ -124,20 +121,15 @@ async function serve(
 /**
  * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
  * job is over, or its start has failed.
- * @returns whether the file is still of use: one that was given to another user cannot be read by post
+ * @returns the file's path
  */
-async function placeControlFile(folder: string, line: string): Promise<() => Promise<boolean>> {
+async function placeControlFile(folder: string, line: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
   try {
     await writeFile(`${file}.new`, line, { mode: 0o600 });
     await rename(`${file}.new`, file);
+    return file;
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
-  const owners = async () => {
-    await access(file, constants.R_OK);
-    return `${(await stat(folder)).uid} ${(await stat(file)).uid}`;
-  };
-  const own = await owners();
-  return async () => (await owners().catch(() => undefined)) === own;
 }

@@ -1,8 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
 import { isoDate } from "../clock.ts";
-import { annotationOf, asArmorError } from "../errors.ts";
-import type { SessionsEnded, StopReply } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
@@ -22,63 +20,50 @@ export function createControl(
   terminateSession: boolean,
   onStopped: () => void,
 ) {
-  let stopped: Promise<StopReply> | undefined;
+  let stopped: Promise<void> | undefined;
 
-  /** Once, and the same for all who ask: no refresh begins any more, and the sessions end. */
+  /** A session that is not ended here ends by itself when its token expires. */
+  const end = async (accessToken: string) => {
+    try {
+      const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
+      if (wasAlive) stats.sessionsEnded += 1;
+    } catch (error) {
+      stats.addProblem(error);
+      stats.sessionsNotEnded += 1;
+    }
+  };
+  const endAll = async () => {
+    const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+    if (!terminateSession) return;
+    await Promise.all(accessTokens.map(end));
+    if (isFetching) stats.sessionsNotEnded += 1;
+  };
+  /** Once, for all who ask: no refresh begins any more, and the sessions end. */
   const stop = () => {
-    stopped ??= tokenCache.close(DRAIN_MS).then(async ({ accessTokens, isFetching }) => {
-      const sessions = terminateSession
-        ? await endSessions(accessTokens, isFetching, context)
-        : { ended: 0, notEnded: 0 };
-      return { report: stats, sessions };
-    });
+    stopped ??= endAll();
     return stopped;
   };
   const answerStop = async (response: ServerResponse) => {
     response.once("close", () => stop().then(onStopped));
-    sendJson(response, await stop());
+    await stop();
+    response.writeHead(204).end();
   };
   const answerToken = async (response: ServerResponse) => {
     try {
       const token = await tokenCache.get();
       const leftMs = Math.max(0, tokenCache.msLeft(token));
-      sendJson(response, {
+      const body = {
         access_token: token.accessToken,
         token_type: "Bearer",
         expires_in: Math.floor(leftMs / 1000),
         expires_at: isoDate(context.clock.date() + leftMs),
-      });
+      };
+      const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+      response.writeHead(200, headers).end(JSON.stringify(body));
       stats.handedOut += 1;
     } catch (error) {
-      const failure = asArmorError(error, context.quote);
-      stats.addProblem(failure);
-      sendFailure(response, failure);
+      sendFailure(response, stats.addProblem(error));
     }
   };
   return { stop, answerStop, answerToken };
-}
-
-/** Sessions that are not ended here end by themselves when their tokens expire. */
-async function endSessions(
-  accessTokens: readonly string[],
-  isFetching: boolean,
-  context: RequestContext,
-): Promise<SessionsEnded> {
-  const brief = { ...context, timeoutMs: END_SESSIONS_MS };
-  const reasons: string[] = [];
-  const end = (token: string) =>
-    endSession(brief, token).catch((error) => {
-      const { code, message } = asArmorError(error, context.quote);
-      reasons.push(annotationOf(code, message));
-      return false;
-    });
-  const ended = (await Promise.all(accessTokens.map(end))).filter(Boolean).length;
-  if (isFetching) reasons.push("A token that was being fetched did not arrive in time.");
-  const reason = reasons.at(-1);
-  return { ended, notEnded: reasons.length, ...(reason !== undefined && { reason }) };
-}
-
-function sendJson(response: ServerResponse, body: object): void {
-  const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-  response.writeHead(200, headers).end(JSON.stringify(body));
 }

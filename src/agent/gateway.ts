@@ -2,8 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { timeoutError } from "../armor/network-error.ts";
 import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
 import type { Clock } from "../clock.ts";
-import { ArmorError, asArmorError } from "../errors.ts";
-import type { Quote } from "../redact.ts";
+import { ArmorError } from "../errors.ts";
 import { allowedTarget } from "./guard.ts";
 import { sendFailure } from "./reply.ts";
 import { Client, Slots } from "./slots.ts";
@@ -19,7 +18,6 @@ export interface GatewayOptions {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly stats: Stats;
-  readonly quote: Quote;
   /** How long Armor may be silent within a reply, while the client reads. */
   readonly idleMs: number;
 }
@@ -65,8 +63,7 @@ export function createGateway(options: GatewayOptions) {
       stats.addAnswer(response.statusCode);
     } catch (error) {
       if (client.hasLeft) return;
-      const failure = asArmorError(error, options.quote);
-      stats.addFailure(failure);
+      const failure = stats.addFailure(error);
       // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
       if (response.headersSent) response.socket?.resetAndDestroy();
       else sendFailure(response, failure);

@@ -1,32 +1,51 @@
-import type { ArmorError } from "../errors.ts";
-import type { Report } from "./protocol.ts";
+import { type ArmorError, asArmorError } from "../errors.ts";
+import type { Quote } from "../redact.ts";
 
-/** Counts what the agent does. */
-export class Stats implements Report {
+type Counts = Record<string, number>;
+
+/** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
+export class Stats {
+  /** Why the agent ended, where it was not told to. */
+  reason: string | undefined;
+  /** The step's own token is one. */
   minted = 1;
+  /** Handed out by armor-token. */
   handedOut = 0;
+  /** Calls that Armor answered in full, by class of status: `2xx`, `4xx` … */
+  readonly answered: Counts = {};
+  /** Calls that were not answered in full, by code. */
+  readonly failed: Counts = {};
+  /** Requests that were refused before Armor saw them. */
   refused = 0;
-  readonly answered: Record<string, number> = {};
-  readonly failed: Record<string, number> = {};
+  sessionsEnded = 0;
+  /** Those that may go on. */
+  sessionsNotEnded = 0;
+  /** By code: the last full text of what went wrong. */
   readonly problems: Record<string, string> = {};
+  readonly #quote: Quote;
 
-  /** A call that Armor answered in full. */
+  constructor(quote: Quote) {
+    this.#quote = quote;
+  }
+
   addAnswer(status: number): void {
     increment(this.answered, `${Math.floor(status / 100)}xx`);
   }
 
-  /** A call that was not answered in full. */
-  addFailure(failure: ArmorError): void {
+  /** Of a call. */
+  addFailure(error: unknown): ArmorError {
+    const failure = this.addProblem(error);
     increment(this.failed, failure.code);
-    this.addProblem(failure);
+    return failure;
   }
 
-  /** What the job's log should tell, of a call or of a refresh. */
-  addProblem({ code, message }: ArmorError): void {
-    this.problems[code] = message;
+  addProblem(error: unknown): ArmorError {
+    const failure = asArmorError(error, this.#quote);
+    this.problems[failure.code] = failure.message;
+    return failure;
   }
 }
 
-function increment(counts: Record<string, number>, key: string): void {
+function increment(counts: Counts, key: string): void {
   counts[key] = (counts[key] ?? 0) + 1;
 }

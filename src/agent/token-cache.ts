@@ -1,17 +1,6 @@
 import type { Token } from "../armor/token.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
-import { within } from "./within.ts";
-
-export interface TokenCacheOptions {
-  /** The token to begin with. */
-  readonly first: Token;
-  /** Fetches another. */
-  readonly fetch: () => Promise<Token>;
-  readonly clock: Clock;
-  readonly onRefresh: () => void;
-  readonly onFailure: (error: unknown) => void;
-}
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
 const FRESH = 1 / 3;
@@ -31,7 +20,8 @@ const MAX_SESSIONS = 50;
 
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
-  readonly #options: TokenCacheOptions;
+  readonly #fetch: () => Promise<Token>;
+  readonly #clock: Clock;
   #current: Token;
   /** Those before it whose sessions may go on. */
   #previous: Token[] = [];
@@ -40,12 +30,15 @@ export class TokenCache {
   #replacement: Promise<Token> | undefined;
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #inFlight: Promise<Token> | undefined;
-  #failure: { readonly error: unknown; readonly until: number } | undefined;
+  #failure: unknown;
+  #failedUntil = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  constructor(options: TokenCacheOptions) {
-    this.#options = options;
-    this.#current = options.first;
+  /** @param fetch gets another token */
+  constructor(first: Token, fetch: () => Promise<Token>, clock: Clock) {
+    this.#current = first;
+    this.#fetch = fetch;
+    this.#clock = clock;
   }
 
   /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
@@ -56,13 +49,13 @@ export class TokenCache {
     const share = this.#shareLeft(current);
     if (share > FRESH) return current;
     const refresh = this.#refresh();
-    refresh.catch(() => undefined); // onFailure was told
+    refresh.catch(() => undefined); // `fetch` has told of it
     if (share > USABLE) return current;
     if (share <= 0) return await refresh;
     const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
     if (waitMs <= 0) return current;
     const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-    return await within(this.#options.clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
+    return await within(this.#clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
   }
 
   /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
@@ -81,8 +74,7 @@ export class TokenCache {
 
   /** Ms until the token expires, by whichever clock says less. */
   msLeft({ requestedAt, expiresAt, expiresIn }: Token): number {
-    const { clock } = this.#options;
-    return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
+    return Math.min(requestedAt + expiresIn * 1000 - this.#clock.now(), expiresAt - this.#clock.date());
   }
 
   /**
@@ -91,12 +83,10 @@ export class TokenCache {
    */
   async close(ms: number): Promise<{ accessTokens: string[]; isFetching: boolean }> {
     this.#isClosed = true;
-    await within<unknown>(this.#options.clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+    await within<unknown>(this.#clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
     const tokens = [...this.#livePrevious(), this.#current];
-    return {
-      accessTokens: tokens.map(({ accessToken }) => accessToken),
-      isFetching: this.#inFlight !== undefined,
-    };
+    const accessTokens = tokens.map(({ accessToken }) => accessToken);
+    return { accessTokens, isFetching: this.#inFlight !== undefined };
   }
 
   /** 1 when new, 0 when expired or refused. */
@@ -110,55 +100,41 @@ export class TokenCache {
 
   /** For all whose token was refused at once, and after a pause since the last time. */
   async #replaceCurrent(): Promise<Token> {
-    const { clock } = this.#options;
     const { accessToken } = this.#current;
-    const pauseMs = this.#nextReplacementAt - clock.now();
-    if (pauseMs > 0) {
-      this.#throwIfRefused();
-      await clock.sleep(pauseMs);
-    }
+    const pauseMs = this.#nextReplacementAt - this.#clock.now();
+    if (pauseMs > 0 && this.#clock.now() >= this.#failedUntil) await this.#clock.sleep(pauseMs);
     if (!this.isCurrent(accessToken)) return this.#current;
-    this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
+    this.#nextReplacementAt = this.#clock.now() + REJECTION_PAUSE_MS;
     return await this.#refresh();
-  }
-
-  /** @throws why no token is to be asked for now */
-  #throwIfRefused(): void {
-    if (this.#isClosed) throw stopping();
-    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.until) {
-      throw this.#failure.error;
-    }
   }
 
   /** Belongs to no caller: one that leaves does not end it. */
   async #refresh(): Promise<Token> {
     if (this.#inFlight === undefined) {
-      this.#throwIfRefused();
-      this.#inFlight = this.#fetch().finally(() => {
+      if (this.#isClosed) throw stopping();
+      if (this.#clock.now() < this.#failedUntil) throw this.#failure;
+      this.#inFlight = this.#renew().finally(() => {
         this.#inFlight = undefined;
       });
     }
     return await this.#inFlight;
   }
 
-  async #fetch(): Promise<Token> {
-    const { fetch, onRefresh, onFailure, clock } = this.#options;
+  async #renew(): Promise<Token> {
     try {
-      const token = await fetch();
-      onRefresh();
+      const token = await this.#fetch();
       if (this.msLeft(token) <= 0) {
         const problem = "The access token had expired before it arrived";
         const remedy = "Check the network between this runner and Armor, and this machine's clock.";
         throw new ArmorError("token_expired", problem, remedy);
       }
-      this.#previous.push(this.#current);
-      this.#previous = this.#livePrevious().slice(-MAX_SESSIONS);
+      this.#previous = [...this.#livePrevious(), this.#current].slice(-MAX_SESSIONS);
       this.#current = token;
       this.#rejected = undefined;
       return token;
     } catch (error) {
-      onFailure(error);
-      this.#failure = { error, until: clock.now() + failureMs(error) };
+      this.#failure = error;
+      this.#failedUntil = this.#clock.now() + failureMs(error);
       throw error;
     }
   }

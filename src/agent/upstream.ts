@@ -1,7 +1,6 @@
-import http, { type IncomingMessage, type RequestOptions } from "node:http";
+import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
-import { urlToHttpOptions } from "node:url";
-import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
+import { networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
 import type { CallLimits } from "./protocol.ts";
 import type { Client } from "./slots.ts";
@@ -19,99 +18,83 @@ export interface UpstreamCall {
 
 /** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
 const MAX_IDLE_MS = 15_000;
-/** Timers stand still while a machine sleeps, and the wall clock goes on. */
-const MAX_DRIFT_MS = 1_000;
-
-/** What calls to one origin share. */
-interface Peer {
-  readonly agent: http.Agent;
-  readonly options: RequestOptions;
-  readonly state: CallState;
-}
 
 /** Sends calls to Armor over connections that are kept. */
 export class Upstream {
   readonly #route: RouteConfig;
   readonly #limits: CallLimits;
-  readonly #kept: https.AgentOptions;
-  readonly #peers = new Map<string, Peer>();
-  #drift = drift();
+  readonly #maxIdleMs: number;
+  /** By origin. */
+  readonly #agents = new Map<string, http.Agent>();
+  #lastSentAt = 0;
 
   constructor(route: RouteConfig, limits: CallLimits, maxIdleMs = MAX_IDLE_MS) {
     this.#route = route;
     this.#limits = limits;
-    this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
+    this.#maxIdleMs = maxIdleMs;
   }
 
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
-    this.#forgetAfterSleep();
+    // Timers stand still while a machine sleeps, and the wall clock goes on.
+    if (Date.now() - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
+    this.#lastSentAt = Date.now();
     const { origin } = call.origin;
-    const peer = this.#peers.get(origin) ?? this.#createPeer(call.origin, this.#kept);
-    this.#peers.set(origin, peer);
+    const kept = { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs };
+    const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, kept);
+    this.#agents.set(origin, agent);
     try {
-      return await this.#send(call, peer);
+      return await this.#send(call, agent);
     } catch (error) {
       if (error !== CLOSED_WHILE_IDLE) throw error;
-      return await this.#send(call, this.#createPeer(call.origin, {}));
+      return await this.#send(call, this.#createAgent(call.origin, {}));
     }
   }
 
   /** Ends all connections. */
   close(): void {
-    for (const { agent } of this.#peers.values()) agent.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  /** Connections that were idle while the machine slept are not used again either. */
-  #forgetAfterSleep(): void {
-    const before = this.#drift;
-    this.#drift = drift();
-    if (Math.abs(this.#drift - before) < MAX_DRIFT_MS) return;
-    for (const { agent } of this.#peers.values()) {
-      for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
-    }
+  #createAgent(url: URL, options: https.AgentOptions): http.Agent {
+    if (url.protocol === "http:") return new http.Agent(options);
+    return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
   }
 
-  #createPeer(url: URL, kept: https.AgentOptions): Peer {
-    const proxy = proxyFor(url, this.#route);
-    const isTls = url.protocol === "https:";
-    const agent = isTls ? new RouteAgent(proxy, kept, this.#limits.connectMs) : new http.Agent(kept);
-    return { agent, options: urlToHttpOptions(url), state: { url, proxy, isReplying: false } };
-  }
-
-  #send({ method, path, headers, client }: UpstreamCall, { agent, options, state }: Peer) {
+  #send({ method, origin, path, headers, client }: UpstreamCall, agent: http.Agent) {
     const { connectMs, headMs } = this.#limits;
+    const state = { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false };
     return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
-      const isTls = options.protocol === "https:";
+      const isTls = origin.protocol === "https:";
       const { request: start } = isTls ? https : http;
-      const request = start({ ...options, path, method, headers: headers as never, agent });
+      const request = start(origin, { path, method, headers: headers as never, agent });
       const fail = (error: Error) => {
         clearTimeout(timer);
         reject(error);
         request.destroy(); // a request without a socket does not report its error, hence both
       };
-      const limit = (ms: number) =>
-        setTimeout(() => fail(timeoutError({ ...state, hasTunnel: request.socket !== null })), ms);
-      let timer = limit(request.reusedSocket ? headMs : connectMs);
-      if (!request.reusedSocket) {
-        const onConnected = () => {
-          clearTimeout(timer);
-          timer = limit(headMs);
-        };
-        request.once("socket", (socket) => socket.once(isTls ? "secureConnect" : "connect", onConnected));
-      }
-      let isReplying = false;
+      let timer: NodeJS.Timeout | undefined;
+      const wait = (ms: number) => {
+        clearTimeout(timer);
+        const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
+        timer = setTimeout(late, ms);
+      };
+      wait(connectMs);
+      request.once("socket", (socket) => {
+        if (request.reusedSocket) wait(headMs);
+        else socket.once(isTls ? "secureConnect" : "connect", () => wait(headMs));
+      });
       request.once("response", (message) => {
         clearTimeout(timer);
-        isReplying = true;
+        // From here on the message has an error of its own, or is whole.
+        request.removeAllListeners("error").on("error", () => undefined);
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
       request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
       request.on("error", (error: NodeJS.ErrnoException) => {
-        if (isReplying) return; // the message has an error of its own, or is whole
-        const isClosed = request.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+        const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
       request.end();
@@ -122,8 +105,3 @@ export class Upstream {
 
 /** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
-
-/** Changes only where the clock was set, or the machine slept. */
-function drift(): number {
-  return Date.now() - performance.now();
-}

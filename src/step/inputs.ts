@@ -4,19 +4,8 @@ import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/proxy.ts";
 import { ArmorError } from "../errors.ts";
 
-export interface Inputs {
-  readonly credentials: Credentials;
-  /** Without a slash at its end. */
-  readonly apiUrl: string;
-  /** PEM, one certificate each; empty where none is given. */
-  readonly certificates: readonly string[];
-  readonly timeoutMs: number;
-  readonly keepFresh: boolean;
-  /** Absolute paths; one that ends with `/` is everything below it. */
-  readonly gatewayPaths: readonly string[];
-  readonly exportEnvironment: boolean;
-  readonly terminateSession: boolean;
-}
+/** As main and the token agent use them (`AgentConfig`). */
+export type Inputs = ReturnType<typeof readInputs>;
 
 /** Of @actions/core; it trims what it reads. */
 type GetInput = (name: string) => string;
@@ -50,7 +39,7 @@ export function readSecrets(getInput: GetInput): string[] {
 }
 
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-export function readInputs(getInput: GetInput): Inputs {
+export function readInputs(getInput: GetInput) {
   return {
     credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
     apiUrl: parseApiUrl(getInput("api-url")),

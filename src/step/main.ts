@@ -10,9 +10,8 @@ import { seconds } from "../armor/retry.ts";
 import { endSession, fetchToken, type RequestContext, type Token } from "../armor/token.ts";
 import { isoDate, systemClock } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
-import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 import { DEFAULTS, type Inputs, readInputs, readSecrets } from "./inputs.ts";
-import { checkFiles, exportAgent, mask, saveState, setAgentOutputs, setTokenOutputs } from "./outputs.ts";
+import * as runner from "./outputs.ts";
 
 /** What all parts of one run share. */
 interface Run {
@@ -22,9 +21,6 @@ interface Run {
   readonly dist: string;
   readonly inputs: Inputs;
   readonly route: RouteConfig;
-  readonly quote: Quote;
-  readonly log: (line: string) => void;
-  readonly warn: (line: string) => void;
   readonly cancel: AbortSignal;
 }
 
@@ -39,23 +35,19 @@ const CANCEL_MS = 5_000;
  * @param crash rejects with what was not caught
  */
 export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
-  const secrets = readSecrets(core.getInput);
-  mask(secrets);
-  const [scrub, quote] = [scrubber(secrets), quoteWithout(secrets)];
+  runner.mask(readSecrets(core.getInput));
   const cancel = watchCancel();
   try {
     const original = { ...env };
-    checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
+    runner.checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
     const [inputs, route] = [readInputs(core.getInput), takeRoute(env)];
-    const log = (line: string) => core.info(scrub(line));
-    const warn = (line: string) => core.warning(scrub(line));
-    const run = { env: original, dist, inputs, route, quote, log, warn, cancel };
+    const run = { env: original, dist, inputs, route, cancel };
     await Promise.race([supply(run), crash, cancelled(cancel)]);
     process.exitCode = 0;
   } catch (error) {
     process.exitCode = 1;
-    const { code, message } = asArmorError(error, quote);
-    core.setFailed(scrub(annotationOf(code, message)));
+    const { code, message } = asArmorError(error, runner.quote);
+    runner.fail(annotationOf(code, message));
   }
 }
 
@@ -77,23 +69,23 @@ async function cancelled(signal: AbortSignal): Promise<never> {
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
   const { env, inputs } = run;
-  if (inputs.keepFresh && inputs.exportEnvironment) checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
-  warnOfIam(run);
+  if (inputs.keepFresh && inputs.exportEnvironment) runner.checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+  warnOfIam(inputs);
   trustCertificates(inputs.certificates);
-  saveState("api_url", inputs.apiUrl);
-  saveState("ca_certificate", inputs.certificates.join("\n"));
-  saveState("terminate_session", String(inputs.terminateSession));
+  runner.saveState("api_url", inputs.apiUrl);
+  runner.saveState("ca_certificate", inputs.certificates.join("\n"));
+  runner.saveState("terminate_session", String(inputs.terminateSession));
   // Created early: a folder that cannot be written fails before a token is asked for.
   const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
   let agent: RunningAgent | undefined;
   try {
-    if (folder !== undefined) saveState("agent_folder", folder);
+    if (folder !== undefined) runner.saveState("agent_folder", folder);
     const token = await fetchMaskedToken(run);
     if (folder !== undefined) agent = await startAgent(run, folder, token);
-    setTokenOutputs(token);
+    runner.setTokenOutputs(token);
     if (agent !== undefined) handOnAgent(run, agent);
-    saveState("complete", "true");
-    run.log(summaryLine(inputs, token, agent));
+    runner.saveState("complete", "true");
+    runner.log(summaryLine(inputs, token, agent));
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
     if (folder !== undefined && agent !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
@@ -102,33 +94,34 @@ async function supply(run: Run): Promise<void> {
   }
 }
 
-function warnOfIam({ inputs, warn }: Run): void {
+function warnOfIam({ gatewayPaths }: Inputs): void {
   const iam = "/api/v1/iam/";
   const what = "can read the users, apps and policies that the client app may read";
-  for (const path of inputs.gatewayPaths) {
+  for (const path of gatewayPaths) {
     if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
-      warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`);
+      runner.warn(
+        `gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`,
+      );
   }
 }
 
-async function fetchMaskedToken({ inputs, route, quote, log, cancel }: Run): Promise<Token> {
+async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> {
   const context: RequestContext = {
     apiUrl: inputs.apiUrl,
     timeoutMs: inputs.timeoutMs,
     clock: systemClock,
-    quote,
+    quote: runner.quote,
     send: createSend(route),
     onRetry({ problem }, pauseMs) {
       cancel.throwIfAborted();
-      log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+      runner.log(`${problem}. Next try in ${seconds(pauseMs)}.`);
     },
   };
   const token = await fetchToken(context, inputs.credentials);
-  const { accessToken, expiresAt } = token;
-  mask([accessToken]);
+  const { accessToken } = token;
+  runner.mask([accessToken]);
   try {
-    if (inputs.terminateSession) saveState("access_token", accessToken);
-    saveState("expires_at", String(expiresAt));
+    runner.saveState("access_token", inputs.terminateSession ? accessToken : "");
   } catch (error) {
     // The post step will not know of this session.
     if (inputs.terminateSession)
@@ -140,22 +133,26 @@ async function fetchMaskedToken({ inputs, route, quote, log, cancel }: Run): Pro
 }
 
 async function startAgent(run: Run, folder: string, first: Token): Promise<RunningAgent> {
-  const { env, dist, inputs, route, quote } = run;
+  const { env, dist, inputs, route } = run;
   const [capability, controlCapability] = [createCapability(), createCapability()];
-  mask([capability, controlCapability]);
+  runner.mask([capability, controlCapability]);
   const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-  return await launchAgent(config, { env, dist }, quote);
+  return await launchAgent(config, { env, dist }, runner.quote);
 }
 
-function handOnAgent({ env, inputs, log, warn }: Run, { gatewayUrl, command, bin, canRun }: RunningAgent) {
-  setAgentOutputs(gatewayUrl, command);
+function handOnAgent({ env, inputs }: Run, { gatewayUrl, command, bin, canRun }: RunningAgent) {
+  runner.setAgentOutputs(gatewayUrl, command);
   if (!canRun) {
     const remedy =
       'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-    warn(`armor-token cannot be run as a program: RUNNER_TEMP's file system forbids it (noexec). ${remedy}`);
+    runner.warn(
+      `armor-token cannot be run as a program: RUNNER_TEMP's file system forbids it (noexec). ${remedy}`,
+    );
   }
-  if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin)) {
-    log("Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.");
+  if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin)) {
+    runner.log(
+      "Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.",
+    );
   }
 }
 

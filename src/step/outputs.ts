@@ -3,6 +3,7 @@ import * as core from "@actions/core";
 import type { Token } from "../armor/token.ts";
 import { isoDate } from "../clock.ts";
 import { ArmorError, fileError } from "../errors.ts";
+import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -50,9 +51,32 @@ function setOutput(name: string, value: string): void {
   write("GITHUB_OUTPUT", () => core.setOutput(name, value));
 }
 
-/** Registers masks for these texts with the runner; they hold for what is printed afterwards, by any step. */
+const masked: string[] = [];
+
+/** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
 export function mask(secrets: readonly string[]): void {
   for (const secret of secrets) core.setSecret(secret);
+  masked.push(...secrets);
+}
+
+/** Of what was masked so far, nothing gets through. */
+export const quote: Quote = (text) => quoteWithout(masked)(text);
+
+function fit(line: string): string {
+  return scrubber(masked)(line.replace(/\p{C}+/gu, " "));
+}
+
+export function log(line: string): void {
+  core.info(fit(line));
+}
+
+export function warn(line: string): void {
+  core.warning(fit(line));
+}
+
+/** The annotation of a step that failed. */
+export function fail(line: string): void {
+  core.setFailed(fit(line));
 }
 
 /** The outputs that action.yml describes. The token has its mask by now. */
@@ -109,8 +133,6 @@ export function loadState(env: Environment) {
     terminateSession: saved("terminate_session") !== "false",
     /** Only where the session is to be ended. */
     accessToken: saved("access_token"),
-    /** Ms since the epoch; 0 where no token was fetched. */
-    expiresAt: Number(saved("expires_at") ?? 0),
     agentFolder: saved("agent_folder"),
     /** Main went through: there is something to tell. */
     isComplete: saved("complete") === "true",

@@ -1,80 +1,70 @@
-import type { StopReply } from "../agent/protocol.ts";
+import type { Stats } from "../agent/stats.ts";
 import type { StopResult } from "../agent/stop.ts";
 import { annotationOf } from "../errors.ts";
 
-export type Row = readonly [name: string, value: string];
-
 /** What the post step has to say. */
-export interface Telling {
-  /** Empty where there is nothing to say. */
-  readonly line: string;
-  /** Details. */
-  readonly rows?: readonly Row[];
-  /** What went wrong, a line each. */
-  readonly warnings?: readonly string[];
+export interface Report {
+  readonly lines: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-const ENDED = [
-  "had ended before the job did",
-  "Calls after that could not connect (curl: (7)): look at the first step that failed.",
-];
-const UNKNOWN = [
-  "could not be asked to stop",
-  "It ends by itself when its folder is gone, at the latest when the runner cleans up.",
-];
+export const NOTHING: Report = { lines: [], warnings: [] };
 
-/**
- * What the agent did, or why it cannot be known.
- * @param own what became of the step's own session, where no agent has ended it
- */
-export function agentReport(
-  result: StopResult,
-  { isComplete, terminateSession }: { readonly isComplete: boolean; readonly terminateSession: boolean },
-  own: Telling = { line: "" },
-): Telling {
-  if (result.kind === "stopped") return workOf(result.reply, terminateSession);
+const NO_REPORT = "it left no report: it was killed, its folder was removed, or the disk is full";
+
+/** What the agent did, or why it cannot be known. */
+export function agentReport(result: StopResult, isMainComplete: boolean): Report {
+  if (result.kind === "unknown") {
+    const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
+    return { lines: [], warnings: [agentWarning("could not be asked to stop", result.reason, then)] };
+  }
+  const { stats } = result;
   // Where main failed, it has stopped the agent itself.
-  if (result.kind === "ended" && !isComplete) return own;
-  const { kind, reason = "it left no reason, so it probably was killed" } = result;
-  const [what, then] = kind === "ended" ? ENDED : UNKNOWN;
+  if (stats === undefined && !isMainComplete) return NOTHING;
+  const { lines, warnings } = stats === undefined ? NOTHING : workOf(stats);
+  const reason = stats === undefined ? NO_REPORT : stats.reason;
+  if (reason === undefined) return { lines, warnings };
+  const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
+  return { lines, warnings: [agentWarning("had ended before the job did", reason, then), ...warnings] };
+}
+
+function agentWarning(what: string, reason: string, then: string): string {
   const others = "Sessions of tokens that it fetched end when these expire.";
   const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${others}`;
-  return { ...own, warnings: [annotationOf("agent_failed", text), ...(own.warnings ?? [])] };
+  return annotationOf("agent_failed", text);
 }
 
-function workOf({ report, sessions }: StopReply, terminateSession: boolean): Telling {
-  const { minted, handedOut, answered, failed, refused, problems } = report;
+function workOf(stats: Stats): Report {
+  const { minted, handedOut, answered, failed, refused, sessionsEnded, sessionsNotEnded, problems } = stats;
+  const used = [
+    ...counted(answered, "answered"),
+    ...counted(failed, "failed"),
+    ...times(refused, "call", "refused"),
+    ...times(handedOut, "token", "handed out"),
+  ];
+  const all = [...used, ...times(minted, "token", "fetched"), ...times(sessionsEnded, "session", "ended")];
+  const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
   const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-  if (sessions.notEnded > 0) warnings.push(notEnded(sessions));
-  const counts = [
-    ["call", "answered", ...totalOf(answered)],
-    ["call", "failed", ...totalOf(failed)],
-    ["call", "refused", refused, ""],
-    ["token", "handed out", handedOut, ""],
-    ["token", "fetched", minted, ""],
-  ] as const;
-  const some = counts.filter(([, , times]) => times > 0);
-  if (some.every(([, verb]) => verb === "fetched")) {
-    const line = "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.";
-    return { line, warnings };
-  }
-  const did = some.map(([noun, verb, times]) => `${times} ${noun}${times === 1 ? "" : "s"} ${verb}`);
-  const rows = some.map(([noun, verb, times, parts]): Row => [`${noun}s ${verb}`, `${times}${parts}`]);
-  const ended = terminateSession ? String(sessions.ended) : "none: terminate-session is false";
-  if (ended !== "0") rows.push(["sessions ended", ended]);
-  return { line: `Token agent: ${did.join(", ")}.`, rows, warnings };
+  const [open] = times(
+    sessionsNotEnded,
+    "Armor session",
+    "may not have ended; each ends when its token expires",
+  );
+  if (open !== undefined) warnings.push(`${open}.`);
+  return {
+    lines: [`Token agent: ${used.length > 0 ? all.join(", ") : `it answered no call${hint}`}.`],
+    warnings,
+  };
 }
 
-function notEnded({ notEnded, reason = "" }: StopReply["sessions"]): string {
-  const were = notEnded === 1 ? "1 Armor session was" : `${notEnded} Armor sessions were`;
-  return `${were} not ended, and will end when the tokens expire. ${reason}`.trim();
+/** Such as `3 calls answered (2xx 2, 4xx 1)`. */
+function counted(counts: Readonly<Record<string, number>>, verb: string): string[] {
+  const parts = Object.entries(counts).sort();
+  const sum = parts.reduce((total, [, count]) => total + count, 0);
+  return times(sum, "call", `${verb} (${parts.map((part) => part.join(" ")).join(", ")})`);
 }
 
-/** The sum, and what it is made of. */
-function totalOf(counts: Readonly<Record<string, number>>): [sum: number, parts: string] {
-  const parts = Object.entries(counts)
-    .sort()
-    .map(([name, times]) => `${name} ${times}`);
-  const sum = Object.values(counts).reduce((total, times) => total + times, 0);
-  return [sum, ` (${parts.join(", ")})`];
+/** @returns nothing for none */
+function times(count: number, noun: string, verb: string): string[] {
+  return count === 0 ? [] : [`${count} ${noun}${count === 1 ? "" : "s"} ${verb}`];
 }
