@@ -4174,21 +4174,47 @@ const external_node_events_namespaceObject = require("node:events");
 
 
 
-/** @returns a new folder below RUNNER_TEMP, for its owner alone. @throws ArmorError file_failed */
-async function createAgentFolder(env) {
+
+/**
+ * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They name Node by its path, as it
+ * is not on PATH in a container job, and hold no secret.
+ * @param dist absolute path of the built files
+ * @throws ArmorError file_failed, runner_unsupported
+ */
+async function createAgentFolder(env, dist, isWindows = process.platform === "win32") {
     const temp = env["RUNNER_TEMP"];
     if (!temp) {
         const remedy = "Run this as a step of a GitHub Actions workflow.";
         throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
     }
+    process.umask(0o077); // whatever the job's is
     try {
-        const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
-        await (0,promises_namespaceObject.chmod)(folder, 0o700); // whatever the umask is
-        return folder;
+        const path = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
+        const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
+        const program = (0,external_node_path_namespaceObject.join)(dist, "armor-token.js");
+        await (0,promises_namespaceObject.mkdir)(bin);
+        await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
+        if (isWindows)
+            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
+        const noexec = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).catch((error) => error);
+        return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
+}
+/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
+function shWrapper(node, program, folder, isWindows = false) {
+    const words = [node, program, folder]
+        .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
+        .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
+    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
+}
+/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+function cmdWrapper(node, program) {
+    const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
 }
 /** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
 async function removeFolder(folder) {
@@ -4239,52 +4265,7 @@ function unquote(word) {
     return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
 }
 
-;// CONCATENATED MODULE: ./build/agent/wrapper.js
-
-
-
-
-/**
- * Writes the wrappers of armor-token. They name Node by its path, as in a container job it is not on PATH,
- * and hold no secret.
- * @param folder the agent's own, for its owner alone
- * @param program absolute path of armor-token's JavaScript
- * @throws ArmorError file_failed
- */
-async function writeCommand(folder, program, isWindows = process.platform === "win32") {
-    const bin = (0,external_node_path_namespaceObject.join)(folder, "bin");
-    const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
-    try {
-        await (0,promises_namespaceObject.mkdir)(bin);
-        await (0,promises_namespaceObject.chmod)(bin, 0o700); // whatever the umask is
-        await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, folder, isWindows));
-        await (0,promises_namespaceObject.chmod)(script, 0o700);
-        if (isWindows)
-            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
-    }
-    catch (error) {
-        throw fileError("The folder that RUNNER_TEMP names", error);
-    }
-    const noexec = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).catch((error) => error);
-    return { bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
-}
-/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
-function shWrapper(node, program, folder, isWindows = false) {
-    const words = [node, program, folder]
-        .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
-        .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
-}
-/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
-function cmdWrapper(node, program) {
-    const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
-}
-
 ;// CONCATENATED MODULE: ./build/agent/launch.js
-
-
-
 
 
 
@@ -4301,21 +4282,18 @@ function createCapability() {
 }
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason, file_failed; the process is gone then
+ * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
  */
 async function launchAgent(config, parent, quote, readyMs = READY_MS) {
     let child;
     try {
         child = spawnAgent(parent);
         child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
-        const port = await Promise.race([readPort(child), earlyEnd(child), late(readyMs)]);
-        const files = await writeCommand(config.folder, (0,external_node_path_namespaceObject.join)(parent.dist, "armor-token.js"));
-        return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
+        const port = await ready(child, readyMs);
+        return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
     }
     catch (error) {
         child?.kill("SIGKILL");
-        if (error instanceof ArmorError)
-            throw error;
         const why = quote(error.message).replace(/\.$/, "");
         const remedy = "Without keep-fresh: true, the step sets its outputs only.";
         throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
@@ -4339,28 +4317,26 @@ function spawnAgent({ env, dist, execPath = process.execPath }) {
         stdio: ["pipe", "pipe", "ignore"],
     });
 }
-/** Reads the line that answers the configuration. Other lines are not the agent's. */
-async function readPort({ stdout }) {
-    let text = "";
-    for await (const chunk of stdout.setEncoding("utf8")) {
-        text += chunk;
-        const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
-        if (line === undefined)
-            continue;
-        const message = JSON.parse(line);
-        if (message.agent === "ready")
-            return message.port;
-        throw new Error(message.problem);
-    }
-    return await new Promise(() => undefined); // `earlyEnd` says more
-}
-async function earlyEnd(child) {
-    const [code, signal] = await (0,external_node_events_namespaceObject.once)(child, "close"); // throws where it cannot be spawned
-    throw new Error(`it ended with ${signal ?? `exit code ${code}`} before it was ready`);
-}
-async function late(ms) {
-    await (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, { ref: false });
-    throw new Error(`it was not ready within ${ms / 1000} s`);
+/** @returns the port that the agent says. Lines before its own are not the agent's. */
+function ready(child, ms) {
+    return new Promise((resolve, reject) => {
+        const fail = (why) => reject(new Error(why));
+        let text = "";
+        child.stdout.setEncoding("utf8").on("data", (chunk) => {
+            text += chunk;
+            const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
+            if (line === undefined)
+                return;
+            const message = JSON.parse(line);
+            if (message.agent === "ready")
+                resolve(message.port);
+            else
+                fail(message.problem);
+        });
+        child.on("error", reject);
+        child.on("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
+        setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/stop.js
@@ -4754,26 +4730,26 @@ async function supply(run) {
     outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
     outputs_saveState("terminate_session", String(inputs.terminateSession));
     // Created early: a folder that cannot be written fails before a token is asked for.
-    const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
-    let agent;
+    const folder = inputs.keepFresh ? await createAgentFolder(env, run.dist) : undefined;
+    let gatewayUrl;
     try {
         if (folder !== undefined)
-            outputs_saveState("agent_folder", folder);
+            outputs_saveState("agent_folder", folder.path);
         const token = await fetchMaskedToken(run);
         if (folder !== undefined)
-            agent = await startAgent(run, folder, token);
+            gatewayUrl = await startAgent(run, folder.path, token);
         setTokenOutputs(token);
-        if (agent !== undefined)
-            handOnAgent(run, agent);
+        if (folder !== undefined && gatewayUrl !== undefined)
+            handOnAgent(run, folder, gatewayUrl);
         outputs_saveState("complete", "true");
-        log(summaryLine(inputs, token, agent));
+        log(summaryLine(inputs, token, folder));
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (folder !== undefined && agent !== undefined)
-            await stopAgent(folder, AbortSignal.timeout(STOP_MS));
+        if (folder !== undefined && gatewayUrl !== undefined)
+            await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
         else if (folder !== undefined)
-            await removeFolder(folder);
+            await removeFolder(folder.path);
         throw error;
     }
 }
@@ -4812,31 +4788,30 @@ async function fetchMaskedToken({ inputs, route, cancel }) {
     cancel.throwIfAborted();
     return token;
 }
-async function startAgent(run, folder, first) {
-    const { env, dist, inputs, route } = run;
+/** @returns the gateway's address */
+async function startAgent({ env, dist, inputs, route }, folder, first) {
     const [capability, controlCapability] = [createCapability(), createCapability()];
     mask([capability, controlCapability]);
     const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-    return await launchAgent(config, { env, dist }, quote);
+    return (await launchAgent(config, { env, dist }, quote)).gatewayUrl;
 }
-function handOnAgent({ env, inputs }, { gatewayUrl, command, bin, canRun }) {
+function handOnAgent({ env, inputs }, { bin, canRun, command }, gatewayUrl) {
     setAgentOutputs(gatewayUrl, command);
     if (!canRun) {
         const remedy = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-        warn(`armor-token cannot be run as a program: RUNNER_TEMP's file system forbids it (noexec). ${remedy}`);
+        warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
     }
-    if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin)) {
+    if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin))
         log("Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.");
-    }
 }
 /** The one line of a good run. */
-function summaryLine(inputs, token, agent) {
+function summaryLine(inputs, token, folder) {
     const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
     const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-    if (agent === undefined)
+    if (folder === undefined)
         return `${got}, until ${isoDate(token.expiresAt)}.`;
     const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-    const command = exportEnvironment && agent.canRun ? "armor-token" : "the output token-command";
+    const command = exportEnvironment && folder.canRun ? "armor-token" : "the output token-command";
     const paths = gatewayPaths.join(", ");
     const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
     const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { createAgentFolder } from "../src/agent/folder.ts";
-import { createCapability, launchAgent, type RunningAgent } from "../src/agent/launch.ts";
+import { createCapability, launchAgent } from "../src/agent/launch.ts";
 import type { AgentConfig } from "../src/agent/protocol.ts";
 import { systemClock } from "../src/clock.ts";
 import { ROOT } from "./runner.ts";
@@ -17,19 +17,11 @@ export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "firs
   readonly first: { readonly accessToken: string; readonly expiresIn: number };
 }
 
-export interface StartedAgent extends RunningAgent {
-  readonly folder: string;
-}
+export type StartedAgent = Awaited<ReturnType<typeof startAgent>>;
 
-export async function startAgent({
-  apiUrl,
-  temp,
-  env,
-  first,
-  ...options
-}: AgentOptions): Promise<StartedAgent> {
+export async function startAgent({ apiUrl, temp, env, first, ...options }: AgentOptions) {
   const parent = { env: { ...process.env, ...env, RUNNER_TEMP: temp }, dist: join(ROOT, "dist") };
-  const folder = await createAgentFolder(parent.env);
+  const { path: folder, command } = await createAgentFolder(parent.env, parent.dist);
   const config: AgentConfig = {
     credentials: { appId: "id", apiKey: "key-of-the-app" },
     certificates: [],
@@ -49,5 +41,5 @@ export async function startAgent({
       expiresAt: systemClock.date() + first.expiresIn * 1000,
     },
   };
-  return { ...(await launchAgent(config, parent, String)), folder };
+  return { ...(await launchAgent(config, parent, String)), folder, command };
 }

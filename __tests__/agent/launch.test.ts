@@ -83,14 +83,6 @@ describe("launchAgent", () => {
     });
   });
 
-  test("fails where the command cannot be written", async () => {
-    await writeFile(join(temp, "bin"), "");
-    const ready = `console.log(JSON.stringify({ agent: "ready", port: 1 }));`;
-    await expect(launch(ready)).rejects.toMatchObject({
-      ...{ code: "file_failed", message: expect.stringContaining("EEXIST") },
-    });
-  });
-
   test("gives the agent the environment that it needs, with absolute paths, and no other", async () => {
     const given = { PATH: "/bin", RUNNER_TEMP: temp, RUNNER_TRACKING_ID: "z" };
     const env = {
@@ -155,7 +147,7 @@ if (process.platform !== "win32") {
 
 describe("stopAgent", () => {
   async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
-    const folder = await createAgentFolder({ RUNNER_TEMP: temp });
+    const { path: folder } = await createAgentFolder({ RUNNER_TEMP: temp }, "/dist");
     for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     return folder;
   }

@@ -1,11 +1,11 @@
 // armor-token as a program, with an agent that answers as the test wants it.
 
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { describe, expect } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
-import { writeCommand } from "../../src/agent/wrapper.ts";
+import { createAgentFolder } from "../../src/agent/folder.ts";
 import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { type Answer, endless, json, raw, reset, startServer, text } from "../fixtures/server.ts";
 
@@ -16,11 +16,9 @@ const GOOD = json(200, { access_token: TOKEN });
 /** An agent that answers so, null for none, and a shell for which it is there. In the shell, `$OUT` is `file`. */
 async function fakeAgent(open: Open, answer: Answer | null = GOOD) {
   const { temp } = await openJob(open, {});
-  const folder = join(temp, "agent");
-  await mkdir(folder);
+  const { path: folder, bin } = await createAgentFolder({ RUNNER_TEMP: temp }, join(ROOT, "dist"));
   const server = await open(startServer([answer ?? GOOD]));
   if (answer !== null) await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
-  const { bin } = await writeCommand(folder, join(ROOT, "dist", "armor-token.js"));
   const file = join(folder, "token");
   const env = { PATH: [bin, process.env["PATH"]].join(delimiter), OUT: file };
   const job = await openJob(open, {}, env, temp);

@@ -1,21 +1,63 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
-/** @returns a new folder below RUNNER_TEMP, for its owner alone. @throws ArmorError file_failed */
-export async function createAgentFolder(env: NodeJS.ProcessEnv): Promise<string> {
+/** The agent's folder, for its owner alone. */
+export interface AgentFolder {
+  readonly path: string;
+  /** To be put on PATH. */
+  readonly bin: string;
+  /** Absolute path of armor-token for this system. */
+  readonly command: string;
+  /** False where the file system does not let programs run (noexec). */
+  readonly canRun: boolean;
+}
+
+/**
+ * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They name Node by its path, as it
+ * is not on PATH in a container job, and hold no secret.
+ * @param dist absolute path of the built files
+ * @throws ArmorError file_failed, runner_unsupported
+ */
+export async function createAgentFolder(
+  env: NodeJS.ProcessEnv,
+  dist: string,
+  isWindows = process.platform === "win32",
+): Promise<AgentFolder> {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {
     const remedy = "Run this as a step of a GitHub Actions workflow.";
     throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
   }
+  process.umask(0o077); // whatever the job's is
   try {
-    const folder = await mkdtemp(join(resolve(temp), "armor-token-"));
-    await chmod(folder, 0o700); // whatever the umask is
-    return folder;
+    const path = await mkdtemp(join(resolve(temp), "armor-token-"));
+    const bin = join(path, "bin");
+    const script = join(bin, "armor-token");
+    const program = join(dist, "armor-token.js");
+    await mkdir(bin);
+    await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
+    if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, program));
+    const noexec = await access(script, constants.X_OK).catch((error: Error) => error);
+    return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
+}
+
+/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
+export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
+  const words = [node, program, folder]
+    .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
+    .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
+  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
+}
+
+/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+export function cmdWrapper(node: string, program: string): string {
+  const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
 }
 
 /** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */

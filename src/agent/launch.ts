@@ -1,21 +1,13 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { join, parse } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 import { agentEnvironment, allowedNodeFlags } from "./inherit.ts";
 import type { AgentConfig, ReadyMessage } from "./protocol.ts";
-import { type CommandFiles, writeCommand } from "./wrapper.ts";
 
 type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
-
-export interface RunningAgent extends CommandFiles {
-  readonly gatewayUrl: string;
-  readonly pid: number;
-}
 
 /** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
@@ -38,24 +30,17 @@ export interface Parent {
 
 /**
  * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason, file_failed; the process is gone then
+ * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
  */
-export async function launchAgent(
-  config: AgentConfig,
-  parent: Parent,
-  quote: Quote,
-  readyMs = READY_MS,
-): Promise<RunningAgent> {
+export async function launchAgent(config: AgentConfig, parent: Parent, quote: Quote, readyMs = READY_MS) {
   let child: AgentProcess | undefined;
   try {
     child = spawnAgent(parent);
     child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
-    const port = await Promise.race([readPort(child), earlyEnd(child), late(readyMs)]);
-    const files = await writeCommand(config.folder, join(parent.dist, "armor-token.js"));
-    return { ...files, gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
+    const port = await ready(child, readyMs);
+    return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
   } catch (error) {
     child?.kill("SIGKILL");
-    if (error instanceof ArmorError) throw error;
     const why = quote((error as Error).message).replace(/\.$/, "");
     const remedy = "Without keep-fresh: true, the step sets its outputs only.";
     throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
@@ -79,26 +64,23 @@ function spawnAgent({ env, dist, execPath = process.execPath }: Parent): AgentPr
   });
 }
 
-/** Reads the line that answers the configuration. Other lines are not the agent's. */
-async function readPort({ stdout }: AgentProcess): Promise<number> {
-  let text = "";
-  for await (const chunk of stdout.setEncoding("utf8")) {
-    text += chunk;
-    const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
-    if (line === undefined) continue;
-    const message = JSON.parse(line) as ReadyMessage;
-    if (message.agent === "ready") return message.port;
-    throw new Error(message.problem);
-  }
-  return await new Promise(() => undefined); // `earlyEnd` says more
-}
-
-async function earlyEnd(child: AgentProcess): Promise<never> {
-  const [code, signal] = await once(child, "close"); // throws where it cannot be spawned
-  throw new Error(`it ended with ${signal ?? `exit code ${code}`} before it was ready`);
-}
-
-async function late(ms: number): Promise<never> {
-  await sleep(ms, undefined, { ref: false });
-  throw new Error(`it was not ready within ${ms / 1000} s`);
+/** @returns the port that the agent says. Lines before its own are not the agent's. */
+function ready(child: AgentProcess, ms: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(why));
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
+      if (line === undefined) return;
+      const message = JSON.parse(line) as ReadyMessage;
+      if (message.agent === "ready") resolve(message.port);
+      else fail(message.problem);
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) =>
+      fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`),
+    );
+    setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
+  });
 }

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as core from "@actions/core";
-import { createAgentFolder, removeFolder } from "../agent/folder.ts";
-import { createCapability, launchAgent, type RunningAgent } from "../agent/launch.ts";
+import { type AgentFolder, createAgentFolder, removeFolder } from "../agent/folder.ts";
+import { createCapability, launchAgent } from "../agent/launch.ts";
 import { stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
@@ -76,20 +76,21 @@ async function supply(run: Run): Promise<void> {
   runner.saveState("ca_certificate", inputs.certificates.join("\n"));
   runner.saveState("terminate_session", String(inputs.terminateSession));
   // Created early: a folder that cannot be written fails before a token is asked for.
-  const folder = inputs.keepFresh ? await createAgentFolder(env) : undefined;
-  let agent: RunningAgent | undefined;
+  const folder = inputs.keepFresh ? await createAgentFolder(env, run.dist) : undefined;
+  let gatewayUrl: string | undefined;
   try {
-    if (folder !== undefined) runner.saveState("agent_folder", folder);
+    if (folder !== undefined) runner.saveState("agent_folder", folder.path);
     const token = await fetchMaskedToken(run);
-    if (folder !== undefined) agent = await startAgent(run, folder, token);
+    if (folder !== undefined) gatewayUrl = await startAgent(run, folder.path, token);
     runner.setTokenOutputs(token);
-    if (agent !== undefined) handOnAgent(run, agent);
+    if (folder !== undefined && gatewayUrl !== undefined) handOnAgent(run, folder, gatewayUrl);
     runner.saveState("complete", "true");
-    runner.log(summaryLine(inputs, token, agent));
+    runner.log(summaryLine(inputs, token, folder));
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
-    if (folder !== undefined && agent !== undefined) await stopAgent(folder, AbortSignal.timeout(STOP_MS));
-    else if (folder !== undefined) await removeFolder(folder);
+    if (folder !== undefined && gatewayUrl !== undefined)
+      await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
+    else if (folder !== undefined) await removeFolder(folder.path);
     throw error;
   }
 }
@@ -132,37 +133,34 @@ async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> 
   return token;
 }
 
-async function startAgent(run: Run, folder: string, first: Token): Promise<RunningAgent> {
-  const { env, dist, inputs, route } = run;
+/** @returns the gateway's address */
+async function startAgent({ env, dist, inputs, route }: Run, folder: string, first: Token): Promise<string> {
   const [capability, controlCapability] = [createCapability(), createCapability()];
   runner.mask([capability, controlCapability]);
   const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-  return await launchAgent(config, { env, dist }, runner.quote);
+  return (await launchAgent(config, { env, dist }, runner.quote)).gatewayUrl;
 }
 
-function handOnAgent({ env, inputs }: Run, { gatewayUrl, command, bin, canRun }: RunningAgent) {
+function handOnAgent({ env, inputs }: Run, { bin, canRun, command }: AgentFolder, gatewayUrl: string): void {
   runner.setAgentOutputs(gatewayUrl, command);
   if (!canRun) {
     const remedy =
       'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-    runner.warn(
-      `armor-token cannot be run as a program: RUNNER_TEMP's file system forbids it (noexec). ${remedy}`,
-    );
+    runner.warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
   }
-  if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin)) {
+  if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin))
     runner.log(
       "Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.",
     );
-  }
 }
 
 /** The one line of a good run. */
-function summaryLine(inputs: Inputs, token: Token, agent?: RunningAgent): string {
+function summaryLine(inputs: Inputs, token: Token, folder?: AgentFolder): string {
   const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
   const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-  if (agent === undefined) return `${got}, until ${isoDate(token.expiresAt)}.`;
+  if (folder === undefined) return `${got}, until ${isoDate(token.expiresAt)}.`;
   const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-  const command = exportEnvironment && agent.canRun ? "armor-token" : "the output token-command";
+  const command = exportEnvironment && folder.canRun ? "armor-token" : "the output token-command";
   const paths = gatewayPaths.join(", ");
   const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
   const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;

@@ -3,14 +3,14 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { cmdWrapper, shWrapper, writeCommand } from "../../src/agent/wrapper.ts";
+import { cmdWrapper, createAgentFolder, shWrapper } from "../../src/agent/folder.ts";
 import { closing } from "../fixtures/teardown.ts";
 
-let folder: string;
+let temp: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "armor 'odd' $name "));
-  await closing({ close: () => rm(folder, { recursive: true, force: true }) });
+  temp = await mkdtemp(join(tmpdir(), "armor 'odd' $name "));
+  await closing({ close: () => rm(temp, { recursive: true, force: true }) });
 });
 
 describe("the wrapper of armor-token", () => {
@@ -29,10 +29,10 @@ describe("the wrapper of armor-token", () => {
   });
 
   test("is there for both shells on Windows", async () => {
-    const { bin, command } = await writeCommand(folder, "/program", true);
+    const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp }, "/dist", true);
     expect(command).toBe(join(bin, "armor-token.cmd"));
-    await expect(readFile(command, "utf8")).resolves.toContain('"/program"');
-    await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain("'/program'");
+    await expect(readFile(command, "utf8")).resolves.toContain(`"${join("/dist", "armor-token.js")}"`);
+    await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain("/dist/armor-token.js'");
   });
 
   // Windows has neither these shells nor these modes.
@@ -40,19 +40,19 @@ describe("the wrapper of armor-token", () => {
   test.each(umasks)(
     "works in sh whatever NODE_OPTIONS and the umask are, and is its owner's alone",
     async (mask) => {
-      const program = join(folder, "program.cjs");
+      const program = join(temp, "armor-token.js");
       await writeFile(program, "console.log(process.argv.slice(2).join(), process.env.NODE_OPTIONS)");
       const umask = process.umask(mask);
-      const { bin, command, canRun } = await writeCommand(folder, program).finally(() =>
-        process.umask(umask),
+      const { path, bin, command, canRun } = await createAgentFolder({ RUNNER_TEMP: temp }, temp).finally(
+        () => process.umask(umask),
       );
       expect([command, canRun]).toEqual([join(bin, "armor-token"), true]);
       const env = { ...process.env, NODE_OPTIONS: "--no-such-flag" };
       expect(execFileSync(command, ["--header", "a b"], { env, encoding: "utf8" })).toBe(
-        `${folder},--header,a b undefined\n`,
+        `${path},--header,a b undefined\n`,
       );
       const modes = await Promise.all(
-        [folder, bin, command].map(async (path) => (await stat(path)).mode & 0o777),
+        [path, bin, command].map(async (made) => (await stat(made)).mode & 0o777),
       );
       expect(modes).toEqual([0o700, 0o700, 0o700]);
     },
