@@ -2363,6 +2363,10 @@ class ArmorError extends Error {
     code;
     problem;
     remedy;
+    /**
+     * How long the server asked to wait, in ms; and whether the token endpoint itself said so in an OAuth error,
+     * so that asking again soon will not help.
+     */
     details;
     /**
      * @param problem what failed, and with whom; no full stop at its end
@@ -2711,8 +2715,7 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  * `networkError` makes of a failure, proxy_refused or reply_invalid.
  */
 function createSend(route) {
-    return async (request, signal) => {
-        const { url } = request;
+    return async ({ url, headers, body }, signal) => {
         const proxy = proxyFor(url, route);
         const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
         const aborted = new Promise((_, reject) => {
@@ -2720,12 +2723,12 @@ function createSend(route) {
         });
         let isReplying = false;
         try {
+            const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
             // After a reply such as 101, Node drops the connection and http-client waits for ever.
-            const message = await Promise.race([post(request, signal, agent), aborted]);
+            const { message } = await Promise.race([call, aborted]);
             isReplying = true;
-            const body = await readBody(message, url);
-            const { statusCode: status = 0, headers } = message;
-            return { url, status, headers, body, receivedAt: Date.now() };
+            const { statusCode: status = 0 } = message;
+            return { url, status, headers: message.headers, body: await readBody(message, url) };
         }
         catch (error) {
             if (error instanceof ArmorError)
@@ -2738,22 +2741,24 @@ function createSend(route) {
         }
     };
 }
-/** @returns the reply when its head is there */
-async function post({ url, headers, body }, signal, agent) {
+/** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
+function createClient(url, signal, agent) {
     const handler = {
         /** http-client's hook into the options of the request that it is about to make. */
         prepareRequest(options) {
             // http-client appends the runner's orchestration id, which Armor does not need.
-            const all = { ...options.headers, "user-agent": USER_AGENT };
-            const host = withoutBrackets(url.hostname);
-            Object.assign(options, { signal, host, headers: all, ...(agent && { agent }) });
+            const headers = { ...options.headers, "user-agent": USER_AGENT };
+            Object.assign(options, {
+                signal,
+                host: withoutBrackets(url.hostname),
+                headers,
+                ...(agent && { agent }),
+            });
         },
         canHandleAuthentication: () => false,
         handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
     };
-    // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-    const client = new lib_HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
-    return (await client.post(url.href, body, { ...headers })).message;
+    return new lib_HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
 }
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
 async function readBody(message, { origin }) {
@@ -2824,9 +2829,8 @@ function judgeToken(reply, quote) {
     const fields = parseObject(reply.body);
     if (fields === undefined)
         throw invalid(`${shapeOf(reply)} instead of a JSON object`);
-    if (fields["error"] !== undefined) {
-        throw invalid(`an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
-    }
+    if (fields["error"] !== undefined)
+        throw invalid(`an OAuth error instead of a token${saidBy(fields, quote)}`);
     const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
     if (typeof token !== "string" || token === "")
         throw invalid("no access_token");
@@ -2834,14 +2838,12 @@ function judgeToken(reply, quote) {
         throw invalid("an access_token with characters that no header can carry");
     if (token.length > MAX_TOKEN_LENGTH)
         throw invalid("an access_token that is longer than a header can be");
-    if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
+    if (typeof type !== "string" || !/^bearer$/i.test(type))
         throw invalid("a token_type other than Bearer");
-    }
-    const isNumeric = typeof expires_in === "string" && /^\d+(\.\d+)?$/.test(expires_in);
-    const expiresIn = isNumeric ? Number(expires_in) : expires_in;
-    if (typeof expiresIn === "number" && expiresIn > 0 && expiresIn <= MAX_SECONDS) {
+    const [, seconds] = /^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in)) ?? [];
+    const expiresIn = Number(seconds);
+    if (expiresIn > 0 && expiresIn <= MAX_SECONDS)
         return { accessToken: token, expiresIn };
-    }
     throw invalid("an expires_in that is no number of seconds above 0");
 }
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
@@ -2890,7 +2892,7 @@ function statusError(reply, quote) {
     const code = rejectionCode(status, oauthError);
     const canPass = code === "rate_limited" || code === "server_unavailable";
     const [problem, remedy] = REJECTIONS[code];
-    const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
+    const answered = `${url.origin} answered ${status}${saidBy(fields, quote)}`;
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
         isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
@@ -2924,12 +2926,11 @@ function shapeOf({ headers, body }) {
     return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy({ access_token: token, error, error_description: description }, quote) {
-    if (token !== undefined)
+function saidBy({ access_token, error, error_description }, quote) {
+    if (access_token !== undefined)
         return "";
-    const said = typeof error === "string" ? quote(error) : "";
-    const described = typeof description === "string" ? quote(description) : "";
-    return `${said} ${described && `("${described}")`}`.trim();
+    const said = typeof error === "string" ? ` ${quote(error)}` : "";
+    return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;
 }
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
@@ -2937,12 +2938,12 @@ const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:
  * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
  * own `Date`, so that a runner whose clock is off waits just as long.
  */
-function retryAfterMs({ headers, receivedAt }) {
+function retryAfterMs({ headers }) {
     const value = headers["retry-after"]?.trim() ?? "";
     if (/^\d+$/.test(value))
         return Math.min(Number(value), MAX_SECONDS) * 1000;
     const until = dateOf(value);
-    return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? receivedAt));
+    return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? Date.now()));
 }
 function dateOf(text = "") {
     return (IMF_DATE.test(text) && Date.parse(text)) || undefined;
@@ -3292,10 +3293,10 @@ function isRefusal(verdict) {
 }
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
-    const { method, target, rawHeaders } = head;
+    const { method = "", url = "", rawHeaders } = head;
     const headers = pairs(rawHeaders);
-    const gateway = targetBelow(target, config.capability);
-    const control = gateway === undefined ? targetBelow(target, config.controlCapability) : undefined;
+    const gateway = targetBelow(url, config.capability);
+    const control = targetBelow(url, config.controlCapability);
     const route = () => {
         if (gateway !== undefined)
             return readRequest(method, headers, gateway, config);
@@ -3309,12 +3310,7 @@ function authorize(head, config) {
 }
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders) {
-    const headers = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-        const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
-        headers.push([name, rawHeaders[index + 1] ?? ""]);
-    }
-    return headers;
+    return rawHeaders.flatMap((name, index) => index % 2 === 0 ? [[name.toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]] : []);
 }
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
 function targetBelow(target, capability) {
@@ -3495,7 +3491,7 @@ function createGateway(options) {
             return;
         try {
             const reply = await fetchReply(request, target, client);
-            await passOn(reply, response, client, options.idleMs);
+            await passOn(reply, response, client, options.limits.idleMs);
             stats.addAnswer(response.statusCode);
         }
         catch (error) {
@@ -3694,10 +3690,10 @@ async function listen(guard, routes, now, limits = LIMITS) {
             previous.once("close", () => serve(request, response));
     };
     const serve = (request, response) => {
-        const { method = "", url = "", rawHeaders, socket } = request;
+        const { socket } = request;
         if (socket.destroyed || refused.has(socket))
             return;
-        const verdict = authorize({ method, target: url, rawHeaders }, config);
+        const verdict = authorize(request, config);
         if (isRefusal(verdict)) {
             refused.add(socket);
             routes.onRefusal(verdict);
@@ -4105,11 +4101,10 @@ async function serve(config, quote, send, clock, crash) {
         end = resolve;
     });
     const upstream = new Upstream(route, limits);
-    const { idleMs } = limits;
     const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
     let lastAsked = clock.now();
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
-        gateway: createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, clock, stats, idleMs }),
+        gateway: createGateway({ ...config, tokenCache, upstream, clock, stats }),
         token: control.answerToken,
         stop: control.answerStop,
         onRequest: () => {
@@ -4125,7 +4120,8 @@ async function serve(config, quote, send, clock, crash) {
     process.on("SIGTERM", onSigterm);
     let watch;
     try {
-        const controlFile = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+        const controlFile = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+        await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
         watch = setInterval(() => {
             const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
             (0,promises_namespaceObject.access)(controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => end(gone));
@@ -4151,17 +4147,11 @@ async function serve(config, quote, send, clock, crash) {
         upstream.close();
     }
 }
-/**
- * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
- * job is over, or its start has failed.
- * @returns the file's path
- */
-async function placeControlFile(folder, line) {
-    const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+/** Whole or not at all: post may read at any time. Fails where the folder is gone by now, and so the job over. */
+async function placeFile(file, line) {
     try {
         await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
         await (0,promises_namespaceObject.rename)(`${file}.new`, file);
-        return file;
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
@@ -4235,7 +4225,8 @@ const ALLOWED_VARIABLES = new Set(("PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEM
 /** Their relative paths would mean other files in the agent's working folder. */
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
-const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)$/;
+const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
+const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
 function agentEnvironment(env) {
     const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
     return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
@@ -4249,17 +4240,9 @@ function absolute(name, value = "") {
 }
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 function allowedNodeFlags(nodeOptions) {
-    const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
-    return words.flatMap((word, index) => {
-        const [, name = "", given] = /^([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-        if (!ALLOWED_FLAG.test(name))
-            return [];
-        const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(name);
-        const value = given ?? (takesNext ? words[index + 1] : undefined);
-        if (value === undefined)
-            return [name];
-        return [`${name}=${name === "--openssl-config" ? (0,external_node_path_namespaceObject.resolve)(value) : value}`];
-    });
+    const words = nodeOptions.replace(FLAG_AND_VALUE, "$1=").match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+    const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
+    return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => (0,external_node_path_namespaceObject.resolve)(path)));
 }
 function unquote(word) {
     return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
@@ -4360,7 +4343,7 @@ async function stopAgent(folder, signal) {
 }
 async function askToStop(folder, signal) {
     try {
-        await stop_post(`${await controlUrl(folder)}/stop`, signal);
+        await post(`${await controlUrl(folder)}/stop`, signal);
         const stats = await readReport(folder);
         if (stats !== undefined)
             return { kind: "ended", stats };
@@ -4392,7 +4375,7 @@ async function readReport(folder) {
         return undefined;
     }
 }
-function stop_post(url, signal) {
+function post(url, signal) {
     // The connection is kept, so that it ends when the agent does; this process waits for that.
     const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
     // The request's own signal ends no connection that has its reply.

@@ -35,13 +35,6 @@ export type ErrorCode = keyof typeof CAN_PASS;
 
 export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 
-export interface ErrorDetails {
-  /** How long the server asked to wait, in ms, where it asked. */
-  readonly retryAfterMs?: number | undefined;
-  /** The token endpoint itself said so in an OAuth error: asking again soon will not help. */
-  readonly isPermanent?: boolean;
-}
-
 /**
  * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
  * secret, a body, a header or an unquoted word of the server's.
@@ -51,13 +44,17 @@ export class ArmorError extends Error {
   readonly code: ErrorCode;
   readonly problem: string;
   readonly remedy: string;
-  readonly details: ErrorDetails;
+  /**
+   * How long the server asked to wait, in ms; and whether the token endpoint itself said so in an OAuth error,
+   * so that asking again soon will not help.
+   */
+  readonly details: { readonly retryAfterMs?: number | undefined; readonly isPermanent?: boolean };
 
   /**
    * @param problem what failed, and with whom; no full stop at its end
    * @param remedy what to do; one or more whole sentences
    */
-  constructor(code: ErrorCode, problem: string, remedy: string, details: ErrorDetails = {}) {
+  constructor(code: ErrorCode, problem: string, remedy: string, details: ArmorError["details"] = {}) {
     super(`${problem}. ${remedy}`);
     this.code = code;
     this.problem = problem;

@@ -21,7 +21,7 @@ function head(line: string, headers: readonly string[] = []): RequestHead {
     .join(" ")
     .replace("GATE", config.capability)
     .replace("CONTROL", config.controlCapability);
-  return { method, target: filled, rawHeaders: [...HOST, ...headers] };
+  return { method, url: filled, rawHeaders: [...HOST, ...headers] };
 }
 
 describe("authorize", () => {
@@ -99,7 +99,7 @@ const header = fc.tuple(
 );
 const request: fc.Arbitrary<RequestHead> = fc.record({
   method: fc.oneof(oneOf("GET POST HEAD DELETE get"), anyText),
-  target: fc.tuple(capability, below).map(([start, rest]) => `/${start}${rest}`),
+  url: fc.tuple(capability, below).map(([start, rest]) => `/${start}${rest}`),
   rawHeaders: fc
     .tuple(
       mostly<string[]>(HOST, fc.constantFrom<string[][]>([], ["Host", "other.example"])),
@@ -123,12 +123,12 @@ holds(
     for (const name of ["origin", "x_forwarded_for", "via"]) expect(names).not.toContain(name);
     if (verdict.route !== "gateway") {
       const [method, route] = verdict.route === "token" ? ["GET", "/token"] : ["POST", "/stop"];
-      expect([made.method, made.target]).toEqual([method, `/${config.controlCapability}${route}`]);
+      expect([made.method, made.url]).toEqual([method, `/${config.controlCapability}${route}`]);
       return;
     }
     expect(["GET", "HEAD"]).toContain(made.method);
     expect(names).not.toContain("transfer-encoding");
-    expect(made.target).toBe(`/${config.capability}${verdict.target}`);
+    expect(made.url).toBe(`/${config.capability}${verdict.target}`);
     expectPlain(verdict.target);
   }),
 );

@@ -37,9 +37,8 @@ async function serverOf(answer: Answer, options: FakeServerOptions = {}): Promis
 }
 
 describe("what comes back", () => {
-  test("is status, headers and body, and where and when it came", async () => {
+  test("is status, headers and body, and where it came from", async () => {
     const { url } = await serverOf(text(201, "höhe", { "X-Thing": "1" }));
-    const before = Date.now();
     const reply = await post(url);
     expect(reply).toMatchObject({
       url: new URL(`${url}/x`),
@@ -47,8 +46,6 @@ describe("what comes back", () => {
       body: "höhe",
       headers: { "x-thing": "1" },
     });
-    expect(reply.receivedAt).toBeGreaterThanOrEqual(before);
-    expect(reply.receivedAt).toBeLessThanOrEqual(Date.now());
   });
 
   test.each([301, 308, 401, 407, 429, 503])(

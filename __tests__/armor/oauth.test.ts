@@ -1,4 +1,4 @@
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import type { ApiReply } from "../../src/armor/http.ts";
 import { isClientUnknown, judgeTerminate, judgeToken } from "../../src/armor/oauth.ts";
 import { quoteWithout } from "../../src/redact.ts";
@@ -12,7 +12,6 @@ function reply(status: number, body: unknown = "", headers: ApiReply["headers"] 
     status,
     headers,
     body: typeof body === "string" ? body : JSON.stringify(body),
-    receivedAt: NOW,
   };
 }
 
@@ -198,6 +197,7 @@ describe("judgeToken", () => {
     ["a date that does not exist", on("Sun, 99 Nov 2026 02:00:09 GMT"), undefined],
     ["words", on("soon"), undefined],
   ])("Retry-After, %s", (_, headers, retryAfterMs) => {
+    jest.spyOn(Date, "now").mockReturnValue(NOW);
     for (const status of [408, 429, 503]) {
       expect(() => judgeToken(reply(status, "", headers), quote)).toThrow(
         expect.objectContaining({ details: expect.objectContaining({ retryAfterMs }) }),

@@ -11,7 +11,7 @@ async function follow(...answers: readonly (readonly [status: number, location?:
   const send = async (next: ApiRequest): Promise<ApiReply> => {
     const [status, location] = answers[sent.length] ?? [200];
     sent.push(next);
-    return { url: next.url, status, headers: { location }, body: "", receivedAt: 0 };
+    return { url: next.url, status, headers: { location }, body: "" };
   };
   const outcome = await sendFollowing(send, request, new AbortController().signal).catch((error) => error);
   return { outcome, sent, request, urls: sent.map(({ url }) => url.href) };

@@ -15,7 +15,7 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
   const send: Send = async (request) => {
     await clock.pass(1_000);
     sent.push(request);
-    const reply = { status: 500, headers: {}, body: "", receivedAt: clock.date() };
+    const reply = { status: 500, headers: {}, body: "" };
     return { ...reply, ...replies[sent.length - 1], url: request.url };
   };
   const armor: RequestContext = {

@@ -72,13 +72,12 @@ async function serve(
     end = resolve;
   });
   const upstream = new Upstream(route, limits);
-  const { idleMs } = limits;
   const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
     {
-      gateway: createGateway({ apiUrl, gatewayPaths, tokenCache, upstream, clock, stats, idleMs }),
+      gateway: createGateway({ ...config, tokenCache, upstream, clock, stats }),
       token: control.answerToken,
       stop: control.answerStop,
       onRequest: () => {
@@ -95,7 +94,8 @@ async function serve(
   process.on("SIGTERM", onSigterm);
   let watch: NodeJS.Timeout | undefined;
   try {
-    const controlFile = await placeControlFile(folder, `http://127.0.0.1:${port}/${controlCapability}\n`);
+    const controlFile = join(folder, CONTROL_FILE);
+    await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
     watch = setInterval(() => {
       const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
       access(controlFile, constants.R_OK).catch(() => end(gone));
@@ -118,17 +118,11 @@ async function serve(
   }
 }
 
-/**
- * Whole or not at all, as the post step may read at any time. Fails where the folder is gone by now: then the
- * job is over, or its start has failed.
- * @returns the file's path
- */
-async function placeControlFile(folder: string, line: string): Promise<string> {
-  const file = join(folder, CONTROL_FILE);
+/** Whole or not at all: post may read at any time. Fails where the folder is gone by now, and so the job over. */
+async function placeFile(file: string, line: string): Promise<void> {
   try {
     await writeFile(`${file}.new`, line, { mode: 0o600 });
     await rename(`${file}.new`, file);
-    return file;
   } catch (error) {
     throw fileError("The folder that RUNNER_TEMP names", error);
   }

@@ -4,22 +4,18 @@ import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redi
 import type { Clock } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 import { allowedTarget } from "./guard.ts";
+import type { AgentConfig } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
 import { Client, Slots } from "./slots.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
 import type { Upstream } from "./upstream.ts";
 
-export interface GatewayOptions {
-  /** Without a slash at its end. */
-  readonly apiUrl: string;
-  readonly gatewayPaths: readonly string[];
+export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPaths" | "limits"> {
   readonly tokenCache: TokenCache;
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly stats: Stats;
-  /** How long Armor may be silent within a reply, while the client reads. */
-  readonly idleMs: number;
 }
 
 /** Armor's reply, where it came from, and where to, if it is a redirect that is not followed. */
@@ -59,7 +55,7 @@ export function createGateway(options: GatewayOptions) {
     if (!(await slots.acquire(client))) return;
     try {
       const reply = await fetchReply(request, target, client);
-      await passOn(reply, response, client, options.idleMs);
+      await passOn(reply, response, client, options.limits.idleMs);
       stats.addAnswer(response.statusCode);
     } catch (error) {
       if (client.hasLeft) return;

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 
 export interface GuardConfig {
   /** `127.0.0.1:PORT` */
@@ -11,13 +12,8 @@ export interface GuardConfig {
   readonly gatewayPaths: readonly string[];
 }
 
-export interface RequestHead {
-  readonly method: string;
-  /** The request target as it came, undecoded. */
-  readonly target: string;
-  /** Names and values in turn, as they came. */
-  readonly rawHeaders: readonly string[];
-}
+/** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */
+export type RequestHead = Pick<IncomingMessage, "method" | "url" | "rawHeaders">;
 
 export interface Refusal {
   readonly status: 400 | 403 | 404 | 405 | 408 | 431;
@@ -46,10 +42,10 @@ export function isRefusal(verdict: object): verdict is Refusal {
 
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
-  const { method, target, rawHeaders } = head;
+  const { method = "", url = "", rawHeaders } = head;
   const headers = pairs(rawHeaders);
-  const gateway = targetBelow(target, config.capability);
-  const control = gateway === undefined ? targetBelow(target, config.controlCapability) : undefined;
+  const gateway = targetBelow(url, config.capability);
+  const control = targetBelow(url, config.controlCapability);
   const route = () => {
     if (gateway !== undefined) return readRequest(method, headers, gateway, config);
     if (control !== undefined) return controlRequest(method, control);
@@ -62,12 +58,9 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
 
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders: readonly string[]): Headers {
-  const headers: [string, string][] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? "").toLowerCase().replaceAll("_", "-");
-    headers.push([name, rawHeaders[index + 1] ?? ""]);
-  }
-  return headers;
+  return rawHeaders.flatMap((name, index) =>
+    index % 2 === 0 ? [[name.toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]] : [],
+  );
 }
 
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */

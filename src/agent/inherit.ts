@@ -17,7 +17,8 @@ const ALLOWED_VARIABLES = new Set(
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG =
-  /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)$/;
+  /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
+const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
 
 export function agentEnvironment(env: Environment): Record<string, string | undefined> {
   const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
@@ -33,15 +34,9 @@ function absolute(name: string, value = ""): string {
 
 /** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 export function allowedNodeFlags(nodeOptions: string): string[] {
-  const words = (nodeOptions.match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? []).map(unquote);
-  return words.flatMap((word, index) => {
-    const [, name = "", given] = /^([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-    if (!ALLOWED_FLAG.test(name)) return [];
-    const takesNext = /^--(tls-cipher-list|dns-result-order|openssl-config)$/.test(name);
-    const value = given ?? (takesNext ? words[index + 1] : undefined);
-    if (value === undefined) return [name];
-    return [`${name}=${name === "--openssl-config" ? resolve(value) : value}`];
-  });
+  const words = nodeOptions.replace(FLAG_AND_VALUE, "$1=").match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+  const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
+  return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => resolve(path)));
 }
 
 function unquote(word: string): string {

@@ -73,9 +73,9 @@ export async function listen(
     else previous.once("close", () => serve(request, response));
   };
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    const { method = "", url = "", rawHeaders, socket } = request;
+    const { socket } = request;
     if (socket.destroyed || refused.has(socket)) return;
-    const verdict = authorize({ method, target: url, rawHeaders }, config);
+    const verdict = authorize(request, config);
     if (isRefusal(verdict)) {
       refused.add(socket);
       routes.onRefusal(verdict);

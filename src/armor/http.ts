@@ -18,8 +18,6 @@ export interface ApiReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** When the reply was complete, in ms since the epoch by this machine's clock. */
-  readonly receivedAt: number;
 }
 
 /** Sends one request and settles when the signal aborts, whatever the peer does. */
@@ -33,8 +31,7 @@ const MAX_REPLY_BYTES = 1024 * 1024;
  * `networkError` makes of a failure, proxy_refused or reply_invalid.
  */
 export function createSend(route: RouteConfig): Send {
-  return async (request, signal) => {
-    const { url } = request;
+  return async ({ url, headers, body }, signal) => {
     const proxy = proxyFor(url, route);
     const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
     const aborted = new Promise<never>((_, reject) => {
@@ -42,12 +39,12 @@ export function createSend(route: RouteConfig): Send {
     });
     let isReplying = false;
     try {
+      const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
       // After a reply such as 101, Node drops the connection and http-client waits for ever.
-      const message = await Promise.race([post(request, signal, agent), aborted]);
+      const { message } = await Promise.race([call, aborted]);
       isReplying = true;
-      const body = await readBody(message, url);
-      const { statusCode: status = 0, headers } = message;
-      return { url, status, headers, body, receivedAt: Date.now() };
+      const { statusCode: status = 0 } = message;
+      return { url, status, headers: message.headers, body: await readBody(message, url) };
     } catch (error) {
       if (error instanceof ArmorError) throw error;
       const state: CallState = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
@@ -58,26 +55,24 @@ export function createSend(route: RouteConfig): Send {
   };
 }
 
-/** @returns the reply when its head is there */
-async function post(
-  { url, headers, body }: ApiRequest,
-  signal: AbortSignal,
-  agent: RouteAgent | undefined,
-): Promise<IncomingMessage> {
+/** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
+function createClient(url: URL, signal: AbortSignal, agent: RouteAgent | undefined): HttpClient {
   const handler = {
     /** http-client's hook into the options of the request that it is about to make. */
     prepareRequest(options: RequestOptions) {
       // http-client appends the runner's orchestration id, which Armor does not need.
-      const all = { ...options.headers, "user-agent": USER_AGENT };
-      const host = withoutBrackets(url.hostname);
-      Object.assign(options, { signal, host, headers: all, ...(agent && { agent }) });
+      const headers = { ...options.headers, "user-agent": USER_AGENT };
+      Object.assign(options, {
+        signal,
+        host: withoutBrackets(url.hostname),
+        headers,
+        ...(agent && { agent }),
+      });
     },
     canHandleAuthentication: () => false,
     handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
   };
-  // Redirects and retries of http-client re-send credentials by rules of its own, so both are off.
-  const client = new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
-  return (await client.post(url.href, body, { ...headers })).message;
+  return new HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
 }
 
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */

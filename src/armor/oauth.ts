@@ -50,22 +50,17 @@ export function judgeToken(reply: ApiReply, quote: Quote): { accessToken: string
     );
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
-  if (fields["error"] !== undefined) {
-    throw invalid(`an OAuth error instead of a token ${saidBy(fields, quote)}`.trimEnd());
-  }
+  if (fields["error"] !== undefined)
+    throw invalid(`an OAuth error instead of a token${saidBy(fields, quote)}`);
   const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
   if (typeof token !== "string" || token === "") throw invalid("no access_token");
   if (!/^[\x21-\x7e]+$/.test(token))
     throw invalid("an access_token with characters that no header can carry");
   if (token.length > MAX_TOKEN_LENGTH) throw invalid("an access_token that is longer than a header can be");
-  if (typeof type !== "string" || type.toLowerCase() !== "bearer") {
-    throw invalid("a token_type other than Bearer");
-  }
-  const isNumeric = typeof expires_in === "string" && /^\d+(\.\d+)?$/.test(expires_in);
-  const expiresIn = isNumeric ? Number(expires_in) : expires_in;
-  if (typeof expiresIn === "number" && expiresIn > 0 && expiresIn <= MAX_SECONDS) {
-    return { accessToken: token, expiresIn };
-  }
+  if (typeof type !== "string" || !/^bearer$/i.test(type)) throw invalid("a token_type other than Bearer");
+  const [, seconds] = /^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in)) ?? [];
+  const expiresIn = Number(seconds);
+  if (expiresIn > 0 && expiresIn <= MAX_SECONDS) return { accessToken: token, expiresIn };
   throw invalid("an expires_in that is no number of seconds above 0");
 }
 
@@ -116,7 +111,7 @@ function statusError(reply: ApiReply, quote: Quote): ArmorError {
   const code = rejectionCode(status, oauthError);
   const canPass = code === "rate_limited" || code === "server_unavailable";
   const [problem, remedy] = REJECTIONS[code];
-  const answered = `${url.origin} answered ${status} ${saidBy(fields, quote)}`.trimEnd();
+  const answered = `${url.origin} answered ${status}${saidBy(fields, quote)}`;
   return new ArmorError(code, `${problem}: ${answered}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
     isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
@@ -151,14 +146,10 @@ function shapeOf({ headers, body }: ApiReply): string {
 }
 
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy(
-  { access_token: token, error, error_description: description }: Fields,
-  quote: Quote,
-): string {
-  if (token !== undefined) return "";
-  const said = typeof error === "string" ? quote(error) : "";
-  const described = typeof description === "string" ? quote(description) : "";
-  return `${said} ${described && `("${described}")`}`.trim();
+function saidBy({ access_token, error, error_description }: Fields, quote: Quote): string {
+  if (access_token !== undefined) return "";
+  const said = typeof error === "string" ? ` ${quote(error)}` : "";
+  return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;
 }
 
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
@@ -168,11 +159,11 @@ const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:
  * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
  * own `Date`, so that a runner whose clock is off waits just as long.
  */
-function retryAfterMs({ headers, receivedAt }: ApiReply): number | undefined {
+function retryAfterMs({ headers }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";
   if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_SECONDS) * 1000;
   const until = dateOf(value);
-  return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? receivedAt));
+  return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? Date.now()));
 }
 
 function dateOf(text = ""): number | undefined {
