@@ -2412,74 +2412,64 @@ function fileError(what, error) {
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
 
+const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
+const SELF_SIGNED = "has a certificate that is self-signed, or of a self-signed authority";
+const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
+const OUT_OF_DATE = "has a certificate that is expired or not valid yet";
+const OTHER_NAME = "has a certificate for another host name";
+const REJECTED = "has a certificate that was rejected";
+const CLIENT_CERTIFICATE = "asks for a client certificate, which this action does not send";
+const NO_TLS = "does not speak TLS";
+const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
+const LONG_HEAD = "answered with headers of more than 16 KB";
+const NOT_HTTP = "answered with something that is not HTTP";
+const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
+const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
 const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
 const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
+const USE_KEY = "Use an address that takes the client app's key alone.";
+const CHECK_PORT = "Check the scheme, the host and the port of its address.";
 const CHECK_TLS = "Check the server's TLS settings, the port, and whether a client certificate is wanted.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
-const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
-const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
-const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
-const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 const ALLOW_HOST = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
 const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
-const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
-const LIMIT_FAULTS = [[/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, NO_SOCKET, CHECK_LIMITS]];
-const CERTIFICATE_FAULTS = [
-    [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
-    [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, UNTRUSTED, GIVE_CHAIN],
-    [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
-    [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
-    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", GIVE_CHAIN],
+/** The first match counts. OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
+const FAULTS = [
+    [/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, "connection_failed", NO_SOCKET, CHECK_LIMITS],
+    [/SELF_SIGNED/, "certificate_rejected", SELF_SIGNED, GIVE_CA],
+    [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, "certificate_rejected", UNTRUSTED, GIVE_CHAIN],
+    [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "certificate_rejected", OUT_OF_DATE, RENEW],
+    [/ALTNAME|HOSTNAME_MISMATCH/, "certificate_rejected", OTHER_NAME, USE_NAME],
+    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "certificate_rejected", REJECTED, GIVE_CHAIN],
+    [/ALERT_(.*CERTIFICATE|UNKNOWN_CA)/, "tls_failed", CLIENT_CERTIFICATE, USE_KEY],
+    [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "tls_failed", NO_TLS, CHECK_PORT],
+    [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, "tls_failed", NO_COMMON_TLS, CHECK_TLS],
+    [/^HPE_HEADER_OVERFLOW$/, "reply_invalid", LONG_HEAD, CHECK_WAY],
+    [/^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/, "reply_invalid", NOT_HTTP, CHECK_PORT],
+    [/^HPE_/, "reply_invalid", BAD_HTTP, CHECK_WAY],
 ];
-/** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
-const TLS_FAULTS = [
-    [
-        /ALERT_(.*CERTIFICATE|UNKNOWN_CA)/,
-        "asks for a client certificate, which this action does not send",
-        "Use an address that takes the client app's key alone.",
-    ],
-    [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "does not speak TLS", "Check the scheme and the port."],
-    [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, NO_COMMON_TLS, CHECK_TLS],
-];
-const REPLY_FAULTS = [
-    [/^HPE_HEADER_OVERFLOW$/, "answered with headers of more than 16 KB", CHECK_WAY],
-    [
-        /^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/,
-        "answered with something that is not HTTP",
-        "Check the scheme, host and port in api-url.",
-    ],
-    [/^HPE_/, BAD_HTTP, CHECK_WAY],
-];
-function faultOf(word, faults, code, who) {
-    const [, problem, remedy] = faults.find(([codes]) => codes.test(word)) ?? [];
-    return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
-}
 /** What an error of the connection means; an ArmorError is one that a `RouteAgent` has judged. */
 function networkError(error, state) {
     if (error instanceof ArmorError)
         return error;
     const { origin, hostname } = state.url;
     const word = codeOf(error);
-    if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
+    if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word))
         return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
-    }
-    if (word === "ENOTFOUND") {
+    if (word === "ENOTFOUND")
         return new ArmorError("host_unknown", `DNS does not know the host ${hostname} (${word})`, CHECK_DNS);
-    }
-    if (word.startsWith("EAI_")) {
+    if (word.startsWith("EAI_"))
         return new ArmorError("dns_failed", `DNS does not answer for the host ${hostname} (${word})`, CHECK_DNS);
-    }
-    const who = via(state);
-    return (faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
-        faultOf(word, CERTIFICATE_FAULTS, "certificate_rejected", who) ??
-        faultOf(word, TLS_FAULTS, "tls_failed", who) ??
-        faultOf(word, REPLY_FAULTS, "reply_invalid", origin) ??
-        new ArmorError("connection_failed", `No connection to ${who}${word && ` (${word})`}`, "Check api-url, and that a firewall lets this runner reach it."));
+    const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
+    if (code && remedy)
+        return new ArmorError(code, `${via(state)} ${problem} (${word})`, remedy);
+    const check = "Check api-url, and that a firewall lets this runner reach it.";
+    return new ArmorError("connection_failed", `No connection to ${via(state)}${word && ` (${word})`}`, check);
 }
 /** Nothing came, or not all of it, before the deadline. */
 function timeoutError(state) {
@@ -2528,11 +2518,13 @@ function proxyError(proxy, target, word, challenge = "") {
         return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
     if (word === "ENOTFOUND")
         return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
-    const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
-    const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
-    return (faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
-        faultOf(word, [...CERTIFICATE_FAULTS, ...TLS_FAULTS], "proxy_refused", who) ??
-        failed(`${who} ${what} (${word}): no connection to ${target}`));
+    const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
+    if (code === "connection_failed")
+        return new ArmorError(code, `${who} ${problem} (${word})`, CHECK_LIMITS);
+    if (code && code !== "reply_invalid" && remedy)
+        return refused(`${problem} (${word})`, remedy);
+    const what = /^(HPE_|EARLY_BYTES|1)/.test(word) ? "does not answer as an HTTP proxy" : "cannot be used";
+    return failed(`${who} ${what} (${word}): no connection to ${target}`);
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -3046,7 +3038,7 @@ async function retry(attempt, { clock, timeoutMs, onRetry }) {
             const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
             const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
             const pauseMs = askedMs + clock.random() * longestMs;
-            onRetry(error, pauseMs);
+            onRetry?.(error, pauseMs);
             await clock.sleep(pauseMs);
         }
     }
@@ -3297,15 +3289,10 @@ function authorize(head, config) {
     const headers = pairs(rawHeaders);
     const gateway = targetBelow(url, config.capability);
     const control = targetBelow(url, config.controlCapability);
-    const route = () => {
-        if (gateway !== undefined)
-            return readRequest(method, headers, gateway, config);
-        if (control !== undefined)
-            return controlRequest(method, control);
-        return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-    };
-    const foreign = foreignRequest(headers, config.host);
-    const verdict = foreign === undefined ? route() : refuse(403, "foreign_request", foreign);
+    const verdict = foreignRequest(headers, config.host) ??
+        (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
+        (control !== undefined ? controlRequest(method, control) : undefined) ??
+        refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
     return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
 /** CGI and some proxies write `_` for `-`. */
@@ -3321,21 +3308,19 @@ function targetBelow(target, capability) {
     const below = target.slice(capability.length + 1);
     return below.startsWith("/") ? below : undefined;
 }
-/** @returns what shows that the request does not come from a program of this job */
+/** What shows that the request does not come from a program of this job. */
 function foreignRequest(headers, host) {
+    const refuseForeign = (description) => refuse(403, "foreign_request", description);
     const hosts = headers.filter(([name]) => name === "host");
-    if (hosts.length !== 1 || hosts[0]?.[1] !== host) {
-        return "The Host header is not the one of ARMOR_GATEWAY_URL.";
-    }
+    if (hosts.length !== 1 || hosts[0]?.[1] !== host)
+        return refuseForeign("The Host header is not the one of ARMOR_GATEWAY_URL.");
     for (const [name, value] of headers) {
-        if (PROXY_HEADER.test(name)) {
-            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-            return `The request came through a proxy (header ${name}). ${remedy}`;
-        }
+        const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+        if (PROXY_HEADER.test(name))
+            return refuseForeign(`The request came through a proxy (header ${name}). ${remedy}`);
         const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
-        if (BROWSER_HEADER.test(name) && !isOwnReferer) {
-            return `Requests with a header ${name} are refused: a web page may have sent them.`;
-        }
+        if (BROWSER_HEADER.test(name) && !isOwnReferer)
+            return refuseForeign(`Requests with a header ${name} are refused: a web page may have sent them.`);
     }
     return undefined;
 }
@@ -3407,22 +3392,19 @@ function wrongMethod(description, allow) {
  * that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
  */
 class Client {
-    #hasLeft = false;
+    hasLeft = false;
     #giveUp = () => undefined;
     constructor(response) {
         response.once("close", () => {
-            this.#hasLeft = !response.writableFinished;
-            if (this.#hasLeft)
+            this.hasLeft = !response.writableFinished;
+            if (this.hasLeft)
                 this.#giveUp();
         });
-    }
-    get hasLeft() {
-        return this.#hasLeft;
     }
     /** @param giveUp ends what is being done for the client now, in place of what was given before */
     onLeave(giveUp) {
         this.#giveUp = giveUp;
-        if (this.#hasLeft)
+        if (this.hasLeft)
             giveUp();
     }
 }
@@ -3462,7 +3444,6 @@ class Slots {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/gateway.js
-
 
 
 
@@ -3589,13 +3570,13 @@ function keepHeaders({ rawHeaders, headers }, isWanted) {
 /** Streams the reply to the client. @throws ArmorError where it breaks off */
 async function passOn(reply, response, client, idleMs) {
     const { message, origin } = reply;
+    const state = { url: origin, proxy: undefined, isReplying: true };
     try {
         response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
     }
     catch {
         message.destroy();
-        const problem = `${origin.origin} answered with a status or header that is not valid HTTP`;
-        throw new ArmorError("reply_invalid", problem, "Check what stands between this runner and Armor.");
+        throw networkError({ code: "HPE_INVALID_HEAD" }, { ...state, isReplying: false });
     }
     // Head and body go together where the body has begun, which is less work; a head alone goes at once.
     if (message.readableLength === 0 && !message.complete)
@@ -3611,12 +3592,8 @@ async function passOn(reply, response, client, idleMs) {
             if (message.isPaused())
                 idle.refresh();
             else
-                fail(timeoutError({ url: origin, proxy: undefined, isReplying: true }));
+                fail(timeoutError(state));
         }, idleMs);
-        const brokeOff = () => {
-            const problem = `${origin.origin} broke off its answer`;
-            fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
-        };
         client.onLeave(() => fail(new Error("the client left")));
         if (client.hasLeft)
             return;
@@ -3634,7 +3611,7 @@ async function passOn(reply, response, client, idleMs) {
             response.end();
             resolve();
         });
-        message.on("error", brokeOff);
+        message.on("error", (error) => fail(networkError(error, state)));
     });
 }
 
@@ -3644,7 +3621,10 @@ const CONTROL_FILE = "control-url";
 /** In the agent's folder when the agent has ended: its `Stats`, as JSON. */
 const REPORT_FILE = "report.json";
 
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
 ;// CONCATENATED MODULE: ./build/agent/server.js
+
 
 
 
@@ -3662,7 +3642,7 @@ const BAD_HEADS = {
     ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
 };
 /** Listens on a free port of 127.0.0.1. */
-async function listen(guard, routes, now, limits = LIMITS) {
+async function listen(guard, handle, onRefusal, now, limits = LIMITS) {
     const server = (0,external_node_http_namespaceObject.createServer)({
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: limits.headMs,
@@ -3671,10 +3651,7 @@ async function listen(guard, routes, now, limits = LIMITS) {
         requestTimeout: 0, // no request has a body
         requireHostHeader: false, // Node's own refusal has no text
     });
-    await new Promise((resolve, reject) => {
-        server.on("error", reject);
-        server.listen(0, "127.0.0.1", BACKLOG, resolve);
-    });
+    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
     const { port } = server.address();
     const config = { ...guard, host: `127.0.0.1:${port}` };
     const waiting = limitWaiting(server, now, limits);
@@ -3696,19 +3673,15 @@ async function listen(guard, routes, now, limits = LIMITS) {
         const verdict = authorize(request, config);
         if (isRefusal(verdict)) {
             refused.add(socket);
-            routes.onRefusal(verdict);
+            onRefusal(verdict);
             return sendRefusal(request, response, verdict, limits.headMs);
         }
         waiting.delete(socket);
-        routes.onRequest();
-        if (verdict.route === "gateway")
-            routes.gateway(request, response, verdict.target);
-        else
-            routes[verdict.route](response);
+        handle(request, response, verdict);
     };
     const giveUp = (socket, refusal) => {
         refused.add(socket);
-        routes.onRefusal(refusal);
+        onRefusal(refusal);
         endSocket(socket, refusal, limits.headMs);
     };
     server.on("request", onRequest);
@@ -3780,6 +3753,11 @@ class Stats {
         const failure = this.addProblem(error);
         increment(this.failed, failure.code);
         return failure;
+    }
+    addRefusal({ error, description, isFromJob }) {
+        this.refused += 1;
+        if (isFromJob)
+            this.problems[error] = description;
     }
     addProblem(error) {
         const failure = asArmorError(error, this.#quote);
@@ -4083,8 +4061,7 @@ async function serve(config, quote, send, clock, crash) {
     const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
     const stats = new Stats(quote);
-    const onRetry = () => undefined;
-    const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
+    const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route) };
     const fetch = async () => {
         try {
             const token = await fetchToken(context, config.credentials);
@@ -4102,20 +4079,17 @@ async function serve(config, quote, send, clock, crash) {
     });
     const upstream = new Upstream(route, limits);
     const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
+    const gateway = createGateway({ ...config, tokenCache, upstream, clock, stats });
     let lastAsked = clock.now();
-    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, {
-        gateway: createGateway({ ...config, tokenCache, upstream, clock, stats }),
-        token: control.answerToken,
-        stop: control.answerStop,
-        onRequest: () => {
-            lastAsked = clock.now();
-        },
-        onRefusal: ({ error, description, isFromJob }) => {
-            stats.refused += 1;
-            if (isFromJob)
-                stats.problems[error] = description;
-        },
-    }, clock.now);
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
+        lastAsked = clock.now();
+        if (admission.route === "gateway")
+            gateway(request, response, admission.target);
+        else if (admission.route === "token")
+            control.answerToken(response);
+        else
+            control.answerStop(response);
+    }, (refusal) => stats.addRefusal(refusal), clock.now);
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
     process.on("SIGTERM", onSigterm);
     let watch;
@@ -4158,8 +4132,6 @@ async function placeFile(file, line) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
 ;// CONCATENATED MODULE: ./build/agent/folder.js
 
 
@@ -4673,13 +4645,13 @@ const CANCEL_MS = 5_000;
  */
 async function main(env, crash, dist) {
     mask(readSecrets(getInput));
-    const cancel = watchCancel();
+    const { cancel, deadline } = watchCancel();
     try {
         const original = { ...env };
         checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
         const [inputs, route] = [readInputs(getInput), takeRoute(env)];
         const run = { env: original, dist, inputs, route, cancel };
-        await Promise.race([supply(run), crash, cancelled(cancel)]);
+        await Promise.race([supply(run), crash, deadline]);
         process.exitCode = 0;
     }
     catch (error) {
@@ -4694,13 +4666,11 @@ function watchCancel() {
     const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
     for (const name of ["SIGINT", "SIGTERM"])
         process.on(name, () => controller.abort(error));
-    return controller.signal;
-}
-/** Rejects at the deadline of a job that was cancelled. */
-async function cancelled(signal) {
-    await (0,external_node_events_namespaceObject.once)(signal, "abort");
-    await (0,external_node_timers_promises_namespaceObject.setTimeout)(CANCEL_MS, undefined, { ref: false });
-    throw signal.reason;
+    const deadline = (0,external_node_events_namespaceObject.once)(controller.signal, "abort").then(async () => {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(CANCEL_MS, undefined, { ref: false });
+        throw error;
+    });
+    return { cancel: controller.signal, deadline };
 }
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
@@ -4916,8 +4886,7 @@ async function finishSession(env, { accessToken, agentFolder, apiUrl, certificat
         return NOTHING; // no token was issued
     try {
         trustCertificates(certificates);
-        const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
-        const context = { apiUrl, timeoutMs, quote: quote, clock: systemClock, send, onRetry };
+        const context = { apiUrl, timeoutMs, quote: quote, clock: systemClock, send: createSend(takeRoute(env)) };
         if (await endSession(context, accessToken))
             return say("The Armor session was ended.");
         const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";

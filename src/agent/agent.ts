@@ -55,8 +55,7 @@ async function serve(
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
   const stats = new Stats(quote);
-  const onRetry = () => undefined;
-  const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route), onRetry };
+  const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route) };
   const fetch = async () => {
     try {
       const token = await fetchToken(context, config.credentials);
@@ -73,21 +72,17 @@ async function serve(
   });
   const upstream = new Upstream(route, limits);
   const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
+  const gateway = createGateway({ ...config, tokenCache, upstream, clock, stats });
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
-    {
-      gateway: createGateway({ ...config, tokenCache, upstream, clock, stats }),
-      token: control.answerToken,
-      stop: control.answerStop,
-      onRequest: () => {
-        lastAsked = clock.now();
-      },
-      onRefusal: ({ error, description, isFromJob }) => {
-        stats.refused += 1;
-        if (isFromJob) stats.problems[error] = description;
-      },
+    (request, response, admission) => {
+      lastAsked = clock.now();
+      if (admission.route === "gateway") gateway(request, response, admission.target);
+      else if (admission.route === "token") control.answerToken(response);
+      else control.answerStop(response);
     },
+    (refusal) => stats.addRefusal(refusal),
     clock.now,
   );
   const onSigterm = () => end("it was told to end by a signal (SIGTERM)");

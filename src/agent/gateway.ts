@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { timeoutError } from "../armor/network-error.ts";
+import { networkError, timeoutError } from "../armor/network-error.ts";
 import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
 import type { Clock } from "../clock.ts";
-import { ArmorError } from "../errors.ts";
 import { allowedTarget } from "./guard.ts";
 import type { AgentConfig } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
@@ -148,12 +147,12 @@ function keepHeaders({ rawHeaders, headers }: IncomingMessage, isWanted: (name: 
 /** Streams the reply to the client. @throws ArmorError where it breaks off */
 async function passOn(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
   const { message, origin } = reply;
+  const state = { url: origin, proxy: undefined, isReplying: true };
   try {
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
   } catch {
     message.destroy();
-    const problem = `${origin.origin} answered with a status or header that is not valid HTTP`;
-    throw new ArmorError("reply_invalid", problem, "Check what stands between this runner and Armor.");
+    throw networkError({ code: "HPE_INVALID_HEAD" }, { ...state, isReplying: false });
   }
   // Head and body go together where the body has begun, which is less work; a head alone goes at once.
   if (message.readableLength === 0 && !message.complete) response.flushHeaders();
@@ -166,12 +165,8 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
     const idle = setTimeout(() => {
       // A client that takes its time is not Armor's silence.
       if (message.isPaused()) idle.refresh();
-      else fail(timeoutError({ url: origin, proxy: undefined, isReplying: true }));
+      else fail(timeoutError(state));
     }, idleMs);
-    const brokeOff = () => {
-      const problem = `${origin.origin} broke off its answer`;
-      fail(new ArmorError("reply_incomplete", problem, "Run the job again later."));
-    };
     client.onLeave(() => fail(new Error("the client left")));
     if (client.hasLeft) return;
     message.on("data", (chunk: Buffer) => {
@@ -187,6 +182,6 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
       response.end();
       resolve();
     });
-    message.on("error", brokeOff);
+    message.on("error", (error) => fail(networkError(error, state)));
   });
 }

@@ -46,13 +46,11 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
   const headers = pairs(rawHeaders);
   const gateway = targetBelow(url, config.capability);
   const control = targetBelow(url, config.controlCapability);
-  const route = () => {
-    if (gateway !== undefined) return readRequest(method, headers, gateway, config);
-    if (control !== undefined) return controlRequest(method, control);
-    return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-  };
-  const foreign = foreignRequest(headers, config.host);
-  const verdict = foreign === undefined ? route() : refuse(403, "foreign_request", foreign);
+  const verdict =
+    foreignRequest(headers, config.host) ??
+    (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
+    (control !== undefined ? controlRequest(method, control) : undefined) ??
+    refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
   return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
 
@@ -72,21 +70,19 @@ function targetBelow(target: string, capability: string): string | undefined {
   return below.startsWith("/") ? below : undefined;
 }
 
-/** @returns what shows that the request does not come from a program of this job */
-function foreignRequest(headers: Headers, host: string): string | undefined {
+/** What shows that the request does not come from a program of this job. */
+function foreignRequest(headers: Headers, host: string): Refusal | undefined {
+  const refuseForeign = (description: string) => refuse(403, "foreign_request", description);
   const hosts = headers.filter(([name]) => name === "host");
-  if (hosts.length !== 1 || hosts[0]?.[1] !== host) {
-    return "The Host header is not the one of ARMOR_GATEWAY_URL.";
-  }
+  if (hosts.length !== 1 || hosts[0]?.[1] !== host)
+    return refuseForeign("The Host header is not the one of ARMOR_GATEWAY_URL.");
   for (const [name, value] of headers) {
-    if (PROXY_HEADER.test(name)) {
-      const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-      return `The request came through a proxy (header ${name}). ${remedy}`;
-    }
+    const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+    if (PROXY_HEADER.test(name))
+      return refuseForeign(`The request came through a proxy (header ${name}). ${remedy}`);
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
-    if (BROWSER_HEADER.test(name) && !isOwnReferer) {
-      return `Requests with a header ${name} are refused: a web page may have sent them.`;
-    }
+    if (BROWSER_HEADER.test(name) && !isOwnReferer)
+      return refuseForeign(`Requests with a header ${name} are refused: a web page may have sent them.`);
   }
   return undefined;
 }

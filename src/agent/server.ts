@@ -1,20 +1,20 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { authorize, type GuardConfig, isRefusal, type Refusal, refuse, wrongMethod } from "./guard.ts";
+import {
+  type Admission,
+  authorize,
+  type GuardConfig,
+  isRefusal,
+  type Refusal,
+  refuse,
+  wrongMethod,
+} from "./guard.ts";
 import { endSocket, sendRefusal } from "./reply.ts";
 
-export interface Routes {
-  /** `target` is path and query below api-url. */
-  readonly gateway: (request: IncomingMessage, response: ServerResponse, target: string) => void;
-  /** `GET /token` */
-  readonly token: (response: ServerResponse) => void;
-  /** `POST /stop` */
-  readonly stop: (response: ServerResponse) => void;
-  /** Told of every request that is admitted. */
-  readonly onRequest: () => void;
-  readonly onRefusal: (refusal: Refusal) => void;
-}
+/** Answers a request that was admitted. */
+export type Handle = (request: IncomingMessage, response: ServerResponse, admission: Admission) => void;
 
 export interface ServerLimits {
   /** For a whole request head, and for what follows a refused one, in ms. */
@@ -43,7 +43,8 @@ const BAD_HEADS: Readonly<Record<string, Refusal>> = {
 /** Listens on a free port of 127.0.0.1. */
 export async function listen(
   guard: Omit<GuardConfig, "host">,
-  routes: Routes,
+  handle: Handle,
+  onRefusal: (refusal: Refusal) => void,
   now: () => number,
   limits: ServerLimits = LIMITS,
 ): Promise<{ readonly port: number; readonly server: Server }> {
@@ -55,10 +56,7 @@ export async function listen(
     requestTimeout: 0, // no request has a body
     requireHostHeader: false, // Node's own refusal has no text
   });
-  await new Promise<void>((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", BACKLOG, resolve);
-  });
+  await once(server.listen(0, "127.0.0.1", BACKLOG), "listening");
   const { port } = server.address() as AddressInfo;
   const config: GuardConfig = { ...guard, host: `127.0.0.1:${port}` };
   const waiting = limitWaiting(server, now, limits);
@@ -78,17 +76,15 @@ export async function listen(
     const verdict = authorize(request, config);
     if (isRefusal(verdict)) {
       refused.add(socket);
-      routes.onRefusal(verdict);
+      onRefusal(verdict);
       return sendRefusal(request, response, verdict, limits.headMs);
     }
     waiting.delete(socket);
-    routes.onRequest();
-    if (verdict.route === "gateway") routes.gateway(request, response, verdict.target);
-    else routes[verdict.route](response);
+    handle(request, response, verdict);
   };
   const giveUp = (socket: Duplex, refusal: Refusal) => {
     refused.add(socket);
-    routes.onRefusal(refusal);
+    onRefusal(refusal);
     endSocket(socket, refusal, limits.headMs);
   };
   server.on("request", onRequest);

@@ -5,24 +5,20 @@ import type { ServerResponse } from "node:http";
  * that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
  */
 export class Client {
-  #hasLeft = false;
+  hasLeft = false;
   #giveUp: () => void = () => undefined;
 
   constructor(response: ServerResponse) {
     response.once("close", () => {
-      this.#hasLeft = !response.writableFinished;
-      if (this.#hasLeft) this.#giveUp();
+      this.hasLeft = !response.writableFinished;
+      if (this.hasLeft) this.#giveUp();
     });
-  }
-
-  get hasLeft(): boolean {
-    return this.#hasLeft;
   }
 
   /** @param giveUp ends what is being done for the client now, in place of what was given before */
   onLeave(giveUp: () => void): void {
     this.#giveUp = giveUp;
-    if (this.#hasLeft) giveUp();
+    if (this.hasLeft) giveUp();
   }
 }
 

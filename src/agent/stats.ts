@@ -2,6 +2,7 @@ import { type ArmorError, asArmorError } from "../errors.ts";
 import type { Quote } from "../redact.ts";
 
 type Counts = Record<string, number>;
+type RefusedRequest = { error: string; description: string; isFromJob?: boolean };
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 export class Stats {
@@ -37,6 +38,11 @@ export class Stats {
     const failure = this.addProblem(error);
     increment(this.failed, failure.code);
     return failure;
+  }
+
+  addRefusal({ error, description, isFromJob }: RefusedRequest): void {
+    this.refused += 1;
+    if (isFromJob) this.problems[error] = description;
   }
 
   addProblem(error: unknown): ArmorError {

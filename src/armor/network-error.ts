@@ -17,86 +17,69 @@ export interface CallState {
   isReplying: boolean;
 }
 
+const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
+const SELF_SIGNED = "has a certificate that is self-signed, or of a self-signed authority";
+const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
+const OUT_OF_DATE = "has a certificate that is expired or not valid yet";
+const OTHER_NAME = "has a certificate for another host name";
+const REJECTED = "has a certificate that was rejected";
+const CLIENT_CERTIFICATE = "asks for a client certificate, which this action does not send";
+const NO_TLS = "does not speak TLS";
+const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
+const LONG_HEAD = "answered with headers of more than 16 KB";
+const NOT_HTTP = "answered with something that is not HTTP";
+const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
+
+const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
 const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
 const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
 const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
+const USE_KEY = "Use an address that takes the client app's key alone.";
+const CHECK_PORT = "Check the scheme, the host and the port of its address.";
 const CHECK_TLS = "Check the server's TLS settings, the port, and whether a client certificate is wanted.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
-const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
-const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
-const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
-const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 const ALLOW_HOST =
   "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
 const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
-const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
 
-/** Codes of Node and OpenSSL, what is said of Armor or the proxy, and what to do. The first match counts. */
-type Fault = readonly [codes: RegExp, problem: string, remedy: string];
+/** What codes of Node and OpenSSL mean: what is said of Armor or the proxy, and what to do. */
+type Fault = readonly [words: RegExp, code: ErrorCode, problem: string, remedy: string];
 
-const LIMIT_FAULTS: readonly Fault[] = [[/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, NO_SOCKET, CHECK_LIMITS]];
-const CERTIFICATE_FAULTS: readonly Fault[] = [
-  [/SELF_SIGNED/, "has a certificate that is self-signed, or of a self-signed authority", GIVE_CA],
-  [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, UNTRUSTED, GIVE_CHAIN],
-  [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "has a certificate that is expired or not valid yet", RENEW],
-  [/ALTNAME|HOSTNAME_MISMATCH/, "has a certificate for another host name", USE_NAME],
-  [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "has a certificate that was rejected", GIVE_CHAIN],
+/** The first match counts. OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
+const FAULTS: readonly Fault[] = [
+  [/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, "connection_failed", NO_SOCKET, CHECK_LIMITS],
+  [/SELF_SIGNED/, "certificate_rejected", SELF_SIGNED, GIVE_CA],
+  [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, "certificate_rejected", UNTRUSTED, GIVE_CHAIN],
+  [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "certificate_rejected", OUT_OF_DATE, RENEW],
+  [/ALTNAME|HOSTNAME_MISMATCH/, "certificate_rejected", OTHER_NAME, USE_NAME],
+  [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "certificate_rejected", REJECTED, GIVE_CHAIN],
+  [/ALERT_(.*CERTIFICATE|UNKNOWN_CA)/, "tls_failed", CLIENT_CERTIFICATE, USE_KEY],
+  [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "tls_failed", NO_TLS, CHECK_PORT],
+  [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, "tls_failed", NO_COMMON_TLS, CHECK_TLS],
+  [/^HPE_HEADER_OVERFLOW$/, "reply_invalid", LONG_HEAD, CHECK_WAY],
+  [/^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/, "reply_invalid", NOT_HTTP, CHECK_PORT],
+  [/^HPE_/, "reply_invalid", BAD_HTTP, CHECK_WAY],
 ];
-/** OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
-const TLS_FAULTS: readonly Fault[] = [
-  [
-    /ALERT_(.*CERTIFICATE|UNKNOWN_CA)/,
-    "asks for a client certificate, which this action does not send",
-    "Use an address that takes the client app's key alone.",
-  ],
-  [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "does not speak TLS", "Check the scheme and the port."],
-  [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, NO_COMMON_TLS, CHECK_TLS],
-];
-const REPLY_FAULTS: readonly Fault[] = [
-  [/^HPE_HEADER_OVERFLOW$/, "answered with headers of more than 16 KB", CHECK_WAY],
-  [
-    /^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/,
-    "answered with something that is not HTTP",
-    "Check the scheme, host and port in api-url.",
-  ],
-  [/^HPE_/, BAD_HTTP, CHECK_WAY],
-];
-
-function faultOf(word: string, faults: readonly Fault[], code: ErrorCode, who: string) {
-  const [, problem, remedy] = faults.find(([codes]) => codes.test(word)) ?? [];
-  return problem && remedy ? new ArmorError(code, `${who} ${problem} (${word})`, remedy) : undefined;
-}
 
 /** What an error of the connection means; an ArmorError is one that a `RouteAgent` has judged. */
 export function networkError(error: unknown, state: CallState): ArmorError {
   if (error instanceof ArmorError) return error;
   const { origin, hostname } = state.url;
   const word = codeOf(error);
-  if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word)) {
+  if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word))
     return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
-  }
-  if (word === "ENOTFOUND") {
+  if (word === "ENOTFOUND")
     return new ArmorError("host_unknown", `DNS does not know the host ${hostname} (${word})`, CHECK_DNS);
-  }
-  if (word.startsWith("EAI_")) {
+  if (word.startsWith("EAI_"))
     return new ArmorError("dns_failed", `DNS does not answer for the host ${hostname} (${word})`, CHECK_DNS);
-  }
-  const who = via(state);
-  return (
-    faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
-    faultOf(word, CERTIFICATE_FAULTS, "certificate_rejected", who) ??
-    faultOf(word, TLS_FAULTS, "tls_failed", who) ??
-    faultOf(word, REPLY_FAULTS, "reply_invalid", origin) ??
-    new ArmorError(
-      "connection_failed",
-      `No connection to ${who}${word && ` (${word})`}`,
-      "Check api-url, and that a firewall lets this runner reach it.",
-    )
-  );
+  const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
+  if (code && remedy) return new ArmorError(code, `${via(state)} ${problem} (${word})`, remedy);
+  const check = "Check api-url, and that a firewall lets this runner reach it.";
+  return new ArmorError("connection_failed", `No connection to ${via(state)}${word && ` (${word})`}`, check);
 }
 
 /** Nothing came, or not all of it, before the deadline. */
@@ -147,11 +130,9 @@ export function proxyError(proxy: ProxyAddress, target: string, word: string, ch
   if (/^(5\d\d|408|429)$/.test(word)) return failed(`${who} cannot connect to ${target} (${word})`);
   if (/^[234]\d\d$/.test(word)) return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
   if (word === "ENOTFOUND") return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
-  const isHttp = !/^(HPE_|EARLY_BYTES|1)/.test(word);
-  const what = isHttp ? "cannot be used" : "does not answer as an HTTP proxy";
-  return (
-    faultOf(word, LIMIT_FAULTS, "connection_failed", who) ??
-    faultOf(word, [...CERTIFICATE_FAULTS, ...TLS_FAULTS], "proxy_refused", who) ??
-    failed(`${who} ${what} (${word}): no connection to ${target}`)
-  );
+  const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
+  if (code === "connection_failed") return new ArmorError(code, `${who} ${problem} (${word})`, CHECK_LIMITS);
+  if (code && code !== "reply_invalid" && remedy) return refused(`${problem} (${word})`, remedy);
+  const what = /^(HPE_|EARLY_BYTES|1)/.test(word) ? "does not answer as an HTTP proxy" : "cannot be used";
+  return failed(`${who} ${what} (${word}): no connection to ${target}`);
 }

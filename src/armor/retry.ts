@@ -6,7 +6,7 @@ export interface RetryOptions {
   /** For everything together: attempts and pauses, in ms. */
   readonly timeoutMs: number;
   /** Called before each pause; what it throws ends the attempts. */
-  readonly onRetry: (error: ArmorError, pauseMs: number) => void;
+  readonly onRetry?: (error: ArmorError, pauseMs: number) => void;
 }
 
 const FIRST_BACKOFF_MS = 500;
@@ -52,7 +52,7 @@ export async function retry<T>(
       const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
       const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
       const pauseMs = askedMs + clock.random() * longestMs;
-      onRetry(error, pauseMs);
+      onRetry?.(error, pauseMs);
       await clock.sleep(pauseMs);
     }
   }

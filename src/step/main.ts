@@ -36,13 +36,13 @@ const CANCEL_MS = 5_000;
  */
 export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
   runner.mask(readSecrets(core.getInput));
-  const cancel = watchCancel();
+  const { cancel, deadline } = watchCancel();
   try {
     const original = { ...env };
     runner.checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
     const [inputs, route] = [readInputs(core.getInput), takeRoute(env)];
     const run = { env: original, dist, inputs, route, cancel };
-    await Promise.race([supply(run), crash, cancelled(cancel)]);
+    await Promise.race([supply(run), crash, deadline]);
     process.exitCode = 0;
   } catch (error) {
     process.exitCode = 1;
@@ -52,18 +52,15 @@ export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: 
 }
 
 /** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
-function watchCancel(): AbortSignal {
+function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
   const controller = new AbortController();
   const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
   for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => controller.abort(error));
-  return controller.signal;
-}
-
-/** Rejects at the deadline of a job that was cancelled. */
-async function cancelled(signal: AbortSignal): Promise<never> {
-  await once(signal, "abort");
-  await sleep(CANCEL_MS, undefined, { ref: false });
-  throw signal.reason;
+  const deadline = once(controller.signal, "abort").then(async () => {
+    await sleep(CANCEL_MS, undefined, { ref: false });
+    throw error;
+  });
+  return { cancel: controller.signal, deadline };
 }
 
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */

@@ -57,8 +57,7 @@ async function finishSession(
   if (accessToken === undefined) return NOTHING; // no token was issued
   try {
     trustCertificates(certificates);
-    const [send, onRetry] = [createSend(takeRoute(env)), () => undefined];
-    const context = { apiUrl, timeoutMs, quote, clock: systemClock, send, onRetry };
+    const context = { apiUrl, timeoutMs, quote, clock: systemClock, send: createSend(takeRoute(env)) };
     if (await endSession(context, accessToken)) return say("The Armor session was ended.");
     const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
     return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
