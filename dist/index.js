@@ -2779,6 +2779,37 @@ function trustCertificates(certificates) {
     external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/clock.js
+
+/** Time and chance; tests put others in their place. */
+const clock = {
+    /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
+    now: () => Number(process.hrtime.bigint()) / 1e6,
+    /** Wall clock, in ms since the epoch. For what is shown, and for machines that slept. */
+    date: () => Date.now(),
+    /** Resolves after `ms`, and rejects at once when the signal aborts. */
+    sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
+    /** At least 0, below 1. */
+    random: () => Math.random(),
+};
+/** ISO 8601, UTC, whole seconds rounded down. */
+function isoDate(msSinceEpoch) {
+    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
+}
+/** What the promise gives, or what `late` gives where `ms` pass before. */
+async function within(ms, promise, late) {
+    const settled = new AbortController();
+    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
+    try {
+        return await Promise.race([promise, timeout]);
+    }
+    finally {
+        settled.abort();
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/armor/oauth.js
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
@@ -2997,6 +3028,7 @@ function refused({ origin }, how) {
 
 ;// CONCATENATED MODULE: ./build/armor/retry.js
 
+
 const FIRST_BACKOFF_MS = 500;
 /** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
@@ -3009,7 +3041,7 @@ const MIN_ATTEMPT_MS = 250;
  * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
  * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
  */
-async function retry(attempt, { clock, timeoutMs, onRetry }) {
+async function retry(attempt, { timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
         const leftMs = start + timeoutMs - clock.now();
@@ -3055,13 +3087,14 @@ function seconds(ms) {
 
 
 
+
 /**
  * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4): by the form-encoded pair
  * and, where that differs and the client is unknown, by the raw one.
  * @throws ArmorError
  */
 async function fetchToken(context, credentials) {
-    const { apiUrl, send, clock, quote } = context;
+    const { apiUrl, send, quote } = context;
     const [encoded, raw] = basicPairs(credentials);
     return await retry(async (signal) => {
         const [sentAt, requestedAt] = [clock.date(), clock.now()];
@@ -3082,32 +3115,6 @@ async function endSession(context, accessToken) {
     return await retry(async (signal) => {
         return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal), quote);
     }, context);
-}
-
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
-;// CONCATENATED MODULE: ./build/clock.js
-
-const systemClock = {
-    now: () => Number(process.hrtime.bigint()) / 1e6,
-    date: () => Date.now(),
-    sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal === undefined ? {} : { signal }),
-    random: () => Math.random(),
-};
-/** ISO 8601, UTC, whole seconds rounded down. */
-function isoDate(msSinceEpoch) {
-    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
-}
-/** What the promise gives, or what `late` gives where `ms` pass before. */
-async function within(clock, ms, promise, late) {
-    const settled = new AbortController();
-    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
-    try {
-        return await Promise.race([promise, timeout]);
-    }
-    finally {
-        settled.abort();
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/redact.js
@@ -3260,7 +3267,7 @@ function createControl(tokenCache, context, stats, terminateSession, onStopped) 
                 access_token: token.accessToken,
                 token_type: "Bearer",
                 expires_in: Math.floor(leftMs / 1000),
-                expires_at: isoDate(context.clock.date() + leftMs),
+                expires_at: isoDate(clock.date() + leftMs),
             };
             const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
             response.writeHead(200, headers).end(JSON.stringify(body));
@@ -3449,6 +3456,7 @@ class Slots {
 
 
 
+
 /** The request headers that reach Armor; all others are dropped. */
 const PASSED = /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
@@ -3491,7 +3499,7 @@ function createGateway(options) {
     };
 }
 /** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
-function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }) {
+function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
     const base = new URL(apiUrl);
     const basePath = base.pathname.replace(/\/$/, "");
     /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
@@ -3628,6 +3636,7 @@ const external_node_events_namespaceObject = require("node:events");
 
 
 
+
 const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
@@ -3642,7 +3651,7 @@ const BAD_HEADS = {
     ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
 };
 /** Listens on a free port of 127.0.0.1. */
-async function listen(guard, handle, onRefusal, now, limits = LIMITS) {
+async function listen(guard, handle, onRefusal, limits = LIMITS) {
     const server = (0,external_node_http_namespaceObject.createServer)({
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: limits.headMs,
@@ -3654,7 +3663,7 @@ async function listen(guard, handle, onRefusal, now, limits = LIMITS) {
     await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
     const { port } = server.address();
     const config = { ...guard, host: `127.0.0.1:${port}` };
-    const waiting = limitWaiting(server, now, limits);
+    const waiting = limitWaiting(server, limits);
     const lastResponse = new WeakMap();
     const refused = new WeakSet();
     /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
@@ -3704,15 +3713,15 @@ async function listen(guard, handle, onRefusal, now, limits = LIMITS) {
     return { port, server };
 }
 /** @returns the connections without an admitted request, the oldest first */
-function limitWaiting(server, now, { maxWaiting, minWaitMs }) {
+function limitWaiting(server, { maxWaiting, minWaitMs }) {
     const waiting = new Map();
     server.on("connection", (socket) => {
-        waiting.set(socket, now());
+        waiting.set(socket, clock.now());
         socket.once("close", () => waiting.delete(socket));
         if (waiting.size <= maxWaiting)
             return;
         for (const [oldest, since] of waiting) {
-            if (now() - since >= minWaitMs)
+            if (clock.now() - since >= minWaitMs)
                 oldest.destroy();
             return;
         }
@@ -3790,7 +3799,6 @@ const MAX_SESSIONS = 50;
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
     #fetch;
-    #clock;
     #current;
     /** Those before it whose sessions may go on. */
     #previous = [];
@@ -3803,10 +3811,9 @@ class TokenCache {
     #failedUntil = Number.NEGATIVE_INFINITY;
     #isClosed = false;
     /** @param fetch gets another token */
-    constructor(first, fetch, clock) {
+    constructor(first, fetch) {
         this.#current = first;
         this.#fetch = fetch;
-        this.#clock = clock;
     }
     /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
     async get() {
@@ -3828,7 +3835,7 @@ class TokenCache {
         if (waitMs <= 0)
             return current;
         const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-        return await within(this.#clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
+        return await within(waitMs, refresh.catch(oldIfAlive), oldIfAlive);
     }
     /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
     async replace(accessToken) {
@@ -3845,7 +3852,7 @@ class TokenCache {
     }
     /** Ms until the token expires, by whichever clock says less. */
     msLeft({ requestedAt, expiresAt, expiresIn }) {
-        return Math.min(requestedAt + expiresIn * 1000 - this.#clock.now(), expiresAt - this.#clock.date());
+        return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
     }
     /**
      * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
@@ -3853,7 +3860,7 @@ class TokenCache {
      */
     async close(ms) {
         this.#isClosed = true;
-        await within(this.#clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+        await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
         const tokens = [...this.#livePrevious(), this.#current];
         const accessTokens = tokens.map(({ accessToken }) => accessToken);
         return { accessTokens, isFetching: this.#inFlight !== undefined };
@@ -3868,12 +3875,12 @@ class TokenCache {
     /** For all whose token was refused at once, and after a pause since the last time. */
     async #replaceCurrent() {
         const { accessToken } = this.#current;
-        const pauseMs = this.#nextReplacementAt - this.#clock.now();
-        if (pauseMs > 0 && this.#clock.now() >= this.#failedUntil)
-            await this.#clock.sleep(pauseMs);
+        const pauseMs = this.#nextReplacementAt - clock.now();
+        if (pauseMs > 0 && clock.now() >= this.#failedUntil)
+            await clock.sleep(pauseMs);
         if (!this.isCurrent(accessToken))
             return this.#current;
-        this.#nextReplacementAt = this.#clock.now() + REJECTION_PAUSE_MS;
+        this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
         return await this.#refresh();
     }
     /** Belongs to no caller: one that leaves does not end it. */
@@ -3881,7 +3888,7 @@ class TokenCache {
         if (this.#inFlight === undefined) {
             if (this.#isClosed)
                 throw stopping();
-            if (this.#clock.now() < this.#failedUntil)
+            if (clock.now() < this.#failedUntil)
                 throw this.#failure;
             this.#inFlight = this.#renew().finally(() => {
                 this.#inFlight = undefined;
@@ -3904,7 +3911,7 @@ class TokenCache {
         }
         catch (error) {
             this.#failure = error;
-            this.#failedUntil = this.#clock.now() + failureMs(error);
+            this.#failedUntil = clock.now() + failureMs(error);
             throw error;
         }
     }
@@ -4043,25 +4050,25 @@ const LAST_MS = 2_000;
  * to 0 if it served.
  * @param crash rejects with what was not caught
  */
-async function agent(crash, { stdin, stdout } = process, clock = systemClock) {
+async function agent(crash, { stdin, stdout } = process) {
     let quote = () => "";
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
     try {
         const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
         quote = quoteWithout(secretForms(config.credentials));
-        await serve(config, quote, send, clock, crash);
+        await serve(config, quote, send, crash);
         process.exitCode = 0;
     }
     catch (error) {
         send({ agent: "failed", problem: asArmorError(error, quote).message });
     }
 }
-async function serve(config, quote, send, clock, crash) {
+async function serve(config, quote, send, crash) {
     const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
     const stats = new Stats(quote);
-    const context = { apiUrl, clock, quote, timeoutMs, send: createSend(route) };
+    const context = { apiUrl, quote, timeoutMs, send: createSend(route) };
     const fetch = async () => {
         try {
             const token = await fetchToken(context, config.credentials);
@@ -4072,14 +4079,14 @@ async function serve(config, quote, send, clock, crash) {
             throw stats.addProblem(error);
         }
     };
-    const tokenCache = new TokenCache(config.first, fetch, clock);
+    const tokenCache = new TokenCache(config.first, fetch);
     let end = () => undefined;
     const ended = new Promise((resolve) => {
         end = resolve;
     });
     const upstream = new Upstream(route, limits);
     const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
-    const gateway = createGateway({ ...config, tokenCache, upstream, clock, stats });
+    const gateway = createGateway({ ...config, tokenCache, upstream, stats });
     let lastAsked = clock.now();
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
         lastAsked = clock.now();
@@ -4089,7 +4096,7 @@ async function serve(config, quote, send, clock, crash) {
             control.answerToken(response);
         else
             control.answerStop(response);
-    }, (refusal) => stats.addRefusal(refusal), clock.now);
+    }, (refusal) => stats.addRefusal(refusal));
     const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
     process.on("SIGTERM", onSigterm);
     let watch;
@@ -4105,7 +4112,7 @@ async function serve(config, quote, send, clock, crash) {
         send({ agent: "ready", port });
         stats.reason = await Promise.race([ended, crash]);
         if (stats.reason !== undefined)
-            await within(clock, LAST_MS, control.stop(), () => undefined);
+            await within(LAST_MS, control.stop(), () => undefined);
     }
     catch (error) {
         stats.reason = asArmorError(error, quote).message;
@@ -4327,7 +4334,7 @@ async function askToStop(folder, signal) {
             return { kind: "ended", stats: await readReport(folder) };
         if (path !== undefined)
             return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
-        const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
+        const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
         return { kind: "unknown", reason };
     }
 }
@@ -4347,16 +4354,13 @@ async function readReport(folder) {
         return undefined;
     }
 }
-function post(url, signal) {
-    // The connection is kept, so that it ends when the agent does; this process waits for that.
-    const agent = Object.assign(new (external_node_http_default()).Agent({ keepAlive: true }), { keepSocketAlive: () => true });
-    // The request's own signal ends no connection that has its reply.
-    signal.addEventListener("abort", () => agent.destroy());
+/** Asks to stop. Settles when the connection is closed, as the agent's end does. */
+function post(address, signal) {
+    const { hostname, port, host, pathname } = new URL(address);
     return new Promise((resolve, reject) => {
-        const request = external_node_http_default().request(url, { method: "POST", agent, signal }, (response) => {
-            response.on("error", reject).socket.once("close", resolve);
-        });
-        request.on("error", reject).end();
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: hostname, port: Number(port), signal });
+        socket.on("error", reject).on("close", () => resolve());
+        socket.resume().write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     });
 }
 
@@ -4404,26 +4408,22 @@ function readInputs(getInput) {
     };
 }
 function parseCredentials(appId, apiKey) {
-    const values = { "app-id": appId, "api-key": apiKey };
-    const empty = Object.entries(values).flatMap(([name, value]) => (value === "" ? [name] : []));
+    const values = Object.entries({ "app-id": appId, "api-key": apiKey });
+    const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
     if (empty.length > 0) {
         const cause = "Usually the secret is not defined here under the name that the workflow uses.";
         const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
         throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
     }
-    const again = "Store the secret again";
-    for (const [name, value] of Object.entries(values)) {
+    const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
+    for (const [name, value] of values) {
         if (CONTROL.test(value))
-            throw invalid(`${name} contains a line break or another control character`, `${again}, as one line.`);
-        if (value.length > MAX_CREDENTIAL_LENGTH) {
-            const remedy = `${again}: the value that Armor shows, and nothing else.`;
-            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, remedy);
-        }
+            throw invalid(`${name} contains a line break or another control character`, again);
+        if (value.length > MAX_CREDENTIAL_LENGTH)
+            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
     }
-    if (apiKey.length < MIN_KEY_LENGTH) {
-        const remedy = `Usually it was cut off when it was copied. ${again}, as Armor shows it.`;
-        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, remedy);
-    }
+    if (apiKey.length < MIN_KEY_LENGTH)
+        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, `Usually it was cut off. ${again}`);
     return { appId, apiKey };
 }
 function parseApiUrl(value) {
@@ -4718,7 +4718,6 @@ async function fetchMaskedToken({ inputs, route, cancel }) {
     const context = {
         apiUrl: inputs.apiUrl,
         timeoutMs: inputs.timeoutMs,
-        clock: systemClock,
         quote: quote,
         send: createSend(route),
         onRetry({ problem }, pauseMs) {
@@ -4868,12 +4867,12 @@ async function finish(env, state) {
     const { agentFolder, isComplete, terminateSession } = state;
     if (agentFolder === undefined)
         return await finishSession(env, state, TIMEOUT_MS);
-    const start = systemClock.now();
+    const start = clock.now();
     const result = await stopAgent(agentFolder, AbortSignal.timeout(post_STOP_MS));
     const agent = agentReport(result, isComplete);
     // An agent that was told to stop has ended the step's own session, too.
     const wasTold = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-    const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+    const leftMs = Math.max(500, TIMEOUT_MS - (clock.now() - start));
     const own = wasTold && terminateSession ? NOTHING : await finishSession(env, state, leftMs);
     return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
 }
@@ -4886,7 +4885,7 @@ async function finishSession(env, { accessToken, agentFolder, apiUrl, certificat
         return NOTHING; // no token was issued
     try {
         trustCertificates(certificates);
-        const context = { apiUrl, timeoutMs, quote: quote, clock: systemClock, send: createSend(takeRoute(env)) };
+        const context = { apiUrl, timeoutMs, quote: quote, send: createSend(takeRoute(env)) };
         if (await endSession(context, accessToken))
             return say("The Armor session was ended.");
         const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";

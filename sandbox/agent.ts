@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createAgentFolder } from "../src/agent/folder.ts";
 import { createCapability, launchAgent } from "../src/agent/launch.ts";
 import type { AgentConfig } from "../src/agent/protocol.ts";
-import { systemClock } from "../src/clock.ts";
+import { clock } from "../src/clock.ts";
 import { ROOT } from "./runner.ts";
 
 export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "first" | "folder">> {
@@ -37,8 +37,8 @@ export async function startAgent({ apiUrl, temp, env, first, ...options }: Agent
     folder,
     first: {
       ...first,
-      requestedAt: systemClock.now(),
-      expiresAt: systemClock.date() + first.expiresIn * 1000,
+      requestedAt: clock.now(),
+      expiresAt: clock.date() + first.expiresIn * 1000,
     },
   };
   return { ...(await launchAgent(config, parent, String)), folder, command };

@@ -57,32 +57,29 @@ function checkStream(descriptor: number, name: string): void {
 }
 
 async function fetchToken(folder: string): Promise<string> {
-  const { status, fields } = await askAgent(folder);
-  const { access_token: token, error_description: description } = fields;
+  const { access_token: token, error_description: description } = await askAgent(folder).catch(() => {
+    const lives = "It lives from the step with keep-fresh: true to the end of that job";
+    throw new Error(`the token agent is not running. ${lives}`);
+  });
   // Another program may have got the port of an agent that died. A line with a command of the runner's is
   // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
   if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##[")) return token;
-  const why = typeof description === "string" ? quoteWithout([])(description) : `it answered ${status}`;
+  const why = typeof description === "string" ? quoteWithout([])(description) : "it answered without one";
   throw new Error(`the token agent has no token: ${why}`);
 }
 
-async function askAgent(folder: string): Promise<{ status?: number; fields: Record<string, unknown> }> {
-  try {
-    const url = `${readFileSync(join(folder, "control-url"), "utf8").trim()}/token`;
-    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-      const options = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
-      http.get(url, options, resolve).on("error", reject).on("upgrade", reject);
-    });
-    let body = "";
-    for await (const chunk of response.setEncoding("utf8")) {
-      body += chunk;
-      if (body.length > MAX_ANSWER_LENGTH) throw new Error("this is not the agent");
-    }
-    return { status: response.statusCode ?? 0, fields: Object(JSON.parse(body)) };
-  } catch {
-    const lives = "It lives from the step with keep-fresh: true to the end of that job";
-    throw new Error(`the token agent is not running. ${lives}`);
+async function askAgent(folder: string): Promise<Record<string, unknown>> {
+  const url = `${readFileSync(join(folder, "control-url"), "utf8").trim()}/token`;
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    const options = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    http.get(url, options, resolve).on("error", reject).on("upgrade", reject);
+  });
+  let body = "";
+  for await (const chunk of response.setEncoding("utf8")) {
+    body += chunk;
+    if (body.length > MAX_ANSWER_LENGTH) throw new Error("this is not the agent");
   }
+  return Object(JSON.parse(body));
 }
 
 /** A new file, renamed over the old one: a reader sees the old token or the new one, and never a part. */

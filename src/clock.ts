@@ -1,22 +1,15 @@
-import { setTimeout as wait } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
-/** Time and chance, so that tests can run in virtual time. */
-export interface Clock {
+/** Time and chance; tests put others in their place. */
+export const clock = {
   /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
-  now(): number;
+  now: (): number => Number(process.hrtime.bigint()) / 1e6,
   /** Wall clock, in ms since the epoch. For what is shown, and for machines that slept. */
-  date(): number;
-  /** Resolves after `ms`. The process stays alive meanwhile. Rejects at once when the signal aborts. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  date: (): number => Date.now(),
+  /** Resolves after `ms`, and rejects at once when the signal aborts. */
+  sleep: (ms: number, signal?: AbortSignal): Promise<void> => sleep(ms, undefined, signal && { signal }),
   /** At least 0, below 1. */
-  random(): number;
-}
-
-export const systemClock: Clock = {
-  now: () => Number(process.hrtime.bigint()) / 1e6,
-  date: () => Date.now(),
-  sleep: (ms, signal) => wait(ms, undefined, signal === undefined ? {} : { signal }),
-  random: () => Math.random(),
+  random: (): number => Math.random(),
 };
 
 /** ISO 8601, UTC, whole seconds rounded down. */
@@ -25,12 +18,7 @@ export function isoDate(msSinceEpoch: number): string {
 }
 
 /** What the promise gives, or what `late` gives where `ms` pass before. */
-export async function within<T>(
-  clock: Clock,
-  ms: number,
-  promise: Promise<T>,
-  late: () => T | Promise<T>,
-): Promise<T> {
+export async function within<T>(ms: number, promise: Promise<T>, late: () => T | Promise<T>): Promise<T> {
   const settled = new AbortController();
   const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
   try {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, test } from "@jest/globals";
 import { agent } from "../../src/agent/agent.ts";
-import { systemClock } from "../../src/clock.ts";
+import { clock } from "../../src/clock.ts";
 import {
   CALL,
   CREDENTIALS,
@@ -23,6 +23,7 @@ import {
 } from "../fixtures/agent.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { type Answer, json } from "../fixtures/server.ts";
+import { setClock } from "../fixtures/virtual-clock.ts";
 
 describe("the agent", () => {
   test("serves tokens and calls at two addresses, and ends when told to, its sessions with it", async () => {
@@ -164,13 +165,13 @@ describe("a stop", () => {
 describe("by itself, the agent ends with its sessions, and says why,", () => {
   const DAY_MS = 24 * 3_600_000;
 
-  /** It looks every 2 s, so the cases go on side by side. */
   test("when its folder is gone, or after 24 hours without a question", async () => {
     const armor = await startArmor();
-    const start = async (accessToken: string, later = { ms: 0 }) => {
-      const clock = { ...systemClock, now: () => systemClock.now() + later.ms };
-      return await runAgent({ apiUrl: armor.url, first: tokenOf(accessToken, 14 * DAY_MS, clock) }, clock);
-    };
+    const { now } = clock;
+    const later = { ms: 0 };
+    setClock({ now: () => now() + later.ms });
+    const start = (accessToken: string) =>
+      runAgent({ apiUrl: armor.url, first: tokenOf(accessToken, 14 * DAY_MS) });
     const isGone = async () => {
       const { folder, ended, url } = await start("gone");
       await rm(folder, { recursive: true });
@@ -178,8 +179,7 @@ describe("by itself, the agent ends with its sessions, and says why,", () => {
       await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     };
     const isUnasked = async () => {
-      const later = { ms: 0 };
-      const { folder, ended, controlUrl } = await start("unasked", later);
+      const { folder, ended, controlUrl } = await start("unasked");
       const ask = () => expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
       later.ms += DAY_MS - 3_600_000;
       await ask();
@@ -190,7 +190,8 @@ describe("by itself, the agent ends with its sessions, and says why,", () => {
       await ended;
       expect((await reportIn(folder)).reason).toMatch(/24 hours/);
     };
-    await Promise.all([isGone(), isUnasked()]);
+    await isGone();
+    await isUnasked();
     expect(armor.endedSessions().toSorted()).toEqual(["gone", "unasked"]);
   });
 
@@ -211,7 +212,7 @@ test("when something was not caught, the agent leaves the reason without the key
     fail = reject;
   });
   const armor = await startArmor();
-  const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, systemClock, crash);
+  const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, crash);
   fail(new Error(`lost ${CREDENTIALS.apiKey}`));
   await ended;
   expect((await reportIn(folder)).reason).toMatch(/^Unexpected Error: lost \*\*\*/);

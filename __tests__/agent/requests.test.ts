@@ -6,8 +6,9 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { trustCertificates } from "../../src/armor/http.ts";
+import { clock } from "../../src/clock.ts";
 import { ArmorError } from "../../src/errors.ts";
-import { atEnd, CALL, errorOf, fastClock, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { atEnd, CALL, errorOf, hurry, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
 import { createAuthority, trust } from "../fixtures/certificates.ts";
 import { startConnectProxy, startProxy } from "../fixtures/proxy.ts";
 import { type Answer, json, redirect, startServer, text } from "../fixtures/server.ts";
@@ -143,10 +144,9 @@ describe("a 401", () => {
   const SPEED = process.env["CI"] ? 1 : 10;
 
   test("for several tokens in turn does not reach the client", async () => {
+    hurry(SPEED);
     const refused = ["first", "fetched-1", "fetched-2"];
-    const { call, fetches } = await startGateway([refusing((token) => refused.includes(token))], {
-      clock: fastClock(SPEED),
-    });
+    const { call, fetches } = await startGateway([refusing((token) => refused.includes(token))]);
     await expect(call()).resolves.toMatchObject({ status: 200, body: "fetched-3" });
     expect(fetches()).toBe(3);
   });
@@ -159,10 +159,8 @@ describe("a 401", () => {
   });
 
   test("that a path always gives is passed on, and costs few tokens beside a path that works", async () => {
-    const clock = fastClock(SPEED);
-    const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))], {
-      clock,
-    });
+    hurry(SPEED);
+    const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))]);
     const until = clock.now() + 10_000;
     const statuses = { open: new Set<number>(), closed: new Set<number>() };
     while (clock.now() < until) {

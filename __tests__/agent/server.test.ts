@@ -3,7 +3,6 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "@jest/globals";
-import { systemClock } from "../../src/clock.ts";
 import {
   CALL,
   CAPABILITY,
@@ -17,6 +16,7 @@ import {
   until,
 } from "../fixtures/agent.ts";
 import { json } from "../fixtures/server.ts";
+import { setClock } from "../fixtures/virtual-clock.ts";
 
 const LISTED = "/api/v1/discovery/";
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n`;
@@ -226,9 +226,9 @@ describe("connections without an admitted request", () => {
   /** A server whose time the test sets. */
   const startWith = async (maxWaiting: number, minWaitMs: number) => {
     const time = { now: 5_000 };
-    const clock = { ...systemClock, now: () => time.now };
+    setClock({ now: () => time.now });
     const serverLimits = { headMs: 60_000, maxWaiting, minWaitMs };
-    return { time, ...(await startGateway([json(200, {})], { clock, serverLimits })) };
+    return { time, ...(await startGateway([json(200, {})], { serverLimits })) };
   };
 
   test("go by time: above the limit the oldest is closed, unless it is new", async () => {

@@ -4,7 +4,7 @@ import { TokenCache } from "../../src/agent/token-cache.ts";
 import type { Token } from "../../src/armor/token.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { holds } from "../fixtures/property.ts";
-import { virtualClock } from "../fixtures/virtual-clock.ts";
+import { setClock, virtualClock } from "../fixtures/virtual-clock.ts";
 
 const down = new ArmorError("server_unavailable", "Down", "Wait.");
 const rejected = new ArmorError("credentials_rejected", "No", "Check.", { isPermanent: true });
@@ -18,6 +18,7 @@ function cacheWith({ lifetime = 60 } = {}) {
   let wallMs = 0;
   let inFlight: { resolve(token: Token): void; reject(error: unknown): void; token: Token } | undefined;
   const clock = { ...virtual, date: () => virtual.date() + wallMs };
+  setClock({ date: clock.date });
   const make = (accessToken: string): Token => ({
     ...{ accessToken, expiresIn: lifetime, requestedAt: clock.now() },
     expiresAt: clock.date() + lifetime * 1000,
@@ -30,7 +31,7 @@ function cacheWith({ lifetime = 60 } = {}) {
       inFlight = { resolve, reject, token };
     });
   };
-  const cache = new TokenCache(make("first"), fetch, clock);
+  const cache = new TokenCache(make("first"), fetch);
   const land = async (end: (flight: NonNullable<typeof inFlight>) => void) => {
     if (inFlight === undefined) throw new Error("no refresh is under way");
     end(inFlight);

@@ -21,7 +21,6 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
   const armor: RequestContext = {
     apiUrl: "https://armor.example",
     send,
-    clock,
     timeoutMs: 10_000,
     quote: (text) => text,
     onRetry: () => undefined,

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
-import { type Clock, systemClock, within } from "../clock.ts";
+import { clock, within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
 import { type Quote, quoteWithout } from "../redact.ts";
 import { createControl } from "./control.ts";
@@ -30,7 +30,6 @@ const LAST_MS = 2_000;
 export async function agent(
   crash: Promise<never>,
   { stdin, stdout }: { stdin: Readable; stdout: NodeJS.WritableStream } = process,
-  clock: Clock = systemClock,
 ): Promise<void> {
   let quote: Quote = () => "";
   stdout.on("error", () => undefined); // the main step reads one line only
@@ -38,7 +37,7 @@ export async function agent(
   try {
     const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
     quote = quoteWithout(secretForms(config.credentials));
-    await serve(config, quote, send, clock, crash);
+    await serve(config, quote, send, crash);
     process.exitCode = 0;
   } catch (error) {
     send({ agent: "failed", problem: asArmorError(error, quote).message });
@@ -49,13 +48,12 @@ async function serve(
   config: AgentConfig,
   quote: Quote,
   send: (message: ReadyMessage) => void,
-  clock: Clock,
   crash: Promise<never>,
 ): Promise<void> {
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
   const stats = new Stats(quote);
-  const context: RequestContext = { apiUrl, clock, quote, timeoutMs, send: createSend(route) };
+  const context: RequestContext = { apiUrl, quote, timeoutMs, send: createSend(route) };
   const fetch = async () => {
     try {
       const token = await fetchToken(context, config.credentials);
@@ -65,14 +63,14 @@ async function serve(
       throw stats.addProblem(error);
     }
   };
-  const tokenCache = new TokenCache(config.first, fetch, clock);
+  const tokenCache = new TokenCache(config.first, fetch);
   let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
   const upstream = new Upstream(route, limits);
   const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
-  const gateway = createGateway({ ...config, tokenCache, upstream, clock, stats });
+  const gateway = createGateway({ ...config, tokenCache, upstream, stats });
   let lastAsked = clock.now();
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
@@ -83,7 +81,6 @@ async function serve(
       else control.answerStop(response);
     },
     (refusal) => stats.addRefusal(refusal),
-    clock.now,
   );
   const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
   process.on("SIGTERM", onSigterm);
@@ -98,7 +95,7 @@ async function serve(
     }, FOLDER_CHECK_MS);
     send({ agent: "ready", port });
     stats.reason = await Promise.race([ended, crash]);
-    if (stats.reason !== undefined) await within(clock, LAST_MS, control.stop(), () => undefined);
+    if (stats.reason !== undefined) await within(LAST_MS, control.stop(), () => undefined);
   } catch (error) {
     stats.reason = asArmorError(error, quote).message;
     throw error;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
-import { isoDate } from "../clock.ts";
+import { clock, isoDate } from "../clock.ts";
 import { sendFailure } from "./reply.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
@@ -56,7 +56,7 @@ export function createControl(
         access_token: token.accessToken,
         token_type: "Bearer",
         expires_in: Math.floor(leftMs / 1000),
-        expires_at: isoDate(context.clock.date() + leftMs),
+        expires_at: isoDate(clock.date() + leftMs),
       };
       const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
       response.writeHead(200, headers).end(JSON.stringify(body));

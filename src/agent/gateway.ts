@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { networkError, timeoutError } from "../armor/network-error.ts";
 import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
-import type { Clock } from "../clock.ts";
+import { clock } from "../clock.ts";
 import { allowedTarget } from "./guard.ts";
 import type { AgentConfig } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
@@ -13,7 +13,6 @@ import type { Upstream } from "./upstream.ts";
 export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPaths" | "limits"> {
   readonly tokenCache: TokenCache;
   readonly upstream: Upstream;
-  readonly clock: Clock;
   readonly stats: Stats;
 }
 
@@ -69,7 +68,7 @@ export function createGateway(options: GatewayOptions) {
 }
 
 /** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
-function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream, clock }: GatewayOptions) {
+function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOptions) {
   const base = new URL(apiUrl);
   const basePath = base.pathname.replace(/\/$/, "");
   /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { clock } from "../clock.ts";
 import {
   type Admission,
   authorize,
@@ -45,7 +46,6 @@ export async function listen(
   guard: Omit<GuardConfig, "host">,
   handle: Handle,
   onRefusal: (refusal: Refusal) => void,
-  now: () => number,
   limits: ServerLimits = LIMITS,
 ): Promise<{ readonly port: number; readonly server: Server }> {
   const server = createServer({
@@ -59,7 +59,7 @@ export async function listen(
   await once(server.listen(0, "127.0.0.1", BACKLOG), "listening");
   const { port } = server.address() as AddressInfo;
   const config: GuardConfig = { ...guard, host: `127.0.0.1:${port}` };
-  const waiting = limitWaiting(server, now, limits);
+  const waiting = limitWaiting(server, limits);
   const lastResponse = new WeakMap<Duplex, ServerResponse>();
   const refused = new WeakSet<Duplex>();
 
@@ -105,14 +105,14 @@ export async function listen(
 }
 
 /** @returns the connections without an admitted request, the oldest first */
-function limitWaiting(server: Server, now: () => number, { maxWaiting, minWaitMs }: ServerLimits) {
+function limitWaiting(server: Server, { maxWaiting, minWaitMs }: ServerLimits) {
   const waiting = new Map<Duplex, number>();
   server.on("connection", (socket: Socket) => {
-    waiting.set(socket, now());
+    waiting.set(socket, clock.now());
     socket.once("close", () => waiting.delete(socket));
     if (waiting.size <= maxWaiting) return;
     for (const [oldest, since] of waiting) {
-      if (now() - since >= minWaitMs) oldest.destroy();
+      if (clock.now() - since >= minWaitMs) oldest.destroy();
       return;
     }
   });

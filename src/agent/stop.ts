@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import http from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { removeFolder } from "./folder.ts";
@@ -35,7 +35,7 @@ async function askToStop(folder: string, signal: AbortSignal): Promise<StopResul
     if (code === "ENOENT" || code === "ECONNREFUSED")
       return { kind: "ended", stats: await readReport(folder) };
     if (path !== undefined) return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
-    const reason = signal.aborted ? "it did not answer in time" : `its answer broke off (${code})`;
+    const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
     return { kind: "unknown", reason };
   }
 }
@@ -57,15 +57,12 @@ async function readReport(folder: string): Promise<Stats | undefined> {
   }
 }
 
-function post(url: string, signal: AbortSignal): Promise<void> {
-  // The connection is kept, so that it ends when the agent does; this process waits for that.
-  const agent = Object.assign(new http.Agent({ keepAlive: true }), { keepSocketAlive: () => true });
-  // The request's own signal ends no connection that has its reply.
-  signal.addEventListener("abort", () => agent.destroy());
+/** Asks to stop. Settles when the connection is closed, as the agent's end does. */
+function post(address: string, signal: AbortSignal): Promise<void> {
+  const { hostname, port, host, pathname } = new URL(address);
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { method: "POST", agent, signal }, (response) => {
-      response.on("error", reject).socket.once("close", resolve);
-    });
-    request.on("error", reject).end();
+    const socket = connect({ host: hostname, port: Number(port), signal });
+    socket.on("error", reject).on("close", () => resolve());
+    socket.resume().write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   });
 }

@@ -1,5 +1,5 @@
 import type { Token } from "../armor/token.ts";
-import { type Clock, within } from "../clock.ts";
+import { clock, within } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 
 /** With more than this share of its lifetime left, a token is handed out as it is. */
@@ -21,7 +21,6 @@ const MAX_SESSIONS = 50;
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
   readonly #fetch: () => Promise<Token>;
-  readonly #clock: Clock;
   #current: Token;
   /** Those before it whose sessions may go on. */
   #previous: Token[] = [];
@@ -35,10 +34,9 @@ export class TokenCache {
   #isClosed = false;
 
   /** @param fetch gets another token */
-  constructor(first: Token, fetch: () => Promise<Token>, clock: Clock) {
+  constructor(first: Token, fetch: () => Promise<Token>) {
     this.#current = first;
     this.#fetch = fetch;
-    this.#clock = clock;
   }
 
   /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
@@ -55,7 +53,7 @@ export class TokenCache {
     const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
     if (waitMs <= 0) return current;
     const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-    return await within(this.#clock, waitMs, refresh.catch(oldIfAlive), oldIfAlive);
+    return await within(waitMs, refresh.catch(oldIfAlive), oldIfAlive);
   }
 
   /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
@@ -74,7 +72,7 @@ export class TokenCache {
 
   /** Ms until the token expires, by whichever clock says less. */
   msLeft({ requestedAt, expiresAt, expiresIn }: Token): number {
-    return Math.min(requestedAt + expiresIn * 1000 - this.#clock.now(), expiresAt - this.#clock.date());
+    return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
   }
 
   /**
@@ -83,7 +81,7 @@ export class TokenCache {
    */
   async close(ms: number): Promise<{ accessTokens: string[]; isFetching: boolean }> {
     this.#isClosed = true;
-    await within<unknown>(this.#clock, ms, Promise.allSettled([this.#inFlight]), () => undefined);
+    await within<unknown>(ms, Promise.allSettled([this.#inFlight]), () => undefined);
     const tokens = [...this.#livePrevious(), this.#current];
     const accessTokens = tokens.map(({ accessToken }) => accessToken);
     return { accessTokens, isFetching: this.#inFlight !== undefined };
@@ -101,10 +99,10 @@ export class TokenCache {
   /** For all whose token was refused at once, and after a pause since the last time. */
   async #replaceCurrent(): Promise<Token> {
     const { accessToken } = this.#current;
-    const pauseMs = this.#nextReplacementAt - this.#clock.now();
-    if (pauseMs > 0 && this.#clock.now() >= this.#failedUntil) await this.#clock.sleep(pauseMs);
+    const pauseMs = this.#nextReplacementAt - clock.now();
+    if (pauseMs > 0 && clock.now() >= this.#failedUntil) await clock.sleep(pauseMs);
     if (!this.isCurrent(accessToken)) return this.#current;
-    this.#nextReplacementAt = this.#clock.now() + REJECTION_PAUSE_MS;
+    this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
     return await this.#refresh();
   }
 
@@ -112,7 +110,7 @@ export class TokenCache {
   async #refresh(): Promise<Token> {
     if (this.#inFlight === undefined) {
       if (this.#isClosed) throw stopping();
-      if (this.#clock.now() < this.#failedUntil) throw this.#failure;
+      if (clock.now() < this.#failedUntil) throw this.#failure;
       this.#inFlight = this.#renew().finally(() => {
         this.#inFlight = undefined;
       });
@@ -134,7 +132,7 @@ export class TokenCache {
       return token;
     } catch (error) {
       this.#failure = error;
-      this.#failedUntil = this.#clock.now() + failureMs(error);
+      this.#failedUntil = clock.now() + failureMs(error);
       throw error;
     }
   }

@@ -1,8 +1,7 @@
-import type { Clock } from "../clock.ts";
+import { clock } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 
 export interface RetryOptions {
-  readonly clock: Clock;
   /** For everything together: attempts and pauses, in ms. */
   readonly timeoutMs: number;
   /** Called before each pause; what it throws ends the attempts. */
@@ -24,7 +23,7 @@ const MIN_ATTEMPT_MS = 250;
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { clock, timeoutMs, onRetry }: RetryOptions,
+  { timeoutMs, onRetry }: RetryOptions,
 ): Promise<T> {
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {

@@ -1,3 +1,4 @@
+import { clock } from "../clock.ts";
 import type { Quote } from "../redact.ts";
 import { basicPairs, type Credentials } from "./credentials.ts";
 import type { Send } from "./http.ts";
@@ -30,7 +31,7 @@ export interface RequestContext extends RetryOptions {
  * @throws ArmorError
  */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
-  const { apiUrl, send, clock, quote } = context;
+  const { apiUrl, send, quote } = context;
   const [encoded, raw] = basicPairs(credentials);
   return await retry(async (signal) => {
     const [sentAt, requestedAt] = [clock.date(), clock.now()];

@@ -53,26 +53,22 @@ export function readInputs(getInput: GetInput) {
 }
 
 function parseCredentials(appId: string, apiKey: string): Credentials {
-  const values = { "app-id": appId, "api-key": apiKey };
-  const empty = Object.entries(values).flatMap(([name, value]) => (value === "" ? [name] : []));
+  const values = Object.entries({ "app-id": appId, "api-key": apiKey });
+  const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
   if (empty.length > 0) {
     const cause = "Usually the secret is not defined here under the name that the workflow uses.";
     const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
     throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
   }
-  const again = "Store the secret again";
-  for (const [name, value] of Object.entries(values)) {
+  const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
+  for (const [name, value] of values) {
     if (CONTROL.test(value))
-      throw invalid(`${name} contains a line break or another control character`, `${again}, as one line.`);
-    if (value.length > MAX_CREDENTIAL_LENGTH) {
-      const remedy = `${again}: the value that Armor shows, and nothing else.`;
-      throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, remedy);
-    }
+      throw invalid(`${name} contains a line break or another control character`, again);
+    if (value.length > MAX_CREDENTIAL_LENGTH)
+      throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
   }
-  if (apiKey.length < MIN_KEY_LENGTH) {
-    const remedy = `Usually it was cut off when it was copied. ${again}, as Armor shows it.`;
-    throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, remedy);
-  }
+  if (apiKey.length < MIN_KEY_LENGTH)
+    throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, `Usually it was cut off. ${again}`);
   return { appId, apiKey };
 }
 

@@ -8,7 +8,7 @@ import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
 import { seconds } from "../armor/retry.ts";
 import { endSession, fetchToken, type RequestContext, type Token } from "../armor/token.ts";
-import { isoDate, systemClock } from "../clock.ts";
+import { isoDate } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
 import { DEFAULTS, type Inputs, readInputs, readSecrets } from "./inputs.ts";
 import * as runner from "./outputs.ts";
@@ -107,7 +107,6 @@ async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> 
   const context: RequestContext = {
     apiUrl: inputs.apiUrl,
     timeoutMs: inputs.timeoutMs,
-    clock: systemClock,
     quote: runner.quote,
     send: createSend(route),
     onRetry({ problem }, pauseMs) {

@@ -5,8 +5,6 @@ import { isoDate } from "../clock.ts";
 import { ArmorError, fileError } from "../errors.ts";
 import { type Quote, quoteWithout, scrubber } from "../redact.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** The variables that name the runner's files for outputs, state, environment and PATH. */
 type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
@@ -15,7 +13,7 @@ type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PA
  * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
-export function checkFiles(env: Environment, variables: readonly FileVariable[]): void {
+export function checkFiles(env: NodeJS.ProcessEnv, variables: readonly FileVariable[]): void {
   for (const variable of variables) {
     const path = env[variable];
     if (!path) {
@@ -101,7 +99,7 @@ const LOOPBACK = "127.0.0.1";
  * @param env as the job has set it
  * @returns whether no_proxy was extended: else clients would send the gateway's address to the proxy
  */
-export function exportAgent(env: Environment, gatewayUrl: string, bin: string): boolean {
+export function exportAgent(env: NodeJS.ProcessEnv, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
   write("GITHUB_PATH", () => core.addPath(bin));
   const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
@@ -123,7 +121,7 @@ export function saveState(name: string, value: string): void {
 export type State = NonNullable<ReturnType<typeof loadState>>;
 
 /** @returns undefined where main saved nothing */
-export function loadState(env: Environment) {
+export function loadState(env: NodeJS.ProcessEnv) {
   const saved = (name: string) => env[`STATE_${name}`] || undefined;
   const apiUrl = saved("api_url");
   if (apiUrl === undefined) return undefined;

@@ -2,7 +2,7 @@ import { stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession } from "../armor/token.ts";
-import { systemClock } from "../clock.ts";
+import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { loadState, log, mask, quote, type State, warn } from "./outputs.ts";
 import { agentReport, NOTHING, type Report } from "./report.ts";
@@ -36,12 +36,12 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
 async function finish(env: NodeJS.ProcessEnv, state: State): Promise<Report> {
   const { agentFolder, isComplete, terminateSession } = state;
   if (agentFolder === undefined) return await finishSession(env, state, TIMEOUT_MS);
-  const start = systemClock.now();
+  const start = clock.now();
   const result = await stopAgent(agentFolder, AbortSignal.timeout(STOP_MS));
   const agent = agentReport(result, isComplete);
   // An agent that was told to stop has ended the step's own session, too.
   const wasTold = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-  const leftMs = Math.max(500, TIMEOUT_MS - (systemClock.now() - start));
+  const leftMs = Math.max(500, TIMEOUT_MS - (clock.now() - start));
   const own = wasTold && terminateSession ? NOTHING : await finishSession(env, state, leftMs);
   return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
 }
@@ -57,7 +57,7 @@ async function finishSession(
   if (accessToken === undefined) return NOTHING; // no token was issued
   try {
     trustCertificates(certificates);
-    const context = { apiUrl, timeoutMs, quote, clock: systemClock, send: createSend(takeRoute(env)) };
+    const context = { apiUrl, timeoutMs, quote, send: createSend(takeRoute(env)) };
     if (await endSession(context, accessToken)) return say("The Armor session was ended.");
     const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
     return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
