@@ -50,23 +50,24 @@ const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/redact.js
+const secretsOfThisProcess = []; // in every form in which they travel
+/** From now on, nothing that is quoted or scrubbed shows these. */
+function hide(secrets) {
+    secretsOfThisProcess.push(...secrets);
+}
 const QUOTE_LENGTH = 200;
-/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
-function quoteWithout(secrets) {
-    const scrub = scrubber(secrets);
-    return (text) => {
-        // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-        const visible = scrub(text).replace(/[\p{C}\p{Z}]+/gu, " ");
-        const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [")).trim();
-        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-    };
+/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
+function quote(text, secrets = secretsOfThisProcess) {
+    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    // Again, as the clean-up can join a secret's halves.
+    const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+    return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
 }
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
-function scrubber(secrets) {
-    const longestFirst = [...new Set(secrets.map(foldCase))]
-        .filter((secret) => secret !== "")
-        .sort((a, b) => b.length - a.length);
-    return (text) => longestFirst.reduce(replaceAll, text);
+function scrub(text, secrets = secretsOfThisProcess) {
+    const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
+    return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
 }
 /** Not a regular expression: one of a few thousand characters is too large for some engines. */
 function replaceAll(text, secret) {
@@ -157,7 +158,7 @@ async function fetchToken(folder) {
     // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
     if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##["))
         return token;
-    const why = typeof description === "string" ? quoteWithout([])(description) : "it answered without one";
+    const why = typeof description === "string" ? quote(description) : "it answered without one";
     throw new Error(`the token agent has no token: ${why}`);
 }
 async function askAgent(folder) {

@@ -2321,7 +2321,50 @@ function base64Forms(text) {
 ;// CONCATENATED MODULE: external "node:tls"
 const external_node_tls_namespaceObject = require("node:tls");
 var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node_tls_namespaceObject);
+;// CONCATENATED MODULE: ./build/redact.js
+const secretsOfThisProcess = []; // in every form in which they travel
+/** From now on, nothing that is quoted or scrubbed shows these. */
+function hide(secrets) {
+    secretsOfThisProcess.push(...secrets);
+}
+const QUOTE_LENGTH = 200;
+/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
+function quote(text, secrets = secretsOfThisProcess) {
+    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    // Again, as the clean-up can join a secret's halves.
+    const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+    return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
+}
+/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
+function scrub(text, secrets = secretsOfThisProcess) {
+    const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
+    return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
+}
+/** Not a regular expression: one of a few thousand characters is too large for some engines. */
+function replaceAll(text, secret) {
+    let at = 0;
+    const kept = foldCase(text)
+        .split(secret)
+        .map(({ length }) => {
+        const part = text.slice(at, at + length);
+        at += length + secret.length;
+        return part;
+    });
+    return kept.join("***");
+}
+/** Keeps the length, which toLowerCase does not. */
+function foldCase(text) {
+    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
+function maskCommand(secret) {
+    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+    return `::add-mask::${escaped}\n`;
+}
+
 ;// CONCATENATED MODULE: ./build/errors.js
+
 /** Where the documentation of this version lies. The owner's name stands here and in package.json. */
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
@@ -2364,8 +2407,8 @@ class ArmorError extends Error {
     problem;
     remedy;
     /**
-     * How long the server asked to wait, in ms; and whether the token endpoint itself said so in an OAuth error,
-     * so that asking again soon will not help.
+     * How long the server asked to wait, in ms; whether the token endpoint itself said so in an OAuth error, so
+     * that asking again soon will not help.
      */
     details;
     /**
@@ -2388,7 +2431,7 @@ class ArmorError extends Error {
     }
 }
 /** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
-function asArmorError(error, quote) {
+function asArmorError(error) {
     if (error instanceof ArmorError)
         return error;
     const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
@@ -2632,16 +2675,14 @@ function isAddressIn(address, range) {
 function withoutBrackets(hostname) {
     return hostname.replace(/^\[(.*)\]$/, "$1");
 }
-/** For a proxy to answer CONNECT, its own TLS included. */
-const CONNECT_MS = 30_000;
+const CONNECT_MS = 30_000; // for a proxy to answer CONNECT, its own TLS included
 /**
  * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
  * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 class RouteAgent extends (external_node_https_default()).Agent {
-    /** Whether the proxy has opened one. */
-    hasTunnel = false;
+    hasTunnel = false; // whether the proxy has opened one
     #proxy;
     #connectMs;
     constructor(proxy, options = {}, connectMs = CONNECT_MS) {
@@ -2710,13 +2751,13 @@ function createSend(route) {
     return async ({ url, headers, body }, signal) => {
         const proxy = proxyFor(url, route);
         const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-        const aborted = new Promise((_, reject) => {
-            signal.addEventListener("abort", reject, { once: true });
-        });
         let isReplying = false;
         try {
             const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
             // After a reply such as 101, Node drops the connection and http-client waits for ever.
+            const aborted = new Promise((_, reject) => {
+                signal.addEventListener("abort", reject, { once: true });
+            });
             const { message } = await Promise.race([call, aborted]);
             isReplying = true;
             const { statusCode: status = 0 } = message;
@@ -2787,12 +2828,10 @@ const external_node_timers_promises_namespaceObject = require("node:timers/promi
 const clock = {
     /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
     now: () => Number(process.hrtime.bigint()) / 1e6,
-    /** Wall clock, in ms since the epoch. For what is shown, and for machines that slept. */
-    date: () => Date.now(),
+    date: () => Date.now(), // wall clock, in ms since the epoch, also for machines that slept
     /** Resolves after `ms`, and rejects at once when the signal aborts. */
     sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
-    /** At least 0, below 1. */
-    random: () => Math.random(),
+    random: () => Math.random(), // at least 0, below 1
 };
 /** ISO 8601, UTC, whole seconds rounded down. */
 function isoDate(msSinceEpoch) {
@@ -2812,14 +2851,12 @@ async function within(ms, promise, late) {
 
 ;// CONCATENATED MODULE: ./build/armor/oauth.js
 
+
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
 const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
-/** Seconds that a token lives where the reply does not say so (vendor's article). */
-const DEFAULT_EXPIRES_IN = 60;
-/** 68 years. What lies above is no time to wait or to live, and would leave the range of dates. */
-const MAX_SECONDS = 2 ** 31 - 1;
-/** A longer one fits into no header, and as state it could keep the post step from starting. */
-const MAX_TOKEN_LENGTH = 16 * 1024;
+const DEFAULT_EXPIRES_IN = 60; // seconds, where the reply does not say (vendor's article)
+const MAX_SECONDS = 2 ** 31 - 1; // 68 years: what lies above is no time to wait or to live
+const MAX_TOKEN_LENGTH = 16 * 1024; // a longer one fits into no header, and could keep post from starting
 /** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
 function tokenRequest(apiUrl, basicPair) {
     return {
@@ -2845,15 +2882,15 @@ function isClientUnknown({ status, body }) {
  * @returns a token of visible ASCII (RFC 6750 section 2.1), and its lifetime in seconds, above 0
  * @throws ArmorError whenever the reply is not a token response (RFC 6749 section 5.1)
  */
-function judgeToken(reply, quote) {
+function judgeToken(reply) {
     if (reply.status !== 200)
-        throw statusError(reply, quote);
+        throw statusError(reply);
     const invalid = (what) => new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
     const fields = parseObject(reply.body);
     if (fields === undefined)
         throw invalid(`${shapeOf(reply)} instead of a JSON object`);
     if (fields["error"] !== undefined)
-        throw invalid(`an OAuth error instead of a token${saidBy(fields, quote)}`);
+        throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
     const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
     if (typeof token !== "string" || token === "")
         throw invalid("no access_token");
@@ -2870,12 +2907,12 @@ function judgeToken(reply, quote) {
     throw invalid("an expires_in that is no number of seconds above 0");
 }
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
-function judgeTerminate(reply, quote) {
+function judgeTerminate(reply) {
     if (reply.status === 401)
         return false;
     if (reply.status >= 200 && reply.status < 300)
         return true;
-    throw statusError(reply, quote);
+    throw statusError(reply);
 }
 /** What failed and what to do, by code. */
 const REJECTIONS = {
@@ -2908,14 +2945,14 @@ const MEANINGS = [
     ["request_rejected", "invalid_request", "invalid_scope", "unsupported_grant_type"],
 ];
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
-function statusError(reply, quote) {
+function statusError(reply) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
     const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
     const code = rejectionCode(status, oauthError);
     const canPass = code === "rate_limited" || code === "server_unavailable";
     const [problem, remedy] = REJECTIONS[code];
-    const answered = `${url.origin} answered ${status}${saidBy(fields, quote)}`;
+    const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
         isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
@@ -2949,7 +2986,7 @@ function shapeOf({ headers, body }) {
     return body.trimStart().startsWith("<") ? "a web page" : "something else";
 }
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy({ access_token, error, error_description }, quote) {
+function saidBy({ access_token, error, error_description }) {
     if (access_token !== undefined)
         return "";
     const said = typeof error === "string" ? ` ${quote(error)}` : "";
@@ -3030,13 +3067,11 @@ function refused({ origin }, how) {
 
 
 const FIRST_BACKOFF_MS = 500;
-/** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
-const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
+const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
 const MAX_BACKOFF_MS = 8_000;
 /** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
-/** With less than this left, an attempt would only replace a clear error by a time-out. */
-const MIN_ATTEMPT_MS = 250;
+const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
 /**
  * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
  * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
@@ -3094,7 +3129,7 @@ function seconds(ms) {
  * @throws ArmorError
  */
 async function fetchToken(context, credentials) {
-    const { apiUrl, send, quote } = context;
+    const { apiUrl, send } = context;
     const [encoded, raw] = basicPairs(credentials);
     return await retry(async (signal) => {
         const [sentAt, requestedAt] = [clock.date(), clock.now()];
@@ -3105,57 +3140,16 @@ async function fetchToken(context, credentials) {
             if (second.status !== 400)
                 reply = second;
         }
-        const { accessToken, expiresIn } = judgeToken(reply, quote);
+        const { accessToken, expiresIn } = judgeToken(reply);
         return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
     }, context);
 }
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 async function endSession(context, accessToken) {
-    const { apiUrl, send, quote } = context;
+    const { apiUrl, send } = context;
     return await retry(async (signal) => {
-        return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal), quote);
+        return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal));
     }, context);
-}
-
-;// CONCATENATED MODULE: ./build/redact.js
-const QUOTE_LENGTH = 200;
-/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
-function quoteWithout(secrets) {
-    const scrub = scrubber(secrets);
-    return (text) => {
-        // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-        const visible = scrub(text).replace(/[\p{C}\p{Z}]+/gu, " ");
-        const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [")).trim();
-        return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-    };
-}
-/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
-function scrubber(secrets) {
-    const longestFirst = [...new Set(secrets.map(foldCase))]
-        .filter((secret) => secret !== "")
-        .sort((a, b) => b.length - a.length);
-    return (text) => longestFirst.reduce(replaceAll, text);
-}
-/** Not a regular expression: one of a few thousand characters is too large for some engines. */
-function replaceAll(text, secret) {
-    let at = 0;
-    const kept = foldCase(text)
-        .split(secret)
-        .map(({ length }) => {
-        const part = text.slice(at, at + length);
-        at += length + secret.length;
-        return part;
-    });
-    return kept.join("***");
-}
-/** Keeps the length, which toLowerCase does not. */
-function foldCase(text) {
-    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
-function maskCommand(secret) {
-    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-    return `::add-mask::${escaped}\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/reply.js
@@ -3220,8 +3214,7 @@ function errorReply(error, description, more) {
 
 
 
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
+const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 /**
  * What is behind the address for tokens and stopping.
@@ -3284,8 +3277,7 @@ function createControl(tokenCache, context, stats, terminateSession, onStopped) 
 const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/guard.js
 
-/** What browsers add, and programs of this job do not. */
-const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/;
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 function isRefusal(verdict) {
     return "status" in verdict;
@@ -3464,8 +3456,7 @@ const DROPPED = new Set(("connection keep-alive proxy-authenticate proxy-connect
     "referrer-policy set-cookie x-armor-gateway").split(" "));
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
-/** How long a path that answers 401 to every token asks for no other one. */
-const FORBIDDEN_PATH_MS = 10_000;
+const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
 /**
  * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
  * `target` is path and query below api-url, as the guard admitted it.
@@ -3502,8 +3493,7 @@ function createGateway(options) {
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
     const base = new URL(apiUrl);
     const basePath = base.pathname.replace(/\/$/, "");
-    /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
-    const forbidden = new Map();
+    const forbidden = new Map(); // until when a 401 of a path is not about the token
     /** @returns path and query of a redirect to a trusted origin and a listed path */
     const allowedRedirect = (from, to) => {
         if (to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to))
@@ -3624,10 +3614,8 @@ async function passOn(reply, response, client, idleMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/protocol.js
-/** In the agent's folder: the address for tokens and stopping, one line. */
-const CONTROL_FILE = "control-url";
-/** In the agent's folder when the agent has ended: its `Stats`, as JSON. */
-const REPORT_FILE = "report.json";
+const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
+const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
 
 ;// CONCATENATED MODULE: external "node:events"
 const external_node_events_namespaceObject = require("node:events");
@@ -3639,10 +3627,8 @@ const external_node_events_namespaceObject = require("node:events");
 
 const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
-const KEEP_ALIVE_MS = 120_000;
-/** For calls that connect all at once: more than the 511 that Node asks for by default. */
-const BACKLOG = 4_096;
+const KEEP_ALIVE_MS = 120_000; // longer than common clients do: none is closed while a request is on its way
+const BACKLOG = 4_096; // for calls that connect all at once: more than the 511 that Node asks for by default
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");
 /** By the codes of Node's parser. */
@@ -3733,27 +3719,15 @@ function limitWaiting(server, { maxWaiting, minWaitMs }) {
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 class Stats {
-    /** Why the agent ended, where it was not told to. */
-    reason;
-    /** The step's own token is one. */
-    minted = 1;
-    /** Handed out by armor-token. */
-    handedOut = 0;
-    /** Calls that Armor answered in full, by class of status: `2xx`, `4xx` … */
-    answered = {};
-    /** Calls that were not answered in full, by code. */
-    failed = {};
-    /** Requests that were refused before Armor saw them. */
-    refused = 0;
+    reason; // why the agent ended, where it was not told to
+    minted = 1; // the step's own token is one
+    handedOut = 0; // handed out by armor-token
+    answered = {}; // calls that Armor answered in full, by class of status: `2xx`, `4xx` …
+    failed = {}; // calls that were not answered in full, by code
+    refused = 0; // requests that were refused before Armor saw them
     sessionsEnded = 0;
-    /** Those that may go on. */
-    sessionsNotEnded = 0;
-    /** By code: the last full text of what went wrong. */
-    problems = {};
-    #quote;
-    constructor(quote) {
-        this.#quote = quote;
-    }
+    sessionsNotEnded = 0; // those that may go on
+    problems = {}; // by code: the last full text of what went wrong
     addAnswer(status) {
         increment(this.answered, `${Math.floor(status / 100)}xx`);
     }
@@ -3769,7 +3743,7 @@ class Stats {
             this.problems[error] = description;
     }
     addProblem(error) {
-        const failure = asArmorError(error, this.#quote);
+        const failure = asArmorError(error);
         this.problems[failure.code] = failure.message;
         return failure;
     }
@@ -3781,29 +3755,21 @@ function increment(counts, key) {
 ;// CONCATENATED MODULE: ./build/agent/token-cache.js
 
 
-/** With more than this share of its lifetime left, a token is handed out as it is. */
-const FRESH = 1 / 3;
-/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
-const USABLE = 1 / 6;
-/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
-const LAST_SHARE = 1 / 20;
+const FRESH = 1 / 3; // with more than this share of its lifetime left, a token is handed out as it is
+const USABLE = 1 / 6; // down to this share, it is, and another is fetched behind the answer
+const LAST_SHARE = 1 / 20; // down to this share, callers wait for another, at most so long; then they get it
 const MAX_WAIT_MS = 2_000;
-/** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
-const MIN_FAILURE_MS = 1_000;
-const MAX_FAILURE_MS = 60_000;
+const MIN_FAILURE_MS = 1_000; // a failed refresh is remembered for as long as the server asked, but
+const MAX_FAILURE_MS = 60_000; // within these bounds
 const PERMANENT_FAILURE_MS = 30_000;
-/** Between two refreshes that a 401 asked for: a path may refuse every token. */
-const REJECTION_PAUSE_MS = 1_000;
-/** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
-const MAX_SESSIONS = 50;
+const REJECTION_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
+const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
     #fetch;
     #current;
-    /** Those before it whose sessions may go on. */
-    #previous = [];
-    /** The access token that the server refused although it should live. */
-    #rejected;
+    #previous = []; // those before it whose sessions may go on
+    #rejected; // the access token that the server refused although it should live
     #replacement;
     #nextReplacementAt = Number.NEGATIVE_INFINITY;
     #inFlight;
@@ -3932,15 +3898,13 @@ function stopping() {
 
 
 
-/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
-const MAX_IDLE_MS = 15_000;
+const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotten it, and it is not used again
 /** Sends calls to Armor over connections that are kept. */
 class Upstream {
     #route;
     #limits;
     #maxIdleMs;
-    /** By origin. */
-    #agents = new Map();
+    #agents = new Map(); // by origin
     #lastSentAt = 0;
     constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
         this.#route = route;
@@ -4042,8 +4006,7 @@ const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
-const LAST_MS = 2_000;
+const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
 /**
  * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
  * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
@@ -4051,24 +4014,32 @@ const LAST_MS = 2_000;
  * @param crash rejects with what was not caught
  */
 async function agent(crash, { stdin, stdout } = process) {
-    let quote = () => "";
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
     try {
-        const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
-        quote = quoteWithout(secretForms(config.credentials));
-        await serve(config, quote, send, crash);
+        const config = parseConfig(Buffer.concat(await stdin.toArray()).toString("utf8"));
+        hide(secretForms(config.credentials));
+        await serve(config, send, crash);
         process.exitCode = 0;
     }
     catch (error) {
-        send({ agent: "failed", problem: asArmorError(error, quote).message });
+        send({ agent: "failed", problem: asArmorError(error).message });
     }
 }
-async function serve(config, quote, send, crash) {
+/** The error of JSON.parse would show a part of it. */
+function parseConfig(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        throw new Error("its configuration is cut off");
+    }
+}
+async function serve(config, send, crash) {
     const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
-    const stats = new Stats(quote);
-    const context = { apiUrl, quote, timeoutMs, send: createSend(route) };
+    const stats = new Stats();
+    const context = { apiUrl, timeoutMs, send: createSend(route) };
     const fetch = async () => {
         try {
             const token = await fetchToken(context, config.credentials);
@@ -4115,7 +4086,7 @@ async function serve(config, quote, send, crash) {
             await within(LAST_MS, control.stop(), () => undefined);
     }
     catch (error) {
-        stats.reason = asArmorError(error, quote).message;
+        stats.reason = asArmorError(error).message;
         throw error;
     }
     finally {
@@ -4128,7 +4099,7 @@ async function serve(config, quote, send, crash) {
         upstream.close();
     }
 }
-/** Whole or not at all: post may read at any time. Fails where the folder is gone by now, and so the job over. */
+/** Whole or not at all: post may read at any time. Fails where the folder is gone, and so the job over. */
 async function placeFile(file, line) {
     try {
         await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
@@ -4145,8 +4116,8 @@ async function placeFile(file, line) {
 
 
 /**
- * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They name Node by its path, as it
- * is not on PATH in a container job, and hold no secret.
+ * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They hold no secret, and name
+ * Node by its path, as it is not on PATH in a container job.
  * @param dist absolute path of the built files
  * @throws ArmorError file_failed, runner_unsupported
  */
@@ -4201,8 +4172,7 @@ const external_node_child_process_namespaceObject = require("node:child_process"
  */
 const ALLOWED_VARIABLES = new Set(("PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
     "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR").split(" "));
-/** Their relative paths would mean other files in the agent's working folder. */
-const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
 const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
@@ -4233,6 +4203,7 @@ function unquote(word) {
 
 
 
+
 /** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
 /** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
@@ -4246,7 +4217,7 @@ function createCapability() {
  * Starts an agent that outlives this step, and waits until it listens.
  * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
  */
-async function launchAgent(config, parent, quote, readyMs = READY_MS) {
+async function launchAgent(config, parent, readyMs = READY_MS) {
     let child;
     try {
         child = spawnAgent(parent);
@@ -4309,8 +4280,7 @@ function ready(child, ms) {
 
 
 
-/** For an agent whose start was cancelled to write its control file. */
-const STARTING_MS = 1_000;
+const STARTING_MS = 1_000; // for an agent whose start was cancelled to write its control file
 /** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
 async function stopAgent(folder, signal) {
     try {
@@ -4382,10 +4352,8 @@ const DEFAULTS = {
 };
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
-/** Far above any key, and far below what an environment variable can hold. */
-const MAX_CREDENTIAL_LENGTH = 4096;
-/** In no credential and no URL: control characters, line ends among them, and halves of characters. */
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
 /**
  * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
  * would cover half of the log, and it is refused and never shown.
@@ -4500,32 +4468,24 @@ function invalid(problem, remedy) {
 
 
 
-
 /**
  * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
  * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
-function checkFiles(env, variables) {
+function checkFiles(variables) {
     for (const variable of variables) {
-        const path = env[variable];
-        if (!path) {
+        if (!process.env[variable]) {
             const problem = `${variable} is not set, so there is no safe way to hand the token on`;
             const remedy = "Run this as a step of a GitHub Actions workflow.";
             throw new ArmorError("runner_unsupported", problem, remedy);
         }
-        try {
-            (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND));
-        }
-        catch (error) {
-            throw fileError(`The file that ${variable} names`, error);
-        }
+        use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
     }
 }
 /** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable, append) {
-    const path = process.env[variable] ?? "";
-    try {
+    use(variable, (path) => {
         const before = (0,external_node_fs_namespaceObject.statSync)(path);
         try {
             append();
@@ -4535,46 +4495,31 @@ function write(variable, append) {
                 (0,external_node_fs_namespaceObject.truncateSync)(path, before.size);
             throw error;
         }
+    });
+}
+function use(variable, action) {
+    try {
+        action(process.env[variable] ?? "");
     }
     catch (error) {
         throw fileError(`The file that ${variable} names`, error);
     }
 }
-function outputs_setOutput(name, value) {
-    write("GITHUB_OUTPUT", () => setOutput(name, value));
-}
-const masked = [];
 /** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
 function mask(secrets) {
     for (const secret of secrets)
         core_setSecret(secret);
-    masked.push(...secrets);
+    hide(secrets);
 }
-/** Of what was masked so far, nothing gets through. */
-const quote = (text) => quoteWithout(masked)(text);
-function fit(line) {
-    return scrubber(masked)(line.replace(/\p{C}+/gu, " "));
-}
-function log(line) {
-    info(fit(line));
-}
-function warn(line) {
-    warning(fit(line));
-}
+const fit = (line) => scrub(line.replace(/\p{C}+/gu, " "));
+const log = (line) => info(fit(line));
+const warn = (line) => warning(fit(line));
 /** The annotation of a step that failed. */
-function fail(line) {
-    setFailed(fit(line));
-}
-/** The outputs that action.yml describes. The token has its mask by now. */
-function setTokenOutputs({ accessToken, expiresIn, expiresAt }) {
-    outputs_setOutput("access-token", accessToken);
-    outputs_setOutput("token-type", "Bearer");
-    outputs_setOutput("expires-in", String(expiresIn));
-    outputs_setOutput("expires-at", isoDate(expiresAt));
-}
-function setAgentOutputs(gatewayUrl, command) {
-    outputs_setOutput("gateway-url", gatewayUrl);
-    outputs_setOutput("token-command", command);
+const fail = (line) => setFailed(fit(line));
+/** As action.yml describes them. */
+function setOutputs(outputs) {
+    for (const [name, value] of Object.entries(outputs))
+        write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
@@ -4611,11 +4556,9 @@ function loadState(env) {
         apiUrl,
         certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
         terminateSession: saved("terminate_session") !== "false",
-        /** Only where the session is to be ended. */
-        accessToken: saved("access_token"),
+        accessToken: saved("access_token"), // only where the session is to be ended
         agentFolder: saved("agent_folder"),
-        /** Main went through: there is something to tell. */
-        isComplete: saved("complete") === "true",
+        isComplete: saved("complete") === "true", // main went through: there is something to tell
     };
 }
 
@@ -4634,8 +4577,7 @@ function loadState(env) {
 
 
 
-/** Armor's largest reports take a while to begin. */
-const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
 /** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
@@ -4648,7 +4590,7 @@ async function main(env, crash, dist) {
     const { cancel, deadline } = watchCancel();
     try {
         const original = { ...env };
-        checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
+        checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
         const [inputs, route] = [readInputs(getInput), takeRoute(env)];
         const run = { env: original, dist, inputs, route, cancel };
         await Promise.race([supply(run), crash, deadline]);
@@ -4656,7 +4598,7 @@ async function main(env, crash, dist) {
     }
     catch (error) {
         process.exitCode = 1;
-        const { code, message } = asArmorError(error, quote);
+        const { code, message } = asArmorError(error);
         fail(annotationOf(code, message));
     }
 }
@@ -4676,7 +4618,7 @@ function watchCancel() {
 async function supply(run) {
     const { env, inputs } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
-        checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+        checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
     warnOfIam(inputs);
     trustCertificates(inputs.certificates);
     outputs_saveState("api_url", inputs.apiUrl);
@@ -4691,7 +4633,12 @@ async function supply(run) {
         const token = await fetchMaskedToken(run);
         if (folder !== undefined)
             gatewayUrl = await startAgent(run, folder.path, token);
-        setTokenOutputs(token);
+        setOutputs({
+            "access-token": token.accessToken,
+            "token-type": "Bearer",
+            "expires-in": String(token.expiresIn),
+            "expires-at": isoDate(token.expiresAt),
+        });
         if (folder !== undefined && gatewayUrl !== undefined)
             handOnAgent(run, folder, gatewayUrl);
         outputs_saveState("complete", "true");
@@ -4708,17 +4655,17 @@ async function supply(run) {
 }
 function warnOfIam({ gatewayPaths }) {
     const iam = "/api/v1/iam/";
-    const what = "can read the users, apps and policies that the client app may read";
+    const what = "every later step of this job can read the users, apps and policies that the client app may read";
     for (const path of gatewayPaths) {
-        if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
-            warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`);
+        const isCovered = path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path));
+        if (isCovered)
+            warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh ${what}.`);
     }
 }
 async function fetchMaskedToken({ inputs, route, cancel }) {
     const context = {
         apiUrl: inputs.apiUrl,
         timeoutMs: inputs.timeoutMs,
-        quote: quote,
         send: createSend(route),
         onRetry({ problem }, pauseMs) {
             cancel.throwIfAborted();
@@ -4745,16 +4692,16 @@ async function startAgent({ env, dist, inputs, route }, folder, first) {
     const [capability, controlCapability] = [createCapability(), createCapability()];
     mask([capability, controlCapability]);
     const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-    return (await launchAgent(config, { env, dist }, quote)).gatewayUrl;
+    return (await launchAgent(config, { env, dist })).gatewayUrl;
 }
 function handOnAgent({ env, inputs }, { bin, canRun, command }, gatewayUrl) {
-    setAgentOutputs(gatewayUrl, command);
+    setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
     if (!canRun) {
         const remedy = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
         warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
     }
     if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin))
-        log("Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.");
+        log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
 }
 /** The one line of a good run. */
 function summaryLine(inputs, token, folder) {
@@ -4835,10 +4782,8 @@ function times(count, noun, verb) {
 
 
 
-/** For all that this step does: the job waits for it, and sessions end by themselves soon anyway. */
-const TIMEOUT_MS = 5_500;
-/** Of it, for the agent to stop. */
-const post_STOP_MS = 4_000;
+const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
+const post_STOP_MS = 4_000; // of it, for the agent to stop
 /**
  * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
  * gives this step the inputs of another action, or none (actions/runner#3514). It never fails the job.
@@ -4859,7 +4804,7 @@ async function post_post(env, crash) {
         warnings.forEach(warn);
     }
     catch (error) {
-        const { code, message } = asArmorError(error, quote);
+        const { code, message } = asArmorError(error);
         warn(annotationOf(code, message));
     }
 }
@@ -4885,14 +4830,14 @@ async function finishSession(env, { accessToken, agentFolder, apiUrl, certificat
         return NOTHING; // no token was issued
     try {
         trustCertificates(certificates);
-        const context = { apiUrl, timeoutMs, quote: quote, send: createSend(takeRoute(env)) };
+        const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
         if (await endSession(context, accessToken))
             return say("The Armor session was ended.");
         const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
         return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
     }
     catch (error) {
-        const { code, message } = asArmorError(error, quote);
+        const { code, message } = asArmorError(error);
         const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
         return { lines: [], warnings: [annotationOf(code, text)] };
     }

@@ -41,5 +41,5 @@ export async function startAgent({ apiUrl, temp, env, first, ...options }: Agent
       expiresAt: clock.date() + first.expiresIn * 1000,
     },
   };
-  return { ...(await launchAgent(config, parent, String)), folder, command };
+  return { ...(await launchAgent(config, parent)), folder, command };
 }

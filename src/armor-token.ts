@@ -4,7 +4,7 @@ import http from "node:http";
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { maskCommand, quoteWithout } from "./redact.ts";
+import { maskCommand, quote } from "./redact.ts";
 
 const USAGE = `Usage: armor-token [--header | --file PATH]
 
@@ -64,7 +64,7 @@ async function fetchToken(folder: string): Promise<string> {
   // Another program may have got the port of an agent that died. A line with a command of the runner's is
   // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
   if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##[")) return token;
-  const why = typeof description === "string" ? quoteWithout([])(description) : "it answered without one";
+  const why = typeof description === "string" ? quote(description) : "it answered without one";
   throw new Error(`the token agent has no token: ${why}`);
 }
 

@@ -4,12 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const clock = {
   /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
   now: (): number => Number(process.hrtime.bigint()) / 1e6,
-  /** Wall clock, in ms since the epoch. For what is shown, and for machines that slept. */
-  date: (): number => Date.now(),
+  date: (): number => Date.now(), // wall clock, in ms since the epoch, also for machines that slept
   /** Resolves after `ms`, and rejects at once when the signal aborts. */
   sleep: (ms: number, signal?: AbortSignal): Promise<void> => sleep(ms, undefined, signal && { signal }),
-  /** At least 0, below 1. */
-  random: (): number => Math.random(),
+  random: (): number => Math.random(), // at least 0, below 1
 };
 
 /** ISO 8601, UTC, whole seconds rounded down. */

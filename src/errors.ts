@@ -1,3 +1,5 @@
+import { quote } from "./redact.ts";
+
 /** Where the documentation of this version lies. The owner's name stands here and in package.json. */
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
@@ -45,8 +47,8 @@ export class ArmorError extends Error {
   readonly problem: string;
   readonly remedy: string;
   /**
-   * How long the server asked to wait, in ms; and whether the token endpoint itself said so in an OAuth error,
-   * so that asking again soon will not help.
+   * How long the server asked to wait, in ms; whether the token endpoint itself said so in an OAuth error, so
+   * that asking again soon will not help.
    */
   readonly details: { readonly retryAfterMs?: number | undefined; readonly isPermanent?: boolean };
 
@@ -73,7 +75,7 @@ export class ArmorError extends Error {
 }
 
 /** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
-export function asArmorError(error: unknown, quote: (text: string) => string): ArmorError {
+export function asArmorError(error: unknown): ArmorError {
   if (error instanceof ArmorError) return error;
   const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
   const remedy = "This is a fault of the action itself: please report this line.";

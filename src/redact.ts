@@ -1,25 +1,25 @@
-/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
-export type Quote = (text: string) => string;
+const secretsOfThisProcess: string[] = []; // in every form in which they travel
+
+/** From now on, nothing that is quoted or scrubbed shows these. */
+export function hide(secrets: readonly string[]): void {
+  secretsOfThisProcess.push(...secrets);
+}
 
 const QUOTE_LENGTH = 200;
 
-/** A `Quote` for a process with these secrets. Scrubs twice: the clean-up can join a secret's halves. */
-export function quoteWithout(secrets: readonly string[]): Quote {
-  const scrub = scrubber(secrets);
-  return (text) => {
-    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-    const visible = scrub(text).replace(/[\p{C}\p{Z}]+/gu, " ");
-    const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [")).trim();
-    return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-  };
+/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
+export function quote(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
+  // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+  const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+  // Again, as the clean-up can join a secret's halves.
+  const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+  return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
 }
 
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
-export function scrubber(secrets: readonly string[]): (text: string) => string {
-  const longestFirst = [...new Set(secrets.map(foldCase))]
-    .filter((secret) => secret !== "")
-    .sort((a, b) => b.length - a.length);
-  return (text) => longestFirst.reduce(replaceAll, text);
+export function scrub(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
+  const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
+  return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
 }
 
 /** Not a regular expression: one of a few thousand characters is too large for some engines. */

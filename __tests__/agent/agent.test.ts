@@ -233,7 +233,7 @@ describe("an agent that cannot start", () => {
     await agent(new Promise<never>(() => undefined), { stdin, stdout });
     expect(JSON.parse(String(stdout.read()))).toEqual({
       agent: "failed",
-      problem: "Unexpected . This is a fault of the action itself: please report this line.",
+      problem: expect.stringMatching(/^Unexpected Error: its configuration is cut off\. This is a fault/),
     });
   });
 });

@@ -10,13 +10,14 @@ import { allowedNodeFlags } from "../../src/agent/inherit.ts";
 import { launchAgent, type Parent } from "../../src/agent/launch.ts";
 import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
+import { hide } from "../../src/redact.ts";
 import { CALL, call, isAlive, pause, reportIn, startArmor, until } from "../fixtures/agent.ts";
 import { type Answer, raw, reset, silence, startServer } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;
 const soon = () => AbortSignal.timeout(5_000);
-const quote = (said: string) => said.replaceAll("k3y", "***");
+hide(["k3y"]);
 
 beforeEach(async () => {
   temp = await mkdtemp(join(tmpdir(), "armor launch "));
@@ -37,7 +38,7 @@ async function launch(script: string, parent: Partial<Parent> = {}, readyMs = 10
   await mkdir(dist);
   await writeFile(join(dist, "package.json"), "{}");
   await writeFile(join(dist, "agent.js"), script);
-  return await launchAgent({ folder: temp } as AgentConfig, { env: {}, dist, ...parent }, quote, readyMs);
+  return await launchAgent({ folder: temp } as AgentConfig, { env: {}, dist, ...parent }, readyMs);
 }
 
 const say = (problem: string) => `console.log(JSON.stringify({ agent: "failed", problem: ${problem} }));`;
@@ -98,9 +99,11 @@ describe("launchAgent", () => {
       ...{ NODE_EXTRA_CA_CERTS: "certs/ca.pem", SSL_CERT_DIR: "certs" },
       NODE_OPTIONS: "--require ./x.cjs --dns-result-order=ipv4first",
     };
-    const script = say("JSON.stringify([process.env, process.execArgv, process.cwd()])");
-    const failure = await launch(script, { env }).catch(({ message }: Error) => message);
-    const [environment, flags, folder] = JSON.parse(/\[.*\]/.exec(String(failure))?.[0] ?? "[]");
+    const file = join(temp, "seen");
+    const seen = "JSON.stringify([process.env, process.execArgv, process.cwd()])";
+    const script = `require("fs").writeFileSync(${JSON.stringify(file)}, ${seen}); ${say('"seen"')}`;
+    await expect(launch(script, { env })).rejects.toThrow("seen");
+    const [environment, flags, folder] = JSON.parse(await readFile(file, "utf8"));
     const certificates = { NODE_EXTRA_CA_CERTS: resolve("certs/ca.pem"), SSL_CERT_DIR: resolve("certs") };
     expect(environment).toEqual({ ...given, ...certificates, MALLOC_ARENA_MAX: "1" });
     expect(flags).toContain("--dns-result-order=ipv4first");

@@ -5,7 +5,6 @@ import fc from "fast-check";
 import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
 import { judgeToken, tokenRequest } from "../../src/armor/oauth.ts";
 import { ERROR_CODES } from "../../src/errors.ts";
-import { quoteWithout } from "../../src/redact.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
@@ -301,7 +300,7 @@ describe("the wire, for any bytes", () => {
           tokenRequest(url, "id:key"),
           AbortSignal.timeout(5_000),
         );
-        expect(judgeToken(answer, quoteWithout(["key"]))).toEqual({ accessToken: "t0k3n", expiresIn: 60 });
+        expect(judgeToken(answer)).toEqual({ accessToken: "t0k3n", expiresIn: 60 });
       } catch (error) {
         expect(error).toMatchObject({ name: "ArmorError", message: expect.stringMatching(/^[^\r\n]+\.$/) });
         expect(ERROR_CODES).toContain((error as { code: string }).code);

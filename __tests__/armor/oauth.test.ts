@@ -1,9 +1,9 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import type { ApiReply } from "../../src/armor/http.ts";
 import { isClientUnknown, judgeTerminate, judgeToken } from "../../src/armor/oauth.ts";
-import { quoteWithout } from "../../src/redact.ts";
+import { hide } from "../../src/redact.ts";
 
-const quote = quoteWithout(["S3cr3t", "QmFzaWM6UzNjcjN0"]);
+hide(["S3cr3t", "QmFzaWM6UzNjcjN0"]);
 const NOW = Date.parse("2026-11-22T02:00:00Z");
 
 function reply(status: number, body: unknown = "", headers: ApiReply["headers"] = {}): ApiReply {
@@ -45,7 +45,7 @@ describe("judgeToken", () => {
     ["more fields than known", { ...GOOD, scope: "x" }, 60],
     ["a lifetime at the limit", { ...GOOD, expires_in: 2 ** 31 - 1 }, 2 ** 31 - 1],
   ])("accepts one %s", (_, body, expiresIn) => {
-    expect(judgeToken(reply(200, body), quote)).toEqual({ accessToken: GOOD.access_token, expiresIn });
+    expect(judgeToken(reply(200, body))).toEqual({ accessToken: GOOD.access_token, expiresIn });
   });
 
   test.each([
@@ -85,18 +85,18 @@ describe("judgeToken", () => {
     ["an error that is no text", { error: 5 }, "an OAuth error instead of a token."],
     ["an error beside a token", { ...GOOD, error: GOOD.access_token }, "an OAuth error instead of a token."],
   ])("refuses %s", (_, body, says) => {
-    expect(() => judgeToken(reply(200, body), quote)).toThrow(
+    expect(() => judgeToken(reply(200, body))).toThrow(
       expect.objectContaining({ code: "reply_invalid", message: expect.stringContaining(says) }),
     );
   });
 
   test("a compressed reply is called one, also where only its header says so", () => {
     for (const encoding of ["gzip", "br", "zstd"]) {
-      expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }), quote)).toThrow(
+      expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }))).toThrow(
         expect.objectContaining({ problem: expect.stringContaining("a compressed reply instead of") }),
       );
     }
-    expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }), quote)).toMatchObject({
+    expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }))).toMatchObject({
       expiresIn: 60,
     });
   });
@@ -139,7 +139,7 @@ describe("judgeToken", () => {
     [503, "invalid_client", "server_unavailable", false, "timeout"],
     [401, 5, "credentials_rejected", false, "app-id and api-key"],
   ])("status %i with the error %p is %s", (status, error, code, isPermanent, remedy) => {
-    expect(() => judgeToken(reply(status, { ...GOOD, error }), quote)).toThrow(
+    expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
       expect.objectContaining({
         code,
         problem: expect.stringContaining(`https://armor.example answered ${status}`),
@@ -167,7 +167,7 @@ describe("judgeToken", () => {
     ["no workflow command", { error: "\n::error::x ####[error]x" }, "answered 401 :error:x #### [error]x"],
     ["nothing that is no text", { error: ["x"], error_description: { a: 1 } }, "answered 401"],
   ])("of what the server says it repeats %s", (_, body, says) => {
-    expect(() => judgeToken(reply(401, body), quote)).toThrow(
+    expect(() => judgeToken(reply(401, body))).toThrow(
       expect.objectContaining({
         problem: `Armor does not accept this client app: https://armor.example ${says}`,
       }),
@@ -199,14 +199,14 @@ describe("judgeToken", () => {
   ])("Retry-After, %s", (_, headers, retryAfterMs) => {
     jest.spyOn(Date, "now").mockReturnValue(NOW);
     for (const status of [408, 429, 503]) {
-      expect(() => judgeToken(reply(status, "", headers), quote)).toThrow(
+      expect(() => judgeToken(reply(status, "", headers))).toThrow(
         expect.objectContaining({ details: expect.objectContaining({ retryAfterMs }) }),
       );
     }
   });
 
   test("Retry-After has no meaning for what does not pass", () => {
-    expect(() => judgeToken(reply(403, "", on("7")), quote)).toThrow(
+    expect(() => judgeToken(reply(403, "", on("7")))).toThrow(
       expect.objectContaining({ details: expect.objectContaining({ retryAfterMs: undefined }) }),
     );
   });
@@ -218,7 +218,7 @@ describe("judgeTerminate", () => {
     [200, true],
     [401, false],
   ])("status %i: there was one is %p", (status, expected) => {
-    expect(judgeTerminate(reply(status), quote)).toBe(expected);
+    expect(judgeTerminate(reply(status))).toBe(expected);
   });
 
   test.each([
@@ -226,7 +226,7 @@ describe("judgeTerminate", () => {
     [500, "server_unavailable"],
     [300, "request_rejected"],
   ])("status %i is %s", (status, code) => {
-    expect(() => judgeTerminate(reply(status), quote)).toThrow(expect.objectContaining({ code }));
+    expect(() => judgeTerminate(reply(status))).toThrow(expect.objectContaining({ code }));
   });
 });
 
@@ -236,7 +236,7 @@ test.each([
   [500, "server_unavailable"],
 ])("a %i is asked again, whatever its body says", (status, code) => {
   for (const error of ["invalid_client", "xinvalid_client", "invalid_clientx"]) {
-    const overloaded = () => judgeToken(reply(status, { error }), quote);
+    const overloaded = () => judgeToken(reply(status, { error }));
     expect(overloaded).toThrow(expect.objectContaining({ code, canPass: true }));
   }
 });
@@ -244,7 +244,7 @@ test.each([
 test.each(["xinvalid_client", "invalid_grantx", "xserver_error", "408x", "xinvalid_scope", "invalid_scopex"])(
   "an OAuth error is known as a whole, and %s is none",
   (error) => {
-    expect(() => judgeToken(reply(404, { error }), quote)).toThrow(
+    expect(() => judgeToken(reply(404, { error }))).toThrow(
       expect.objectContaining({ code: "endpoint_not_found" }),
     );
   },

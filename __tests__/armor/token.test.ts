@@ -22,7 +22,6 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
     apiUrl: "https://armor.example",
     send,
     timeoutMs: 10_000,
-    quote: (text) => text,
     onRetry: () => undefined,
   };
   return { armor, clock, sent, authorizations: () => sent.map(({ headers }) => headers["Authorization"]) };

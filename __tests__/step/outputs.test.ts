@@ -1,19 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
-import { exportAgent, loadState, saveState, setTokenOutputs } from "../../src/step/outputs.ts";
+import { exportAgent, loadState, saveState } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
-  test("are those of action.yml, the date rounded down", async () => {
-    const expiresAt = Date.UTC(2026, 10, 22, 2, 1, 0, 999);
-    const token = { accessToken: "abc", expiresIn: 60, expiresAt, requestedAt: 0 };
-    const { outputs } = await runStep(() => setTokenOutputs(token));
-    expect(outputs).toEqual({
-      ...{ "access-token": "abc", "token-type": "Bearer", "expires-in": "60" },
-      "expires-at": "2026-11-22T02:01:00Z",
-    });
-  });
-
   test.each([
     [{}, undefined],
     [{ https_proxy: "http://p" }, undefined],

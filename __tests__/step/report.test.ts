@@ -8,11 +8,11 @@ const reportOf = (stats?: Stats) => agentReport({ kind: "ended", stats }, true);
 describe("of the agent, the post step tells", () => {
   test("in one line that it was not used, and nothing else", () => {
     const lines = [expect.stringContaining("answered no call")];
-    expect(reportOf(new Stats(String))).toEqual({ lines, warnings: [] });
+    expect(reportOf(new Stats())).toEqual({ lines, warnings: [] });
   });
 
   test("counts that add up, and none without data", () => {
-    const stats = new Stats(String);
+    const stats = new Stats();
     for (const status of [404, 200, 204, 304, 500, 599]) stats.addAnswer(status);
     expect(reportOf(stats).lines).toEqual([
       "Token agent: 6 calls answered (2xx 2, 3xx 1, 4xx 1, 5xx 2), 1 token fetched.",
@@ -26,7 +26,7 @@ describe("of the agent, the post step tells", () => {
   });
 
   test("each kind of failure in one warning, with its last full text", () => {
-    const stats = new Stats(String);
+    const stats = new Stats();
     for (const text of ["First text", "Last text"])
       stats.addFailure(new ArmorError("reply_timeout", text, "Wait."));
     stats.refused += 1;
@@ -42,7 +42,7 @@ describe("of the agent, the post step tells", () => {
   });
 
   test("sessions that may go on", () => {
-    const stats = new Stats(String);
+    const stats = new Stats();
     stats.sessionsNotEnded = 2;
     expect(reportOf(stats).warnings).toEqual([
       "2 Armor sessions may not have ended; each ends when its token expires.",
@@ -50,7 +50,7 @@ describe("of the agent, the post step tells", () => {
   });
 
   test("why it ended before the job did, and what it had done", () => {
-    const stats = new Stats(String);
+    const stats = new Stats();
     stats.reason = "it had enough.";
     stats.addAnswer(200);
     const early = expect.stringMatching(/had ended before the job did: it had enough\. Calls after/);

@@ -7,7 +7,7 @@ import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
 import { clock, within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
-import { type Quote, quoteWithout } from "../redact.ts";
+import { hide } from "../redact.ts";
 import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
 import { type AgentConfig, CONTROL_FILE, REPORT_FILE, type ReadyMessage } from "./protocol.ts";
@@ -18,8 +18,7 @@ import { Upstream } from "./upstream.ts";
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** For a stop that no post step waits for: after SIGTERM, a system that shuts down leaves little time. */
-const LAST_MS = 2_000;
+const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
 
 /**
  * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
@@ -31,29 +30,36 @@ export async function agent(
   crash: Promise<never>,
   { stdin, stdout }: { stdin: Readable; stdout: NodeJS.WritableStream } = process,
 ): Promise<void> {
-  let quote: Quote = () => "";
   stdout.on("error", () => undefined); // the main step reads one line only
   const send = (message: ReadyMessage) => stdout.write(`${JSON.stringify(message)}\n`);
   try {
-    const config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
-    quote = quoteWithout(secretForms(config.credentials));
-    await serve(config, quote, send, crash);
+    const config = parseConfig(Buffer.concat(await stdin.toArray()).toString("utf8"));
+    hide(secretForms(config.credentials));
+    await serve(config, send, crash);
     process.exitCode = 0;
   } catch (error) {
-    send({ agent: "failed", problem: asArmorError(error, quote).message });
+    send({ agent: "failed", problem: asArmorError(error).message });
+  }
+}
+
+/** The error of JSON.parse would show a part of it. */
+function parseConfig(text: string): AgentConfig {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("its configuration is cut off");
   }
 }
 
 async function serve(
   config: AgentConfig,
-  quote: Quote,
   send: (message: ReadyMessage) => void,
   crash: Promise<never>,
 ): Promise<void> {
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
-  const stats = new Stats(quote);
-  const context: RequestContext = { apiUrl, quote, timeoutMs, send: createSend(route) };
+  const stats = new Stats();
+  const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
   const fetch = async () => {
     try {
       const token = await fetchToken(context, config.credentials);
@@ -97,7 +103,7 @@ async function serve(
     stats.reason = await Promise.race([ended, crash]);
     if (stats.reason !== undefined) await within(LAST_MS, control.stop(), () => undefined);
   } catch (error) {
-    stats.reason = asArmorError(error, quote).message;
+    stats.reason = asArmorError(error).message;
     throw error;
   } finally {
     clearInterval(watch);
@@ -110,7 +116,7 @@ async function serve(
   }
 }
 
-/** Whole or not at all: post may read at any time. Fails where the folder is gone by now, and so the job over. */
+/** Whole or not at all: post may read at any time. Fails where the folder is gone, and so the job over. */
 async function placeFile(file: string, line: string): Promise<void> {
   try {
     await writeFile(`${file}.new`, line, { mode: 0o600 });

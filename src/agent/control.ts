@@ -5,8 +5,7 @@ import { sendFailure } from "./reply.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
 
-/** At a stop: for the refresh under way, and after it for the sessions to end. */
-const DRAIN_MS = 1_500;
+const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 
 /**

@@ -6,17 +6,14 @@ import { ArmorError, fileError } from "../errors.ts";
 /** The agent's folder, for its owner alone. */
 export interface AgentFolder {
   readonly path: string;
-  /** To be put on PATH. */
-  readonly bin: string;
-  /** Absolute path of armor-token for this system. */
-  readonly command: string;
-  /** False where the file system does not let programs run (noexec). */
-  readonly canRun: boolean;
+  readonly bin: string; // to be put on PATH
+  readonly command: string; // absolute path of armor-token for this system
+  readonly canRun: boolean; // false where the file system does not let programs run (noexec)
 }
 
 /**
- * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They name Node by its path, as it
- * is not on PATH in a container job, and hold no secret.
+ * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They hold no secret, and name
+ * Node by its path, as it is not on PATH in a container job.
  * @param dist absolute path of the built files
  * @throws ArmorError file_failed, runner_unsupported
  */

@@ -37,8 +37,7 @@ const DROPPED = new Set(
 
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
-/** How long a path that answers 401 to every token asks for no other one. */
-const FORBIDDEN_PATH_MS = 10_000;
+const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
 
 /**
  * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
@@ -71,8 +70,7 @@ export function createGateway(options: GatewayOptions) {
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOptions) {
   const base = new URL(apiUrl);
   const basePath = base.pathname.replace(/\/$/, "");
-  /** Until when a 401 of these paths, without their query, refreshes nothing: it is not about the token. */
-  const forbidden = new Map<string, number>();
+  const forbidden = new Map<string, number>(); // until when a 401 of a path is not about the token
 
   /** @returns path and query of a redirect to a trusted origin and a listed path */
   const allowedRedirect = (from: URL, to: URL): string | undefined => {

@@ -2,14 +2,10 @@ import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
 export interface GuardConfig {
-  /** `127.0.0.1:PORT` */
-  readonly host: string;
-  /** Of the gateway's address. */
-  readonly capability: string;
-  /** Of the address for tokens and stopping. */
-  readonly controlCapability: string;
-  /** The paths that may be read; one that ends with `/` is everything below it. */
-  readonly gatewayPaths: readonly string[];
+  readonly host: string; // `127.0.0.1:PORT`
+  readonly capability: string; // of the gateway's address
+  readonly controlCapability: string; // of the address for tokens and stopping
+  readonly gatewayPaths: readonly string[]; // one that ends with `/` is everything below it
 }
 
 /** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */
@@ -19,10 +15,8 @@ export interface Refusal {
   readonly status: 400 | 403 | 404 | 405 | 408 | 431;
   readonly error: string;
   readonly description: string;
-  /** Of the one header that a 405 must have (RFC 9110 section 15.5.6). */
-  readonly allow?: string;
-  /** Whether the request had the right capability, so that the job's log should tell of it. */
-  readonly isFromJob?: boolean;
+  readonly allow?: string; // of the one header that a 405 must have (RFC 9110 section 15.5.6)
+  readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
 }
 
 export type Admission =
@@ -32,8 +26,7 @@ export type Admission =
 
 type Headers = readonly (readonly [name: string, value: string])[];
 
-/** What browsers add, and programs of this job do not. */
-const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/;
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
 export function isRefusal(verdict: object): verdict is Refusal {

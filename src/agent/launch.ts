@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { join, parse } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { ArmorError } from "../errors.ts";
-import type { Quote } from "../redact.ts";
+import { quote } from "../redact.ts";
 import { agentEnvironment, allowedNodeFlags } from "./inherit.ts";
 import type { AgentConfig, ReadyMessage } from "./protocol.ts";
 
@@ -32,7 +32,7 @@ export interface Parent {
  * Starts an agent that outlives this step, and waits until it listens.
  * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
  */
-export async function launchAgent(config: AgentConfig, parent: Parent, quote: Quote, readyMs = READY_MS) {
+export async function launchAgent(config: AgentConfig, parent: Parent, readyMs = READY_MS) {
   let child: AgentProcess | undefined;
   try {
     child = spawnAgent(parent);

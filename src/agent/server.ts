@@ -18,20 +18,15 @@ import { endSocket, sendRefusal } from "./reply.ts";
 export type Handle = (request: IncomingMessage, response: ServerResponse, admission: Admission) => void;
 
 export interface ServerLimits {
-  /** For a whole request head, and for what follows a refused one, in ms. */
-  readonly headMs: number;
-  /** Connections without an admitted request, of which the oldest is closed beyond this number. */
-  readonly maxWaiting: number;
-  /** But not before it has waited this long, in ms. */
-  readonly minWaitMs: number;
+  readonly headMs: number; // for a whole request head, and for what follows a refused one, in ms
+  readonly maxWaiting: number; // connections without an admitted request: beyond it the oldest is closed
+  readonly minWaitMs: number; // but not before it has waited this long, in ms
 }
 
 const LIMITS: ServerLimits = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
-const KEEP_ALIVE_MS = 120_000;
-/** For calls that connect all at once: more than the 511 that Node asks for by default. */
-const BACKLOG = 4_096;
+const KEEP_ALIVE_MS = 120_000; // longer than common clients do: none is closed while a request is on its way
+const BACKLOG = 4_096; // for calls that connect all at once: more than the 511 that Node asks for by default
 
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");

@@ -1,33 +1,19 @@
 import { type ArmorError, asArmorError } from "../errors.ts";
-import type { Quote } from "../redact.ts";
 
 type Counts = Record<string, number>;
 type RefusedRequest = { error: string; description: string; isFromJob?: boolean };
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 export class Stats {
-  /** Why the agent ended, where it was not told to. */
-  reason: string | undefined;
-  /** The step's own token is one. */
-  minted = 1;
-  /** Handed out by armor-token. */
-  handedOut = 0;
-  /** Calls that Armor answered in full, by class of status: `2xx`, `4xx` … */
-  readonly answered: Counts = {};
-  /** Calls that were not answered in full, by code. */
-  readonly failed: Counts = {};
-  /** Requests that were refused before Armor saw them. */
-  refused = 0;
+  reason: string | undefined; // why the agent ended, where it was not told to
+  minted = 1; // the step's own token is one
+  handedOut = 0; // handed out by armor-token
+  readonly answered: Counts = {}; // calls that Armor answered in full, by class of status: `2xx`, `4xx` …
+  readonly failed: Counts = {}; // calls that were not answered in full, by code
+  refused = 0; // requests that were refused before Armor saw them
   sessionsEnded = 0;
-  /** Those that may go on. */
-  sessionsNotEnded = 0;
-  /** By code: the last full text of what went wrong. */
-  readonly problems: Record<string, string> = {};
-  readonly #quote: Quote;
-
-  constructor(quote: Quote) {
-    this.#quote = quote;
-  }
+  sessionsNotEnded = 0; // those that may go on
+  readonly problems: Record<string, string> = {}; // by code: the last full text of what went wrong
 
   addAnswer(status: number): void {
     increment(this.answered, `${Math.floor(status / 100)}xx`);
@@ -46,7 +32,7 @@ export class Stats {
   }
 
   addProblem(error: unknown): ArmorError {
-    const failure = asArmorError(error, this.#quote);
+    const failure = asArmorError(error);
     this.problems[failure.code] = failure.message;
     return failure;
   }

@@ -7,8 +7,7 @@ import { removeFolder } from "./folder.ts";
 import { CONTROL_FILE, REPORT_FILE } from "./protocol.ts";
 import type { Stats } from "./stats.ts";
 
-/** For an agent whose start was cancelled to write its control file. */
-const STARTING_MS = 1_000;
+const STARTING_MS = 1_000; // for an agent whose start was cancelled to write its control file
 
 /** How the agent was found at the job's end. "ended" is said only where it is certain. */
 export type StopResult =

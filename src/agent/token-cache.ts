@@ -2,30 +2,22 @@ import type { Token } from "../armor/token.ts";
 import { clock, within } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 
-/** With more than this share of its lifetime left, a token is handed out as it is. */
-const FRESH = 1 / 3;
-/** Down to this share it is handed out and another is fetched behind the answer; below, callers wait. */
-const USABLE = 1 / 6;
-/** Down to this share, and for at most `MAX_WAIT_MS`, callers wait; then they get the old one. */
-const LAST_SHARE = 1 / 20;
+const FRESH = 1 / 3; // with more than this share of its lifetime left, a token is handed out as it is
+const USABLE = 1 / 6; // down to this share, it is, and another is fetched behind the answer
+const LAST_SHARE = 1 / 20; // down to this share, callers wait for another, at most so long; then they get it
 const MAX_WAIT_MS = 2_000;
-/** How long a failed refresh is remembered: as long as the server asked, within these bounds. */
-const MIN_FAILURE_MS = 1_000;
-const MAX_FAILURE_MS = 60_000;
+const MIN_FAILURE_MS = 1_000; // a failed refresh is remembered for as long as the server asked, but
+const MAX_FAILURE_MS = 60_000; // within these bounds
 const PERMANENT_FAILURE_MS = 30_000;
-/** Between two refreshes that a 401 asked for: a path may refuse every token. */
-const REJECTION_PAUSE_MS = 1_000;
-/** Of older tokens; with frequent revocations there would be thousands, most of them revoked. */
-const MAX_SESSIONS = 50;
+const REJECTION_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
+const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
 
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
   readonly #fetch: () => Promise<Token>;
   #current: Token;
-  /** Those before it whose sessions may go on. */
-  #previous: Token[] = [];
-  /** The access token that the server refused although it should live. */
-  #rejected: string | undefined;
+  #previous: Token[] = []; // those before it whose sessions may go on
+  #rejected: string | undefined; // the access token that the server refused although it should live
   #replacement: Promise<Token> | undefined;
   #nextReplacementAt = Number.NEGATIVE_INFINITY;
   #inFlight: Promise<Token> | undefined;

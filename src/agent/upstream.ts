@@ -9,23 +9,19 @@ import type { Client } from "./slots.ts";
 export interface UpstreamCall {
   readonly method: string;
   readonly origin: URL;
-  /** Path and query, sent as they are. */
-  readonly path: string;
-  /** Names and values in turn. */
-  readonly headers: readonly string[];
+  readonly path: string; // path and query, sent as they are
+  readonly headers: readonly string[]; // names and values in turn
   readonly client: Client;
 }
 
-/** A connection that was idle for longer may be forgotten by a NAT or a VPN, and is not used again. */
-const MAX_IDLE_MS = 15_000;
+const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotten it, and it is not used again
 
 /** Sends calls to Armor over connections that are kept. */
 export class Upstream {
   readonly #route: RouteConfig;
   readonly #limits: CallLimits;
   readonly #maxIdleMs: number;
-  /** By origin. */
-  readonly #agents = new Map<string, http.Agent>();
+  readonly #agents = new Map<string, http.Agent>(); // by origin
   #lastSentAt = 0;
 
   constructor(route: RouteConfig, limits: CallLimits, maxIdleMs = MAX_IDLE_MS) {

@@ -13,8 +13,7 @@ export interface ApiRequest {
 }
 
 export interface ApiReply {
-  /** Where the reply came from. */
-  readonly url: URL;
+  readonly url: URL; // where the reply came from
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -34,13 +33,13 @@ export function createSend(route: RouteConfig): Send {
   return async ({ url, headers, body }, signal) => {
     const proxy = proxyFor(url, route);
     const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", reject, { once: true });
-    });
     let isReplying = false;
     try {
       const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
       // After a reply such as 101, Node drops the connection and http-client waits for ever.
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", reject, { once: true });
+      });
       const { message } = await Promise.race([call, aborted]);
       isReplying = true;
       const { statusCode: status = 0 } = message;

@@ -1,20 +1,16 @@
 import { ArmorError, type ErrorCode } from "../errors.ts";
 
 export interface ProxyAddress {
-  /** Scheme, host and port, without user and password, to be printed. */
-  readonly origin: string;
-  /** `user:password`, decoded. */
-  readonly credentials?: string;
+  readonly origin: string; // scheme, host and port, without user and password, to be printed
+  readonly credentials?: string; // `user:password`, decoded
 }
 
 /** The call that failed. */
 export interface CallState {
   readonly url: URL;
   readonly proxy: ProxyAddress | undefined;
-  /** False as long as the proxy has opened no tunnel: until then, every failure is the proxy's. */
-  hasTunnel?: boolean;
-  /** Whether the reply had begun. */
-  isReplying: boolean;
+  hasTunnel?: boolean; // false: the proxy has opened no tunnel, and every failure is its own
+  isReplying: boolean; // whether the reply had begun
 }
 
 const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";

@@ -1,16 +1,13 @@
 import { ArmorError } from "../errors.ts";
-import type { Quote } from "../redact.ts";
+import { quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
 const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
 
-/** Seconds that a token lives where the reply does not say so (vendor's article). */
-const DEFAULT_EXPIRES_IN = 60;
-/** 68 years. What lies above is no time to wait or to live, and would leave the range of dates. */
-const MAX_SECONDS = 2 ** 31 - 1;
-/** A longer one fits into no header, and as state it could keep the post step from starting. */
-const MAX_TOKEN_LENGTH = 16 * 1024;
+const DEFAULT_EXPIRES_IN = 60; // seconds, where the reply does not say (vendor's article)
+const MAX_SECONDS = 2 ** 31 - 1; // 68 years: what lies above is no time to wait or to live
+const MAX_TOKEN_LENGTH = 16 * 1024; // a longer one fits into no header, and could keep post from starting
 
 /** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
 export function tokenRequest(apiUrl: string, basicPair: string): ApiRequest {
@@ -40,8 +37,8 @@ export function isClientUnknown({ status, body }: ApiReply): boolean {
  * @returns a token of visible ASCII (RFC 6750 section 2.1), and its lifetime in seconds, above 0
  * @throws ArmorError whenever the reply is not a token response (RFC 6749 section 5.1)
  */
-export function judgeToken(reply: ApiReply, quote: Quote): { accessToken: string; expiresIn: number } {
-  if (reply.status !== 200) throw statusError(reply, quote);
+export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: number } {
+  if (reply.status !== 200) throw statusError(reply);
   const invalid = (what: string) =>
     new ArmorError(
       "reply_invalid",
@@ -50,8 +47,7 @@ export function judgeToken(reply: ApiReply, quote: Quote): { accessToken: string
     );
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
-  if (fields["error"] !== undefined)
-    throw invalid(`an OAuth error instead of a token${saidBy(fields, quote)}`);
+  if (fields["error"] !== undefined) throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
   const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
   if (typeof token !== "string" || token === "") throw invalid("no access_token");
   if (!/^[\x21-\x7e]+$/.test(token))
@@ -65,10 +61,10 @@ export function judgeToken(reply: ApiReply, quote: Quote): { accessToken: string
 }
 
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
-export function judgeTerminate(reply: ApiReply, quote: Quote): boolean {
+export function judgeTerminate(reply: ApiReply): boolean {
   if (reply.status === 401) return false;
   if (reply.status >= 200 && reply.status < 300) return true;
-  throw statusError(reply, quote);
+  throw statusError(reply);
 }
 
 /** What failed and what to do, by code. */
@@ -104,14 +100,14 @@ const MEANINGS: readonly (readonly [code: keyof typeof REJECTIONS, ...signs: unk
 ];
 
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
-function statusError(reply: ApiReply, quote: Quote): ArmorError {
+function statusError(reply: ApiReply): ArmorError {
   const { url, status, body } = reply;
   const fields = parseObject(body) ?? {};
   const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
   const code = rejectionCode(status, oauthError);
   const canPass = code === "rate_limited" || code === "server_unavailable";
   const [problem, remedy] = REJECTIONS[code];
-  const answered = `${url.origin} answered ${status}${saidBy(fields, quote)}`;
+  const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
   return new ArmorError(code, `${problem}: ${answered}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
     isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
@@ -146,7 +142,7 @@ function shapeOf({ headers, body }: ApiReply): string {
 }
 
 /** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy({ access_token, error, error_description }: Fields, quote: Quote): string {
+function saidBy({ access_token, error, error_description }: Fields): string {
   if (access_token !== undefined) return "";
   const said = typeof error === "string" ? ` ${quote(error)}` : "";
   return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;

@@ -8,8 +8,7 @@ import { codeOf, type ProxyAddress, proxyError } from "./network-error.ts";
 
 /** What the environment says about proxies, as it stands there. JSON, so that the agent can be given it. */
 export interface RouteConfig {
-  /** Undefined where no proxy is set. */
-  readonly proxy?: { readonly variable: string; readonly value: string };
+  readonly proxy?: { readonly variable: string; readonly value: string }; // undefined where no proxy is set
   readonly noProxy: string;
 }
 
@@ -111,8 +110,7 @@ export function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
-/** For a proxy to answer CONNECT, its own TLS included. */
-const CONNECT_MS = 30_000;
+const CONNECT_MS = 30_000; // for a proxy to answer CONNECT, its own TLS included
 
 /**
  * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
@@ -120,8 +118,7 @@ const CONNECT_MS = 30_000;
  * buffered without limit, and Node 24.5 puts the proxy's password into an error.
  */
 export class RouteAgent extends https.Agent {
-  /** Whether the proxy has opened one. */
-  hasTunnel = false;
+  hasTunnel = false; // whether the proxy has opened one
   readonly #proxy: ProxyAddress | undefined;
   readonly #connectMs: number;
 

@@ -2,20 +2,16 @@ import { clock } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 
 export interface RetryOptions {
-  /** For everything together: attempts and pauses, in ms. */
-  readonly timeoutMs: number;
-  /** Called before each pause; what it throws ends the attempts. */
-  readonly onRetry?: (error: ArmorError, pauseMs: number) => void;
+  readonly timeoutMs: number; // for everything together: attempts and pauses, in ms
+  readonly onRetry?: (error: ArmorError, pauseMs: number) => void; // what it throws ends the attempts
 }
 
 const FIRST_BACKOFF_MS = 500;
-/** A 429 means that many jobs ask at once; they need a wider spread (docs/decisions.md). */
-const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
+const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
 const MAX_BACKOFF_MS = 8_000;
 /** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
-/** With less than this left, an attempt would only replace a clear error by a time-out. */
-const MIN_ATTEMPT_MS = 250;
+const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
 
 /**
  * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.

@@ -1,5 +1,4 @@
 import { clock } from "../clock.ts";
-import type { Quote } from "../redact.ts";
 import { basicPairs, type Credentials } from "./credentials.ts";
 import type { Send } from "./http.ts";
 import { isClientUnknown, judgeTerminate, judgeToken, terminateRequest, tokenRequest } from "./oauth.ts";
@@ -9,20 +8,15 @@ import { type RetryOptions, retry } from "./retry.ts";
 /** An access token and its lifetime, counted from before the request was sent. */
 export interface Token {
   readonly accessToken: string;
-  /** Seconds, as the server said. */
-  readonly expiresIn: number;
-  /** When its attempt was about to begin, by the monotonic clock, in ms. */
-  readonly requestedAt: number;
-  /** When it expires, by the wall clock, in ms since the epoch: never later than the server reckons. */
-  readonly expiresAt: number;
+  readonly expiresIn: number; // seconds, as the server said
+  readonly requestedAt: number; // when its attempt was about to begin, by the monotonic clock, in ms
+  readonly expiresAt: number; // when it expires, by the wall clock, in ms since the epoch
 }
 
-/** Where Armor is, how to reach it, what must not be repeated, and how long to try. */
+/** Where Armor is, how to reach it, and how long to try. */
 export interface RequestContext extends RetryOptions {
-  /** Without a slash at its end. */
-  readonly apiUrl: string;
+  readonly apiUrl: string; // without a slash at its end
   readonly send: Send;
-  readonly quote: Quote;
 }
 
 /**
@@ -31,7 +25,7 @@ export interface RequestContext extends RetryOptions {
  * @throws ArmorError
  */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
-  const { apiUrl, send, quote } = context;
+  const { apiUrl, send } = context;
   const [encoded, raw] = basicPairs(credentials);
   return await retry(async (signal) => {
     const [sentAt, requestedAt] = [clock.date(), clock.now()];
@@ -41,15 +35,15 @@ export async function fetchToken(context: RequestContext, credentials: Credentia
       // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
       if (second.status !== 400) reply = second;
     }
-    const { accessToken, expiresIn } = judgeToken(reply, quote);
+    const { accessToken, expiresIn } = judgeToken(reply);
     return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
   }, context);
 }
 
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
-  const { apiUrl, send, quote } = context;
+  const { apiUrl, send } = context;
   return await retry(async (signal) => {
-    return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal), quote);
+    return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal));
   }, context);
 }

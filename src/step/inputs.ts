@@ -7,8 +7,7 @@ import { ArmorError } from "../errors.ts";
 /** As main and the token agent use them (`AgentConfig`). */
 export type Inputs = ReturnType<typeof readInputs>;
 
-/** Of @actions/core; it trims what it reads. */
-type GetInput = (name: string) => string;
+type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
 /** As in action.yml, which the runner applies where an input is not given; one given empty stays empty. */
 export const DEFAULTS = {
@@ -23,11 +22,9 @@ export const DEFAULTS = {
 
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
-/** Far above any key, and far below what an environment variable can hold. */
-const MAX_CREDENTIAL_LENGTH = 4096;
+const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
 
-/** In no credential and no URL: control characters, line ends among them, and halves of characters. */
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
 
 /**
  * The key in every form, to be masked before anything is said. None of a key that is too short: its mask

@@ -15,17 +15,14 @@ import * as runner from "./outputs.ts";
 
 /** What all parts of one run share. */
 interface Run {
-  /** As the job has set it, before the proxy variables were taken. */
-  readonly env: NodeJS.ProcessEnv;
-  /** The folder of the built files, one of which this is. */
-  readonly dist: string;
+  readonly env: NodeJS.ProcessEnv; // as the job has set it, before the proxy variables were taken
+  readonly dist: string; // the folder of the built files, one of which this is
   readonly inputs: Inputs;
   readonly route: RouteConfig;
   readonly cancel: AbortSignal;
 }
 
-/** Armor's largest reports take a while to begin. */
-const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
 /** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
@@ -39,14 +36,14 @@ export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: 
   const { cancel, deadline } = watchCancel();
   try {
     const original = { ...env };
-    runner.checkFiles(env, ["GITHUB_OUTPUT", "GITHUB_STATE"]);
+    runner.checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
     const [inputs, route] = [readInputs(core.getInput), takeRoute(env)];
     const run = { env: original, dist, inputs, route, cancel };
     await Promise.race([supply(run), crash, deadline]);
     process.exitCode = 0;
   } catch (error) {
     process.exitCode = 1;
-    const { code, message } = asArmorError(error, runner.quote);
+    const { code, message } = asArmorError(error);
     runner.fail(annotationOf(code, message));
   }
 }
@@ -66,7 +63,7 @@ function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
   const { env, inputs } = run;
-  if (inputs.keepFresh && inputs.exportEnvironment) runner.checkFiles(env, ["GITHUB_ENV", "GITHUB_PATH"]);
+  if (inputs.keepFresh && inputs.exportEnvironment) runner.checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
   warnOfIam(inputs);
   trustCertificates(inputs.certificates);
   runner.saveState("api_url", inputs.apiUrl);
@@ -79,7 +76,12 @@ async function supply(run: Run): Promise<void> {
     if (folder !== undefined) runner.saveState("agent_folder", folder.path);
     const token = await fetchMaskedToken(run);
     if (folder !== undefined) gatewayUrl = await startAgent(run, folder.path, token);
-    runner.setTokenOutputs(token);
+    runner.setOutputs({
+      "access-token": token.accessToken,
+      "token-type": "Bearer",
+      "expires-in": String(token.expiresIn),
+      "expires-at": isoDate(token.expiresAt),
+    });
     if (folder !== undefined && gatewayUrl !== undefined) handOnAgent(run, folder, gatewayUrl);
     runner.saveState("complete", "true");
     runner.log(summaryLine(inputs, token, folder));
@@ -94,12 +96,11 @@ async function supply(run: Run): Promise<void> {
 
 function warnOfIam({ gatewayPaths }: Inputs): void {
   const iam = "/api/v1/iam/";
-  const what = "can read the users, apps and policies that the client app may read";
+  const what =
+    "every later step of this job can read the users, apps and policies that the client app may read";
   for (const path of gatewayPaths) {
-    if (path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path)))
-      runner.warn(
-        `gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job ${what}.`,
-      );
+    const isCovered = path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path));
+    if (isCovered) runner.warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh ${what}.`);
   }
 }
 
@@ -107,7 +108,6 @@ async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> 
   const context: RequestContext = {
     apiUrl: inputs.apiUrl,
     timeoutMs: inputs.timeoutMs,
-    quote: runner.quote,
     send: createSend(route),
     onRetry({ problem }, pauseMs) {
       cancel.throwIfAborted();
@@ -134,20 +134,18 @@ async function startAgent({ env, dist, inputs, route }: Run, folder: string, fir
   const [capability, controlCapability] = [createCapability(), createCapability()];
   runner.mask([capability, controlCapability]);
   const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-  return (await launchAgent(config, { env, dist }, runner.quote)).gatewayUrl;
+  return (await launchAgent(config, { env, dist })).gatewayUrl;
 }
 
 function handOnAgent({ env, inputs }: Run, { bin, canRun, command }: AgentFolder, gatewayUrl: string): void {
-  runner.setAgentOutputs(gatewayUrl, command);
+  runner.setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
   if (!canRun) {
     const remedy =
       'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
     runner.warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
   }
   if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin))
-    runner.log(
-      "Added 127.0.0.1 to no_proxy and NO_PROXY: calls of later steps to the gateway go past the proxy.",
-    );
+    runner.log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
 }
 
 /** The one line of a good run. */

@@ -1,11 +1,8 @@
 import { closeSync, constants, openSync, statSync, truncateSync } from "node:fs";
 import * as core from "@actions/core";
-import type { Token } from "../armor/token.ts";
-import { isoDate } from "../clock.ts";
 import { ArmorError, fileError } from "../errors.ts";
-import { type Quote, quoteWithout, scrubber } from "../redact.ts";
+import { hide, scrub } from "../redact.ts";
 
-/** The variables that name the runner's files for outputs, state, environment and PATH. */
 type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 /**
@@ -13,26 +10,20 @@ type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PA
  * Without the file, @actions/core would print the value: the token, in plain sight.
  * @throws ArmorError runner_unsupported, file_failed
  */
-export function checkFiles(env: NodeJS.ProcessEnv, variables: readonly FileVariable[]): void {
+export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
-    const path = env[variable];
-    if (!path) {
+    if (!process.env[variable]) {
       const problem = `${variable} is not set, so there is no safe way to hand the token on`;
       const remedy = "Run this as a step of a GitHub Actions workflow.";
       throw new ArmorError("runner_unsupported", problem, remedy);
     }
-    try {
-      closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND));
-    } catch (error) {
-      throw fileError(`The file that ${variable} names`, error);
-    }
+    use(variable, (path) => closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND)));
   }
 }
 
 /** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
 function write(variable: FileVariable, append: () => void): void {
-  const path = process.env[variable] ?? "";
-  try {
+  use(variable, (path) => {
     const before = statSync(path);
     try {
       append();
@@ -40,54 +31,34 @@ function write(variable: FileVariable, append: () => void): void {
       if (before.isFile()) truncateSync(path, before.size);
       throw error;
     }
+  });
+}
+
+function use(variable: FileVariable, action: (path: string) => void): void {
+  try {
+    action(process.env[variable] ?? "");
   } catch (error) {
     throw fileError(`The file that ${variable} names`, error);
   }
 }
 
-function setOutput(name: string, value: string): void {
-  write("GITHUB_OUTPUT", () => core.setOutput(name, value));
-}
-
-const masked: string[] = [];
-
 /** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
 export function mask(secrets: readonly string[]): void {
   for (const secret of secrets) core.setSecret(secret);
-  masked.push(...secrets);
+  hide(secrets);
 }
 
-/** Of what was masked so far, nothing gets through. */
-export const quote: Quote = (text) => quoteWithout(masked)(text);
+const fit = (line: string): string => scrub(line.replace(/\p{C}+/gu, " "));
 
-function fit(line: string): string {
-  return scrubber(masked)(line.replace(/\p{C}+/gu, " "));
-}
-
-export function log(line: string): void {
-  core.info(fit(line));
-}
-
-export function warn(line: string): void {
-  core.warning(fit(line));
-}
-
+export const log = (line: string): void => core.info(fit(line));
+export const warn = (line: string): void => core.warning(fit(line));
 /** The annotation of a step that failed. */
-export function fail(line: string): void {
-  core.setFailed(fit(line));
-}
+export const fail = (line: string): void => core.setFailed(fit(line));
 
-/** The outputs that action.yml describes. The token has its mask by now. */
-export function setTokenOutputs({ accessToken, expiresIn, expiresAt }: Token): void {
-  setOutput("access-token", accessToken);
-  setOutput("token-type", "Bearer");
-  setOutput("expires-in", String(expiresIn));
-  setOutput("expires-at", isoDate(expiresAt));
-}
-
-export function setAgentOutputs(gatewayUrl: string, command: string): void {
-  setOutput("gateway-url", gatewayUrl);
-  setOutput("token-command", command);
+/** As action.yml describes them. */
+export function setOutputs(outputs: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(outputs))
+    write("GITHUB_OUTPUT", () => core.setOutput(name, value));
 }
 
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
@@ -129,10 +100,8 @@ export function loadState(env: NodeJS.ProcessEnv) {
     apiUrl,
     certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
     terminateSession: saved("terminate_session") !== "false",
-    /** Only where the session is to be ended. */
-    accessToken: saved("access_token"),
+    accessToken: saved("access_token"), // only where the session is to be ended
     agentFolder: saved("agent_folder"),
-    /** Main went through: there is something to tell. */
-    isComplete: saved("complete") === "true",
+    isComplete: saved("complete") === "true", // main went through: there is something to tell
   };
 }

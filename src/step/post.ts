@@ -4,13 +4,11 @@ import { takeRoute } from "../armor/proxy.ts";
 import { endSession } from "../armor/token.ts";
 import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
-import { loadState, log, mask, quote, type State, warn } from "./outputs.ts";
+import { loadState, log, mask, type State, warn } from "./outputs.ts";
 import { agentReport, NOTHING, type Report } from "./report.ts";
 
-/** For all that this step does: the job waits for it, and sessions end by themselves soon anyway. */
-const TIMEOUT_MS = 5_500;
-/** Of it, for the agent to stop. */
-const STOP_MS = 4_000;
+const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
+const STOP_MS = 4_000; // of it, for the agent to stop
 
 /**
  * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
@@ -28,7 +26,7 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
     if (state.isComplete) lines.forEach(log);
     warnings.forEach(warn);
   } catch (error) {
-    const { code, message } = asArmorError(error, quote);
+    const { code, message } = asArmorError(error);
     warn(annotationOf(code, message));
   }
 }
@@ -57,12 +55,12 @@ async function finishSession(
   if (accessToken === undefined) return NOTHING; // no token was issued
   try {
     trustCertificates(certificates);
-    const context = { apiUrl, timeoutMs, quote, send: createSend(takeRoute(env)) };
+    const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
     if (await endSession(context, accessToken)) return say("The Armor session was ended.");
     const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
     return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
   } catch (error) {
-    const { code, message } = asArmorError(error, quote);
+    const { code, message } = asArmorError(error);
     const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
     return { lines: [], warnings: [annotationOf(code, text)] };
   }
