@@ -2800,7 +2800,8 @@ async function readBody(message, { origin }) {
     for await (const chunk of message) {
         size += chunk.length;
         if (size > MAX_REPLY_BYTES) {
-            throw new ArmorError("reply_invalid", `${origin} answered with more than 1 MiB, which is no token response`, "Check that api-url is the address of the Armor API.");
+            const problem = `${origin} answered with more than 1 MiB, which is no token response`;
+            throw new ArmorError("reply_invalid", problem, "Check that api-url is the address of the Armor API.");
         }
         chunks.push(chunk);
     }
@@ -2815,7 +2816,9 @@ function trustCertificates(certificates) {
     if (certificates.length === 0)
         return;
     if (typeof (external_node_tls_default()).setDefaultCACertificates !== "function") {
-        throw new ArmorError("runner_unsupported", "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have", "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.");
+        const problem = "ca-certificate needs tls.setDefaultCACertificates, which this runner's Node does not have";
+        const remedy = "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.";
+        throw new ArmorError("runner_unsupported", problem, remedy);
     }
     external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
 }
@@ -3080,13 +3083,11 @@ async function retry(attempt, { timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
         const leftMs = start + timeoutMs - clock.now();
-        const [deadline, settled] = [new AbortController(), new AbortController()];
-        clock
-            .sleep(Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), settled.signal)
-            .then(() => deadline.abort())
-            .catch(() => undefined); // the attempt settled first
+        const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+        const deadline = new AbortController();
+        const timer = setTimeout(() => deadline.abort(), limitMs);
         try {
-            return await attempt(deadline.signal).finally(() => settled.abort());
+            return await attempt(deadline.signal).finally(() => clearTimeout(timer));
         }
         catch (error) {
             if (!(error instanceof ArmorError) || !error.canPass)
@@ -4119,6 +4120,7 @@ async function placeFile(file, line) {
  * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They hold no secret, and name
  * Node by its path, as it is not on PATH in a container job.
  * @param dist absolute path of the built files
+ * @returns its path, the folder for PATH, the command's own path, and whether programs run there (noexec)
  * @throws ArmorError file_failed, runner_unsupported
  */
 async function createAgentFolder(env, dist, isWindows = process.platform === "win32") {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { retry } from "../../src/armor/retry.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { type VirtualClock, virtualClock } from "../fixtures/virtual-clock.ts";
@@ -116,23 +116,30 @@ describe("retry", () => {
   test("gives each attempt half of what is left, but five seconds where there are five", async () => {
     const clock = virtualClock(0);
     const limits: number[] = [];
-    const stalls = async (signal: AbortSignal) => {
-      const start = clock.now();
-      while (!signal.aborted) await clock.pass(50);
-      limits.push(clock.now() - start);
+    const timer = jest.spyOn(globalThis, "setTimeout").mockImplementation((_, ms) => {
+      limits.push(ms ?? 0);
+      return undefined as never;
+    });
+    const stalls = async () => {
+      await clock.pass(limits.at(-1) ?? 0);
       throw new ArmorError("reply_timeout", "P", "R.");
     };
     await expect(retry(stalls, options(30_000))).rejects.toThrow("tried 4 times in 30 s");
+    timer.mockRestore();
     expect(limits).toEqual([15_000, 7_500, 5_000, 2_500]);
   });
 
-  test("an attempt that settles leaves no deadline behind", async () => {
-    const clock = virtualClock();
-    let seen: AbortSignal | undefined;
-    await retry(async (signal) => {
-      seen = signal;
-    }, options());
-    await clock.pass(60_000);
-    expect(seen?.aborted).toBe(false);
+  test("ends an attempt by its signal, and leaves no deadline behind one that settles", async () => {
+    const signals: AbortSignal[] = [];
+    const signalled = (signal: AbortSignal) =>
+      new Promise<string>((resolve) => {
+        signals.push(signal);
+        signal.addEventListener("abort", () => resolve("late"));
+        if (signals.length > 1) resolve("in time");
+      });
+    await expect(retry(signalled, options(100))).resolves.toBe("late");
+    await expect(retry(signalled, options(100))).resolves.toBe("in time");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
   });
 });

@@ -4,24 +4,20 @@ import { join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
 /** The agent's folder, for its owner alone. */
-export interface AgentFolder {
-  readonly path: string;
-  readonly bin: string; // to be put on PATH
-  readonly command: string; // absolute path of armor-token for this system
-  readonly canRun: boolean; // false where the file system does not let programs run (noexec)
-}
+export type AgentFolder = Awaited<ReturnType<typeof createAgentFolder>>;
 
 /**
  * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They hold no secret, and name
  * Node by its path, as it is not on PATH in a container job.
  * @param dist absolute path of the built files
+ * @returns its path, the folder for PATH, the command's own path, and whether programs run there (noexec)
  * @throws ArmorError file_failed, runner_unsupported
  */
 export async function createAgentFolder(
   env: NodeJS.ProcessEnv,
   dist: string,
   isWindows = process.platform === "win32",
-): Promise<AgentFolder> {
+) {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {
     const remedy = "Run this as a step of a GitHub Actions workflow.";

@@ -1,11 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { AgentConfig } from "./protocol.ts";
 
-export interface GuardConfig {
+export interface GuardConfig extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
   readonly host: string; // `127.0.0.1:PORT`
-  readonly capability: string; // of the gateway's address
-  readonly controlCapability: string; // of the address for tokens and stopping
-  readonly gatewayPaths: readonly string[]; // one that ends with `/` is everything below it
 }
 
 /** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */

@@ -81,11 +81,8 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
   for await (const chunk of message as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > MAX_REPLY_BYTES) {
-      throw new ArmorError(
-        "reply_invalid",
-        `${origin} answered with more than 1 MiB, which is no token response`,
-        "Check that api-url is the address of the Armor API.",
-      );
+      const problem = `${origin} answered with more than 1 MiB, which is no token response`;
+      throw new ArmorError("reply_invalid", problem, "Check that api-url is the address of the Armor API.");
     }
     chunks.push(chunk);
   }
@@ -100,11 +97,11 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
 export function trustCertificates(certificates: readonly string[]): void {
   if (certificates.length === 0) return;
   if (typeof tls.setDefaultCACertificates !== "function") {
-    throw new ArmorError(
-      "runner_unsupported",
-      "ca-certificate needs a Node with tls.setDefaultCACertificates, which this runner's does not have",
-      "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.",
-    );
+    const problem =
+      "ca-certificate needs tls.setDefaultCACertificates, which this runner's Node does not have";
+    const remedy =
+      "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.";
+    throw new ArmorError("runner_unsupported", problem, remedy);
   }
   tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);
 }

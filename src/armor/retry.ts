@@ -24,13 +24,11 @@ export async function retry<T>(
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {
     const leftMs = start + timeoutMs - clock.now();
-    const [deadline, settled] = [new AbortController(), new AbortController()];
-    clock
-      .sleep(Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS)), settled.signal)
-      .then(() => deadline.abort())
-      .catch(() => undefined); // the attempt settled first
+    const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), limitMs);
     try {
-      return await attempt(deadline.signal).finally(() => settled.abort());
+      return await attempt(deadline.signal).finally(() => clearTimeout(timer));
     } catch (error) {
       if (!(error instanceof ArmorError) || !error.canPass) throw error;
       const elapsedMs = clock.now() - start;
