@@ -2406,15 +2406,9 @@ class ArmorError extends Error {
     code;
     problem;
     remedy;
-    /**
-     * How long the server asked to wait, in ms; whether the token endpoint itself said so in an OAuth error, so
-     * that asking again soon will not help.
-     */
+    /** In ms, how long the server asks to wait; whether the token endpoint itself refuses by an OAuth error. */
     details;
-    /**
-     * @param problem what failed, and with whom; no full stop at its end
-     * @param remedy what to do; one or more whole sentences
-     */
+    /** `problem` says what failed, and with whom, without a full stop; `remedy` what to do, in sentences. */
     constructor(code, problem, remedy, details = {}) {
         super(`${problem}. ${remedy}`);
         this.code = code;
@@ -2534,11 +2528,7 @@ function codeOf(error) {
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-/**
- * What failed before the tunnel stood: the proxy is to blame.
- * @param word its status, or the code of an error
- * @param challenge the value of Proxy-Authenticate
- */
+/** What failed before the tunnel: `word` is the proxy's status or a code, `challenge` Proxy-Authenticate. */
 function proxyError(proxy, target, word, challenge = "") {
     const who = `The proxy ${proxy.origin}`;
     const refused = (what, remedy) => new ArmorError("proxy_refused", `${who} ${what}`, remedy);
@@ -2619,12 +2609,10 @@ function parseProxy(variable, value) {
     if (protocol !== "http:" && protocol !== "https:")
         throw refuse("only http:// and https:// are supported");
     const credentials = decodeUserinfo(userinfo);
-    if (credentials === undefined) {
+    if (credentials === undefined)
         throw refuse("user or password holds a character that must be percent-encoded");
-    }
-    if (match === undefined || !URL.canParse(`${protocol}//${name}`)) {
+    if (match === undefined || !URL.canParse(`${protocol}//${name}`))
         throw refuse("after the scheme there must be a host name and a port, and nothing else");
-    }
     const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
     if (port < 1 || port > 65_535)
         throw refuse("the port is not between 1 and 65535");
@@ -2743,10 +2731,7 @@ function openTunnel(proxy, target, limitMs) {
 
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
-/**
- * A `Send` by this route. It throws ArmorError reply_timeout when the signal aborts first, and otherwise what
- * `networkError` makes of a failure, proxy_refused or reply_invalid.
- */
+/** A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says */
 function createSend(route) {
     return async ({ url, headers, body }, signal) => {
         const proxy = proxyFor(url, route);
@@ -2781,12 +2766,8 @@ function createClient(url, signal, agent) {
         prepareRequest(options) {
             // http-client appends the runner's orchestration id, which Armor does not need.
             const headers = { ...options.headers, "user-agent": USER_AGENT };
-            Object.assign(options, {
-                signal,
-                host: withoutBrackets(url.hostname),
-                headers,
-                ...(agent && { agent }),
-            });
+            const host = withoutBrackets(url.hostname);
+            Object.assign(options, { signal, host, headers, ...(agent && { agent }) });
         },
         canHandleAuthentication: () => false,
         handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
@@ -2807,11 +2788,7 @@ async function readBody(message, { origin }) {
     }
     return Buffer.concat(chunks).toString("utf8");
 }
-/**
- * Trusts these authorities for every TLS connection of this process, beside those that Node trusts.
- * @param certificates PEM, one certificate each
- * @throws ArmorError runner_unsupported where Node cannot do it
- */
+/** Trusts these (PEM) beside those that Node trusts, everywhere. @throws ArmorError runner_unsupported */
 function trustCertificates(certificates) {
     if (certificates.length === 0)
         return;
@@ -2997,10 +2974,7 @@ function saidBy({ access_token, error, error_description }) {
 }
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
-/**
- * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
- * own `Date`, so that a runner whose clock is off waits just as long.
- */
+/** In ms (RFC 9110 section 10.2.3). A date is compared with the server's own: this clock may be off. */
 function retryAfterMs({ headers }) {
     const value = headers["retry-after"]?.trim() ?? "";
     if (/^\d+$/.test(value))
@@ -3019,9 +2993,8 @@ const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
 /** The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a region. */
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 /**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method and body
- * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
- * @throws ArmorError redirect_refused; the other host is sent nothing
+ * Follows redirects, as the vendor's OpenAPI text demands, if they keep method and body (307, 308; RFC 9110
+ * section 15.4) and stay with the origin or the vendor's API hosts. @throws ArmorError redirect_refused
  */
 async function sendFollowing(send, request, signal) {
     let { url } = request;
@@ -3075,10 +3048,7 @@ const MAX_BACKOFF_MS = 8_000;
 /** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
-/**
- * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
- * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
- */
+/** Until an attempt succeeds, fails for good, or time is up; the last error says how often it was tried. */
 async function retry(attempt, { timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
@@ -3124,11 +3094,7 @@ function seconds(ms) {
 
 
 
-/**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4): by the form-encoded pair
- * and, where that differs and the client is unknown, by the raw one.
- * @throws ArmorError
- */
+/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one, if any. */
 async function fetchToken(context, credentials) {
     const { apiUrl, send } = context;
     const [encoded, raw] = basicPairs(credentials);
@@ -3170,10 +3136,7 @@ function failureStatus({ code, details }) {
         return 503;
     return code === "reply_timeout" ? 504 : 502;
 }
-/**
- * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
- * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
- */
+/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
 function sendRefusal(request, response, refusal, lingerMs) {
     const { headers, body } = refusalReply(refusal);
     const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
@@ -3217,10 +3180,7 @@ function errorReply(error, description, more) {
 
 const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
-/**
- * What is behind the address for tokens and stopping.
- * @param onStopped called when whoever asked for the stop has the reply, or has left and would have it
- */
+/** What is behind the address for tokens and stopping; `onStopped` is called when the stop's reply is out. */
 function createControl(tokenCache, context, stats, terminateSession, onStopped) {
     let stopped;
     /** A session that is not ended here ends by itself when its token expires. */
@@ -3331,37 +3291,31 @@ function readRequest(method, headers, below, { gatewayPaths }) {
     }
     // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
     const isNoBody = ([name, value]) => name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
-    if (!headers.every(isNoBody)) {
+    if (!headers.every(isNoBody))
         return refuse(400, "body_refused", "Requests through the gateway have no body.");
-    }
     const target = allowedTarget(below, gatewayPaths);
     return typeof target === "string" ? { route: "gateway", target } : target;
 }
 function controlRequest(method, below) {
-    if (below !== "/token" && below !== "/stop") {
+    if (below !== "/token" && below !== "/stop")
         return refuse(404, "not_found", "There are GET /token and POST /stop.");
-    }
     const [route, allowed] = below === "/token" ? ["token", "GET"] : ["stop", "POST"];
     return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
 }
 /**
  * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded.
- * @param target path and query below api-url
- * @returns the string to send, or why it is refused
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
  */
 function allowedTarget(target, gatewayPaths) {
     const [path = ""] = target.split("?", 1);
     const fault = pathFault(path);
     if (fault !== undefined)
         return refuse(400, "bad_target", `The path has ${fault}.`);
-    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
+    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
         return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
-    }
-    for (const listed of gatewayPaths) {
+    for (const listed of gatewayPaths)
         if (listed.endsWith("/") ? path.startsWith(listed) : path === listed)
             return target;
-    }
     return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
 }
 /** @returns what is wrong with a path, undefined where it is plain */
@@ -3458,10 +3412,7 @@ const DROPPED = new Set(("connection keep-alive proxy-authenticate proxy-connect
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
-/**
- * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
- * `target` is path and query below api-url, as the guard admitted it.
- */
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 function createGateway(options) {
     const { stats } = options;
     const slots = new Slots(MAX_CALLS);
@@ -3560,9 +3511,8 @@ function keepHeaders({ rawHeaders, headers }, isWanted) {
         const name = rawHeaders[index] ?? "";
         const lowerCase = name.toLowerCase();
         // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
-        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
+        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length"))
             result.push(name, rawHeaders[index + 1] ?? "");
-        }
     }
     return result;
 }
@@ -3821,10 +3771,7 @@ class TokenCache {
     msLeft({ requestedAt, expiresAt, expiresIn }) {
         return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
     }
-    /**
-     * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
-     * @returns every access token whose session may go on, and whether one was still being fetched
-     */
+    /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
     async close(ms) {
         this.#isClosed = true;
         await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
@@ -4008,12 +3955,7 @@ const CLOSED_WHILE_IDLE = new Error("closed while idle");
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
 const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
-/**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
- * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
- * to 0 if it served.
- * @param crash rejects with what was not caught
- */
+/** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
@@ -4117,10 +4059,8 @@ async function placeFile(file, line) {
 
 
 /**
- * Creates a folder below RUNNER_TEMP, and in it the wrappers of armor-token. They hold no secret, and name
- * Node by its path, as it is not on PATH in a container job.
- * @param dist absolute path of the built files
- * @returns its path, the folder for PATH, the command's own path, and whether programs run there (noexec)
+ * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by its
+ * path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
 async function createAgentFolder(env, dist, isWindows = process.platform === "win32") {
@@ -4167,11 +4107,7 @@ async function removeFolder(folder) {
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent/inherit.js
 
-/**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is
- * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
- * on Windows.
- */
+/** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
 const ALLOWED_VARIABLES = new Set(("PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
     "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR").split(" "));
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
@@ -4215,10 +4151,7 @@ const READY_MS = 10_000;
 function createCapability() {
     return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
 }
-/**
- * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
- */
+/** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
 async function launchAgent(config, parent, readyMs = READY_MS) {
     let child;
     try {
@@ -4356,10 +4289,7 @@ const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
-/**
- * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
- * would cover half of the log, and it is refused and never shown.
- */
+/** The key in every form, to be masked first. None of a short one: its mask would cover half of the log. */
 function readSecrets(getInput) {
     const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
     return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
@@ -4470,11 +4400,7 @@ function invalid(problem, remedy) {
 
 
 
-/**
- * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
- * Without the file, @actions/core would print the value: the token, in plain sight.
- * @throws ArmorError runner_unsupported, file_failed
- */
+/** Each can be appended to: without its file, core would print the value, the token, in plain sight. */
 function checkFiles(variables) {
     for (const variable of variables) {
         if (!process.env[variable]) {
@@ -4526,11 +4452,7 @@ function setOutputs(outputs) {
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
-/**
- * Lets all later steps reach the token agent without being told.
- * @param env as the job has set it
- * @returns whether no_proxy was extended: else clients would send the gateway's address to the proxy
- */
+/** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 function exportAgent(env, gatewayUrl, bin) {
     write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
     write("GITHUB_PATH", () => addPath(bin));
@@ -4583,10 +4505,7 @@ const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // 
 const STOP_MS = 5_000;
 /** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
-/**
- * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
- * @param crash rejects with what was not caught
- */
+/** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 async function main(env, crash, dist) {
     mask(readSecrets(getInput));
     const { cancel, deadline } = watchCancel();
@@ -4787,9 +4706,8 @@ function times(count, noun, verb) {
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
 const post_STOP_MS = 4_000; // of it, for the agent to stop
 /**
- * Stops the agent and ends the session, by saved state alone: inside nested composite actions the runner
- * gives this step the inputs of another action, or none (actions/runner#3514). It never fails the job.
- * @param crash rejects with what was not caught
+ * Stops the agent and ends the session, and never fails the job. By saved state alone: inside nested composite
+ * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
  */
 async function post_post(env, crash) {
     process.exitCode = 0;

@@ -46,16 +46,10 @@ export class ArmorError extends Error {
   readonly code: ErrorCode;
   readonly problem: string;
   readonly remedy: string;
-  /**
-   * How long the server asked to wait, in ms; whether the token endpoint itself said so in an OAuth error, so
-   * that asking again soon will not help.
-   */
+  /** In ms, how long the server asks to wait; whether the token endpoint itself refuses by an OAuth error. */
   readonly details: { readonly retryAfterMs?: number | undefined; readonly isPermanent?: boolean };
 
-  /**
-   * @param problem what failed, and with whom; no full stop at its end
-   * @param remedy what to do; one or more whole sentences
-   */
+  /** `problem` says what failed, and with whom, without a full stop; `remedy` what to do, in sentences. */
   constructor(code: ErrorCode, problem: string, remedy: string, details: ArmorError["details"] = {}) {
     super(`${problem}. ${remedy}`);
     this.code = code;

@@ -20,12 +20,7 @@ const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
 const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
 
-/**
- * The token agent: an ordinary foreground program that reads its configuration from stdin, writes one line
- * when it is ready, and serves until it is told to stop or is not needed any more. Sets `process.exitCode`
- * to 0 if it served.
- * @param crash rejects with what was not caught
- */
+/** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 export async function agent(
   crash: Promise<never>,
   { stdin, stdout }: { stdin: Readable; stdout: NodeJS.WritableStream } = process,

@@ -8,10 +8,7 @@ import type { TokenCache } from "./token-cache.ts";
 const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 
-/**
- * What is behind the address for tokens and stopping.
- * @param onStopped called when whoever asked for the stop has the reply, or has left and would have it
- */
+/** What is behind the address for tokens and stopping; `onStopped` is called when the stop's reply is out. */
 export function createControl(
   tokenCache: TokenCache,
   context: RequestContext,

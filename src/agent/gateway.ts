@@ -39,10 +39,7 @@ const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
 
-/**
- * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
- * `target` is path and query below api-url, as the guard admitted it.
- */
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 export function createGateway(options: GatewayOptions) {
   const { stats } = options;
   const slots = new Slots(MAX_CALLS);
@@ -134,9 +131,8 @@ function keepHeaders({ rawHeaders, headers }: IncomingMessage, isWanted: (name: 
     const name = rawHeaders[index] ?? "";
     const lowerCase = name.toLowerCase();
     // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
-    if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length")) {
+    if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length"))
       result.push(name, rawHeaders[index + 1] ?? "");
-    }
   }
   return result;
 }

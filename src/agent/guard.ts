@@ -86,37 +86,31 @@ function readRequest(method: string, headers: Headers, below: string, { gatewayP
   // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
   const isNoBody = ([name, value]: Headers[number]) =>
     name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
-  if (!headers.every(isNoBody)) {
+  if (!headers.every(isNoBody))
     return refuse(400, "body_refused", "Requests through the gateway have no body.");
-  }
   const target = allowedTarget(below, gatewayPaths);
   return typeof target === "string" ? ({ route: "gateway", target } as const) : target;
 }
 
 function controlRequest(method: string, below: string): Admission | Refusal {
-  if (below !== "/token" && below !== "/stop") {
+  if (below !== "/token" && below !== "/stop")
     return refuse(404, "not_found", "There are GET /token and POST /stop.");
-  }
   const [route, allowed] = below === "/token" ? (["token", "GET"] as const) : (["stop", "POST"] as const);
   return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
 }
 
 /**
  * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded.
- * @param target path and query below api-url
- * @returns the string to send, or why it is refused
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
  */
 export function allowedTarget(target: string, gatewayPaths: readonly string[]): string | Refusal {
   const [path = ""] = target.split("?", 1);
   const fault = pathFault(path);
   if (fault !== undefined) return refuse(400, "bad_target", `The path has ${fault}.`);
-  if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#")) {
+  if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
     return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
-  }
-  for (const listed of gatewayPaths) {
+  for (const listed of gatewayPaths)
     if (listed.endsWith("/") ? path.startsWith(listed) : path === listed) return target;
-  }
   return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
 }
 

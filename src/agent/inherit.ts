@@ -2,11 +2,7 @@ import { delimiter, resolve } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * What the agent may know of the environment. /proc shows it to other processes for the whole job, so it is
- * a list of what is needed. RUNNER_TRACKING_ID lets the runner end what outlived its job. Names have any case
- * on Windows.
- */
+/** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
 const ALLOWED_VARIABLES = new Set(
   (
     "PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +

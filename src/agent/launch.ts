@@ -28,10 +28,7 @@ export interface Parent {
   readonly execPath?: string;
 }
 
-/**
- * Starts an agent that outlives this step, and waits until it listens.
- * @throws ArmorError agent_failed with the agent's own reason; the process is gone then
- */
+/** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
 export async function launchAgent(config: AgentConfig, parent: Parent, readyMs = READY_MS) {
   let child: AgentProcess | undefined;
   try {

@@ -18,10 +18,7 @@ function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
   return code === "reply_timeout" ? 504 : 502;
 }
 
-/**
- * Answers at once, and reads on for up to `lingerMs`: to close while the client still sends would reset the
- * connection, and a reply that the client has not read yet would be lost (RFC 9112 section 9.6).
- */
+/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
 export function sendRefusal(
   request: IncomingMessage,
   response: ServerResponse,

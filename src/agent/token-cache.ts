@@ -67,10 +67,7 @@ export class TokenCache {
     return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
   }
 
-  /**
-   * No token is given any more, and no refresh begins; the one under way is awaited for up to `ms`.
-   * @returns every access token whose session may go on, and whether one was still being fetched
-   */
+  /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
   async close(ms: number): Promise<{ accessTokens: string[]; isFetching: boolean }> {
     this.#isClosed = true;
     await within<unknown>(ms, Promise.allSettled([this.#inFlight]), () => undefined);

@@ -25,10 +25,7 @@ export type Send = (request: ApiRequest, signal: AbortSignal) => Promise<ApiRepl
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
 
-/**
- * A `Send` by this route. It throws ArmorError reply_timeout when the signal aborts first, and otherwise what
- * `networkError` makes of a failure, proxy_refused or reply_invalid.
- */
+/** A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says */
 export function createSend(route: RouteConfig): Send {
   return async ({ url, headers, body }, signal) => {
     const proxy = proxyFor(url, route);
@@ -61,12 +58,8 @@ function createClient(url: URL, signal: AbortSignal, agent: RouteAgent | undefin
     prepareRequest(options: RequestOptions) {
       // http-client appends the runner's orchestration id, which Armor does not need.
       const headers = { ...options.headers, "user-agent": USER_AGENT };
-      Object.assign(options, {
-        signal,
-        host: withoutBrackets(url.hostname),
-        headers,
-        ...(agent && { agent }),
-      });
+      const host = withoutBrackets(url.hostname);
+      Object.assign(options, { signal, host, headers, ...(agent && { agent }) });
     },
     canHandleAuthentication: () => false,
     handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
@@ -89,11 +82,7 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/**
- * Trusts these authorities for every TLS connection of this process, beside those that Node trusts.
- * @param certificates PEM, one certificate each
- * @throws ArmorError runner_unsupported where Node cannot do it
- */
+/** Trusts these (PEM) beside those that Node trusts, everywhere. @throws ArmorError runner_unsupported */
 export function trustCertificates(certificates: readonly string[]): void {
   if (certificates.length === 0) return;
   if (typeof tls.setDefaultCACertificates !== "function") {

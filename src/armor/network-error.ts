@@ -102,11 +102,7 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
 
-/**
- * What failed before the tunnel stood: the proxy is to blame.
- * @param word its status, or the code of an error
- * @param challenge the value of Proxy-Authenticate
- */
+/** What failed before the tunnel: `word` is the proxy's status or a code, `challenge` Proxy-Authenticate. */
 export function proxyError(proxy: ProxyAddress, target: string, word: string, challenge = ""): ArmorError {
   const who = `The proxy ${proxy.origin}`;
   const refused = (what: string, remedy: string) => new ArmorError("proxy_refused", `${who} ${what}`, remedy);

@@ -151,10 +151,7 @@ function saidBy({ access_token, error, error_description }: Fields): string {
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
 
-/**
- * `Retry-After` in ms, from seconds or a date (RFC 9110 section 10.2.3). A date is compared with the server's
- * own `Date`, so that a runner whose clock is off waits just as long.
- */
+/** In ms (RFC 9110 section 10.2.3). A date is compared with the server's own: this clock may be off. */
 function retryAfterMs({ headers }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";
   if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_SECONDS) * 1000;

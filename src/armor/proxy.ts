@@ -54,12 +54,10 @@ function parseProxy(variable: string, value: string): ProxyAddress {
   const protocol = `${scheme.toLowerCase()}:`;
   if (protocol !== "http:" && protocol !== "https:") throw refuse("only http:// and https:// are supported");
   const credentials = decodeUserinfo(userinfo);
-  if (credentials === undefined) {
+  if (credentials === undefined)
     throw refuse("user or password holds a character that must be percent-encoded");
-  }
-  if (match === undefined || !URL.canParse(`${protocol}//${name}`)) {
+  if (match === undefined || !URL.canParse(`${protocol}//${name}`))
     throw refuse("after the scheme there must be a host name and a port, and nothing else");
-  }
   const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
   if (port < 1 || port > 65_535) throw refuse("the port is not between 1 and 65535");
   const origin = `${protocol}//${new URL(`${protocol}//${name}`).hostname}:${port}`;

@@ -8,9 +8,8 @@ export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307,
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
 
 /**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method and body
- * (307, 308; RFC 9110 section 15.4) and stay with the same origin or the vendor's API hosts.
- * @throws ArmorError redirect_refused; the other host is sent nothing
+ * Follows redirects, as the vendor's OpenAPI text demands, if they keep method and body (307, 308; RFC 9110
+ * section 15.4) and stay with the origin or the vendor's API hosts. @throws ArmorError redirect_refused
  */
 export async function sendFollowing(send: Send, request: ApiRequest, signal: AbortSignal): Promise<ApiReply> {
   let { url } = request;

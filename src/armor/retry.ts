@@ -13,10 +13,7 @@ const MAX_BACKOFF_MS = 8_000;
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
 
-/**
- * Runs the attempt until it succeeds, fails for good, or the time is up. Its signal aborts at its deadline.
- * @throws the attempt's last error; an ArmorError that could have passed says how often it was tried
- */
+/** Until an attempt succeeds, fails for good, or time is up; the last error says how often it was tried. */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   { timeoutMs, onRetry }: RetryOptions,

@@ -19,11 +19,7 @@ export interface RequestContext extends RetryOptions {
   readonly send: Send;
 }
 
-/**
- * Exchanges the client app's credentials for an access token (RFC 6749 section 4.4): by the form-encoded pair
- * and, where that differs and the client is unknown, by the raw one.
- * @throws ArmorError
- */
+/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one, if any. */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
   const { apiUrl, send } = context;
   const [encoded, raw] = basicPairs(credentials);

@@ -26,10 +26,7 @@ const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an 
 
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
 
-/**
- * The key in every form, to be masked before anything is said. None of a key that is too short: its mask
- * would cover half of the log, and it is refused and never shown.
- */
+/** The key in every form, to be masked first. None of a short one: its mask would cover half of the log. */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);

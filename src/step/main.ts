@@ -27,10 +27,7 @@ const STOP_MS = 5_000;
 /** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
 const CANCEL_MS = 5_000;
 
-/**
- * Sets `process.exitCode` to 0 if and only if every output is set; otherwise reports one error annotation.
- * @param crash rejects with what was not caught
- */
+/** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
   runner.mask(readSecrets(core.getInput));
   const { cancel, deadline } = watchCancel();

@@ -5,11 +5,7 @@ import { hide, scrub } from "../redact.ts";
 
 type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
-/**
- * Whether each file can be appended to, before anything is asked for whose result could not be handed on.
- * Without the file, @actions/core would print the value: the token, in plain sight.
- * @throws ArmorError runner_unsupported, file_failed
- */
+/** Each can be appended to: without its file, core would print the value, the token, in plain sight. */
 export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
     if (!process.env[variable]) {
@@ -65,11 +61,7 @@ const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
 
-/**
- * Lets all later steps reach the token agent without being told.
- * @param env as the job has set it
- * @returns whether no_proxy was extended: else clients would send the gateway's address to the proxy
- */
+/** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 export function exportAgent(env: NodeJS.ProcessEnv, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
   write("GITHUB_PATH", () => core.addPath(bin));
