@@ -2472,7 +2472,7 @@ const CHECK_TLS = "Check the server's TLS settings, the port, and whether a clie
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
-const ALLOW_HOST = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+const ALLOW = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
 const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
 /** The first match counts. OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
@@ -2513,7 +2513,11 @@ function timeoutError(state) {
     const { url, proxy, hasTunnel, isReplying } = state;
     if (proxy !== undefined && hasTunnel === false)
         return proxyError(proxy, url.host, "ETIMEDOUT");
-    return new ArmorError("reply_timeout", isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(state)}`, `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`);
+    const problem = isReplying
+        ? `${url.origin} began to answer and did not finish`
+        : `No answer from ${via(state)}`;
+    const who = proxy === undefined ? "this runner" : "the proxy";
+    return new ArmorError("reply_timeout", problem, `Check that ${who} can reach the host, or raise timeout.`);
 }
 function via({ url, proxy }) {
     return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
@@ -2540,15 +2544,13 @@ function proxyError(proxy, target, word, challenge = "") {
         const wanted = `wants authentication by ${schemes.join(" or ")} (${word})`;
         if (schemes.length > 0 && !schemes.includes("basic"))
             return refused(`${wanted}, and this action sends Basic only`, ACCEPT_BASIC);
-        const problem = proxy.credentials
-            ? "does not accept the user and password"
-            : "wants a user and a password";
-        return refused(`${problem} (${word})`, ENCODE_CREDENTIALS);
+        const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
+        return refused(`${what} (${word})`, ENCODE_CREDENTIALS);
     }
     if (/^(5\d\d|408|429)$/.test(word))
         return failed(`${who} cannot connect to ${target} (${word})`);
     if (/^[234]\d\d$/.test(word))
-        return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
+        return refused(`refuses to connect to ${target} (${word})`, ALLOW);
     if (word === "ENOTFOUND")
         return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
     const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
@@ -2600,8 +2602,10 @@ function isLoopback(hostname) {
 const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
 /** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable, value) {
-    const refuse = (cause) => new ArmorError("proxy_refused", `The variable ${variable} is not a valid proxy address: ${cause}`, "Give it as http://proxy.example.com:3128, with special characters of user and password " +
-        "percent-encoded (# is %23, / is %2F, % is %25).");
+    const given = `The variable ${variable} is not a valid proxy address`;
+    const encoded = "with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25)";
+    const remedy = `Give it as http://proxy.example.com:3128, ${encoded}.`;
+    const refuse = (cause) => new ArmorError("proxy_refused", `${given}: ${cause}`, remedy);
     if (!/^[\x21-\x7e]+$/.test(value))
         throw refuse("it contains a blank or a character outside ASCII");
     const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
@@ -2793,8 +2797,8 @@ function trustCertificates(certificates) {
     if (certificates.length === 0)
         return;
     if (typeof (external_node_tls_default()).setDefaultCACertificates !== "function") {
-        const problem = "ca-certificate needs tls.setDefaultCACertificates, which this runner's Node does not have";
-        const remedy = "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.";
+        const problem = "ca-certificate needs a newer Node than this runner's (tls.setDefaultCACertificates)";
+        const remedy = "Update the runner to 2.328.0 or newer, or name the file in NODE_EXTRA_CA_CERTS.";
         throw new ArmorError("runner_unsupported", problem, remedy);
     }
     external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
@@ -2865,7 +2869,9 @@ function isClientUnknown({ status, body }) {
 function judgeToken(reply) {
     if (reply.status !== 200)
         throw statusError(reply);
-    const invalid = (what) => new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.");
+    const { origin } = reply.url;
+    const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
+    const invalid = (what) => new ArmorError("reply_invalid", `${origin} answered with ${what}`, remedy);
     const fields = parseObject(reply.body);
     if (fields === undefined)
         throw invalid(`${shapeOf(reply)} instead of a JSON object`);
@@ -2880,8 +2886,7 @@ function judgeToken(reply) {
         throw invalid("an access_token that is longer than a header can be");
     if (typeof type !== "string" || !/^bearer$/i.test(type))
         throw invalid("a token_type other than Bearer");
-    const [, seconds] = /^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in)) ?? [];
-    const expiresIn = Number(seconds);
+    const expiresIn = Number(/^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in))?.[1]);
     if (expiresIn > 0 && expiresIn <= MAX_SECONDS)
         return { accessToken: token, expiresIn };
     throw invalid("an expires_in that is no number of seconds above 0");
@@ -2894,58 +2899,45 @@ function judgeTerminate(reply) {
         return true;
     throw statusError(reply);
 }
-/** What failed and what to do, by code. */
-const REJECTIONS = {
-    credentials_rejected: [
-        "Armor does not accept this client app",
-        "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-            "and that api-url is of its region.",
-    ],
-    access_denied: [
-        "Armor denies access",
-        "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
-    ],
-    endpoint_not_found: [
-        "This is not the Armor API",
-        "Check api-url: it is the address of the Armor API, without a path of its own.",
-    ],
-    rate_limited: ["Armor's rate limit is reached", "Start the workflow at another minute, or raise timeout."],
-    server_unavailable: ["Armor is not available", "Run the job again later, or raise timeout."],
-    request_rejected: [
-        "Armor did not accept the request",
-        "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
-    ],
-};
-/** What statuses (numbers) and OAuth errors (texts; RFC 6749 sections 5.2 and 4.1.2.1) mean. */
-const MEANINGS = [
-    ["server_unavailable", "temporarily_unavailable", "server_error"],
-    ["credentials_rejected", 401, "invalid_client", "invalid_grant"],
-    ["access_denied", 403, "unauthorized_client", "access_denied"],
-    ["endpoint_not_found", 404],
-    ["request_rejected", "invalid_request", "invalid_scope", "unsupported_grant_type"],
+const NOT_ACCEPTED = "Armor does not accept this client app";
+const CHECK_APP = "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+    "and that api-url is of its region.";
+const CHECK_RIGHTS = "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.";
+const CHECK_URL = "Check api-url: it is the address of the Armor API, without a path of its own.";
+const CHECK_ALL = "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.";
+const OTHER_MINUTE = "Start the workflow at another minute, or raise timeout.";
+const LATER = "Run the job again later, or raise timeout.";
+const OTHER = ["request_rejected", "Armor did not accept the request", CHECK_ALL];
+const LIMITED = ["rate_limited", "Armor's rate limit is reached", OTHER_MINUTE];
+const DOWN = ["server_unavailable", "Armor is not available", LATER];
+const REJECTIONS = [
+    [...DOWN, "temporarily_unavailable", "server_error"],
+    ["credentials_rejected", NOT_ACCEPTED, CHECK_APP, 401, "invalid_client", "invalid_grant"],
+    ["access_denied", "Armor denies access", CHECK_RIGHTS, 403, "unauthorized_client", "access_denied"],
+    ["endpoint_not_found", "This is not the Armor API", CHECK_URL, 404],
+    [...OTHER, "invalid_request", "invalid_scope", "unsupported_grant_type"],
 ];
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
-    const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
-    const code = rejectionCode(status, oauthError);
+    const { error } = fields;
+    const [code, problem, remedy] = rejectionOf(status, error);
     const canPass = code === "rate_limited" || code === "server_unavailable";
-    const [problem, remedy] = REJECTIONS[code];
     const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
     return new ArmorError(code, `${problem}: ${answered}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-        isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
+        isPermanent: !canPass && typeof error === "string" && [400, 401, 403].includes(status),
     });
 }
-function rejectionCode(status, oauthError) {
+function rejectionOf(status, error) {
     // A server that is overloaded may say anything; it is asked again.
     if (status === 429)
-        return "rate_limited";
+        return LIMITED;
     if (status === 408 || status >= 500)
-        return "server_unavailable";
-    const meaningOf = (sign) => MEANINGS.find(([, ...signs]) => signs.includes(sign))?.[0];
-    return meaningOf(oauthError) ?? meaningOf(status) ?? "request_rejected";
+        return DOWN;
+    const meant = (sign) => REJECTIONS.find(([, , , ...signs]) => signs.some((one) => one === sign));
+    return meant(error) ?? meant(status) ?? OTHER;
 }
 /** A JSON object without its members that are null; a byte order mark is dropped. */
 function parseObject(body) {
@@ -3094,7 +3086,7 @@ function seconds(ms) {
 
 
 
-/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one, if any. */
+/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
 async function fetchToken(context, credentials) {
     const { apiUrl, send } = context;
     const [encoded, raw] = basicPairs(credentials);
@@ -3114,9 +3106,8 @@ async function fetchToken(context, credentials) {
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 async function endSession(context, accessToken) {
     const { apiUrl, send } = context;
-    return await retry(async (signal) => {
-        return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal));
-    }, context);
+    const request = terminateRequest(apiUrl, accessToken);
+    return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/reply.js
@@ -3240,9 +3231,6 @@ const external_node_crypto_namespaceObject = require("node:crypto");
 
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-function isRefusal(verdict) {
-    return "status" in verdict;
-}
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
@@ -3253,7 +3241,7 @@ function authorize(head, config) {
         (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
         (control !== undefined ? controlRequest(method, control) : undefined) ??
         refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-    return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
+    return "status" in verdict ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders) {
@@ -3407,8 +3395,7 @@ class Slots {
 /** The request headers that reach Armor; all others are dropped. */
 const PASSED = /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED = new Set(("connection keep-alive proxy-authenticate proxy-connection trailer transfer-encoding upgrade " +
-    "referrer-policy set-cookie x-armor-gateway").split(" "));
+const DROPPED = /^(connection|keep-alive|proxy-.*|trailer|transfer-encoding|upgrade|referrer-policy|set-cookie|x-armor.*)$/;
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
@@ -3496,7 +3483,7 @@ function gateway_redirectTarget({ statusCode = 0, headers }, base) {
     return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
 function replyHeaders({ message, location }) {
-    const isKept = (name) => !DROPPED.has(name) && (name !== "location" || location === undefined);
+    const isKept = (name) => !DROPPED.test(name) && (name !== "location" || location === undefined);
     const headers = keepHeaders(message, isKept);
     if (location !== undefined)
         headers.push("Location", location.href);
@@ -3617,7 +3604,7 @@ async function listen(guard, handle, onRefusal, limits = LIMITS) {
         if (socket.destroyed || refused.has(socket))
             return;
         const verdict = authorize(request, config);
-        if (isRefusal(verdict)) {
+        if ("status" in verdict) {
             refused.add(socket);
             onRefusal(verdict);
             return sendRefusal(request, response, verdict, limits.headMs);
@@ -3959,23 +3946,17 @@ const LAST_MS = 2_000; // for a stop that no post step waits for: a system that 
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
     const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
+    let config;
     try {
-        const config = parseConfig(Buffer.concat(await stdin.toArray()).toString("utf8"));
+        config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
         hide(secretForms(config.credentials));
         await serve(config, send, crash);
         process.exitCode = 0;
     }
     catch (error) {
-        send({ agent: "failed", problem: asArmorError(error).message });
-    }
-}
-/** The error of JSON.parse would show a part of it. */
-function parseConfig(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        throw new Error("its configuration is cut off");
+        // The error of JSON.parse would show a part of the configuration.
+        const problem = config === undefined ? "its configuration is cut off" : asArmorError(error).message;
+        send({ agent: "failed", problem });
     }
 }
 async function serve(config, send, crash) {
@@ -4059,8 +4040,8 @@ async function placeFile(file, line) {
 
 
 /**
- * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by its
- * path, as it is not on PATH in a container job.
+ * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
+ * its path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
 async function createAgentFolder(env, dist, isWindows = process.platform === "win32") {
@@ -4108,14 +4089,14 @@ const external_node_child_process_namespaceObject = require("node:child_process"
 ;// CONCATENATED MODULE: ./build/agent/inherit.js
 
 /** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
-const ALLOWED_VARIABLES = new Set(("PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
-    "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR").split(" "));
+const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TE?MP|TMPDIR|SYSTEMROOT|LANG|RUNNER_(TEMP|TRACKING_ID)|NODE_USE_SYSTEM_CA)$/i;
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
 const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
 function agentEnvironment(env) {
-    const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
+    const isAllowed = (name) => ALLOWED_VARIABLE.test(name) || PATH_VARIABLES.includes(name);
+    const allowed = Object.entries(env).filter(([name]) => isAllowed(name));
     return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
 }
 /** SSL_CERT_DIR may name several folders, as PATH does. */
@@ -4142,10 +4123,8 @@ function unquote(word) {
 
 
 
-/** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
-/** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
-const MALLOC = { MALLOC_ARENA_MAX: "1" };
+const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
+const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
 const READY_MS = 10_000;
 /** 256 bits at random. */
 function createCapability() {
@@ -4618,8 +4597,8 @@ async function startAgent({ env, dist, inputs, route }, folder, first) {
 function handOnAgent({ env, inputs }, { bin, canRun, command }, gatewayUrl) {
     setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
     if (!canRun) {
-        const remedy = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-        warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
+        const how = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
+        warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${how}`);
     }
     if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin))
         log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
@@ -4675,13 +4654,10 @@ function workOf(stats) {
     const all = [...used, ...times(minted, "token", "fetched"), ...times(sessionsEnded, "session", "ended")];
     const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
     const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-    const [open] = times(sessionsNotEnded, "Armor session", "may not have ended; each ends when its token expires");
-    if (open !== undefined)
-        warnings.push(`${open}.`);
-    return {
-        lines: [`Token agent: ${used.length > 0 ? all.join(", ") : `it answered no call${hint}`}.`],
-        warnings,
-    };
+    const ends = "may not have ended. Sessions end when their tokens expire.";
+    warnings.push(...times(sessionsNotEnded, "Armor session", ends));
+    const did = used.length > 0 ? all.join(", ") : `it answered no call${hint}`;
+    return { lines: [`Token agent: ${did}.`], warnings };
 }
 /** Such as `3 calls answered (2xx 2, 4xx 1)`. */
 function counted(counts, verb) {
@@ -4706,7 +4682,7 @@ function times(count, noun, verb) {
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
 const post_STOP_MS = 4_000; // of it, for the agent to stop
 /**
- * Stops the agent and ends the session, and never fails the job. By saved state alone: inside nested composite
+ * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
  * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
  */
 async function post_post(env, crash) {
@@ -4770,8 +4746,6 @@ async function finishSession(env, { accessToken, agentFolder, apiUrl, certificat
 
 
 
-/** Node's 250 ms for each address are too few for a host with IPv4 and IPv6 that is far away. */
-const ATTEMPT_MS = 5_000;
 /** Plays the role of this process, and ends it with its exit code, whatever is still open. */
 async function run(role) {
     const { env } = process;
@@ -4785,7 +4759,7 @@ async function run(role) {
     process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
     process.exitCode = 1; // until success is certain: also when the process runs dry or dies
     process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
-    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(ATTEMPT_MS);
+    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000); // an address: Node's 250 ms are too few for one far away
     const crash = watchCrash();
     if (role === "main")
         await main(env, crash, (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? ""));

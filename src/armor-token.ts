@@ -18,8 +18,8 @@ The token is masked in the job's log. It lives for about a minute: ask for it wh
 `;
 
 /**
- * The runner has a reader each for stdout and stderr: a token at once behind its mask was seen unmasked in 22 of
- * 300 runs, 50 ms later in none. This is twice that.
+ * The runner reads stdout and stderr apart: a token at once behind its mask was seen unmasked in 22 of 300
+ * runs, 50 ms later in none. This is twice that.
  */
 const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout

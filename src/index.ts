@@ -7,9 +7,6 @@ import { post } from "./step/post.ts";
 
 export type Role = "main" | "post" | "agent";
 
-/** Node's 250 ms for each address are too few for a host with IPv4 and IPv6 that is far away. */
-const ATTEMPT_MS = 5_000;
-
 /** Plays the role of this process, and ends it with its exit code, whatever is still open. */
 export async function run(role: Role): Promise<void> {
   const { env } = process;
@@ -23,7 +20,7 @@ export async function run(role: Role): Promise<void> {
   process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
-  setDefaultAutoSelectFamilyAttemptTimeout(ATTEMPT_MS);
+  setDefaultAutoSelectFamilyAttemptTimeout(5_000); // an address: Node's 250 ms are too few for one far away
   const crash = watchCrash();
   if (role === "main") await main(env, crash, dirname(process.argv[1] ?? ""));
   else if (role === "post") await post(env, crash);

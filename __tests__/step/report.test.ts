@@ -45,7 +45,7 @@ describe("of the agent, the post step tells", () => {
     const stats = new Stats();
     stats.sessionsNotEnded = 2;
     expect(reportOf(stats).warnings).toEqual([
-      "2 Armor sessions may not have ended; each ends when its token expires.",
+      "2 Armor sessions may not have ended. Sessions end when their tokens expire.",
     ]);
   });
 

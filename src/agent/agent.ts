@@ -27,22 +27,16 @@ export async function agent(
 ): Promise<void> {
   stdout.on("error", () => undefined); // the main step reads one line only
   const send = (message: ReadyMessage) => stdout.write(`${JSON.stringify(message)}\n`);
+  let config: AgentConfig | undefined;
   try {
-    const config = parseConfig(Buffer.concat(await stdin.toArray()).toString("utf8"));
+    config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
     hide(secretForms(config.credentials));
     await serve(config, send, crash);
     process.exitCode = 0;
   } catch (error) {
-    send({ agent: "failed", problem: asArmorError(error).message });
-  }
-}
-
-/** The error of JSON.parse would show a part of it. */
-function parseConfig(text: string): AgentConfig {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error("its configuration is cut off");
+    // The error of JSON.parse would show a part of the configuration.
+    const problem = config === undefined ? "its configuration is cut off" : asArmorError(error).message;
+    send({ agent: "failed", problem });
   }
 }
 

@@ -7,8 +7,8 @@ import { ArmorError, fileError } from "../errors.ts";
 export type AgentFolder = Awaited<ReturnType<typeof createAgentFolder>>;
 
 /**
- * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by its
- * path, as it is not on PATH in a container job.
+ * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
+ * its path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
 export async function createAgentFolder(

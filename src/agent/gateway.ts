@@ -17,23 +17,15 @@ export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPat
 }
 
 /** Armor's reply, where it came from, and where to, if it is a redirect that is not followed. */
-interface Reply {
-  readonly message: IncomingMessage;
-  readonly origin: URL;
-  readonly location: URL | undefined;
-}
+type Reply = { readonly message: IncomingMessage; readonly origin: URL; readonly location: URL | undefined };
 
 /** The request headers that reach Armor; all others are dropped. */
 const PASSED =
   /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
 
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED = new Set(
-  (
-    "connection keep-alive proxy-authenticate proxy-connection trailer transfer-encoding upgrade " +
-    "referrer-policy set-cookie x-armor-gateway"
-  ).split(" "),
-);
+const DROPPED =
+  /^(connection|keep-alive|proxy-.*|trailer|transfer-encoding|upgrade|referrer-policy|set-cookie|x-armor.*)$/;
 
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
@@ -116,7 +108,7 @@ function redirectTarget({ statusCode = 0, headers }: IncomingMessage, base: stri
 }
 
 function replyHeaders({ message, location }: Reply): string[] {
-  const isKept = (name: string) => !DROPPED.has(name) && (name !== "location" || location === undefined);
+  const isKept = (name: string) => !DROPPED.test(name) && (name !== "location" || location === undefined);
   const headers = keepHeaders(message, isKept);
   if (location !== undefined) headers.push("Location", location.href);
   headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret

@@ -17,19 +17,13 @@ export interface Refusal {
   readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
 }
 
-export type Admission =
-  | { readonly route: "token" | "stop" }
-  /** `target` is path and query below `api-url`, to be sent as it is. */
-  | { readonly route: "gateway"; readonly target: string };
+/** `target` is path and query below api-url, to be sent as it is. */
+export type Admission = { readonly route: "token" | "stop" } | { readonly route: "gateway"; target: string };
 
 type Headers = readonly (readonly [name: string, value: string])[];
 
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-
-export function isRefusal(verdict: object): verdict is Refusal {
-  return "status" in verdict;
-}
 
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
@@ -42,7 +36,7 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
     (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
     (control !== undefined ? controlRequest(method, control) : undefined) ??
     refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-  return isRefusal(verdict) ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
+  return "status" in verdict ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
 }
 
 /** CGI and some proxies write `_` for `-`. */

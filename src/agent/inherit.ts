@@ -3,12 +3,8 @@ import { delimiter, resolve } from "node:path";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
-const ALLOWED_VARIABLES = new Set(
-  (
-    "PATH HOME USERPROFILE TMP TEMP TMPDIR SYSTEMROOT LANG RUNNER_TEMP RUNNER_TRACKING_ID " +
-    "NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA SSL_CERT_FILE SSL_CERT_DIR"
-  ).split(" "),
-);
+const ALLOWED_VARIABLE =
+  /^(PATH|HOME|USERPROFILE|TE?MP|TMPDIR|SYSTEMROOT|LANG|RUNNER_(TEMP|TRACKING_ID)|NODE_USE_SYSTEM_CA)$/i;
 const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG =
@@ -16,7 +12,8 @@ const ALLOWED_FLAG =
 const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
 
 export function agentEnvironment(env: Environment): Record<string, string | undefined> {
-  const allowed = Object.entries(env).filter(([name]) => ALLOWED_VARIABLES.has(name.toUpperCase()));
+  const isAllowed = (name: string) => ALLOWED_VARIABLE.test(name) || PATH_VARIABLES.includes(name);
+  const allowed = Object.entries(env).filter(([name]) => isAllowed(name));
   return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
 }
 

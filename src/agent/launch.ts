@@ -9,11 +9,8 @@ import type { AgentConfig, ReadyMessage } from "./protocol.ts";
 
 type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 
-/** A small young generation, for a machine shared with the job. 1 MiB took up to a tenth more CPU. */
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"];
-/** glibc keeps an arena a thread, and in it what streams leave: with one, a tenth of the memory less. */
-const MALLOC = { MALLOC_ARENA_MAX: "1" };
-
+const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
+const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
 const READY_MS = 10_000;
 
 /** 256 bits at random. */
@@ -22,11 +19,7 @@ export function createCapability(): string {
 }
 
 /** What the agent is started from; `dist` is the folder of the built files. */
-export interface Parent {
-  readonly env: NodeJS.ProcessEnv;
-  readonly dist: string;
-  readonly execPath?: string;
-}
+export type Parent = { readonly env: NodeJS.ProcessEnv; readonly dist: string; readonly execPath?: string };
 
 /** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
 export async function launchAgent(config: AgentConfig, parent: Parent, readyMs = READY_MS) {

@@ -12,20 +12,18 @@ export interface AgentConfig {
   readonly certificates: readonly string[]; // PEM, one certificate each
   readonly route: RouteConfig;
   readonly timeoutMs: number; // for a refresh with all its retries
-  readonly limits: CallLimits;
+  /** For calls through the gateway, in ms. */
+  readonly limits: {
+    readonly connectMs: number; // for the connection, proxy and TLS included
+    readonly headMs: number; // from the request to the head of the reply
+    readonly idleMs: number; // between bytes, while the client reads
+  };
   readonly terminateSession: boolean;
   readonly gatewayPaths: readonly string[]; // absolute paths; one that ends with `/` is everything below it
   readonly capability: string; // the secret part of the gateway's address
   readonly controlCapability: string; // the secret part of the address for tokens and stopping
   readonly folder: string; // the agent lives no longer than this folder
   readonly first: Token; // the step's own token, which is the agent's first
-}
-
-/** How long a call through the gateway waits for Armor, in ms. */
-export interface CallLimits {
-  readonly connectMs: number; // for the connection, proxy and TLS included
-  readonly headMs: number; // from the request to the head of the reply
-  readonly idleMs: number; // between bytes, while the client reads
 }
 
 /** A line on the agent's stdout: where it listens, or why it does not. */

@@ -3,15 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { clock } from "../clock.ts";
-import {
-  type Admission,
-  authorize,
-  type GuardConfig,
-  isRefusal,
-  type Refusal,
-  refuse,
-  wrongMethod,
-} from "./guard.ts";
+import { type Admission, authorize, type GuardConfig, type Refusal, refuse, wrongMethod } from "./guard.ts";
 import { endSocket, sendRefusal } from "./reply.ts";
 
 /** Answers a request that was admitted. */
@@ -69,7 +61,7 @@ export async function listen(
     const { socket } = request;
     if (socket.destroyed || refused.has(socket)) return;
     const verdict = authorize(request, config);
-    if (isRefusal(verdict)) {
+    if ("status" in verdict) {
       refused.add(socket);
       onRefusal(verdict);
       return sendRefusal(request, response, verdict, limits.headMs);

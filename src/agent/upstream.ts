@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
-import type { CallLimits } from "./protocol.ts";
+import type { AgentConfig } from "./protocol.ts";
 import type { Client } from "./slots.ts";
 
 /** A GET or HEAD to Armor. */
@@ -19,12 +19,12 @@ const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotte
 /** Sends calls to Armor over connections that are kept. */
 export class Upstream {
   readonly #route: RouteConfig;
-  readonly #limits: CallLimits;
+  readonly #limits: AgentConfig["limits"];
   readonly #maxIdleMs: number;
   readonly #agents = new Map<string, http.Agent>(); // by origin
   #lastSentAt = 0;
 
-  constructor(route: RouteConfig, limits: CallLimits, maxIdleMs = MAX_IDLE_MS) {
+  constructor(route: RouteConfig, limits: AgentConfig["limits"], maxIdleMs = MAX_IDLE_MS) {
     this.#route = route;
     this.#limits = limits;
     this.#maxIdleMs = maxIdleMs;

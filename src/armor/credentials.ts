@@ -1,8 +1,5 @@
 /** The client app's identifier and secret: `client_id` and `client_secret` of RFC 6749 section 2.3.1. */
-export interface Credentials {
-  readonly appId: string;
-  readonly apiKey: string;
-}
+export type Credentials = { readonly appId: string; readonly apiKey: string };
 
 /** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
 export function formEncode(text: string): string {

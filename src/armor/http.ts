@@ -86,10 +86,8 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
 export function trustCertificates(certificates: readonly string[]): void {
   if (certificates.length === 0) return;
   if (typeof tls.setDefaultCACertificates !== "function") {
-    const problem =
-      "ca-certificate needs tls.setDefaultCACertificates, which this runner's Node does not have";
-    const remedy =
-      "Update the runner to 2.328.0 or newer, or set NODE_EXTRA_CA_CERTS to the certificate's file.";
+    const problem = "ca-certificate needs a newer Node than this runner's (tls.setDefaultCACertificates)";
+    const remedy = "Update the runner to 2.328.0 or newer, or name the file in NODE_EXTRA_CA_CERTS.";
     throw new ArmorError("runner_unsupported", problem, remedy);
   }
   tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);

@@ -37,8 +37,7 @@ const CHECK_TLS = "Check the server's TLS settings, the port, and whether a clie
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
-const ALLOW_HOST =
-  "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+const ALLOW = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
 const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
 const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
 
@@ -82,11 +81,11 @@ export function networkError(error: unknown, state: CallState): ArmorError {
 export function timeoutError(state: CallState): ArmorError {
   const { url, proxy, hasTunnel, isReplying } = state;
   if (proxy !== undefined && hasTunnel === false) return proxyError(proxy, url.host, "ETIMEDOUT");
-  return new ArmorError(
-    "reply_timeout",
-    isReplying ? `${url.origin} began to answer and did not finish` : `No answer from ${via(state)}`,
-    `Check that ${proxy === undefined ? "this runner" : "the proxy"} can reach the host, or raise timeout.`,
-  );
+  const problem = isReplying
+    ? `${url.origin} began to answer and did not finish`
+    : `No answer from ${via(state)}`;
+  const who = proxy === undefined ? "this runner" : "the proxy";
+  return new ArmorError("reply_timeout", problem, `Check that ${who} can reach the host, or raise timeout.`);
 }
 
 function via({ url, proxy }: CallState): string {
@@ -114,13 +113,11 @@ export function proxyError(proxy: ProxyAddress, target: string, word: string, ch
     const wanted = `wants authentication by ${schemes.join(" or ")} (${word})`;
     if (schemes.length > 0 && !schemes.includes("basic"))
       return refused(`${wanted}, and this action sends Basic only`, ACCEPT_BASIC);
-    const problem = proxy.credentials
-      ? "does not accept the user and password"
-      : "wants a user and a password";
-    return refused(`${problem} (${word})`, ENCODE_CREDENTIALS);
+    const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
+    return refused(`${what} (${word})`, ENCODE_CREDENTIALS);
   }
   if (/^(5\d\d|408|429)$/.test(word)) return failed(`${who} cannot connect to ${target} (${word})`);
-  if (/^[234]\d\d$/.test(word)) return refused(`refuses to connect to ${target} (${word})`, ALLOW_HOST);
+  if (/^[234]\d\d$/.test(word)) return refused(`refuses to connect to ${target} (${word})`, ALLOW);
   if (word === "ENOTFOUND") return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
   const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
   if (code === "connection_failed") return new ArmorError(code, `${who} ${problem} (${word})`, CHECK_LIMITS);

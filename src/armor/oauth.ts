@@ -1,4 +1,4 @@
-import { ArmorError } from "../errors.ts";
+import { ArmorError, type ErrorCode } from "../errors.ts";
 import { quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 
@@ -39,12 +39,11 @@ export function isClientUnknown({ status, body }: ApiReply): boolean {
  */
 export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: number } {
   if (reply.status !== 200) throw statusError(reply);
+  const { origin } = reply.url;
+  const remedy =
+    "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
   const invalid = (what: string) =>
-    new ArmorError(
-      "reply_invalid",
-      `${reply.url.origin} answered with ${what}`,
-      "Check that api-url is the address of the Armor API, not of a web page or of a proxy's sign-in.",
-    );
+    new ArmorError("reply_invalid", `${origin} answered with ${what}`, remedy);
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
   if (fields["error"] !== undefined) throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
@@ -54,8 +53,7 @@ export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: n
     throw invalid("an access_token with characters that no header can carry");
   if (token.length > MAX_TOKEN_LENGTH) throw invalid("an access_token that is longer than a header can be");
   if (typeof type !== "string" || !/^bearer$/i.test(type)) throw invalid("a token_type other than Bearer");
-  const [, seconds] = /^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in)) ?? [];
-  const expiresIn = Number(seconds);
+  const expiresIn = Number(/^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in))?.[1]);
   if (expiresIn > 0 && expiresIn <= MAX_SECONDS) return { accessToken: token, expiresIn };
   throw invalid("an expires_in that is no number of seconds above 0");
 }
@@ -67,59 +65,52 @@ export function judgeTerminate(reply: ApiReply): boolean {
   throw statusError(reply);
 }
 
-/** What failed and what to do, by code. */
-const REJECTIONS = {
-  credentials_rejected: [
-    "Armor does not accept this client app",
-    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-      "and that api-url is of its region.",
-  ],
-  access_denied: [
-    "Armor denies access",
-    "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
-  ],
-  endpoint_not_found: [
-    "This is not the Armor API",
-    "Check api-url: it is the address of the Armor API, without a path of its own.",
-  ],
-  rate_limited: ["Armor's rate limit is reached", "Start the workflow at another minute, or raise timeout."],
-  server_unavailable: ["Armor is not available", "Run the job again later, or raise timeout."],
-  request_rejected: [
-    "Armor did not accept the request",
-    "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
-  ],
-} as const;
+const NOT_ACCEPTED = "Armor does not accept this client app";
+const CHECK_APP =
+  "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+  "and that api-url is of its region.";
+const CHECK_RIGHTS =
+  "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.";
+const CHECK_URL = "Check api-url: it is the address of the Armor API, without a path of its own.";
+const CHECK_ALL =
+  "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.";
+const OTHER_MINUTE = "Start the workflow at another minute, or raise timeout.";
+const LATER = "Run the job again later, or raise timeout.";
 
-/** What statuses (numbers) and OAuth errors (texts; RFC 6749 sections 5.2 and 4.1.2.1) mean. */
-const MEANINGS: readonly (readonly [code: keyof typeof REJECTIONS, ...signs: unknown[]])[] = [
-  ["server_unavailable", "temporarily_unavailable", "server_error"],
-  ["credentials_rejected", 401, "invalid_client", "invalid_grant"],
-  ["access_denied", 403, "unauthorized_client", "access_denied"],
-  ["endpoint_not_found", 404],
-  ["request_rejected", "invalid_request", "invalid_scope", "unsupported_grant_type"],
+/** With the statuses and the OAuth errors that mean it (RFC 6749 sections 5.2 and 4.1.2.1). */
+type Rejection = readonly [code: ErrorCode, problem: string, remedy: string, ...signs: (number | string)[]];
+
+const OTHER: Rejection = ["request_rejected", "Armor did not accept the request", CHECK_ALL];
+const LIMITED: Rejection = ["rate_limited", "Armor's rate limit is reached", OTHER_MINUTE];
+const DOWN: Rejection = ["server_unavailable", "Armor is not available", LATER];
+const REJECTIONS: readonly Rejection[] = [
+  [...DOWN, "temporarily_unavailable", "server_error"],
+  ["credentials_rejected", NOT_ACCEPTED, CHECK_APP, 401, "invalid_client", "invalid_grant"],
+  ["access_denied", "Armor denies access", CHECK_RIGHTS, 403, "unauthorized_client", "access_denied"],
+  ["endpoint_not_found", "This is not the Armor API", CHECK_URL, 404],
+  [...OTHER, "invalid_request", "invalid_scope", "unsupported_grant_type"],
 ];
 
 /** By the OAuth `error` first, by the status second, with the server's own words where they help. */
 function statusError(reply: ApiReply): ArmorError {
   const { url, status, body } = reply;
   const fields = parseObject(body) ?? {};
-  const oauthError = typeof fields["error"] === "string" ? fields["error"] : undefined;
-  const code = rejectionCode(status, oauthError);
+  const { error } = fields;
+  const [code, problem, remedy] = rejectionOf(status, error);
   const canPass = code === "rate_limited" || code === "server_unavailable";
-  const [problem, remedy] = REJECTIONS[code];
   const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
   return new ArmorError(code, `${problem}: ${answered}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-    isPermanent: !canPass && oauthError !== undefined && [400, 401, 403].includes(status),
+    isPermanent: !canPass && typeof error === "string" && [400, 401, 403].includes(status),
   });
 }
 
-function rejectionCode(status: number, oauthError: string | undefined): keyof typeof REJECTIONS {
+function rejectionOf(status: number, error: unknown): Rejection {
   // A server that is overloaded may say anything; it is asked again.
-  if (status === 429) return "rate_limited";
-  if (status === 408 || status >= 500) return "server_unavailable";
-  const meaningOf = (sign: unknown) => MEANINGS.find(([, ...signs]) => signs.includes(sign))?.[0];
-  return meaningOf(oauthError) ?? meaningOf(status) ?? "request_rejected";
+  if (status === 429) return LIMITED;
+  if (status === 408 || status >= 500) return DOWN;
+  const meant = (sign: unknown) => REJECTIONS.find(([, , , ...signs]) => signs.some((one) => one === sign));
+  return meant(error) ?? meant(status) ?? OTHER;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -42,13 +42,11 @@ const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?
 
 /** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable: string, value: string): ProxyAddress {
-  const refuse = (cause: string) =>
-    new ArmorError(
-      "proxy_refused",
-      `The variable ${variable} is not a valid proxy address: ${cause}`,
-      "Give it as http://proxy.example.com:3128, with special characters of user and password " +
-        "percent-encoded (# is %23, / is %2F, % is %25).",
-    );
+  const given = `The variable ${variable} is not a valid proxy address`;
+  const encoded =
+    "with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25)";
+  const remedy = `Give it as http://proxy.example.com:3128, ${encoded}.`;
+  const refuse = (cause: string) => new ArmorError("proxy_refused", `${given}: ${cause}`, remedy);
   if (!/^[\x21-\x7e]+$/.test(value)) throw refuse("it contains a blank or a character outside ASCII");
   const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
   const protocol = `${scheme.toLowerCase()}:`;

@@ -19,7 +19,7 @@ export interface RequestContext extends RetryOptions {
   readonly send: Send;
 }
 
-/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one, if any. */
+/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
   const { apiUrl, send } = context;
   const [encoded, raw] = basicPairs(credentials);
@@ -39,7 +39,6 @@ export async function fetchToken(context: RequestContext, credentials: Credentia
 /** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
   const { apiUrl, send } = context;
-  return await retry(async (signal) => {
-    return judgeTerminate(await sendFollowing(send, terminateRequest(apiUrl, accessToken), signal));
-  }, context);
+  const request = terminateRequest(apiUrl, accessToken);
+  return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
 }

@@ -137,9 +137,8 @@ async function startAgent({ env, dist, inputs, route }: Run, folder: string, fir
 function handOnAgent({ env, inputs }: Run, { bin, canRun, command }: AgentFolder, gatewayUrl: string): void {
   runner.setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
   if (!canRun) {
-    const remedy =
-      'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-    runner.warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${remedy}`);
+    const how = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
+    runner.warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${how}`);
   }
   if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin))
     runner.log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");

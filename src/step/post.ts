@@ -11,7 +11,7 @@ const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for i
 const STOP_MS = 4_000; // of it, for the agent to stop
 
 /**
- * Stops the agent and ends the session, and never fails the job. By saved state alone: inside nested composite
+ * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
  * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
  */
 export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {

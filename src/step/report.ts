@@ -3,10 +3,7 @@ import type { StopResult } from "../agent/stop.ts";
 import { annotationOf } from "../errors.ts";
 
 /** What the post step has to say. */
-export interface Report {
-  readonly lines: readonly string[];
-  readonly warnings: readonly string[];
-}
+export type Report = { readonly lines: readonly string[]; readonly warnings: readonly string[] };
 
 export const NOTHING: Report = { lines: [], warnings: [] };
 
@@ -45,16 +42,10 @@ function workOf(stats: Stats): Report {
   const all = [...used, ...times(minted, "token", "fetched"), ...times(sessionsEnded, "session", "ended")];
   const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
   const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-  const [open] = times(
-    sessionsNotEnded,
-    "Armor session",
-    "may not have ended; each ends when its token expires",
-  );
-  if (open !== undefined) warnings.push(`${open}.`);
-  return {
-    lines: [`Token agent: ${used.length > 0 ? all.join(", ") : `it answered no call${hint}`}.`],
-    warnings,
-  };
+  const ends = "may not have ended. Sessions end when their tokens expire.";
+  warnings.push(...times(sessionsNotEnded, "Armor session", ends));
+  const did = used.length > 0 ? all.join(", ") : `it answered no call${hint}`;
+  return { lines: [`Token agent: ${did}.`], warnings };
 }
 
 /** Such as `3 calls answered (2xx 2, 4xx 1)`. */
