@@ -3128,16 +3128,16 @@ function failureStatus({ code, details }) {
     return code === "reply_timeout" ? 504 : 502;
 }
 /** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
-function sendRefusal(request, response, refusal, lingerMs) {
+function sendRefusal(response, refusal, lingerMs) {
     const { headers, body } = refusalReply(refusal);
-    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+    const { "content-length": length = "0", "transfer-encoding": encoding } = response.req.headers;
     response.writeHead(refusal.status, headers);
     if (encoding === undefined && Number(length) === 0)
         return void response.end(body);
     response.flushHeaders();
     response.write(body);
     const timer = setTimeout(() => response.end(), lingerMs);
-    request.once("end", () => response.end()).resume();
+    response.req.once("end", () => response.end()).resume();
     response.once("close", () => clearTimeout(timer));
 }
 /** The same for a connection that Node's parser gave up. */
@@ -3323,7 +3323,6 @@ function pathFault(path) {
 function refuse(status, error, description) {
     return { status, error, description };
 }
-/** A refusal of a method, with those that are allowed. */
 function wrongMethod(description, allow) {
     return { ...refuse(405, "method_not_allowed", description), allow };
 }
@@ -3401,7 +3400,6 @@ const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
 /** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 function createGateway(options) {
-    const { stats } = options;
     const slots = new Slots(MAX_CALLS);
     const fetchReply = createFetch(options);
     return async (request, response, target) => {
@@ -3411,12 +3409,12 @@ function createGateway(options) {
         try {
             const reply = await fetchReply(request, target, client);
             await passOn(reply, response, client, options.limits.idleMs);
-            stats.addAnswer(response.statusCode);
+            options.stats.addAnswer(response.statusCode);
         }
         catch (error) {
             if (client.hasLeft)
                 return;
-            const failure = stats.addFailure(error);
+            const failure = options.stats.addFailure(error);
             // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
             if (response.headersSent)
                 response.socket?.resetAndDestroy();
@@ -3607,7 +3605,7 @@ async function listen(guard, handle, onRefusal, limits = LIMITS) {
         if ("status" in verdict) {
             refused.add(socket);
             onRefusal(verdict);
-            return sendRefusal(request, response, verdict, limits.headMs);
+            return sendRefusal(response, verdict, limits.headMs);
         }
         waiting.delete(socket);
         handle(request, response, verdict);
@@ -3667,12 +3665,12 @@ class Stats {
     sessionsNotEnded = 0; // those that may go on
     problems = {}; // by code: the last full text of what went wrong
     addAnswer(status) {
-        increment(this.answered, `${Math.floor(status / 100)}xx`);
+        const name = `${Math.floor(status / 100)}xx`;
+        this.answered[name] = (this.answered[name] ?? 0) + 1;
     }
-    /** Of a call. */
     addFailure(error) {
         const failure = this.addProblem(error);
-        increment(this.failed, failure.code);
+        this.failed[failure.code] = (this.failed[failure.code] ?? 0) + 1;
         return failure;
     }
     addRefusal({ error, description, isFromJob }) {
@@ -3685,9 +3683,6 @@ class Stats {
         this.problems[failure.code] = failure.message;
         return failure;
     }
-}
-function increment(counts, key) {
-    counts[key] = (counts[key] ?? 0) + 1;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/token-cache.js
@@ -3704,7 +3699,7 @@ const REJECTION_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for:
 const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
-    #fetch;
+    #fetch; // gets another
     #current;
     #previous = []; // those before it whose sessions may go on
     #rejected; // the access token that the server refused although it should live
@@ -3714,7 +3709,6 @@ class TokenCache {
     #failure;
     #failedUntil = Number.NEGATIVE_INFINITY;
     #isClosed = false;
-    /** @param fetch gets another token */
     constructor(first, fetch) {
         this.#current = first;
         this.#fetch = fetch;
@@ -3865,7 +3859,6 @@ class Upstream {
             return await this.#send(call, this.#createAgent(call.origin, {}));
         }
     }
-    /** Ends all connections. */
     close() {
         for (const agent of this.#agents.values())
             agent.destroy();
@@ -4039,12 +4032,13 @@ async function placeFile(file, line) {
 
 
 
+const IS_WINDOWS = process.platform === "win32";
 /**
  * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
  * its path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
-async function createAgentFolder(env, dist, isWindows = process.platform === "win32") {
+async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
     const temp = env["RUNNER_TEMP"];
     if (!temp) {
         const remedy = "Run this as a step of a GitHub Actions workflow.";
@@ -4126,9 +4120,8 @@ function unquote(word) {
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
 const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
 const READY_MS = 10_000;
-/** 256 bits at random. */
 function createCapability() {
-    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
+    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
 }
 /** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
 async function launchAgent(config, parent, readyMs = READY_MS) {
@@ -4231,12 +4224,9 @@ async function controlUrl(folder) {
 }
 /** @returns undefined where the agent was killed, or could not write */
 async function readReport(folder) {
-    try {
-        return JSON.parse(await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8"));
-    }
-    catch {
-        return undefined;
-    }
+    return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8")
+        .then(JSON.parse)
+        .catch(() => undefined);
 }
 /** Asks to stop. Settles when the connection is closed, as the agent's end does. */
 function post(address, signal) {
@@ -4421,7 +4411,6 @@ function mask(secrets) {
 const fit = (line) => scrub(line.replace(/\p{C}+/gu, " "));
 const log = (line) => info(fit(line));
 const warn = (line) => warning(fit(line));
-/** The annotation of a step that failed. */
 const fail = (line) => setFailed(fit(line));
 /** As action.yml describes them. */
 function setOutputs(outputs) {
@@ -4718,7 +4707,8 @@ async function finish(env, state) {
     return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
 }
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env, { accessToken, agentFolder, apiUrl, certificates, terminateSession }, timeoutMs) {
+async function finishSession(env, state, timeoutMs) {
+    const { accessToken, agentFolder, apiUrl, certificates, terminateSession } = state;
     const say = (line) => ({ lines: [line], warnings: [] });
     if (!terminateSession)
         return say("The Armor session was not ended, as terminate-session is false.");

@@ -40,11 +40,7 @@ export async function agent(
   }
 }
 
-async function serve(
-  config: AgentConfig,
-  send: (message: ReadyMessage) => void,
-  crash: Promise<never>,
-): Promise<void> {
+async function serve(config: AgentConfig, send: (message: ReadyMessage) => void, crash: Promise<never>) {
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();

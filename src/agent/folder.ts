@@ -3,6 +3,8 @@ import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
+const IS_WINDOWS = process.platform === "win32";
+
 /** The agent's folder, for its owner alone. */
 export type AgentFolder = Awaited<ReturnType<typeof createAgentFolder>>;
 
@@ -11,11 +13,7 @@ export type AgentFolder = Awaited<ReturnType<typeof createAgentFolder>>;
  * its path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
-export async function createAgentFolder(
-  env: NodeJS.ProcessEnv,
-  dist: string,
-  isWindows = process.platform === "win32",
-) {
+export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, isWindows = IS_WINDOWS) {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {
     const remedy = "Run this as a step of a GitHub Actions workflow.";

@@ -33,7 +33,6 @@ const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every t
 
 /** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 export function createGateway(options: GatewayOptions) {
-  const { stats } = options;
   const slots = new Slots(MAX_CALLS);
   const fetchReply = createFetch(options);
   return async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
@@ -42,10 +41,10 @@ export function createGateway(options: GatewayOptions) {
     try {
       const reply = await fetchReply(request, target, client);
       await passOn(reply, response, client, options.limits.idleMs);
-      stats.addAnswer(response.statusCode);
+      options.stats.addAnswer(response.statusCode);
     } catch (error) {
       if (client.hasLeft) return;
-      const failure = stats.addFailure(error);
+      const failure = options.stats.addFailure(error);
       // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
       if (response.headersSent) response.socket?.resetAndDestroy();
       else sendFailure(response, failure);

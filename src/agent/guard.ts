@@ -122,7 +122,6 @@ export function refuse(status: Refusal["status"], error: string, description: st
   return { status, error, description };
 }
 
-/** A refusal of a method, with those that are allowed. */
 export function wrongMethod(description: string, allow: string): Refusal {
   return { ...refuse(405, "method_not_allowed", description), allow };
 }

@@ -13,9 +13,8 @@ const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 
 const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
 const READY_MS = 10_000;
 
-/** 256 bits at random. */
 export function createCapability(): string {
-  return randomBytes(32).toString("base64url");
+  return randomBytes(32).toString("base64url"); // 256 bits
 }
 
 /** What the agent is started from; `dist` is the folder of the built files. */

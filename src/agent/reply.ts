@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ArmorError } from "../errors.ts";
 import type { Refusal } from "./guard.ts";
@@ -19,20 +19,15 @@ function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
 }
 
 /** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
-export function sendRefusal(
-  request: IncomingMessage,
-  response: ServerResponse,
-  refusal: Refusal,
-  lingerMs: number,
-): void {
+export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs: number): void {
   const { headers, body } = refusalReply(refusal);
-  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  const { "content-length": length = "0", "transfer-encoding": encoding } = response.req.headers;
   response.writeHead(refusal.status, headers);
   if (encoding === undefined && Number(length) === 0) return void response.end(body);
   response.flushHeaders();
   response.write(body);
   const timer = setTimeout(() => response.end(), lingerMs);
-  request.once("end", () => response.end()).resume();
+  response.req.once("end", () => response.end()).resume();
   response.once("close", () => clearTimeout(timer));
 }
 

@@ -64,7 +64,7 @@ export async function listen(
     if ("status" in verdict) {
       refused.add(socket);
       onRefusal(verdict);
-      return sendRefusal(request, response, verdict, limits.headMs);
+      return sendRefusal(response, verdict, limits.headMs);
     }
     waiting.delete(socket);
     handle(request, response, verdict);

@@ -16,13 +16,13 @@ export class Stats {
   readonly problems: Record<string, string> = {}; // by code: the last full text of what went wrong
 
   addAnswer(status: number): void {
-    increment(this.answered, `${Math.floor(status / 100)}xx`);
+    const name = `${Math.floor(status / 100)}xx`;
+    this.answered[name] = (this.answered[name] ?? 0) + 1;
   }
 
-  /** Of a call. */
   addFailure(error: unknown): ArmorError {
     const failure = this.addProblem(error);
-    increment(this.failed, failure.code);
+    this.failed[failure.code] = (this.failed[failure.code] ?? 0) + 1;
     return failure;
   }
 
@@ -36,8 +36,4 @@ export class Stats {
     this.problems[failure.code] = failure.message;
     return failure;
   }
-}
-
-function increment(counts: Counts, key: string): void {
-  counts[key] = (counts[key] ?? 0) + 1;
 }

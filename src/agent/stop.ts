@@ -49,11 +49,9 @@ async function controlUrl(folder: string): Promise<string> {
 
 /** @returns undefined where the agent was killed, or could not write */
 async function readReport(folder: string): Promise<Stats | undefined> {
-  try {
-    return JSON.parse(await readFile(join(folder, REPORT_FILE), "utf8"));
-  } catch {
-    return undefined;
-  }
+  return await readFile(join(folder, REPORT_FILE), "utf8")
+    .then(JSON.parse)
+    .catch(() => undefined);
 }
 
 /** Asks to stop. Settles when the connection is closed, as the agent's end does. */

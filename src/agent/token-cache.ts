@@ -14,7 +14,7 @@ const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there wou
 
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
-  readonly #fetch: () => Promise<Token>;
+  readonly #fetch: () => Promise<Token>; // gets another
   #current: Token;
   #previous: Token[] = []; // those before it whose sessions may go on
   #rejected: string | undefined; // the access token that the server refused although it should live
@@ -25,7 +25,6 @@ export class TokenCache {
   #failedUntil = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  /** @param fetch gets another token */
   constructor(first: Token, fetch: () => Promise<Token>) {
     this.#current = first;
     this.#fetch = fetch;

@@ -47,7 +47,6 @@ export class Upstream {
     }
   }
 
-  /** Ends all connections. */
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
   }

@@ -48,7 +48,6 @@ const fit = (line: string): string => scrub(line.replace(/\p{C}+/gu, " "));
 
 export const log = (line: string): void => core.info(fit(line));
 export const warn = (line: string): void => core.warning(fit(line));
-/** The annotation of a step that failed. */
 export const fail = (line: string): void => core.setFailed(fit(line));
 
 /** As action.yml describes them. */
