@@ -9,12 +9,11 @@ export type Role = "main" | "post" | "agent";
 
 /** Plays the role of this process, and ends it with its exit code, whatever is still open. */
 export async function run(role: Role): Promise<void> {
-  const { env } = process;
-  if (role === "main" && env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+  if (role === "main" && process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
     const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
     core.warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
   }
-  delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
   // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
   process.on("SIGUSR1", () => undefined);
   process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
@@ -22,8 +21,8 @@ export async function run(role: Role): Promise<void> {
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   setDefaultAutoSelectFamilyAttemptTimeout(5_000); // an address: Node's 250 ms are too few for one far away
   const crash = watchCrash();
-  if (role === "main") await main(env, crash, dirname(process.argv[1] ?? ""));
-  else if (role === "post") await post(env, crash);
+  if (role === "main") await main(process.env, crash, dirname(process.argv[1] ?? ""));
+  else if (role === "post") await post(process.env, crash);
   else await agent(crash);
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();

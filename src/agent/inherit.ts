@@ -1,7 +1,5 @@
 import { delimiter, resolve } from "node:path";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
 const ALLOWED_VARIABLE =
   /^(PATH|HOME|USERPROFILE|TE?MP|TMPDIR|SYSTEMROOT|LANG|RUNNER_(TEMP|TRACKING_ID)|NODE_USE_SYSTEM_CA)$/i;
@@ -11,7 +9,7 @@ const ALLOWED_FLAG =
   /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
 const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
 
-export function agentEnvironment(env: Environment): Record<string, string | undefined> {
+export function agentEnvironment(env: NodeJS.ProcessEnv): Record<string, string | undefined> {
   const isAllowed = (name: string) => ALLOWED_VARIABLE.test(name) || PATH_VARIABLES.includes(name);
   const allowed = Object.entries(env).filter(([name]) => isAllowed(name));
   return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));

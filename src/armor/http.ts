@@ -5,9 +5,8 @@ import { ArmorError } from "../errors.ts";
 import { type CallState, networkError, timeoutError } from "./network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "./proxy.ts";
 
-/** A POST. */
 export interface ApiRequest {
-  readonly url: URL;
+  readonly url: URL; // of a POST
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }

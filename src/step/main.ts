@@ -24,8 +24,7 @@ interface Run {
 
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
-/** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
-const CANCEL_MS = 5_000;
+const CANCEL_MS = 5_000; // for a reply on its way; the runner kills the step after some 10 s
 
 /** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
