@@ -64,8 +64,11 @@ describe("the agent", () => {
   test("counts as ended only sessions that there were, and says which were not ended, and why", async () => {
     const statuses: Record<string, number> = { first: 401, "token-1": 403 };
     const armor = await startArmor({
-      terminate: (response, { headers }) =>
-        response.writeHead(statuses[(headers.authorization ?? "").replace("Bearer ", "")] ?? 204).end(),
+      terminate: (response, { headers }) => {
+        const accessToken = (headers.authorization ?? "").replace("Bearer ", "");
+        const echo = JSON.stringify({ error: "access_denied", error_description: `not ${accessToken}` });
+        response.writeHead(statuses[accessToken] ?? 204).end(echo);
+      },
       other: (response, { headers }) =>
         response.writeHead(headers.authorization === "Bearer token-2" ? 200 : 401).end(),
     });
@@ -73,7 +76,7 @@ describe("the agent", () => {
     await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
     const { sessionsEnded, sessionsNotEnded, problems } = await stopAgentAt(running);
     expect([sessionsEnded, sessionsNotEnded]).toEqual([1, 1]);
-    expect(problems).toEqual({ access_denied: expect.stringContaining("403") });
+    expect(problems).toEqual({ access_denied: expect.stringContaining('403 access_denied ("not ***")') });
   });
 
   test("says why it has no token, without the key that Armor repeats", async () => {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
 import { clock, isoDate } from "../clock.ts";
+import { hide } from "../redact.ts";
 import { sendFailure } from "./reply.ts";
 import type { Stats } from "./stats.ts";
 import type { TokenCache } from "./token-cache.ts";
@@ -31,6 +32,7 @@ export function createControl(
   const endAll = async () => {
     const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
     if (!terminateSession) return;
+    hide(accessTokens); // Armor may repeat them
     await Promise.all(accessTokens.map(end));
     if (isFetching) stats.sessionsNotEnded += 1;
   };
