@@ -38,7 +38,8 @@ describe("judgeToken", () => {
     ["bearer in small letters", { ...GOOD, token_type: "bearer" }, 60],
     ["no token_type", { ...GOOD, token_type: undefined }, 60],
     ["expires_in as text", { ...GOOD, expires_in: "90" }, 90],
-    ["expires_in as a fraction", { ...GOOD, expires_in: 0.5 }, 0.5],
+    ["expires_in as a fraction", { ...GOOD, expires_in: 0.25 }, 0.25],
+    ["expires_in as a fraction in a text", { ...GOOD, expires_in: "60.25" }, 60.25],
     ["no expires_in", { ...GOOD, expires_in: undefined }, 60],
     ["members that are null", { ...GOOD, token_type: null, expires_in: null, error: null }, 60],
     ["a byte order mark before it", `\uFEFF${JSON.stringify(GOOD)}`, 60],
@@ -54,6 +55,8 @@ describe("judgeToken", () => {
     ["nothing", "", "something else instead of a JSON object"],
     ["text", "OK", "something else instead of a JSON object"],
     ["JSON null", "null", "something else instead of a JSON object"],
+    ["a JSON text", '"access_token"', "something else instead of a JSON object"],
+    ["a JSON number", "5", "something else instead of a JSON object"],
     ["a list", "[]", "something else instead of a JSON object"],
     ["a torn object", '{"access_token":"abc', "something else instead of a JSON object"],
     ["no token", { ...GOOD, access_token: undefined }, "no access_token"],
@@ -70,7 +73,10 @@ describe("judgeToken", () => {
     ],
     ["gzip that nobody asked for", "\x1f\ufffd\b\0", "a compressed reply instead of a JSON object"],
     ["a token beyond ASCII", { ...GOOD, access_token: "aü" }, "characters that no header can carry"],
-    ["token_type mac", { ...GOOD, token_type: "mac" }, "a token_type other than Bearer"],
+    ...["mac", "bearers", "a bearer", ["Bearer"]].map(
+      (token_type) =>
+        [`token_type ${token_type}`, { ...GOOD, token_type }, "a token_type other than Bearer"] as const,
+    ),
     ["a numeric token_type", { ...GOOD, token_type: 1 }, "a token_type other than Bearer"],
     ...["abc", "", "-5", "1e3", " 60", "0", -5, 0, true, [60], 2 ** 31, "99999999999999999999"].map(
       (value) =>
@@ -100,6 +106,15 @@ describe("judgeToken", () => {
       expiresIn: 60,
     });
   });
+
+  const PROBLEMS: Readonly<Record<string, string>> = {
+    credentials_rejected: "Armor does not accept this client app",
+    access_denied: "Armor denies access",
+    endpoint_not_found: "This is not the Armor API",
+    rate_limited: "Armor's rate limit is reached",
+    server_unavailable: "Armor is not available",
+    request_rejected: "Armor did not accept the request",
+  };
 
   /** Status, OAuth's error, code, whether the token endpoint has said so for good, a word of the remedy. */
   test.each([
@@ -142,7 +157,7 @@ describe("judgeToken", () => {
     expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
       expect.objectContaining({
         code,
-        problem: expect.stringContaining(`https://armor.example answered ${status}`),
+        problem: expect.stringContaining(`${PROBLEMS[code]}: https://armor.example answered ${status}`),
         remedy: expect.stringContaining(remedy),
         details: expect.objectContaining({ isPermanent }),
       }),
@@ -194,6 +209,7 @@ describe("judgeToken", () => {
     ["a date of RFC 850", on("Sunday, 22-Nov-26 02:00:09 GMT"), undefined],
     ["a date of asctime", on("Sun Nov 22 02:00:09 2026"), undefined],
     ["an ISO date", on("2026-11-22T02:00:09Z"), undefined],
+    ["a date with words around it", on("at Sun, 22 Nov 2026 02:00:09 GMT or so"), undefined],
     ["a date that does not exist", on("Sun, 99 Nov 2026 02:00:09 GMT"), undefined],
     ["words", on("soon"), undefined],
   ])("Retry-After, %s", (_, headers, retryAfterMs) => {
