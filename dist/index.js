@@ -3169,6 +3169,7 @@ function errorReply(error, description, more) {
 
 
 
+
 const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 /** What is behind the address for tokens and stopping; `onStopped` is called when the stop's reply is out. */
@@ -3190,6 +3191,7 @@ function createControl(tokenCache, context, stats, terminateSession, onStopped) 
         const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
         if (!terminateSession)
             return;
+        hide(accessTokens); // Armor may repeat them
         await Promise.all(accessTokens.map(end));
         if (isFetching)
             stats.sessionsNotEnded += 1;
@@ -3245,7 +3247,10 @@ function authorize(head, config) {
 }
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders) {
-    return rawHeaders.flatMap((name, index) => index % 2 === 0 ? [[name.toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]] : []);
+    const headers = [];
+    for (let index = 1; index < rawHeaders.length; index += 2)
+        headers.push([(rawHeaders[index - 1] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index] ?? ""]);
+    return headers;
 }
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
 function targetBelow(target, capability) {
@@ -3552,6 +3557,8 @@ async function passOn(reply, response, client, idleMs) {
 ;// CONCATENATED MODULE: ./build/agent/protocol.js
 const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
 const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
+/** The agent's one line on stdout: the port on which it listens, or why it does not. */
+const READY_LINE = /^token agent: (?:port (\d+)|(.+))\n/m;
 
 ;// CONCATENATED MODULE: external "node:events"
 const external_node_events_namespaceObject = require("node:events");
@@ -3882,28 +3889,27 @@ class Upstream {
                 reject(error);
                 request.destroy(); // a request without a socket does not report its error, hence both
             };
+            let isReplying = false;
             let timer;
             const wait = (ms) => {
                 clearTimeout(timer);
                 const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
                 timer = setTimeout(late, ms);
             };
-            wait(connectMs);
-            request.once("socket", (socket) => {
-                if (request.reusedSocket)
-                    wait(headMs);
-                else
-                    socket.once(isTls ? "secureConnect" : "connect", () => wait(headMs));
-            });
+            wait(request.reusedSocket ? headMs : connectMs);
+            const connected = isTls ? "secureConnect" : "connect";
+            if (!request.reusedSocket)
+                request.once("socket", (socket) => socket.once(connected, () => wait(headMs)));
             request.once("response", (message) => {
                 clearTimeout(timer);
-                // From here on the message has an error of its own, or is whole.
-                request.removeAllListeners("error").on("error", () => undefined);
+                isReplying = true;
                 resolve(message);
             });
             // Without a listener, Node would drop a connection that switches protocols and report nothing.
             request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
             request.on("error", (error) => {
+                if (isReplying)
+                    return; // the message has an error of its own, or is whole
                 const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
                 fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
             });
@@ -3938,21 +3944,20 @@ const LAST_MS = 2_000; // for a stop that no post step waits for: a system that 
 /** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
-    const send = (message) => stdout.write(`${JSON.stringify(message)}\n`);
+    const say = (what) => stdout.write(`token agent: ${what}\n`); // READY_LINE
     let config;
     try {
         config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
         hide(secretForms(config.credentials));
-        await serve(config, send, crash);
+        await serve(config, say, crash);
         process.exitCode = 0;
     }
     catch (error) {
         // The error of JSON.parse would show a part of the configuration.
-        const problem = config === undefined ? "its configuration is cut off" : asArmorError(error).message;
-        send({ agent: "failed", problem });
+        say(config === undefined ? "its configuration is cut off" : asArmorError(error).message);
     }
 }
-async function serve(config, send, crash) {
+async function serve(config, say, crash) {
     const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
@@ -3997,7 +4002,7 @@ async function serve(config, send, crash) {
             if (clock.now() - lastAsked > MAX_UNASKED_MS)
                 end("it was not asked for anything in 24 hours");
         }, FOLDER_CHECK_MS);
-        send({ agent: "ready", port });
+        say(`port ${port}`);
         stats.reason = await Promise.race([ended, crash]);
         if (stats.reason !== undefined)
             await within(LAST_MS, control.stop(), () => undefined);
@@ -4117,6 +4122,7 @@ function unquote(word) {
 
 
 
+
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
 const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
 const READY_MS = 10_000;
@@ -4164,14 +4170,11 @@ function ready(child, ms) {
         let text = "";
         child.stdout.setEncoding("utf8").on("data", (chunk) => {
             text += chunk;
-            const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
-            if (line === undefined)
-                return;
-            const message = JSON.parse(line);
-            if (message.agent === "ready")
-                resolve(message.port);
-            else
-                fail(message.problem);
+            const [, port, problem] = READY_LINE.exec(text) ?? [];
+            if (port !== undefined)
+                resolve(Number(port));
+            else if (problem !== undefined)
+                fail(problem);
         });
         child.on("error", reject);
         child.on("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
@@ -4471,8 +4474,7 @@ function loadState(env) {
 
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
-/** For a reply on its way, so that post can end its session. The runner kills the step after some 10 s. */
-const CANCEL_MS = 5_000;
+const CANCEL_MS = 5_000; // for a reply on its way; the runner kills the step after some 10 s
 /** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 async function main(env, crash, dist) {
     mask(readSecrets(getInput));
@@ -4738,12 +4740,11 @@ async function finishSession(env, state, timeoutMs) {
 
 /** Plays the role of this process, and ends it with its exit code, whatever is still open. */
 async function run(role) {
-    const { env } = process;
-    if (role === "main" && env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+    if (role === "main" && process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
         const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
         warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
     }
-    delete env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
     // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
     process.on("SIGUSR1", () => undefined);
     process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
@@ -4752,9 +4753,9 @@ async function run(role) {
     (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000); // an address: Node's 250 ms are too few for one far away
     const crash = watchCrash();
     if (role === "main")
-        await main(env, crash, (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? ""));
+        await main(process.env, crash, (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? ""));
     else if (role === "post")
-        await post_post(env, crash);
+        await post_post(process.env, crash);
     else
         await agent(crash);
     await new Promise((resolve) => process.stdout.write("", () => resolve()));

@@ -41,7 +41,7 @@ async function launch(script: string, parent: Partial<Parent> = {}, readyMs = 10
   return await launchAgent({ folder: temp } as AgentConfig, { env: {}, dist, ...parent }, readyMs);
 }
 
-const say = (problem: string) => `console.log(JSON.stringify({ agent: "failed", problem: ${problem} }));`;
+const say = (problem: string) => `console.log("token agent: " + ${problem});`;
 
 describe("launchAgent", () => {
   test("starts an agent that serves; stopAgent ends it with its session, and removes its folder", async () => {

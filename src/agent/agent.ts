@@ -10,7 +10,7 @@ import { asArmorError, fileError } from "../errors.ts";
 import { hide } from "../redact.ts";
 import { createControl } from "./control.ts";
 import { createGateway } from "./gateway.ts";
-import { type AgentConfig, CONTROL_FILE, REPORT_FILE, type ReadyMessage } from "./protocol.ts";
+import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "./protocol.ts";
 import { listen } from "./server.ts";
 import { Stats } from "./stats.ts";
 import { TokenCache } from "./token-cache.ts";
@@ -26,21 +26,20 @@ export async function agent(
   { stdin, stdout }: { stdin: Readable; stdout: NodeJS.WritableStream } = process,
 ): Promise<void> {
   stdout.on("error", () => undefined); // the main step reads one line only
-  const send = (message: ReadyMessage) => stdout.write(`${JSON.stringify(message)}\n`);
+  const say = (what: string) => stdout.write(`token agent: ${what}\n`); // READY_LINE
   let config: AgentConfig | undefined;
   try {
     config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8")) as AgentConfig;
     hide(secretForms(config.credentials));
-    await serve(config, send, crash);
+    await serve(config, say, crash);
     process.exitCode = 0;
   } catch (error) {
     // The error of JSON.parse would show a part of the configuration.
-    const problem = config === undefined ? "its configuration is cut off" : asArmorError(error).message;
-    send({ agent: "failed", problem });
+    say(config === undefined ? "its configuration is cut off" : asArmorError(error).message);
   }
 }
 
-async function serve(config: AgentConfig, send: (message: ReadyMessage) => void, crash: Promise<never>) {
+async function serve(config: AgentConfig, say: (what: string) => void, crash: Promise<never>) {
   const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
@@ -84,7 +83,7 @@ async function serve(config: AgentConfig, send: (message: ReadyMessage) => void,
       access(controlFile, constants.R_OK).catch(() => end(gone));
       if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
     }, FOLDER_CHECK_MS);
-    send({ agent: "ready", port });
+    say(`port ${port}`);
     stats.reason = await Promise.race([ended, crash]);
     if (stats.reason !== undefined) await within(LAST_MS, control.stop(), () => undefined);
   } catch (error) {

@@ -41,9 +41,10 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
 
 /** CGI and some proxies write `_` for `-`. */
 function pairs(rawHeaders: readonly string[]): Headers {
-  return rawHeaders.flatMap((name, index) =>
-    index % 2 === 0 ? [[name.toLowerCase().replaceAll("_", "-"), rawHeaders[index + 1] ?? ""]] : [],
-  );
+  const headers: [string, string][] = [];
+  for (let index = 1; index < rawHeaders.length; index += 2)
+    headers.push([(rawHeaders[index - 1] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index] ?? ""]);
+  return headers;
 }
 
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */

@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import { ArmorError } from "../errors.ts";
 import { quote } from "../redact.ts";
 import { agentEnvironment, allowedNodeFlags } from "./inherit.ts";
-import type { AgentConfig, ReadyMessage } from "./protocol.ts";
+import { type AgentConfig, READY_LINE } from "./protocol.ts";
 
 type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -60,11 +60,9 @@ function ready(child: AgentProcess, ms: number): Promise<number> {
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
-      const [line] = /^\{"agent":.*(?=\n)/m.exec(text) ?? [];
-      if (line === undefined) return;
-      const message = JSON.parse(line) as ReadyMessage;
-      if (message.agent === "ready") resolve(message.port);
-      else fail(message.problem);
+      const [, port, problem] = READY_LINE.exec(text) ?? [];
+      if (port !== undefined) resolve(Number(port));
+      else if (problem !== undefined) fail(problem);
     });
     child.on("error", reject);
     child.on("close", (code, signal) =>

@@ -4,6 +4,8 @@ import type { Token } from "../armor/token.ts";
 
 export const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
 export const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
+/** The agent's one line on stdout: the port on which it listens, or why it does not. */
+export const READY_LINE = /^token agent: (?:port (\d+)|(.+))\n/m;
 
 /** As JSON on the agent's stdin, which no other process reads. */
 export interface AgentConfig {
@@ -25,8 +27,3 @@ export interface AgentConfig {
   readonly folder: string; // the agent lives no longer than this folder
   readonly first: Token; // the step's own token, which is the agent's first
 }
-
-/** A line on the agent's stdout: where it listens, or why it does not. */
-export type ReadyMessage =
-  | { readonly agent: "ready"; readonly port: number }
-  | { readonly agent: "failed"; readonly problem: string };

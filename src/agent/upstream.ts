@@ -69,26 +69,26 @@ export class Upstream {
         reject(error);
         request.destroy(); // a request without a socket does not report its error, hence both
       };
+      let isReplying = false;
       let timer: NodeJS.Timeout | undefined;
       const wait = (ms: number) => {
         clearTimeout(timer);
         const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
         timer = setTimeout(late, ms);
       };
-      wait(connectMs);
-      request.once("socket", (socket) => {
-        if (request.reusedSocket) wait(headMs);
-        else socket.once(isTls ? "secureConnect" : "connect", () => wait(headMs));
-      });
+      wait(request.reusedSocket ? headMs : connectMs);
+      const connected = isTls ? "secureConnect" : "connect";
+      if (!request.reusedSocket)
+        request.once("socket", (socket) => socket.once(connected, () => wait(headMs)));
       request.once("response", (message) => {
         clearTimeout(timer);
-        // From here on the message has an error of its own, or is whole.
-        request.removeAllListeners("error").on("error", () => undefined);
+        isReplying = true;
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
       request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
       request.on("error", (error: NodeJS.ErrnoException) => {
+        if (isReplying) return; // the message has an error of its own, or is whole
         const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
         fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
       });
