@@ -3881,9 +3881,11 @@ class Upstream {
         return new Promise((resolve, reject) => {
             if (client.hasLeft)
                 return reject(new Error("the client left"));
-            const isTls = origin.protocol === "https:";
+            const { protocol, hostname, port } = origin;
+            const isTls = protocol === "https:";
+            const host = withoutBrackets(hostname);
             const { request: start } = isTls ? (external_node_https_default()) : (external_node_http_default());
-            const request = start(origin, { path, method, headers: headers, agent });
+            const request = start({ host, port, path, method, headers: headers, agent });
             const fail = (error) => {
                 clearTimeout(timer);
                 reject(error);

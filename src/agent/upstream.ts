@@ -1,7 +1,7 @@
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { networkError, timeoutError } from "../armor/network-error.ts";
-import { proxyFor, RouteAgent, type RouteConfig } from "../armor/proxy.ts";
+import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
 import type { AgentConfig } from "./protocol.ts";
 import type { Client } from "./slots.ts";
 
@@ -61,9 +61,11 @@ export class Upstream {
     const state = { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false };
     return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
-      const isTls = origin.protocol === "https:";
+      const { protocol, hostname, port } = origin;
+      const isTls = protocol === "https:";
+      const host = withoutBrackets(hostname);
       const { request: start } = isTls ? https : http;
-      const request = start(origin, { path, method, headers: headers as never, agent });
+      const request = start({ host, port, path, method, headers: headers as never, agent });
       const fail = (error: Error) => {
         clearTimeout(timer);
         reject(error);
