@@ -106,7 +106,8 @@ async function checkEnd(mock: Mock, job: Job, operations: number): Promise<void>
   const post = await job.post();
   reportAnswer(mock, `POST ${TERMINATE}`, stepProblems(job, post));
   const [line = ""] = job.log(post.stdout);
-  const expected = `Token agent: ${operations} calls answered, 1 token fetched.`;
+  const did = `${operations} calls answered (2xx ${operations}), 1 token fetched, 1 session ended`;
+  const expected = `Token agent: ${did}.`;
   report(line, line === expected ? [] : [`not: ${expected}`]);
 }
 

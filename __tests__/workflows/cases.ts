@@ -39,7 +39,7 @@ export const CASES: readonly Case[] = [
       /gateway of two: 200/,
       /token of one: 200/,
       /token of two: 200/,
-      /Token agent: 6 calls answered, .*([2-9]|\d\d) tokens fetched/,
+      /Token agent: 6 calls answered \(2xx \d+\), .*([2-9]|\d\d) tokens fetched/,
     ],
   },
   {
@@ -57,7 +57,7 @@ export const CASES: readonly Case[] = [
     says: [
       /Poll 1 of 30: 1 running/,
       /Poll \d+ of 30: 0 running/,
-      /Token agent: \d+ calls answered, .*([2-9]|\d\d) tokens fetched/,
+      /Token agent: \d+ calls answered \(2xx \d+\), .*([2-9]|\d\d) tokens fetched/,
     ],
   },
   {
@@ -128,7 +128,7 @@ export const CASES: readonly Case[] = [
     name: "inventory to files",
     workflow: "examples/inventory-files.yml",
     event: "schedule",
-    says: [/Token agent: \d+ calls answered, .*([2-9]|\d\d) tokens fetched/, /2550 rows/],
+    says: [/Token agent: \d+ calls answered \(2xx \d+\), .*([2-9]|\d\d) tokens fetched/, /2550 rows/],
     artifacts: {
       "inventory/inventory.csv": /^connection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
       "inventory/cbom.json": /"specVersion": "1\.6"/,
