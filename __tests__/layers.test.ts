@@ -12,8 +12,8 @@ const ROOMS = ["index", "step", "agent", "armor", "stones"];
 const ORDER = [
   "step/main.ts step/post.ts step/inputs.ts step/outputs.ts step/report.ts",
   "agent/launch.ts agent/stop.ts agent/folder.ts agent/inherit.ts agent/agent.ts agent/gateway.ts",
-  "agent/server.ts agent/guard.ts",
-  "agent/upstream.ts agent/slots.ts agent/token-cache.ts agent/stats.ts agent/protocol.ts",
+  "agent/server.ts agent/stats.ts agent/guard.ts",
+  "agent/upstream.ts agent/slots.ts agent/token-cache.ts agent/protocol.ts",
   "armor/token.ts armor/oauth.ts armor/credentials.ts armor/retry.ts armor/redirect.ts armor/http.ts",
   "armor/proxy.ts armor/network-error.ts errors.ts redact.ts clock.ts",
 ].flatMap((names) => names.split(" "));

@@ -3707,6 +3707,7 @@ const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there wou
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 class TokenCache {
     #fetch; // gets another
+    #onFailure; // told of every refresh that fails
     #current;
     #previous = []; // those before it whose sessions may go on
     #rejected; // the access token that the server refused although it should live
@@ -3716,9 +3717,10 @@ class TokenCache {
     #failure;
     #failedUntil = Number.NEGATIVE_INFINITY;
     #isClosed = false;
-    constructor(first, fetch) {
+    constructor(first, fetch, onFailure) {
         this.#current = first;
         this.#fetch = fetch;
+        this.#onFailure = onFailure;
     }
     /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
     async get() {
@@ -3731,7 +3733,7 @@ class TokenCache {
         if (share > FRESH)
             return current;
         const refresh = this.#refresh();
-        refresh.catch(() => undefined); // `fetch` has told of it
+        refresh.catch(() => undefined); // onFailure was told
         if (share > USABLE)
             return current;
         if (share <= 0)
@@ -3812,6 +3814,7 @@ class TokenCache {
             return token;
         }
         catch (error) {
+            this.#onFailure(error);
             this.#failure = error;
             this.#failedUntil = clock.now() + failureMs(error);
             throw error;
@@ -3839,23 +3842,23 @@ const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotte
 class Upstream {
     #route;
     #limits;
-    #maxIdleMs;
+    #kept;
     #agents = new Map(); // by origin
     #lastSentAt = 0;
     constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
         this.#route = route;
         this.#limits = limits;
-        this.#maxIdleMs = maxIdleMs;
+        this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
     }
     /** @returns the reply when its head is there. @throws ArmorError where none begins */
     async send(call) {
         // Timers stand still while a machine sleeps, and the wall clock goes on.
-        if (Date.now() - this.#lastSentAt > this.#maxIdleMs)
+        const now = Date.now();
+        if (now - this.#lastSentAt > this.#kept.timeout)
             this.#agents.clear();
-        this.#lastSentAt = Date.now();
+        this.#lastSentAt = now;
         const { origin } = call.origin;
-        const kept = { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs };
-        const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, kept);
+        const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, this.#kept);
         this.#agents.set(origin, agent);
         try {
             return await this.#send(call, agent);
@@ -3877,7 +3880,7 @@ class Upstream {
     }
     #send({ method, origin, path, headers, client }, agent) {
         const { connectMs, headMs } = this.#limits;
-        const state = { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false };
+        const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
         return new Promise((resolve, reject) => {
             if (client.hasLeft)
                 return reject(new Error("the client left"));
@@ -3895,7 +3898,7 @@ class Upstream {
             let timer;
             const wait = (ms) => {
                 clearTimeout(timer);
-                const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
+                const late = () => fail(timeoutError({ ...state(), hasTunnel: request.socket !== null }));
                 timer = setTimeout(late, ms);
             };
             wait(request.reusedSocket ? headMs : connectMs);
@@ -3908,12 +3911,12 @@ class Upstream {
                 resolve(message);
             });
             // Without a listener, Node would drop a connection that switches protocols and report nothing.
-            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
+            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
             request.on("error", (error) => {
                 if (isReplying)
                     return; // the message has an error of its own, or is whole
                 const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
-                fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
+                fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
             });
             request.end();
             client.onLeave(() => fail(new Error("the client left")));
@@ -3965,16 +3968,11 @@ async function serve(config, say, crash) {
     const stats = new Stats();
     const context = { apiUrl, timeoutMs, send: createSend(route) };
     const fetch = async () => {
-        try {
-            const token = await fetchToken(context, config.credentials);
-            stats.minted += 1;
-            return token;
-        }
-        catch (error) {
-            throw stats.addProblem(error);
-        }
+        const token = await fetchToken(context, config.credentials);
+        stats.minted += 1;
+        return token;
     };
-    const tokenCache = new TokenCache(config.first, fetch);
+    const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
     let end = () => undefined;
     const ended = new Promise((resolve) => {
         end = resolve;
@@ -4052,8 +4050,9 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
         throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
     }
     process.umask(0o077); // whatever the job's is
+    let path = "";
     try {
-        const path = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        path = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
         const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
         const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
         const program = (0,external_node_path_namespaceObject.join)(dist, "armor-token.js");
@@ -4065,6 +4064,8 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
         return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
     }
     catch (error) {
+        if (path !== "")
+            await removeFolder(path);
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
@@ -34,6 +34,19 @@ describe("the wrapper of armor-token", () => {
     await expect(readFile(command, "utf8")).resolves.toContain(`"${join("/dist", "armor-token.js")}"`);
     await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain("/dist/armor-token.js'");
   });
+
+  // A path that is long enough for the folder and too long for what is in it; other systems have other limits.
+  if (process.platform === "linux") {
+    test("that cannot be written leaves no folder", async () => {
+      let deep = temp;
+      while (deep.length < 4_070) deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
+      await mkdir(deep, { recursive: true });
+      await expect(createAgentFolder({ RUNNER_TEMP: deep }, "/dist")).rejects.toMatchObject({
+        ...{ code: "file_failed", message: expect.stringContaining("ENAMETOOLONG") },
+      });
+      await expect(readdir(deep)).resolves.toEqual([]);
+    });
+  }
 
   // Windows has neither these shells nor these modes.
   const umasks = process.platform === "win32" ? [] : [0o777];

@@ -14,6 +14,7 @@ const settle = () => new Promise(setImmediate);
 /** A cache of tokens that live for 60 s; a refresh goes on until the test lets it arrive or fail. */
 function cacheWith({ lifetime = 60 } = {}) {
   const virtual = virtualClock();
+  const failures: unknown[] = [];
   const counts = { asked: 0, overlaps: 0 };
   let wallMs = 0;
   let inFlight: { resolve(token: Token): void; reject(error: unknown): void; token: Token } | undefined;
@@ -31,7 +32,7 @@ function cacheWith({ lifetime = 60 } = {}) {
       inFlight = { resolve, reject, token };
     });
   };
-  const cache = new TokenCache(make("first"), fetch);
+  const cache = new TokenCache(make("first"), fetch, (error) => failures.push(error));
   const land = async (end: (flight: NonNullable<typeof inFlight>) => void) => {
     if (inFlight === undefined) throw new Error("no refresh is under way");
     end(inFlight);
@@ -49,7 +50,7 @@ function cacheWith({ lifetime = 60 } = {}) {
     return seen;
   };
   return {
-    ...{ cache, clock, counts, make },
+    ...{ cache, clock, failures, counts, make },
     /** A call so much later. */
     async get(ms = 0) {
       await clock.pass(ms);
@@ -173,21 +174,21 @@ describe("a failed refresh", () => {
     ["for a minute at most", 60_000, asking(1e12)],
     ["for 30 s, where it is permanent", 30_000, rejected],
   ])("is remembered %s", async (_, ms, error) => {
-    const { get, fail, arrive, counts } = cacheWith();
+    const { get, fail, arrive, counts, failures } = cacheWith();
     const caller = await get(60_000);
     await fail(error);
     expect([caller, await get(ms - 1)]).toEqual([{ value: error }, { value: error }]);
-    expect(counts.asked).toBe(1);
+    expect([counts.asked, failures]).toEqual([1, [error]]);
     const next = await get(1);
     await arrive();
     expect(next).toEqual({ value: "fetched-2" });
   });
 
-  test("behind an answer is not repeated at once", async () => {
-    const { get, name, fail, counts } = cacheWith();
+  test("behind an answer is told, and not repeated at once", async () => {
+    const { get, name, fail, counts, failures } = cacheWith();
     expect(await get(41_000)).toEqual({ value: "first" });
     await fail(down);
-    expect([await name(), counts.asked]).toEqual(["first", 1]);
+    expect([await name(), failures, counts.asked]).toEqual(["first", [down], 1]);
     expect([await get(1_000), counts.asked]).toEqual([{ value: "first" }, 2]);
   });
 });
@@ -201,10 +202,11 @@ describe("a token on arrival", () => {
   });
 
   test("that has expired is not used, and the old one is while it lives", async () => {
-    const { get, arrive, name } = cacheWith();
+    const { get, arrive, name, failures } = cacheWith();
     const caller = await get(51_000);
     await arrive({ expiresAt: 0 });
     expect([caller, await name()]).toEqual([{ value: "first" }, "first"]);
+    expect(failures).toMatchObject([{ code: "token_expired" }]);
     const late = await get(9_000);
     await arrive({ expiresAt: 0 });
     expect(late).toMatchObject({ value: { code: "token_expired" } });

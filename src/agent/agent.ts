@@ -45,15 +45,11 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
   const stats = new Stats();
   const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
   const fetch = async () => {
-    try {
-      const token = await fetchToken(context, config.credentials);
-      stats.minted += 1;
-      return token;
-    } catch (error) {
-      throw stats.addProblem(error);
-    }
+    const token = await fetchToken(context, config.credentials);
+    stats.minted += 1;
+    return token;
   };
-  const tokenCache = new TokenCache(config.first, fetch);
+  const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
   let end: (reason?: string) => void = () => undefined;
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;

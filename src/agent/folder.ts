@@ -20,8 +20,9 @@ export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, is
     throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
   }
   process.umask(0o077); // whatever the job's is
+  let path = "";
   try {
-    const path = await mkdtemp(join(resolve(temp), "armor-token-"));
+    path = await mkdtemp(join(resolve(temp), "armor-token-"));
     const bin = join(path, "bin");
     const script = join(bin, "armor-token");
     const program = join(dist, "armor-token.js");
@@ -31,6 +32,7 @@ export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, is
     const noexec = await access(script, constants.X_OK).catch((error: Error) => error);
     return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
   } catch (error) {
+    if (path !== "") await removeFolder(path);
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
 }

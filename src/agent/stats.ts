@@ -1,7 +1,7 @@
 import { type ArmorError, asArmorError } from "../errors.ts";
+import type { Refusal } from "./guard.ts";
 
 type Counts = Record<string, number>;
-type RefusedRequest = { error: string; description: string; isFromJob?: boolean };
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 export class Stats {
@@ -26,7 +26,7 @@ export class Stats {
     return failure;
   }
 
-  addRefusal({ error, description, isFromJob }: RefusedRequest): void {
+  addRefusal({ error, description, isFromJob }: Refusal): void {
     this.refused += 1;
     if (isFromJob) this.problems[error] = description;
   }

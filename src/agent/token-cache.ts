@@ -15,6 +15,7 @@ const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there wou
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
 export class TokenCache {
   readonly #fetch: () => Promise<Token>; // gets another
+  readonly #onFailure: (error: unknown) => void; // told of every refresh that fails
   #current: Token;
   #previous: Token[] = []; // those before it whose sessions may go on
   #rejected: string | undefined; // the access token that the server refused although it should live
@@ -25,9 +26,10 @@ export class TokenCache {
   #failedUntil = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
-  constructor(first: Token, fetch: () => Promise<Token>) {
+  constructor(first: Token, fetch: () => Promise<Token>, onFailure: (error: unknown) => void) {
     this.#current = first;
     this.#fetch = fetch;
+    this.#onFailure = onFailure;
   }
 
   /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
@@ -38,7 +40,7 @@ export class TokenCache {
     const share = this.#shareLeft(current);
     if (share > FRESH) return current;
     const refresh = this.#refresh();
-    refresh.catch(() => undefined); // `fetch` has told of it
+    refresh.catch(() => undefined); // onFailure was told
     if (share > USABLE) return current;
     if (share <= 0) return await refresh;
     const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
@@ -119,6 +121,7 @@ export class TokenCache {
       this.#rejected = undefined;
       return token;
     } catch (error) {
+      this.#onFailure(error);
       this.#failure = error;
       this.#failedUntil = clock.now() + failureMs(error);
       throw error;

@@ -20,24 +20,24 @@ const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotte
 export class Upstream {
   readonly #route: RouteConfig;
   readonly #limits: AgentConfig["limits"];
-  readonly #maxIdleMs: number;
+  readonly #kept: { readonly timeout: number } & https.AgentOptions;
   readonly #agents = new Map<string, http.Agent>(); // by origin
   #lastSentAt = 0;
 
   constructor(route: RouteConfig, limits: AgentConfig["limits"], maxIdleMs = MAX_IDLE_MS) {
     this.#route = route;
     this.#limits = limits;
-    this.#maxIdleMs = maxIdleMs;
+    this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
   }
 
   /** @returns the reply when its head is there. @throws ArmorError where none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
     // Timers stand still while a machine sleeps, and the wall clock goes on.
-    if (Date.now() - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
-    this.#lastSentAt = Date.now();
+    const now = Date.now();
+    if (now - this.#lastSentAt > this.#kept.timeout) this.#agents.clear();
+    this.#lastSentAt = now;
     const { origin } = call.origin;
-    const kept = { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs };
-    const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, kept);
+    const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, this.#kept);
     this.#agents.set(origin, agent);
     try {
       return await this.#send(call, agent);
@@ -58,7 +58,7 @@ export class Upstream {
 
   #send({ method, origin, path, headers, client }: UpstreamCall, agent: http.Agent) {
     const { connectMs, headMs } = this.#limits;
-    const state = { url: origin, proxy: proxyFor(origin, this.#route), isReplying: false };
+    const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
     return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
       const { protocol, hostname, port } = origin;
@@ -75,7 +75,7 @@ export class Upstream {
       let timer: NodeJS.Timeout | undefined;
       const wait = (ms: number) => {
         clearTimeout(timer);
-        const late = () => fail(timeoutError({ ...state, hasTunnel: request.socket !== null }));
+        const late = () => fail(timeoutError({ ...state(), hasTunnel: request.socket !== null }));
         timer = setTimeout(late, ms);
       };
       wait(request.reusedSocket ? headMs : connectMs);
@@ -88,11 +88,11 @@ export class Upstream {
         resolve(message);
       });
       // Without a listener, Node would drop a connection that switches protocols and report nothing.
-      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state)));
+      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
       request.on("error", (error: NodeJS.ErrnoException) => {
         if (isReplying) return; // the message has an error of its own, or is whole
         const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
-        fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state));
+        fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
       });
       request.end();
       client.onLeave(() => fail(new Error("the client left")));
