@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import {
   ArmorError,
   annotationOf,
@@ -9,6 +10,7 @@ import {
   REPOSITORY,
 } from "../src/errors.ts";
 import { hide } from "../src/redact.ts";
+import { anyText, holds, trickyText } from "./fixtures/property.ts";
 
 const CAN_PASS: readonly ErrorCode[] = [
   ...(["connection_failed", "dns_failed", "proxy_failed", "rate_limited"] as const),
@@ -53,6 +55,18 @@ describe("asArmorError", () => {
       message: `${start}This is a fault of the action itself: please report this line.`,
     });
   });
+
+  const KEY = "K3y::of/this+process=%41";
+  hide([KEY]);
+
+  holds(
+    "its text never holds the key, and is one line",
+    fc.property(fc.array(fc.oneof(anyText, trickyText), { maxLength: 6 }), (parts) => {
+      const { message } = asArmorError(new Error(`${KEY}${parts.join(KEY)}`));
+      expect(message.toLowerCase()).not.toContain(KEY.toLowerCase());
+      expect(message).not.toMatch(/[\r\n\u2028\u2029]|::|##\[/);
+    }),
+  );
 });
 
 test("an annotation ends with the code and the address of its entry", () => {

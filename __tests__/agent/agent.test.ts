@@ -96,6 +96,16 @@ describe("the agent", () => {
     expect(armor.requests.filter(({ path }) => path.endsWith("/token"))).toHaveLength(1);
   });
 
+  test("tells of a refresh that failed behind an answer, though no call failed", async () => {
+    const armor = await startArmor({ token: () => json(403, { error: "access_denied" }) });
+    const ageing = { ...tokenOf("ageing"), expiresAt: Date.now() + 15_000 };
+    const running = await runAgent({ apiUrl: armor.url, first: ageing });
+    await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
+    await until(() => armor.requests.some(({ path }) => path.endsWith("/token")));
+    const { failed, minted, problems } = await stopAgentAt(running);
+    expect([failed, minted, Object.keys(problems)]).toEqual([{}, 1, ["access_denied"]]);
+  });
+
   test("tells of requests that were refused, if they had a capability", async () => {
     const armor = await startArmor();
     const running = await runAgent({ apiUrl: armor.url });
@@ -168,17 +178,18 @@ describe("a stop", () => {
 describe("by itself, the agent ends with its sessions, and says why,", () => {
   const DAY_MS = 24 * 3_600_000;
 
-  test("when its folder is gone, or after 24 hours without a question", async () => {
+  test("when its folder or control file is gone, or after 24 hours without a question", async () => {
     const armor = await startArmor();
     const { now } = clock;
     const later = { ms: 0 };
     setClock({ now: () => now() + later.ms });
     const start = (accessToken: string) =>
       runAgent({ apiUrl: armor.url, first: tokenOf(accessToken, 14 * DAY_MS) });
-    const isGone = async () => {
-      const { folder, ended, url } = await start("gone");
-      await rm(folder, { recursive: true });
+    const isGone = async (name: string) => {
+      const { folder, ended, url } = await start(`gone ${name}`);
+      await rm(join(folder, name), { recursive: true });
       await ended;
+      if (name !== ".") expect((await reportIn(folder)).reason).toMatch(/removed, or given to another user/);
       await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     };
     const isUnasked = async () => {
@@ -193,9 +204,9 @@ describe("by itself, the agent ends with its sessions, and says why,", () => {
       await ended;
       expect((await reportIn(folder)).reason).toMatch(/24 hours/);
     };
-    await isGone();
+    await Promise.all([isGone("."), isGone("control-url")]);
     await isUnasked();
-    expect(armor.endedSessions().toSorted()).toEqual(["gone", "unasked"]);
+    expect(armor.endedSessions().toSorted()).toEqual(["gone .", "gone control-url", "unasked"]);
   });
 
   test("at SIGTERM", async () => {

@@ -12,7 +12,7 @@ import type { AgentConfig } from "../../src/agent/protocol.ts";
 import { stopAgent } from "../../src/agent/stop.ts";
 import { hide } from "../../src/redact.ts";
 import { CALL, call, isAlive, pause, reportIn, startArmor, until } from "../fixtures/agent.ts";
-import { type Answer, raw, reset, silence, startServer } from "../fixtures/server.ts";
+import { type Answer, endless, raw, reset, silence, startServer } from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;
@@ -177,6 +177,7 @@ describe("stopAgent", () => {
     ["says nothing", silence, late],
     ["breaks off", reset, "the connection broke off (ECONNRESET)"],
     ["answers and keeps the connection", raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }), late],
+    ["answers without end", endless({ bytes: 0 }), late],
     ["answers and closes it", raw("HTTP/1.1 200 OK\r\n\r\n{}"), foreign],
   ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
     const server = await closing(startServer([answer]));

@@ -1,9 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
+import { isoDate } from "../../src/clock.ts";
 import { exportAgent, loadState, saveState } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
+  test("have dates that are rounded down to whole seconds", () => {
+    expect(isoDate(Date.UTC(2026, 10, 22, 2, 1, 0, 999))).toBe("2026-11-22T02:01:00Z");
+  });
+
   test.each([
     [{}, undefined],
     [{ https_proxy: "http://p" }, undefined],
