@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { networkError, proxyError, timeoutError } from "../../src/armor/network-error.ts";
+import { networkError, proxyError, proxyStatusError, timeoutError } from "../../src/armor/network-error.ts";
 
 const url = new URL("https://armor.example/api/v1/token");
 const proxy = { origin: "http://proxy.example:3128", credentials: "user:Passw0rd" };
@@ -121,63 +121,95 @@ describe("networkError, with Armor", () => {
   );
 });
 
-describe("networkError, with the proxy", () => {
-  const WHO = "The proxy http://proxy.example:3128 ";
+const WHO = "The proxy http://proxy.example:3128 ";
 
+describe("proxyStatusError", () => {
   test.each([
-    [401, "proxy_refused", `${WHO}does not accept the user and password (401)`],
-    [407, "proxy_refused", `${WHO}does not accept the user and password (407)`],
-    [302, "proxy_refused", `${WHO}refuses to connect to armor.example (302)`],
-    [400, "proxy_refused", `${WHO}refuses to connect to armor.example (400)`],
-    [403, "proxy_refused", `${WHO}refuses to connect to armor.example (403)`],
-    [499, "proxy_refused", `${WHO}refuses to connect to armor.example (499)`],
-    [408, "proxy_failed", `${WHO}cannot connect to armor.example (408)`],
-    [429, "proxy_failed", `${WHO}cannot connect to armor.example (429)`],
-    [500, "proxy_failed", `${WHO}cannot connect to armor.example (500)`],
-    [503, "proxy_failed", `${WHO}cannot connect to armor.example (503)`],
-    [100, "proxy_failed", `${WHO}does not answer as an HTTP proxy (100): no connection to armor.example`],
-    [
-      "HPE_X",
-      "proxy_failed",
-      `${WHO}does not answer as an HTTP proxy (HPE_X): no connection to armor.example`,
-    ],
-    ["ECONNREFUSED", "proxy_failed", `${WHO}cannot be used (ECONNREFUSED): no connection to armor.example`],
-    ["EAI_AGAIN", "proxy_failed", `${WHO}cannot be used (EAI_AGAIN): no connection to armor.example`],
-    ["ENOTFOUND", "proxy_failed", "DNS does not know the proxy http://proxy.example:3128 (ENOTFOUND)"],
-    [
-      "EMFILE",
-      "connection_failed",
-      `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
-    ],
-  ])("%p is %s", (reason, code, problem) => {
-    const error = proxyError(proxy, url.host, `${reason}`);
-    expect(error).toMatchObject({ code, problem });
+    { status: 401, code: "proxy_refused", says: "does not accept the user and password (401)" },
+    { status: 407, code: "proxy_refused", says: "does not accept the user and password (407)" },
+    { status: 302, code: "proxy_refused", says: "refuses to connect to armor.example (302)" },
+    { status: 400, code: "proxy_refused", says: "refuses to connect to armor.example (400)" },
+    { status: 403, code: "proxy_refused", says: "refuses to connect to armor.example (403)" },
+    { status: 499, code: "proxy_refused", says: "refuses to connect to armor.example (499)" },
+    { status: 408, code: "proxy_failed", says: "cannot connect to armor.example (408)" },
+    { status: 429, code: "proxy_failed", says: "cannot connect to armor.example (429)" },
+    { status: 500, code: "proxy_failed", says: "cannot connect to armor.example (500)" },
+    { status: 503, code: "proxy_failed", says: "cannot connect to armor.example (503)" },
+    { status: 599, code: "proxy_failed", says: "cannot connect to armor.example (599)" },
+    {
+      status: 100,
+      code: "proxy_failed",
+      says: "does not answer as an HTTP proxy (100): no connection to armor.example",
+    },
+    {
+      status: 600,
+      code: "proxy_failed",
+      says: "does not answer as an HTTP proxy (600): no connection to armor.example",
+    },
+  ])("calls $status $code: the proxy $says", ({ status, code, says }) => {
+    const error = proxyStatusError(proxy, url.host, status);
+    expect(error).toMatchObject({ code, problem: WHO + says, remedy: REMEDY });
     expect(error.message).not.toContain("Passw0rd");
-    expect(error.remedy).toEqual(REMEDY);
-  });
-
-  test.each([...CERTIFICATES, ...TLS])("%s is the proxy's refusal, in the words for Armor", (word, says) => {
-    const { code, problem } = proxyError(proxy, url.host, word);
-    expect({ code, problem }).toEqual({ code: "proxy_refused", problem: expect.stringContaining(says) });
-    expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${word}\\)$`));
   });
 
   const anonymous = { origin: proxy.origin };
   test.each([
-    ["", anonymous, "wants a user and a password"],
-    ["Basic realm=x", anonymous, "wants a user and a password"],
-    ["Negotiate, Basic realm=x", proxy, "does not accept the user and password"],
-    [
-      "Digest realm=Basic, NTLM",
-      proxy,
-      "wants authentication by digest or ntlm (407), and this action sends Basic only",
-    ],
-    ["Negotiate", anonymous, "wants authentication by negotiate (407), and this action sends Basic only"],
-    ["Unheard-Of", anonymous, "wants a user and a password"],
-  ])("407 with the challenge %p", (challenge, given, says) => {
-    const error = proxyError(given, url.host, "407", challenge);
+    { challenge: "", given: anonymous, says: "wants a user and a password" },
+    { challenge: "Basic realm=x", given: anonymous, says: "wants a user and a password" },
+    { challenge: "Unheard-Of", given: anonymous, says: "wants a user and a password" },
+    { challenge: "Negotiate, Basic realm=x", given: proxy, says: "does not accept the user and password" },
+    {
+      challenge: "Digest realm=Basic, NTLM",
+      given: proxy,
+      says: "wants authentication by digest or ntlm (407), and this action sends Basic only",
+    },
+    {
+      challenge: "Negotiate",
+      given: anonymous,
+      says: "wants authentication by negotiate (407), and this action sends Basic only",
+    },
+  ])("says of 407 with the challenge $challenge that the proxy $says", ({ challenge, given, says }) => {
+    const error = proxyStatusError(given, url.host, 407, challenge);
     expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
     expect(error.remedy).toEqual(REMEDY);
+  });
+});
+
+describe("proxyError", () => {
+  test.each([
+    { nodeCode: "HPE_X", says: "does not answer as an HTTP proxy (HPE_X): no connection to armor.example" },
+    {
+      nodeCode: "EARLY_BYTES",
+      says: "does not answer as an HTTP proxy (EARLY_BYTES): no connection to armor.example",
+    },
+    { nodeCode: "ECONNREFUSED", says: "cannot be used (ECONNREFUSED): no connection to armor.example" },
+    { nodeCode: "EAI_AGAIN", says: "cannot be used (EAI_AGAIN): no connection to armor.example" },
+  ])("calls $nodeCode proxy_failed: the proxy $says", ({ nodeCode, says }) => {
+    const error = proxyError(proxy, url.host, nodeCode);
+    expect(error).toMatchObject({ code: "proxy_failed", problem: WHO + says, remedy: REMEDY });
+    expect(error.message).not.toContain("Passw0rd");
+  });
+
+  test("says that DNS does not know a proxy's name", () => {
+    expect(proxyError(proxy, url.host, "ENOTFOUND")).toMatchObject({
+      code: "proxy_failed",
+      problem: "DNS does not know the proxy http://proxy.example:3128 (ENOTFOUND)",
+      remedy: REMEDY,
+    });
+  });
+
+  test("does not blame the proxy where this runner has no free file or port", () => {
+    expect(proxyError(proxy, url.host, "EMFILE")).toMatchObject({
+      code: "connection_failed",
+      problem: `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
+      remedy: expect.stringContaining("ulimit -n"),
+    });
+  });
+
+  test.each([...CERTIFICATES, ...TLS])("calls %s proxy_refused, in the words for Armor", (nodeCode, says) => {
+    const { code, problem } = proxyError(proxy, url.host, nodeCode);
+    expect({ code, problem }).toEqual({ code: "proxy_refused", problem: expect.stringContaining(says) });
+    expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${nodeCode}\\)$`));
   });
 });
 

@@ -4,7 +4,7 @@ import { BlockList, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type tls from "node:tls";
 import { ArmorError } from "../errors.ts";
-import { codeOf, type ProxyAddress, proxyError } from "./network-error.ts";
+import { codeOf, EARLY_BYTES, type ProxyAddress, proxyError, proxyStatusError } from "./network-error.ts";
 
 /** What the environment says about proxies, as it stands there. JSON, so that the agent can be given it. */
 export interface RouteConfig {
@@ -144,7 +144,10 @@ export class RouteAgent extends https.Agent {
 function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promise<Duplex> {
   const { protocol, hostname, port } = new URL(proxy.origin);
   const host = withoutBrackets(hostname);
-  const credentials = proxy.credentials && Buffer.from(proxy.credentials, "utf8").toString("base64");
+  const headers: http.OutgoingHttpHeaders = { Host: target };
+  if (proxy.credentials !== undefined) {
+    headers["Proxy-Authorization"] = `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
+  }
   const request = (protocol === "https:" ? https : http).request({
     host,
     port,
@@ -155,19 +158,24 @@ function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promi
     agent: false,
     rejectUnauthorized: true,
     signal: AbortSignal.timeout(limitMs),
-    headers: { Host: target, ...(credentials && { "Proxy-Authorization": `Basic ${credentials}` }) },
+    headers,
   });
+  const shownTarget = target.replace(/:443$/, "");
   return new Promise((resolve, reject) => {
-    const fail = (word: string, challenge?: string) =>
-      reject(proxyError(proxy, target.replace(/:443$/, ""), word, challenge));
     request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
       const isOpen = statusCode >= 200 && statusCode < 300;
       if (isOpen && head.length === 0) return resolve(socket);
       socket.destroy();
-      // Bytes before the tunnel's first would be read as Armor's.
-      fail(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]);
+      if (!isOpen) {
+        reject(proxyStatusError(proxy, shownTarget, statusCode, headers["proxy-authenticate"]));
+      } else {
+        // In TLS the client speaks first, so these bytes are the proxy's; they would be read as Armor's.
+        reject(proxyError(proxy, shownTarget, EARLY_BYTES));
+      }
     });
-    request.once("error", (error) => fail(codeOf(error) || error.name));
+    request.once("error", (error) => {
+      reject(proxyError(proxy, shownTarget, codeOf(error) || error.name));
+    });
     request.end();
   });
 }
