@@ -6,14 +6,18 @@ export function formEncode(text: string): string {
   return new URLSearchParams([["", text]]).toString().slice(1);
 }
 
-/**
- * The pairs to try in HTTP Basic: form-encoded (RFC 6749 section 2.3.1, vendor's OpenAPI text), then as the
- * vendor's article joins them; not where a colon in the app id would make that another client's.
- */
-export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ...raw: string[]] {
+/** What goes into HTTP Basic before base64. */
+export interface BasicPairs {
+  readonly encoded: string; // form-encoded, as RFC 6749 section 2.3.1 and the vendor's OpenAPI text say
+  readonly raw: string | undefined; // as the vendor's article joins them; undefined where not to be tried
+}
+
+export function basicPairs({ appId, apiKey }: Credentials): BasicPairs {
   const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
   const raw = `${appId}:${apiKey}`;
-  return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
+  // A server ends the app id at the first colon, so with a raw one in it, it would read another client's id.
+  const isRawUseful = raw !== encoded && !appId.includes(":");
+  return { encoded, raw: isRawUseful ? raw : undefined };
 }
 
 /**
@@ -21,19 +25,39 @@ export function basicPairs({ appId, apiKey }: Credentials): [encoded: string, ..
  * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
  * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
  */
-export function secretForms(credentials: Credentials): string[] {
-  const key = credentials.apiKey.toWellFormed();
+export function secretForms({ appId, apiKey }: Credentials): string[] {
+  const key = apiKey.toWellFormed();
   if (key === "") return [];
-  const texts = [key, encodeURIComponent(key), formEncode(key)];
-  const lowerCase = texts.map((text) => text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase()));
+  const formEncoded = formEncode(key);
+  const percentEncoded = encodeURIComponent(key);
+  const { encoded: encodedPair } = basicPairs({ appId, apiKey });
   // The raw pair also where it is never sent: other steps may have made it of the same secrets.
-  const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
-  const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
-  return [...new Set([...texts, ...lowerCase, ...encoded])];
+  const rawPair = `${appId}:${key}`;
+  return [
+    ...new Set([
+      key,
+      percentEncoded,
+      formEncoded,
+      lowerCaseEscapes(percentEncoded),
+      lowerCaseEscapes(formEncoded),
+      ...base64Forms(key),
+      ...base64Forms(formEncoded),
+      ...base64Forms(encodedPair),
+      ...base64Forms(rawPair),
+    ]),
+  ];
 }
 
+/** `%2F` as `%2f`. */
+function lowerCaseEscapes(text: string): string {
+  return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
+}
+
+/** Standard and URL-safe, each with and without its padding. */
 function base64Forms(text: string): string[] {
-  const padded = Buffer.from(text, "utf8").toString("base64");
-  const urlSafe = padded.replaceAll("+", "-").replaceAll("/", "_");
-  return [padded, urlSafe].flatMap((form) => [form, form.replace(/=+$/, "")]);
+  const bytes = Buffer.from(text, "utf8");
+  const padded = bytes.toString("base64");
+  const urlSafe = bytes.toString("base64url"); // has no padding
+  const padding = /=*$/.exec(padded)?.[0] ?? "";
+  return [padded, padded.replace(/=+$/, ""), urlSafe, urlSafe + padding];
 }

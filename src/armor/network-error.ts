@@ -148,7 +148,7 @@ function via({ url, proxy }: CallState): string {
   return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
 
-/** Node puts OpenSSL's reason into the text: `write EPROTO …:error:CODE:…:…:wrong version number:…` */
+/** OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…` */
 const OPENSSL_REASON = /:error:\w+:[^:]*:[^:]*:(?<reason>[\w /]+):/;
 
 /** @returns the code that Node or OpenSSL gave this error; "" where there is none that can be printed */

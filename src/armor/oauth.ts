@@ -39,23 +39,36 @@ export function isClientUnknown({ status, body }: ApiReply): boolean {
  */
 export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: number } {
   if (reply.status !== 200) throw statusError(reply);
-  const { origin } = reply.url;
-  const remedy =
-    "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
-  const invalid = (what: string) =>
-    new ArmorError("reply_invalid", `${origin} answered with ${what}`, remedy);
+  const invalid = (what: string) => {
+    const remedy =
+      "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
+    return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, remedy);
+  };
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
   if (fields["error"] !== undefined) throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
-  const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
-  if (typeof token !== "string" || token === "") throw invalid("no access_token");
-  if (!/^[\x21-\x7e]+$/.test(token))
+
+  const accessToken = fields["access_token"];
+  if (typeof accessToken !== "string" || accessToken === "") throw invalid("no access_token");
+  if (!/^[\x21-\x7e]+$/.test(accessToken))
     throw invalid("an access_token with characters that no header can carry");
-  if (token.length > MAX_TOKEN_LENGTH) throw invalid("an access_token that is longer than a header can be");
-  if (typeof type !== "string" || !/^bearer$/i.test(type)) throw invalid("a token_type other than Bearer");
-  const expiresIn = Number(/^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in))?.[1]);
-  if (expiresIn > 0 && expiresIn <= MAX_SECONDS) return { accessToken: token, expiresIn };
-  throw invalid("an expires_in that is no number of seconds above 0");
+  if (accessToken.length > MAX_TOKEN_LENGTH)
+    throw invalid("an access_token that is longer than a header can be");
+
+  const tokenType = fields["token_type"] ?? "Bearer";
+  if (typeof tokenType !== "string" || tokenType.toLowerCase() !== "bearer")
+    throw invalid("a token_type other than Bearer");
+
+  const expiresIn = parseSeconds(fields["expires_in"] ?? DEFAULT_EXPIRES_IN);
+  if (expiresIn === undefined) throw invalid("an expires_in that is no number of seconds above 0");
+  return { accessToken, expiresIn };
+}
+
+/** @param value a number, or one in a text as some servers send it. @returns undefined where it is neither */
+function parseSeconds(value: unknown): number | undefined {
+  const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
+  const seconds = isNumeric ? Number(value) : 0;
+  return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
 }
 
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
@@ -65,52 +78,84 @@ export function judgeTerminate(reply: ApiReply): boolean {
   throw statusError(reply);
 }
 
-const NOT_ACCEPTED = "Armor does not accept this client app";
-const CHECK_APP =
-  "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-  "and that api-url is of its region.";
-const CHECK_RIGHTS =
-  "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.";
-const CHECK_URL = "Check api-url: it is the address of the Armor API, without a path of its own.";
-const CHECK_ALL =
-  "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.";
-const OTHER_MINUTE = "Start the workflow at another minute, or raise timeout.";
-const LATER = "Run the job again later, or raise timeout.";
+/** What a refusal means, and what to do. */
+interface Rejection {
+  readonly code: ErrorCode;
+  readonly problem: string;
+  readonly remedy: string;
+}
 
-/** With the statuses and the OAuth errors that mean it (RFC 6749 sections 5.2 and 4.1.2.1). */
-type Rejection = readonly [code: ErrorCode, problem: string, remedy: string, ...signs: (number | string)[]];
+const CREDENTIALS: Rejection = {
+  code: "credentials_rejected",
+  problem: "Armor does not accept this client app",
+  remedy:
+    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+    "and that api-url is of its region.",
+};
+const DENIED: Rejection = {
+  code: "access_denied",
+  problem: "Armor denies access",
+  remedy: "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
+};
+const NOT_FOUND: Rejection = {
+  code: "endpoint_not_found",
+  problem: "This is not the Armor API",
+  remedy: "Check api-url: it is the address of the Armor API, without a path of its own.",
+};
+const REJECTED: Rejection = {
+  code: "request_rejected",
+  problem: "Armor did not accept the request",
+  remedy: "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
+};
+const LIMITED: Rejection = {
+  code: "rate_limited",
+  problem: "Armor's rate limit is reached",
+  remedy: "Start the workflow at another minute, or raise timeout.",
+};
+const UNAVAILABLE: Rejection = {
+  code: "server_unavailable",
+  problem: "Armor is not available",
+  remedy: "Run the job again later, or raise timeout.",
+};
 
-const OTHER: Rejection = ["request_rejected", "Armor did not accept the request", CHECK_ALL];
-const LIMITED: Rejection = ["rate_limited", "Armor's rate limit is reached", OTHER_MINUTE];
-const DOWN: Rejection = ["server_unavailable", "Armor is not available", LATER];
-const REJECTIONS: readonly Rejection[] = [
-  [...DOWN, "temporarily_unavailable", "server_error"],
-  ["credentials_rejected", NOT_ACCEPTED, CHECK_APP, 401, "invalid_client", "invalid_grant"],
-  ["access_denied", "Armor denies access", CHECK_RIGHTS, 403, "unauthorized_client", "access_denied"],
-  ["endpoint_not_found", "This is not the Armor API", CHECK_URL, 404],
-  [...OTHER, "invalid_request", "invalid_scope", "unsupported_grant_type"],
-];
+/** RFC 6749 sections 5.2 and 4.1.2.1. */
+const BY_OAUTH_ERROR: ReadonlyMap<unknown, Rejection> = new Map([
+  ["invalid_client", CREDENTIALS],
+  ["invalid_grant", CREDENTIALS],
+  ["unauthorized_client", DENIED],
+  ["access_denied", DENIED],
+  ["invalid_request", REJECTED],
+  ["invalid_scope", REJECTED],
+  ["unsupported_grant_type", REJECTED],
+  ["server_error", UNAVAILABLE],
+  ["temporarily_unavailable", UNAVAILABLE],
+]);
 
-/** By the OAuth `error` first, by the status second, with the server's own words where they help. */
+const BY_STATUS: ReadonlyMap<number, Rejection> = new Map([
+  [401, CREDENTIALS],
+  [403, DENIED],
+  [404, NOT_FOUND],
+]);
+
+function rejectionOf(status: number, oauthError: unknown): Rejection {
+  // A server that is overloaded may say anything, so these statuses count whatever the body says.
+  if (status === 429) return LIMITED;
+  if (status === 408 || status >= 500) return UNAVAILABLE;
+  return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? REJECTED;
+}
+
+/** The error for a reply whose status says no, with the server's own words where they help. */
 function statusError(reply: ApiReply): ArmorError {
   const { url, status, body } = reply;
   const fields = parseObject(body) ?? {};
-  const { error } = fields;
-  const [code, problem, remedy] = rejectionOf(status, error);
+  const { code, problem, remedy } = rejectionOf(status, fields["error"]);
   const canPass = code === "rate_limited" || code === "server_unavailable";
-  const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
-  return new ArmorError(code, `${problem}: ${answered}`, remedy, {
+  // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think again.
+  const isFromTokenEndpoint = typeof fields["error"] === "string" && [400, 401, 403].includes(status);
+  return new ArmorError(code, `${problem}: ${url.origin} answered ${status}${saidBy(fields)}`, remedy, {
     retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-    isPermanent: !canPass && typeof error === "string" && [400, 401, 403].includes(status),
+    isPermanent: !canPass && isFromTokenEndpoint,
   });
-}
-
-function rejectionOf(status: number, error: unknown): Rejection {
-  // A server that is overloaded may say anything; it is asked again.
-  if (status === 429) return LIMITED;
-  if (status === 408 || status >= 500) return DOWN;
-  const meant = (sign: unknown) => REJECTIONS.find(([, , , ...signs]) => signs.some((one) => one === sign));
-  return meant(error) ?? meant(status) ?? OTHER;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -139,17 +184,25 @@ function saidBy({ access_token, error, error_description }: Fields): string {
   return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;
 }
 
-/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
-const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
-
-/** In ms (RFC 9110 section 10.2.3). A date is compared with the server's own: this clock may be off. */
+/**
+ * @returns how long the server asks to wait (RFC 9110 section 10.2.3). A date is compared with the server's
+ * own `Date`, because the clock of this machine may be off.
+ */
 function retryAfterMs({ headers }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";
   if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_SECONDS) * 1000;
-  const until = dateOf(value);
-  return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? Date.now()));
+  const until = parseHttpDate(value);
+  if (until === undefined) return undefined;
+  const serverNow = parseHttpDate(headers.date) ?? Date.now();
+  return Math.max(0, until - serverNow);
 }
 
-function dateOf(text = ""): number | undefined {
-  return (IMF_DATE.test(text) && Date.parse(text)) || undefined;
+/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
+const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+/** @returns ms since the epoch */
+function parseHttpDate(text: string | undefined): number | undefined {
+  if (text === undefined || !IMF_DATE.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -17,14 +17,18 @@ export interface RouteConfig {
  * in curl, small letters go first, and an empty variable is not set.
  */
 export function takeRoute(env: Record<string, string | undefined>): RouteConfig {
-  const take = (...variables: string[]) => {
-    const found = variables.find((variable) => env[variable]);
-    const value = env[found ?? ""] ?? "";
-    for (const variable of variables) delete env[variable];
-    return found === undefined ? undefined : { variable: found, value };
-  };
-  const proxy = take("https_proxy", "HTTPS_PROXY");
-  return { ...(proxy && { proxy }), noProxy: take("no_proxy", "NO_PROXY")?.value ?? "" };
+  const proxy = takeVariable(env, ["https_proxy", "HTTPS_PROXY"]);
+  const noProxy = takeVariable(env, ["no_proxy", "NO_PROXY"])?.value ?? "";
+  return proxy === undefined ? { noProxy } : { proxy, noProxy };
+}
+
+/** @returns the first of these variables that is set. All of them are removed. */
+function takeVariable(env: Record<string, string | undefined>, names: readonly string[]) {
+  const found = names
+    .map((variable) => ({ variable, value: env[variable] ?? "" }))
+    .find(({ value }) => value !== "");
+  for (const name of names) delete env[name];
+  return found;
 }
 
 /** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
@@ -37,36 +41,45 @@ export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** Greedy up to the last `@`, as a password may hold one by mistake. */
-const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
+const SCHEME = /(?:(?<scheme>[a-z][a-z\d+.-]*):\/\/)?/.source;
+const USERINFO = /(?:(?<userinfo>.*)@)?/.source; // greedy up to the last `@`, as a password may hold one
+const HOST = /(?<host>\[[\da-f:.]+\]|[\w.-]+)/.source;
+const PORT = /(?::(?<port>\d{1,5}))?/.source;
+const PROXY = new RegExp(`^${SCHEME}${USERINFO}${HOST}${PORT}/?$`, "i");
 
 /** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable: string, value: string): ProxyAddress {
-  const given = `The variable ${variable} is not a valid proxy address`;
-  const encoded =
-    "with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25)";
-  const remedy = `Give it as http://proxy.example.com:3128, ${encoded}.`;
-  const refuse = (cause: string) => new ArmorError("proxy_refused", `${given}: ${cause}`, remedy);
+  const refuse = (cause: string) => {
+    const problem = `The variable ${variable} is not a valid proxy address: ${cause}`;
+    const remedy =
+      "Give it as http://proxy.example.com:3128, with special characters of user and password " +
+      "percent-encoded (# is %23, / is %2F, % is %25).";
+    return new ArmorError("proxy_refused", problem, remedy);
+  };
   if (!/^[\x21-\x7e]+$/.test(value)) throw refuse("it contains a blank or a character outside ASCII");
-  const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
-  const protocol = `${scheme.toLowerCase()}:`;
-  if (protocol !== "http:" && protocol !== "https:") throw refuse("only http:// and https:// are supported");
-  const credentials = decodeUserinfo(userinfo);
+  const parts = PROXY.exec(value)?.groups ?? {};
+  const scheme = parts["scheme"]?.toLowerCase() ?? "http";
+  if (scheme !== "http" && scheme !== "https") throw refuse("only http:// and https:// are supported");
+  const credentials = decodeUserinfo(parts["userinfo"] ?? "");
   if (credentials === undefined)
     throw refuse("user or password holds a character that must be percent-encoded");
-  if (match === undefined || !URL.canParse(`${protocol}//${name}`))
+  const host = parts["host"];
+  if (host === undefined || !URL.canParse(`${scheme}://${host}`))
     throw refuse("after the scheme there must be a host name and a port, and nothing else");
-  const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
+  const port = Number(parts["port"] ?? (scheme === "https" ? 443 : 80));
   if (port < 1 || port > 65_535) throw refuse("the port is not between 1 and 65535");
-  const origin = `${protocol}//${new URL(`${protocol}//${name}`).hostname}:${port}`;
-  return { origin, ...(credentials && { credentials }) };
+  // URL writes the host in one way, but leaves a default port out.
+  const origin = `${scheme}://${new URL(`${scheme}://${host}`).hostname}:${port}`;
+  return credentials === "" ? { origin } : { origin, credentials };
 }
 
-/** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
+/** @returns `user:password`, undefined where a character should have been encoded (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo: string): string | undefined {
+  if (userinfo === "") return "";
   if (/[#/\\?@]/.test(userinfo)) return undefined;
+  const pair = userinfo.includes(":") ? userinfo : `${userinfo}:`;
   try {
-    return decodeURIComponent(userinfo === "" || userinfo.includes(":") ? userinfo : `${userinfo}:`);
+    return decodeURIComponent(pair);
   } catch {
     return undefined;
   }
@@ -80,25 +93,33 @@ function isBypassed(url: URL, noProxy: string): boolean {
   return entries.some((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
 
+/** `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no port. */
+const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
+
 /** @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a port */
 function isEntryFor(entry: string, host: string, port: string): boolean {
-  // An IPv6 address without brackets has no port.
-  const [, bracketed, plain, givenPort = port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
-  const pattern = bracketed ?? plain ?? entry;
-  if (Number(givenPort) !== Number(port)) return false;
+  const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
+  const pattern = parts["bracketed"] ?? parts["plain"] ?? "";
+  if (parts["port"] !== undefined && Number(parts["port"]) !== Number(port)) return false;
   if (isIP(host) !== 0) return isAddressIn(host, pattern);
-  const name = pattern.replace(/^\*?\.|\.$/g, "");
-  return name !== "" && `.${host}`.endsWith(`.${name}`);
+  const name = pattern.replace(/^\*?\./, "").replace(/\.$/, "");
+  return name !== "" && (host === name || host.endsWith(`.${name}`));
 }
 
+/** @param range an address, or a subnet such as `10.0.0.0/8` */
 function isAddressIn(address: string, range: string): boolean {
-  const [, base = "", length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
-  const family = (text: string) => (isIP(text) === 6 ? "ipv6" : "ipv4");
-  const bits = family(base) === "ipv6" ? 128 : 32;
-  if (isIP(base) === 0 || Number(length ?? bits) > bits) return false;
-  const list = new BlockList();
-  list.addSubnet(base, Number(length ?? bits), family(base));
-  return list.check(address, family(address));
+  const { base = "", length } = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/.exec(range)?.groups ?? {};
+  if (isIP(base) === 0) return false;
+  const maxLength = isIP(base) === 6 ? 128 : 32;
+  const prefixLength = length === undefined ? maxLength : Number(length);
+  if (prefixLength > maxLength) return false;
+  const subnet = new BlockList();
+  subnet.addSubnet(base, prefixLength, familyOf(base));
+  return subnet.check(address, familyOf(address));
+}
+
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
 }
 
 /** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */

@@ -22,14 +22,15 @@ export interface RequestContext extends RetryOptions {
 /** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
 export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
   const { apiUrl, send } = context;
-  const [encoded, raw] = basicPairs(credentials);
+  const { encoded, raw } = basicPairs(credentials);
   return await retry(async (signal) => {
-    const [sentAt, requestedAt] = [clock.date(), clock.now()];
+    const sentAt = clock.date();
+    const requestedAt = clock.now();
     let reply = await sendFollowing(send, tokenRequest(apiUrl, encoded), signal);
     if (raw !== undefined && isClientUnknown(reply)) {
-      const second = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
+      const replyToRaw = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
       // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-      if (second.status !== 400) reply = second;
+      if (replyToRaw.status !== 400) reply = replyToRaw;
     }
     const { accessToken, expiresIn } = judgeToken(reply);
     return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
