@@ -31,23 +31,27 @@ export function createSend(route: RouteConfig): Send {
     const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
     let isReplying = false;
     try {
-      const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
-      // After a reply such as 101, Node drops the connection and http-client waits for ever.
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener("abort", reject, { once: true });
-      });
-      const { message } = await Promise.race([call, aborted]);
+      const replying = createClient(url, signal, agent).post(url.href, body, { ...headers });
+      const { message } = await Promise.race([replying, rejectWhenAborted(signal)]);
       isReplying = true;
-      const { statusCode: status = 0 } = message;
-      return { url, status, headers: message.headers, body: await readBody(message, url) };
+      const replyBody = await readBody(message, url);
+      return { url, status: message.statusCode ?? 0, headers: message.headers, body: replyBody };
     } catch (error) {
       if (error instanceof ArmorError) throw error;
       const state: CallState = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
       if (signal.aborted) throw timeoutError(state);
       // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
-      throw (error as NodeJS.ErrnoException).code === undefined ? error : networkError(error, state);
+      const isFromNetwork = (error as NodeJS.ErrnoException).code !== undefined;
+      throw isFromNetwork ? networkError(error, state) : error;
     }
   };
+}
+
+/** After a reply such as 101, Node drops the connection and http-client waits for ever, whatever the signal. */
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", reject, { once: true });
+  });
 }
 
 /** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
@@ -55,10 +59,11 @@ function createClient(url: URL, signal: AbortSignal, agent: RouteAgent | undefin
   const handler = {
     /** http-client's hook into the options of the request that it is about to make. */
     prepareRequest(options: RequestOptions) {
+      options.signal = signal;
+      options.host = withoutBrackets(url.hostname);
       // http-client appends the runner's orchestration id, which Armor does not need.
-      const headers = { ...options.headers, "user-agent": USER_AGENT };
-      const host = withoutBrackets(url.hostname);
-      Object.assign(options, { signal, host, headers, ...(agent && { agent }) });
+      options.headers = { ...options.headers, "user-agent": USER_AGENT };
+      if (agent !== undefined) options.agent = agent;
     },
     canHandleAuthentication: () => false,
     handleAuthentication: () => Promise.reject(new Error("no authentication handler")),

@@ -20,32 +20,51 @@ export async function retry<T>(
 ): Promise<T> {
   const start = clock.now();
   for (let tries = 1; ; tries += 1) {
-    const leftMs = start + timeoutMs - clock.now();
-    const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), limitMs);
     try {
-      return await attempt(deadline.signal).finally(() => clearTimeout(timer));
+      return await withDeadline(attempt, start + timeoutMs - clock.now());
     } catch (error) {
       if (!(error instanceof ArmorError) || !error.canPass) throw error;
       const elapsedMs = clock.now() - start;
-      const askedMs = error.details.retryAfterMs ?? 0;
-      const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-      // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
-      if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
-        const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-        const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
-        throw error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
-      }
-      // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
-      // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-      const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
-      const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
-      const pauseMs = askedMs + clock.random() * longestMs;
+      const pauseMs = pauseAfter(error, tries, timeoutMs - elapsedMs);
+      if (pauseMs === undefined) throw error.adding(effort(error, tries, elapsedMs));
       onRetry?.(error, pauseMs);
       await clock.sleep(pauseMs);
     }
   }
+}
+
+async function withDeadline<T>(attempt: (signal: AbortSignal) => Promise<T>, leftMs: number): Promise<T> {
+  const deadline = new AbortController();
+  const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+  const timer = setTimeout(() => deadline.abort(), limitMs);
+  try {
+    return await attempt(deadline.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @returns how long to wait before the next attempt; undefined where no time is left for one */
+function pauseAfter(error: ArmorError, tries: number, leftMs: number): number | undefined {
+  const askedMs = error.details.retryAfterMs ?? 0;
+  const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
+  // A server that names a time spreads its clients itself. Without one, the pause must have room for jitter:
+  // otherwise all jobs that failed together would make their last attempt together.
+  const neededMs = askedMs > 0 ? 0 : FIRST_BACKOFF_MS;
+  if (spareMs < neededMs) return undefined;
+  // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
+  // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+  const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+  const longestMs = Math.min(firstMs * 2 ** (tries - 1), MAX_BACKOFF_MS, spareMs);
+  return askedMs + clock.random() * longestMs;
+}
+
+/** Such as `tried 3 times in 9.6 s`. */
+function effort(error: ArmorError, tries: number, elapsedMs: number): string {
+  const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+  const askedMs = error.details.retryAfterMs ?? 0;
+  if (askedMs === 0) return tried;
+  return `${tried}; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
 }
 
 /** For people: tenths below ten seconds, whole ones above, and never 0. */
