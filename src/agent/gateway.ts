@@ -3,6 +3,7 @@ import { networkError, timeoutError } from "../armor/network-error.ts";
 import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
 import { clock } from "../clock.ts";
 import { allowedTarget } from "./guard.ts";
+import { parseRawHeaders } from "./headers.ts";
 import type { AgentConfig } from "./protocol.ts";
 import { sendFailure } from "./reply.ts";
 import { Client, Slots } from "./slots.ts";
@@ -16,16 +17,43 @@ export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPat
   readonly stats: Stats;
 }
 
-/** Armor's reply, where it came from, and where to, if it is a redirect that is not followed. */
-type Reply = { readonly message: IncomingMessage; readonly origin: URL; readonly location: URL | undefined };
+/** Where a call goes to. */
+interface Place {
+  readonly origin: URL;
+  readonly path: string; // path and query, sent as they are
+}
 
-/** The request headers that reach Armor; all others are dropped. */
-const PASSED =
-  /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
+/** What Armor answered in the end. */
+interface Reply {
+  readonly message: IncomingMessage;
+  readonly origin: URL; // of the server that answered
+  readonly location: URL | undefined; // where it redirects to, if that is not followed
+}
+
+/** The request headers that reach Armor, with all that begin with `if-`; all others are dropped. */
+const PASSED_HEADERS: ReadonlySet<string> = new Set([
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "cache-control",
+  "range",
+  "user-agent",
+  "traceparent",
+  "tracestate",
+  "x-request-id",
+]);
 
 /** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED =
-  /^(connection|keep-alive|proxy-.*|trailer|transfer-encoding|upgrade|referrer-policy|set-cookie|x-armor.*)$/;
+const DROPPED_HEADERS: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "referrer-policy",
+  "set-cookie",
+]);
+const DROPPED_PREFIXES = ["proxy-", "x-armor"];
 
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
@@ -58,96 +86,146 @@ export function createGateway(options: GatewayOptions) {
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOptions) {
   const base = new URL(apiUrl);
   const basePath = base.pathname.replace(/\/$/, "");
-  const forbidden = new Map<string, number>(); // until when a 401 of a path is not about the token
+  const forbidden = new ForbiddenPaths();
 
-  /** @returns path and query of a redirect to a trusted origin and a listed path */
-  const allowedRedirect = (from: URL, to: URL): string | undefined => {
-    if (to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to)) return undefined;
-    if (!to.pathname.startsWith(`${basePath}/`)) return undefined;
-    const target = allowedTarget(to.pathname.slice(basePath.length) + to.search, gatewayPaths);
-    return typeof target === "string" ? basePath + target : undefined;
+  /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+  const allowedRedirect = (from: URL, location: URL): Place | undefined => {
+    if (location.username !== "" || location.password !== "") return undefined;
+    if (!isTrustedRedirect(from, location)) return undefined;
+    if (!location.pathname.startsWith(`${basePath}/`)) return undefined;
+    const target = location.pathname.slice(basePath.length) + location.search;
+    const allowed = allowedTarget(target, gatewayPaths);
+    return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
   };
 
   return async (request: IncomingMessage, target: string, client: Client): Promise<Reply> => {
     const { method = "GET" } = request;
-    const passed = keepHeaders(request, (name) => PASSED.test(name));
-    let [origin, path] = [base, basePath + target];
+    const passedHeaders = keepHeaders(request, isPassedToArmor);
+    let place: Place = { origin: base, path: basePath + target };
     let { accessToken } = await tokenCache.get();
-    for (let repeats = 0, redirects = 0; ; ) {
-      const headers = [...passed, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
+    let repeats = 0;
+    let redirects = 0;
+    for (;;) {
+      const { origin, path } = place;
+      const headers = [...passedHeaders, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
       const message = await upstream.send({ origin, path, method, headers, client });
-      const [pathname = ""] = path.split("?", 1);
+
       if (message.statusCode === 401) {
-        if (repeats === MAX_REPEATS) forbidden.set(pathname, clock.now() + FORBIDDEN_PATH_MS);
-        // Of a path that refuses every token the 401 is passed on, unless there is a newer one by now.
-        const isForbidden = (forbidden.get(pathname) ?? 0) > clock.now();
-        if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) {
+        if (repeats === MAX_REPEATS) {
+          forbidden.add(path);
           return { message, origin, location: undefined };
         }
+        // This path has lately refused every token. It is asked again only if there is a newer one by now.
+        if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
+          return { message, origin, location: undefined };
+        message.destroy();
         repeats += 1;
-        message.destroy();
         ({ accessToken } = await tokenCache.replace(accessToken));
-      } else {
-        forbidden.delete(pathname);
-        const location = redirectTarget(message, origin.origin + path);
-        const next = location && redirects < MAX_REDIRECTS ? allowedRedirect(origin, location) : undefined;
-        if (location === undefined || next === undefined) return { message, origin, location };
-        redirects += 1;
-        message.destroy();
-        [origin, path] = [location, next];
+        continue;
       }
+      forbidden.delete(path);
+
+      const location = redirectTarget(message, place);
+      const next = location && allowedRedirect(origin, location);
+      if (next === undefined || redirects === MAX_REDIRECTS) return { message, origin, location };
+      message.destroy();
+      redirects += 1;
+      place = next;
     }
   };
 }
 
-function redirectTarget({ statusCode = 0, headers }: IncomingMessage, base: string): URL | undefined {
+/** Paths, without their query, of which a 401 is about the path and not about the token. */
+class ForbiddenPaths {
+  readonly #until = new Map<string, number>(); // by the monotonic clock, in ms
+
+  add(path: string): void {
+    this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
+  }
+
+  delete(path: string): void {
+    if (this.#until.size > 0) this.#until.delete(withoutQuery(path));
+  }
+
+  has(path: string): boolean {
+    const until = this.#until.get(withoutQuery(path));
+    return until !== undefined && until > clock.now();
+  }
+}
+
+function withoutQuery(path: string): string {
+  const [pathname = ""] = path.split("?", 1);
+  return pathname;
+}
+
+/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
+function redirectTarget({ statusCode = 0, headers }: IncomingMessage, from: Place): URL | undefined {
   const { location } = headers;
   if (!REDIRECT_STATUS.has(statusCode) || location === undefined) return undefined;
+  const base = from.origin.origin + from.path;
   return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
 
+function isPassedToArmor(name: string): boolean {
+  return PASSED_HEADERS.has(name) || name.startsWith("if-");
+}
+
+function isPassedToClient(name: string): boolean {
+  return !DROPPED_HEADERS.has(name) && !DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
+/** Names and values in turn. */
 function replyHeaders({ message, location }: Reply): string[] {
-  const isKept = (name: string) => !DROPPED.test(name) && (name !== "location" || location === undefined);
-  const headers = keepHeaders(message, isKept);
+  const headers = keepHeaders(
+    message,
+    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
+    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined),
+  );
   if (location !== undefined) headers.push("Location", location.href);
   headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
   return headers;
 }
 
 /** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
-function keepHeaders({ rawHeaders, headers }: IncomingMessage, isWanted: (name: string) => boolean) {
-  const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-  const result: string[] = [];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? "";
+function keepHeaders(message: IncomingMessage, isWanted: (name: string) => boolean): string[] {
+  const hopByHop = message.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+  const kept: string[] = [];
+  for (const { name, value } of parseRawHeaders(message.rawHeaders)) {
     const lowerCase = name.toLowerCase();
     // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
-    if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length"))
-      result.push(name, rawHeaders[index + 1] ?? "");
+    const isDropped = hopByHop.includes(lowerCase) && lowerCase !== "content-length";
+    if (isWanted(lowerCase) && !isDropped) kept.push(name, value);
   }
-  return result;
+  return kept;
 }
 
-/** Streams the reply to the client. @throws ArmorError where it breaks off */
+/** Gives the reply to the client. @throws ArmorError where it breaks off */
 async function passOn(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
   const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true };
   try {
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
   } catch {
     message.destroy();
-    throw networkError({ code: "HPE_INVALID_HEAD" }, { ...state, isReplying: false });
+    const state = { url: origin, proxy: undefined, isReplying: false };
+    throw networkError({ code: "HPE_INVALID_HEAD" }, state);
   }
   // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-  if (message.readableLength === 0 && !message.complete) response.flushHeaders();
-  await new Promise<void>((resolve, reject) => {
+  const hasBodyToCome = message.readableLength === 0 && !message.complete;
+  if (hasBodyToCome) response.flushHeaders();
+  await streamBody(reply, response, client, idleMs);
+}
+
+/** Chunk by chunk, so that the idle limit can tell a client that takes its time from an Armor that is silent. */
+function streamBody(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
+  const { message, origin } = reply;
+  const state = { url: origin, proxy: undefined, isReplying: true };
+  return new Promise<void>((resolve, reject) => {
     const fail = (error: Error) => {
       clearTimeout(idle);
       reject(error);
       message.destroy();
     };
     const idle = setTimeout(() => {
-      // A client that takes its time is not Armor's silence.
       if (message.isPaused()) idle.refresh();
       else fail(timeoutError(state));
     }, idleMs);

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { type Header, parseRawHeaders } from "./headers.ts";
 import type { AgentConfig } from "./protocol.ts";
 
 export interface GuardConfig extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
@@ -17,34 +18,46 @@ export interface Refusal {
   readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
 }
 
-/** `target` is path and query below api-url, to be sent as it is. */
-export type Admission = { readonly route: "token" | "stop" } | { readonly route: "gateway"; target: string };
-
-type Headers = readonly (readonly [name: string, value: string])[];
+export type Admission =
+  | { readonly route: "token" | "stop" }
+  | { readonly route: "gateway"; readonly target: string }; // path and query below api-url, to be sent as is
 
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
+interface ParsedRequest {
+  readonly method: string;
+  readonly headers: readonly Header[]; // names in small letters, with `-` for `_`: CGI and some proxies write `_`
+  readonly gatewayTarget: string | undefined; // what follows the gateway's capability; undefined without it
+  readonly controlTarget: string | undefined; // the same for the control address
+}
+
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
   const { method = "", url = "", rawHeaders } = head;
-  const headers = pairs(rawHeaders);
-  const gateway = targetBelow(url, config.capability);
-  const control = targetBelow(url, config.controlCapability);
-  const verdict =
-    foreignRequest(headers, config.host) ??
-    (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
-    (control !== undefined ? controlRequest(method, control) : undefined) ??
-    refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-  return "status" in verdict ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
+  const request: ParsedRequest = {
+    method,
+    headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({ name: normalName(name), value })),
+    gatewayTarget: targetBelow(url, config.capability),
+    controlTarget: targetBelow(url, config.controlCapability),
+  };
+  const verdict = judge(request, config);
+  if (!("status" in verdict)) return verdict;
+  const isFromJob = request.gatewayTarget !== undefined || request.controlTarget !== undefined;
+  return { ...verdict, isFromJob };
 }
 
-/** CGI and some proxies write `_` for `-`. */
-function pairs(rawHeaders: readonly string[]): Headers {
-  const headers: [string, string][] = [];
-  for (let index = 1; index < rawHeaders.length; index += 2)
-    headers.push([(rawHeaders[index - 1] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index] ?? ""]);
-  return headers;
+function normalName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
+function judge(request: ParsedRequest, config: GuardConfig): Admission | Refusal {
+  const { method, headers, gatewayTarget, controlTarget } = request;
+  const foreign = foreignRequest(headers, config.host);
+  if (foreign !== undefined) return foreign;
+  if (gatewayTarget !== undefined) return readRequest(method, headers, gatewayTarget, config.gatewayPaths);
+  if (controlTarget !== undefined) return controlRequest(method, controlTarget);
+  return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
 
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
@@ -57,41 +70,54 @@ function targetBelow(target: string, capability: string): string | undefined {
 }
 
 /** What shows that the request does not come from a program of this job. */
-function foreignRequest(headers: Headers, host: string): Refusal | undefined {
-  const refuseForeign = (description: string) => refuse(403, "foreign_request", description);
-  const hosts = headers.filter(([name]) => name === "host");
-  if (hosts.length !== 1 || hosts[0]?.[1] !== host)
-    return refuseForeign("The Host header is not the one of ARMOR_GATEWAY_URL.");
-  for (const [name, value] of headers) {
-    const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-    if (PROXY_HEADER.test(name))
-      return refuseForeign(`The request came through a proxy (header ${name}). ${remedy}`);
+function foreignRequest(headers: readonly Header[], host: string): Refusal | undefined {
+  const foreign = (description: string) => refuse(403, "foreign_request", description);
+  const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
+  if (hostHeader?.value !== host || secondHostHeader !== undefined)
+    return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
+  for (const { name, value } of headers) {
+    if (PROXY_HEADER.test(name)) {
+      const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+      return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
+    }
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
     if (BROWSER_HEADER.test(name) && !isOwnReferer)
-      return refuseForeign(`Requests with a header ${name} are refused: a web page may have sent them.`);
+      return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
   }
   return undefined;
 }
 
-function readRequest(method: string, headers: Headers, below: string, { gatewayPaths }: GuardConfig) {
+function readRequest(
+  method: string,
+  headers: readonly Header[],
+  below: string,
+  gatewayPaths: readonly string[],
+): Admission | Refusal {
   if (method !== "GET" && method !== "HEAD") {
     const remedy = "To change something, call Armor with a token of armor-token.";
     return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
   }
   // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
-  const isNoBody = ([name, value]: Headers[number]) =>
-    name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
-  if (!headers.every(isNoBody))
+  if (headers.some(announcesBody))
     return refuse(400, "body_refused", "Requests through the gateway have no body.");
   const target = allowedTarget(below, gatewayPaths);
-  return typeof target === "string" ? ({ route: "gateway", target } as const) : target;
+  return typeof target === "string" ? { route: "gateway", target } : target;
+}
+
+function announcesBody({ name, value }: Header): boolean {
+  if (name === "transfer-encoding") return true;
+  return name === "content-length" && !/^\s*0+\s*$/.test(value);
 }
 
 function controlRequest(method: string, below: string): Admission | Refusal {
-  if (below !== "/token" && below !== "/stop")
-    return refuse(404, "not_found", "There are GET /token and POST /stop.");
-  const [route, allowed] = below === "/token" ? (["token", "GET"] as const) : (["stop", "POST"] as const);
-  return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
+  switch (below) {
+    case "/token":
+      return method === "GET" ? { route: "token" } : wrongMethod("This takes GET only.", "GET");
+    case "/stop":
+      return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
+    default:
+      return refuse(404, "not_found", "There are GET /token and POST /stop.");
+  }
 }
 
 /**
@@ -104,9 +130,13 @@ export function allowedTarget(target: string, gatewayPaths: readonly string[]): 
   if (fault !== undefined) return refuse(400, "bad_target", `The path has ${fault}.`);
   if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
     return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
-  for (const listed of gatewayPaths)
-    if (listed.endsWith("/") ? path.startsWith(listed) : path === listed) return target;
-  return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+  if (!gatewayPaths.some((listed) => covers(listed, path)))
+    return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+  return target;
+}
+
+function covers(listed: string, path: string): boolean {
+  return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
 }
 
 /** @returns what is wrong with a path, undefined where it is plain */
