@@ -8,7 +8,7 @@ import { fetchToken, type RequestContext } from "../armor/token.ts";
 import { clock, within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
 import { hide } from "../redact.ts";
-import { createControl } from "./control.ts";
+import { Control } from "./control.ts";
 import { createGateway } from "./gateway.ts";
 import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "./protocol.ts";
 import { listen } from "./server.ts";
@@ -18,7 +18,8 @@ import { Upstream } from "./upstream.ts";
 
 const FOLDER_CHECK_MS = 2_000;
 const MAX_UNASKED_MS = 24 * 3600 * 1000;
-const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
+/** For a stop that no post step waits for: a system that shuts down leaves little time. */
+const LAST_STOP_MS = 2_000;
 
 /** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 export async function agent(
@@ -40,59 +41,98 @@ export async function agent(
 }
 
 async function serve(config: AgentConfig, say: (what: string) => void, crash: Promise<never>) {
-  const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
+  const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
-  const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
+  const context: RequestContext = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
   const fetch = async () => {
     const token = await fetchToken(context, config.credentials);
     stats.minted += 1;
     return token;
   };
   const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
-  let end: (reason?: string) => void = () => undefined;
-  const ended = new Promise<string | undefined>((resolve) => {
-    end = resolve;
-  });
   const upstream = new Upstream(route, limits);
-  const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
-  const gateway = createGateway({ ...config, tokenCache, upstream, stats });
-  let lastAsked = clock.now();
+  const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
+  const life = new Life(config.folder);
+  const onStopped = () => life.end();
+  const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
+
   const { port, server } = await listen(
     { capability, controlCapability, gatewayPaths },
     (request, response, admission) => {
-      lastAsked = clock.now();
-      if (admission.route === "gateway") gateway(request, response, admission.target);
-      else if (admission.route === "token") control.answerToken(response);
-      else control.answerStop(response);
+      life.wasAsked();
+      switch (admission.route) {
+        case "gateway":
+          return gateway(request, response, admission.target);
+        case "token":
+          return control.answerToken(response);
+        case "stop":
+          return control.answerStop(response);
+      }
     },
     (refusal) => stats.addRefusal(refusal),
   );
-  const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
-  process.on("SIGTERM", onSigterm);
-  let watch: NodeJS.Timeout | undefined;
   try {
-    const controlFile = join(folder, CONTROL_FILE);
+    const controlFile = join(config.folder, CONTROL_FILE);
     await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
-    watch = setInterval(() => {
-      const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
-      access(controlFile, constants.R_OK).catch(() => end(gone));
-      if (clock.now() - lastAsked > MAX_UNASKED_MS) end("it was not asked for anything in 24 hours");
-    }, FOLDER_CHECK_MS);
+    life.begin();
     say(`port ${port}`);
-    stats.reason = await Promise.race([ended, crash]);
-    if (stats.reason !== undefined) await within(LAST_MS, control.stop(), () => undefined);
+    stats.reason = await Promise.race([life.ended, crash]);
+    const wasTold = stats.reason === undefined;
+    if (!wasTold) await within(LAST_STOP_MS, control.stop(), () => undefined);
   } catch (error) {
     stats.reason = asArmorError(error).message;
     throw error;
   } finally {
-    clearInterval(watch);
-    process.off("SIGTERM", onSigterm);
+    life.forget();
     // Before the connections close, which the post step waits for. The folder may be gone.
-    await writeFile(join(folder, REPORT_FILE), JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
+    const report = join(config.folder, REPORT_FILE);
+    await writeFile(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
     server.close();
     server.closeAllConnections();
     upstream.close();
+  }
+}
+
+/** For how long the agent is needed: until it is told to stop, or until one of three signs that it is not. */
+class Life {
+  readonly ended: Promise<string | undefined>; // gives why it ended by itself; undefined where it was told to
+  readonly #controlFile: string;
+  readonly #onSigterm = () => this.end("it was told to end by a signal (SIGTERM)");
+  #resolve: (reason?: string) => void = () => undefined;
+  #lastAsked = clock.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(folder: string) {
+    this.#controlFile = join(folder, CONTROL_FILE);
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    process.on("SIGTERM", this.#onSigterm);
+  }
+
+  /** From now on, a folder that is gone and a day without a request end the agent. */
+  begin(): void {
+    this.#timer = setInterval(() => {
+      access(this.#controlFile, constants.R_OK).catch(() =>
+        this.end("its folder below RUNNER_TEMP was removed, or given to another user"),
+      );
+      if (clock.now() - this.#lastAsked > MAX_UNASKED_MS)
+        this.end("it was not asked for anything in 24 hours");
+    }, FOLDER_CHECK_MS);
+  }
+
+  wasAsked(): void {
+    this.#lastAsked = clock.now();
+  }
+
+  end(reason?: string): void {
+    this.#resolve(reason);
+  }
+
+  forget(): void {
+    clearInterval(this.#timer);
+    process.off("SIGTERM", this.#onSigterm);
   }
 }
 

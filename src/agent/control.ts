@@ -9,44 +9,25 @@ import type { TokenCache } from "./token-cache.ts";
 const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 
-/** What is behind the address for tokens and stopping; `onStopped` is called when the stop's reply is out. */
-export function createControl(
-  tokenCache: TokenCache,
-  context: RequestContext,
-  stats: Stats,
-  terminateSession: boolean,
-  onStopped: () => void,
-) {
-  let stopped: Promise<void> | undefined;
+export interface ControlOptions {
+  readonly tokenCache: TokenCache;
+  readonly context: RequestContext; // for ending sessions
+  readonly stats: Stats;
+  readonly terminateSession: boolean;
+  readonly onStopped: () => void; // the reply to a stop is out
+}
 
-  /** A session that is not ended here ends by itself when its token expires. */
-  const end = async (accessToken: string) => {
-    try {
-      const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
-      if (wasAlive) stats.sessionsEnded += 1;
-    } catch (error) {
-      stats.addProblem(error);
-      stats.sessionsNotEnded += 1;
-    }
-  };
-  const endAll = async () => {
-    const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
-    if (!terminateSession) return;
-    hide(accessTokens); // Armor may repeat them
-    await Promise.all(accessTokens.map(end));
-    if (isFetching) stats.sessionsNotEnded += 1;
-  };
-  /** Once, for all who ask: no refresh begins any more, and the sessions end. */
-  const stop = () => {
-    stopped ??= endAll();
-    return stopped;
-  };
-  const answerStop = async (response: ServerResponse) => {
-    response.once("close", () => stop().then(onStopped));
-    await stop();
-    response.writeHead(204).end();
-  };
-  const answerToken = async (response: ServerResponse) => {
+/** What is behind the address for tokens and stopping. */
+export class Control {
+  readonly #options: ControlOptions;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: ControlOptions) {
+    this.#options = options;
+  }
+
+  async answerToken(response: ServerResponse): Promise<void> {
+    const { tokenCache, stats } = this.#options;
     try {
       const token = await tokenCache.get();
       const leftMs = Math.max(0, tokenCache.msLeft(token));
@@ -62,6 +43,38 @@ export function createControl(
     } catch (error) {
       sendFailure(response, stats.addProblem(error));
     }
-  };
-  return { stop, answerStop, answerToken };
+  }
+
+  async answerStop(response: ServerResponse): Promise<void> {
+    response.once("close", () => this.stop().then(this.#options.onStopped));
+    await this.stop();
+    response.writeHead(204).end();
+  }
+
+  /** Once, for all who ask: no refresh begins any more, and the sessions end. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#endSessions();
+    return this.#stopped;
+  }
+
+  async #endSessions(): Promise<void> {
+    const { tokenCache, stats, terminateSession } = this.#options;
+    const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+    if (!terminateSession) return;
+    hide(accessTokens); // Armor may repeat them in what it says
+    await Promise.all(accessTokens.map((accessToken) => this.#endSession(accessToken)));
+    if (isFetching) stats.sessionsNotEnded += 1; // that of the token which is still on its way
+  }
+
+  /** Never fails: a session that is not ended here ends by itself when its token expires. */
+  async #endSession(accessToken: string): Promise<void> {
+    const { context, stats } = this.#options;
+    try {
+      const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
+      if (wasAlive) stats.sessionsEnded += 1;
+    } catch (error) {
+      stats.addProblem(error);
+      stats.sessionsNotEnded += 1;
+    }
+  }
 }

@@ -215,7 +215,7 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
   await streamBody(reply, response, client, idleMs);
 }
 
-/** Chunk by chunk, so that the idle limit can tell a client that takes its time from an Armor that is silent. */
+/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
 function streamBody(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
   const { message, origin } = reply;
   const state = { url: origin, proxy: undefined, isReplying: true };

@@ -27,7 +27,7 @@ const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
 interface ParsedRequest {
   readonly method: string;
-  readonly headers: readonly Header[]; // names in small letters, with `-` for `_`: CGI and some proxies write `_`
+  readonly headers: readonly Header[]; // with normal names
   readonly gatewayTarget: string | undefined; // what follows the gateway's capability; undefined without it
   readonly controlTarget: string | undefined; // the same for the control address
 }
@@ -47,6 +47,7 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
   return { ...verdict, isFromJob };
 }
 
+/** CGI and some proxies write `_` for `-`. */
 function normalName(name: string): string {
   return name.toLowerCase().replaceAll("_", "-");
 }

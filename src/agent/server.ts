@@ -46,62 +46,98 @@ export async function listen(
   await once(server.listen(0, "127.0.0.1", BACKLOG), "listening");
   const { port } = server.address() as AddressInfo;
   const config: GuardConfig = { ...guard, host: `127.0.0.1:${port}` };
-  const waiting = limitWaiting(server, limits);
-  const lastResponse = new WeakMap<Duplex, ServerResponse>();
-  const refused = new WeakSet<Duplex>();
-
-  /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    const previous = lastResponse.get(request.socket);
-    lastResponse.set(request.socket, response);
-    if (previous === undefined || previous.closed) serve(request, response);
-    else previous.once("close", () => serve(request, response));
-  };
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
-    const { socket } = request;
-    if (socket.destroyed || refused.has(socket)) return;
-    const verdict = authorize(request, config);
-    if ("status" in verdict) {
-      refused.add(socket);
-      onRefusal(verdict);
-      return sendRefusal(response, verdict, limits.headMs);
-    }
-    waiting.delete(socket);
-    handle(request, response, verdict);
-  };
-  const giveUp = (socket: Duplex, refusal: Refusal) => {
-    refused.add(socket);
-    onRefusal(refusal);
-    endSocket(socket, refusal, limits.headMs);
-  };
+  const connections = new Connections(config, handle, onRefusal, limits);
+  const onRequest = (request: IncomingMessage, response: ServerResponse) =>
+    connections.serveInTurn(request, response);
+  server.on("connection", (socket: Socket) => connections.open(socket));
   server.on("request", onRequest);
   // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
   server.on("checkContinue", onRequest);
   server.on("checkExpectation", onRequest);
-  server.on("connect", (_, socket) => giveUp(socket, NO_CONNECT));
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (refused.has(socket)) return; // the rest of a request that has its answer
-    const response = lastResponse.get(socket);
-    // Text written into a reply under way would be read as its body.
-    if (response !== undefined && !response.closed) return void socket.resetAndDestroy();
-    const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
-    if (isSilent || error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-    giveUp(socket, BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST);
-  });
+  server.on("connect", (_, socket) => connections.giveUp(socket, NO_CONNECT));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) =>
+    connections.endUnreadable(socket, error.code ?? ""),
+  );
   return { port, server };
 }
 
-/** @returns the connections without an admitted request, the oldest first */
-function limitWaiting(server: Server, { maxWaiting, minWaitMs }: ServerLimits) {
-  const waiting = new Map<Duplex, number>();
-  server.on("connection", (socket: Socket) => {
-    waiting.set(socket, clock.now());
-    socket.once("close", () => waiting.delete(socket));
-    if (waiting.size <= maxWaiting) return;
-    for (const [oldest, since] of waiting) {
-      if (clock.now() - since >= minWaitMs) oldest.destroy();
+/** What is known of each connection, and what becomes of its requests. */
+class Connections {
+  readonly #guard: GuardConfig;
+  readonly #handle: Handle;
+  readonly #onRefusal: (refusal: Refusal) => void;
+  readonly #limits: ServerLimits;
+  readonly #waiting = new Map<Duplex, number>(); // without an admitted request, since when; the oldest first
+  readonly #refused = new WeakSet<Duplex>(); // they have their answer, and no further request is served
+  readonly #lastResponse = new WeakMap<Duplex, ServerResponse>();
+
+  constructor(
+    guard: GuardConfig,
+    handle: Handle,
+    onRefusal: (refusal: Refusal) => void,
+    limits: ServerLimits,
+  ) {
+    this.#guard = guard;
+    this.#handle = handle;
+    this.#onRefusal = onRefusal;
+    this.#limits = limits;
+  }
+
+  /** Closes the oldest connection that waits, where there are too many. */
+  open(socket: Socket): void {
+    this.#waiting.set(socket, clock.now());
+    socket.once("close", () => this.#waiting.delete(socket));
+    if (this.#waiting.size <= this.#limits.maxWaiting) return;
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return;
+    const [oldestSocket, since] = oldest;
+    if (clock.now() - since >= this.#limits.minWaitMs) oldestSocket.destroy();
+  }
+
+  /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
+  serveInTurn(request: IncomingMessage, response: ServerResponse): void {
+    const previous = this.#lastResponse.get(request.socket);
+    this.#lastResponse.set(request.socket, response);
+    if (previous === undefined || previous.closed) this.#serve(request, response);
+    else previous.once("close", () => this.#serve(request, response));
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (socket.destroyed || this.#refused.has(socket)) return;
+    const verdict = authorize(request, this.#guard);
+    if ("status" in verdict) {
+      this.#refused.add(socket);
+      this.#onRefusal(verdict);
+      sendRefusal(response, verdict, this.#limits.headMs);
       return;
     }
-  });
-  return waiting;
+    this.#waiting.delete(socket);
+    this.#handle(request, response, verdict);
+  }
+
+  /** Refuses a connection that has no response to write to. */
+  giveUp(socket: Duplex, refusal: Refusal): void {
+    this.#refused.add(socket);
+    this.#onRefusal(refusal);
+    endSocket(socket, refusal, this.#limits.headMs);
+  }
+
+  /** Node's parser gave up, with this code. */
+  endUnreadable(socket: Socket, code: string): void {
+    if (this.#refused.has(socket)) return; // the rest of a request that has its answer
+    const response = this.#lastResponse.get(socket);
+    const isReplying = response !== undefined && !response.closed;
+    if (isReplying) {
+      // A refusal written now would be read as a part of the reply's body.
+      socket.resetAndDestroy();
+      return;
+    }
+    const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
+    if (isSilent || code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.giveUp(socket, BAD_HEADS[code] ?? BAD_REQUEST);
+  }
 }

@@ -2,14 +2,23 @@ import type { Token } from "../armor/token.ts";
 import { clock, within } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
 
-const FRESH = 1 / 3; // with more than this share of its lifetime left, a token is handed out as it is
-const USABLE = 1 / 6; // down to this share, it is, and another is fetched behind the answer
-const LAST_SHARE = 1 / 20; // down to this share, callers wait for another, at most so long; then they get it
+// What a caller gets depends on the share of the token's lifetime that is left:
+//
+//   above 1/3        the token
+//   1/3 to 1/6       the token, and a refresh begins behind the answer
+//   1/6 to 1/20      the next token, if it comes before 1/20 is reached and within two seconds; else this one
+//   1/20 to 0        the token, and a refresh begins: the caller has no time to lose
+//   expired, refused the next token, however long it takes
+const REFRESH_BELOW = 1 / 3;
+const WAIT_BELOW = 1 / 6;
+const WAIT_UNTIL = 1 / 20;
 const MAX_WAIT_MS = 2_000;
-const MIN_FAILURE_MS = 1_000; // a failed refresh is remembered for as long as the server asked, but
-const MAX_FAILURE_MS = 60_000; // within these bounds
+
+/** A failed refresh is remembered for as long as the server asked, within these bounds. */
+const MIN_FAILURE_MS = 1_000;
+const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
-const REJECTION_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
+const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
 const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
 
 /** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
@@ -19,11 +28,11 @@ export class TokenCache {
   #current: Token;
   #previous: Token[] = []; // those before it whose sessions may go on
   #rejected: string | undefined; // the access token that the server refused although it should live
-  #replacement: Promise<Token> | undefined;
-  #nextReplacementAt = Number.NEGATIVE_INFINITY;
-  #inFlight: Promise<Token> | undefined;
-  #failure: unknown;
-  #failedUntil = Number.NEGATIVE_INFINITY;
+  #inFlight: Promise<Token> | undefined; // the refresh under way
+  #failure: unknown; // of the last refresh
+  #failedUntil = Number.NEGATIVE_INFINITY; // until then, a refresh fails with it; by the monotonic clock
+  #replacement: Promise<Token> | undefined; // for all whose token was refused
+  #nextReplacementAt = Number.NEGATIVE_INFINITY; // by the monotonic clock
   #isClosed = false;
 
   constructor(first: Token, fetch: () => Promise<Token>, onFailure: (error: unknown) => void) {
@@ -38,15 +47,17 @@ export class TokenCache {
     const current = this.#current;
     if (this.#rejected === current.accessToken) return await this.replace(current.accessToken);
     const share = this.#shareLeft(current);
-    if (share > FRESH) return current;
+    if (share > REFRESH_BELOW) return current;
+
     const refresh = this.#refresh();
-    refresh.catch(() => undefined); // onFailure was told
-    if (share > USABLE) return current;
+    refresh.catch(() => undefined); // onFailure was told, and not every path below waits for it
+    if (share > WAIT_BELOW) return current;
     if (share <= 0) return await refresh;
-    const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
+    const waitMs = Math.min((share - WAIT_UNTIL) * lifetimeMs(current), MAX_WAIT_MS);
     if (waitMs <= 0) return current;
-    const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-    return await within(waitMs, refresh.catch(oldIfAlive), oldIfAlive);
+    // It may have expired or been refused meanwhile.
+    const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+    return await within(waitMs, refresh.catch(currentIfAlive), currentIfAlive);
   }
 
   /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
@@ -64,8 +75,10 @@ export class TokenCache {
   }
 
   /** Ms until the token expires, by whichever clock says less. */
-  msLeft({ requestedAt, expiresAt, expiresIn }: Token): number {
-    return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
+  msLeft(token: Token): number {
+    const byMonotonicClock = token.requestedAt + lifetimeMs(token) - clock.now();
+    const byWallClock = token.expiresAt - clock.date();
+    return Math.min(byMonotonicClock, byWallClock);
   }
 
   /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
@@ -79,20 +92,21 @@ export class TokenCache {
 
   /** 1 when new, 0 when expired or refused. */
   #shareLeft(token: Token): number {
-    return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
+    return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / lifetimeMs(token);
   }
 
   #livePrevious(): Token[] {
     return this.#previous.filter((token) => this.msLeft(token) > 0);
   }
 
-  /** For all whose token was refused at once, and after a pause since the last time. */
+  /** One for all whose token was refused, and after a pause since the last one. */
   async #replaceCurrent(): Promise<Token> {
     const { accessToken } = this.#current;
     const pauseMs = this.#nextReplacementAt - clock.now();
-    if (pauseMs > 0 && clock.now() >= this.#failedUntil) await clock.sleep(pauseMs);
+    const willFailAtOnce = clock.now() < this.#failedUntil;
+    if (pauseMs > 0 && !willFailAtOnce) await clock.sleep(pauseMs);
     if (!this.isCurrent(accessToken)) return this.#current;
-    this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
+    this.#nextReplacementAt = clock.now() + REPLACE_PAUSE_MS;
     return await this.#refresh();
   }
 
@@ -129,6 +143,11 @@ export class TokenCache {
   }
 }
 
+function lifetimeMs({ expiresIn }: Token): number {
+  return expiresIn * 1000;
+}
+
+/** How long a refresh that failed so is not tried again. */
 function failureMs(error: unknown): number {
   const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
   if (isPermanent) return PERMANENT_FAILURE_MS;

@@ -47,7 +47,7 @@ export function createSend(route: RouteConfig): Send {
   };
 }
 
-/** After a reply such as 101, Node drops the connection and http-client waits for ever, whatever the signal. */
+/** After a reply such as 101, Node drops the connection, and http-client alone would wait for ever. */
 function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", reject, { once: true });
