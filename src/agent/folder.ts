@@ -5,15 +5,24 @@ import { ArmorError, fileError } from "../errors.ts";
 
 const IS_WINDOWS = process.platform === "win32";
 
-/** The agent's folder, for its owner alone. */
-export type AgentFolder = Awaited<ReturnType<typeof createAgentFolder>>;
+/** For its owner alone. */
+export interface AgentFolder {
+  readonly path: string;
+  readonly bin: string; // a folder for PATH
+  readonly command: string; // the path of the wrapper of armor-token
+  readonly canRun: boolean; // false where the file system forbids programs (noexec)
+}
 
 /**
  * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
  * its path, as it is not on PATH in a container job.
  * @throws ArmorError file_failed, runner_unsupported
  */
-export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, isWindows = IS_WINDOWS) {
+export async function createAgentFolder(
+  env: NodeJS.ProcessEnv,
+  dist: string,
+  isWindows = IS_WINDOWS,
+): Promise<AgentFolder> {
   const temp = env["RUNNER_TEMP"];
   if (!temp) {
     const remedy = "Run this as a step of a GitHub Actions workflow.";
@@ -29,8 +38,11 @@ export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, is
     await mkdir(bin);
     await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
     if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, program));
-    const noexec = await access(script, constants.X_OK).catch((error: Error) => error);
-    return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
+    const canRun = await access(script, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun };
   } catch (error) {
     if (path !== "") await removeFolder(path);
     throw fileError("The folder that RUNNER_TEMP names", error);
@@ -39,16 +51,17 @@ export async function createAgentFolder(env: NodeJS.ProcessEnv, dist: string, is
 
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
-  const words = [node, program, folder]
-    .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
-    .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
+  const quoted = [node, program, folder].map((path) => {
+    const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
+    return `'${posixPath.replaceAll("'", "'\\''")}'`;
+  });
+  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
 }
 
 /** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
 export function cmdWrapper(node: string, program: string): string {
-  const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
+  const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
 }
 
 /** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */

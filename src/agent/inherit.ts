@@ -1,30 +1,49 @@
 import { delimiter, resolve } from "node:path";
 
-/** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
-const ALLOWED_VARIABLE =
-  /^(PATH|HOME|USERPROFILE|TE?MP|TMPDIR|SYSTEMROOT|LANG|RUNNER_(TEMP|TRACKING_ID)|NODE_USE_SYSTEM_CA)$/i;
-const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
+/** What /proc may show of the agent. */
+const ALLOWED_VARIABLES: ReadonlySet<string> = new Set([
+  "PATH",
+  "HOME",
+  "USERPROFILE",
+  "TEMP",
+  "TMP",
+  "TMPDIR",
+  "SYSTEMROOT",
+  "LANG",
+  "RUNNER_TEMP",
+  "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
+  "NODE_USE_SYSTEM_CA",
+]);
+/** They are made absolute, because the agent runs in another folder. */
+const PATH_VARIABLES: ReadonlySet<string> = new Set(["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]);
+
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG =
   /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
-const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
+/** Node takes `--flag value` as well as `--flag=value`. */
+const FLAG_BEFORE_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
+/** A word of NODE_OPTIONS: spaces end it, except between double quotes (Node's documentation). */
+const WORD = /(?:[^\s"]|"(?:\\.|[^"\\])*")+/g;
 
-export function agentEnvironment(env: NodeJS.ProcessEnv): Record<string, string | undefined> {
-  const isAllowed = (name: string) => ALLOWED_VARIABLE.test(name) || PATH_VARIABLES.includes(name);
-  const allowed = Object.entries(env).filter(([name]) => isAllowed(name));
-  return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+export function agentEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value = ""] of Object.entries(env)) {
+    if (PATH_VARIABLES.has(name)) inherited[name] = absolute(name, value);
+    else if (ALLOWED_VARIABLES.has(name.toUpperCase())) inherited[name] = value;
+  }
+  return inherited;
 }
 
-/** SSL_CERT_DIR may name several folders, as PATH does. */
-function absolute(name: string, value = ""): string {
-  if (value === "" || !PATH_VARIABLES.includes(name)) return value;
-  const paths = name === "SSL_CERT_DIR" ? value.split(delimiter) : [value];
-  return paths.map((path) => resolve(path)).join(delimiter);
+function absolute(name: string, value: string): string {
+  if (value === "") return "";
+  if (name !== "SSL_CERT_DIR") return resolve(value);
+  // It may name several folders, as PATH does.
+  const folders = value.split(delimiter).map((folder) => resolve(folder));
+  return folders.join(delimiter);
 }
 
-/** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 export function allowedNodeFlags(nodeOptions: string): string[] {
-  const words = nodeOptions.replace(FLAG_AND_VALUE, "$1=").match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+  const words = nodeOptions.replace(FLAG_BEFORE_VALUE, "$1=").match(WORD) ?? [];
   const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
   return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => resolve(path)));
 }

@@ -9,8 +9,12 @@ import { type AgentConfig, READY_LINE } from "./protocol.ts";
 
 type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
-const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
+const MEMORY_FLAGS = [
+  "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
+  "--max-old-space-size=96",
+];
+/** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
 
 export function createCapability(): string {
@@ -21,12 +25,17 @@ export function createCapability(): string {
 export type Parent = { readonly env: NodeJS.ProcessEnv; readonly dist: string; readonly execPath?: string };
 
 /** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
-export async function launchAgent(config: AgentConfig, parent: Parent, readyMs = READY_MS) {
+export async function launchAgent(
+  config: AgentConfig,
+  parent: Parent,
+  readyMs = READY_MS,
+): Promise<{ readonly gatewayUrl: string; readonly pid: number }> {
   let child: AgentProcess | undefined;
   try {
     child = spawnAgent(parent);
-    child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
-    const port = await ready(child, readyMs);
+    child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
+    child.stdin.end(JSON.stringify(config));
+    const port = await readyPort(child, readyMs);
     return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
   } catch (error) {
     child?.kill("SIGKILL");
@@ -53,16 +62,16 @@ function spawnAgent({ env, dist, execPath = process.execPath }: Parent): AgentPr
   });
 }
 
-/** @returns the port that the agent says. Lines before its own are not the agent's. */
-function ready(child: AgentProcess, ms: number): Promise<number> {
+/** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
+function readyPort(child: AgentProcess, ms: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => reject(new Error(why));
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
-      const [, port, problem] = READY_LINE.exec(text) ?? [];
-      if (port !== undefined) resolve(Number(port));
-      else if (problem !== undefined) fail(problem);
+      const line = READY_LINE.exec(text)?.groups;
+      if (line?.["port"] !== undefined) resolve(Number(line["port"]));
+      else if (line?.["problem"] !== undefined) fail(line["problem"]);
     });
     child.on("error", reject);
     child.on("close", (code, signal) =>

@@ -5,7 +5,7 @@ import type { Token } from "../armor/token.ts";
 export const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
 export const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
 /** The agent's one line on stdout: the port on which it listens, or why it does not. */
-export const READY_LINE = /^token agent: (?:port (\d+)|(.+))\n/m;
+export const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
 
 /** As JSON on the agent's stdin, which no other process reads. */
 export interface AgentConfig {

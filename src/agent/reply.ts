@@ -5,9 +5,9 @@ import type { Refusal } from "./guard.ts";
 
 /** An error of the agent's own. */
 export function sendFailure(response: ServerResponse, failure: ArmorError): void {
+  const { headers, body } = errorReply(failure.code, failure.message);
   const { retryAfterMs } = failure.details;
-  const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-  const { headers, body } = errorReply(failure.code, failure.message, retryAfter);
+  if (retryAfterMs) headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
   response.writeHead(failureStatus(failure), headers).end(body);
 }
 
@@ -21,9 +21,13 @@ function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
 /** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs: number): void {
   const { headers, body } = refusalReply(refusal);
-  const { "content-length": length = "0", "transfer-encoding": encoding } = response.req.headers;
   response.writeHead(refusal.status, headers);
-  if (encoding === undefined && Number(length) === 0) return void response.end(body);
+  const request = response.req.headers;
+  const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+  if (!hasBody) {
+    response.end(body);
+    return;
+  }
   response.flushHeaders();
   response.write(body);
   const timer = setTimeout(() => response.end(), lingerMs);
@@ -41,19 +45,26 @@ export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): v
   socket.resume().once("close", () => clearTimeout(timer));
 }
 
-function refusalReply({ error, description, allow }: Refusal) {
-  return errorReply(error, description, { Connection: "close", ...(allow && { Allow: allow }) });
+interface ErrorReply {
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+function refusalReply({ error, description, allow }: Refusal): ErrorReply {
+  const { headers, body } = errorReply(error, description);
+  headers["Connection"] = "close";
+  if (allow !== undefined) headers["Allow"] = allow;
+  return { headers, body };
 }
 
 /** In the shape of an OAuth error (RFC 6749 section 5.2). */
-function errorReply(error: string, description: string, more: Readonly<Record<string, string>>) {
+function errorReply(error: string, description: string): ErrorReply {
   const body = JSON.stringify({ error, error_description: description });
   const headers = {
     "Content-Type": "application/json",
     "Content-Length": String(Buffer.byteLength(body)),
     "Cache-Control": "no-store",
     "X-Armor-Gateway": "1",
-    ...more,
   };
   return { headers, body };
 }

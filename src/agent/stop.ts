@@ -24,34 +24,42 @@ export async function stopAgent(folder: string, signal: AbortSignal): Promise<St
 }
 
 async function askToStop(folder: string, signal: AbortSignal): Promise<StopResult> {
+  let url: string;
   try {
-    await post(`${await controlUrl(folder)}/stop`, signal);
-    const stats = await readReport(folder);
-    if (stats !== undefined) return { kind: "ended", stats };
-    return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
+    url = await controlUrl(folder);
   } catch (error) {
-    const { code = "", path } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ECONNREFUSED")
-      return { kind: "ended", stats: await readReport(folder) };
-    if (path !== undefined) return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return { kind: "ended", stats: await readReport(folder) };
+    return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+  }
+  try {
+    await post(`${url}/stop`, signal);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ECONNREFUSED") return { kind: "ended", stats: await readReport(folder) };
     const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
     return { kind: "unknown", reason };
   }
+  const stats = await readReport(folder);
+  if (stats !== undefined) return { kind: "ended", stats };
+  return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
 }
 
 /** Without the file, the agent may be starting: its start was cancelled a moment ago. */
 async function controlUrl(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
-  for (let waitedMs = 0; waitedMs < STARTING_MS && !existsSync(file) && existsSync(folder); waitedMs += 50)
-    await sleep(50);
+  const isExpected = () => existsSync(folder) && !existsSync(file);
+  for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += 50) await sleep(50);
   return (await readFile(file, "utf8")).trim();
 }
 
 /** @returns undefined where the agent was killed, or could not write */
 async function readReport(folder: string): Promise<Stats | undefined> {
-  return await readFile(join(folder, REPORT_FILE), "utf8")
-    .then(JSON.parse)
-    .catch(() => undefined);
+  try {
+    return JSON.parse(await readFile(join(folder, REPORT_FILE), "utf8"));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Asks to stop. Settles when the connection is closed, as the agent's end does. */
