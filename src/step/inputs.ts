@@ -4,8 +4,16 @@ import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/proxy.ts";
 import { ArmorError } from "../errors.ts";
 
-/** As main and the token agent use them (`AgentConfig`). */
-export type Inputs = ReturnType<typeof readInputs>;
+export interface Inputs {
+  readonly credentials: Credentials;
+  readonly apiUrl: string; // without a slash at its end
+  readonly certificates: readonly string[]; // PEM, one certificate each
+  readonly timeoutMs: number;
+  readonly keepFresh: boolean;
+  readonly gatewayPaths: readonly string[]; // absolute; one that ends with `/` is everything below it
+  readonly exportEnvironment: boolean;
+  readonly terminateSession: boolean;
+}
 
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
@@ -33,7 +41,7 @@ export function readSecrets(getInput: GetInput): string[] {
 }
 
 /** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-export function readInputs(getInput: GetInput) {
+export function readInputs(getInput: GetInput): Inputs {
   return {
     credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
     apiUrl: parseApiUrl(getInput("api-url")),
@@ -47,15 +55,19 @@ export function readInputs(getInput: GetInput) {
 }
 
 function parseCredentials(appId: string, apiKey: string): Credentials {
-  const values = Object.entries({ "app-id": appId, "api-key": apiKey });
-  const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
+  const credentials = [
+    { name: "app-id", value: appId },
+    { name: "api-key", value: apiKey },
+  ];
+  const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
   if (empty.length > 0) {
-    const cause = "Usually the secret is not defined here under the name that the workflow uses.";
-    const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
-    throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
+    const remedy =
+      "Usually the secret is not defined here under the name that the workflow uses. " +
+      "Workflows that a fork or Dependabot starts get no repository secrets.";
+    throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
   }
   const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
-  for (const [name, value] of values) {
+  for (const { name, value } of credentials) {
     if (CONTROL.test(value))
       throw invalid(`${name} contains a line break or another control character`, again);
     if (value.length > MAX_CREDENTIAL_LENGTH)
@@ -83,14 +95,16 @@ function parseApiUrl(value: string): string {
 
 /** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
 function parseGatewayPaths(value: string): string[] {
-  const paths = value.split(/\r?\n/).flatMap((line) => line.trim() || []);
+  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const paths = lines.filter((line) => line !== "");
+  if (paths.length === 0) return [DEFAULTS["gateway-paths"]];
   for (const [index, path] of paths.entries()) {
     const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
     if (fault === undefined) continue;
     const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
     throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
   }
-  return paths.length === 0 ? [DEFAULTS["gateway-paths"]] : paths;
+  return paths;
 }
 
 function parseCertificates(value: string): string[] {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as core from "@actions/core";
 import { type AgentFolder, createAgentFolder, removeFolder } from "../agent/folder.ts";
 import { createCapability, launchAgent } from "../agent/launch.ts";
+import type { AgentConfig } from "../agent/protocol.ts";
 import { stopAgent } from "../agent/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
@@ -24,17 +25,19 @@ interface Run {
 
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
-const CANCEL_MS = 5_000; // for a reply on its way; the runner kills the step after some 10 s
+/** For a reply that is on its way when the job is cancelled; the runner kills the step after some 10 s. */
+const CANCEL_MS = 5_000;
 
 /** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
   runner.mask(readSecrets(core.getInput));
   const { cancel, deadline } = watchCancel();
   try {
-    const original = { ...env };
+    const envOfJob = { ...env };
     runner.checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
-    const [inputs, route] = [readInputs(core.getInput), takeRoute(env)];
-    const run = { env: original, dist, inputs, route, cancel };
+    const inputs = readInputs(core.getInput);
+    const route = takeRoute(env);
+    const run: Run = { env: envOfJob, dist, inputs, route, cancel };
     await Promise.race([supply(run), crash, deadline]);
     process.exitCode = 0;
   } catch (error) {
@@ -58,45 +61,64 @@ function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
 
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
-  const { env, inputs } = run;
+  const { inputs } = run;
   if (inputs.keepFresh && inputs.exportEnvironment) runner.checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
   warnOfIam(inputs);
   trustCertificates(inputs.certificates);
   runner.saveState("api_url", inputs.apiUrl);
   runner.saveState("ca_certificate", inputs.certificates.join("\n"));
   runner.saveState("terminate_session", String(inputs.terminateSession));
+  if (inputs.keepFresh) await supplyWithAgent(run);
+  else await supplyToken(run);
+}
+
+async function supplyToken(run: Run): Promise<void> {
+  const token = await fetchMaskedToken(run);
+  setTokenOutputs(token);
+  runner.saveState("complete", "true");
+  runner.log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
+}
+
+async function supplyWithAgent(run: Run): Promise<void> {
   // Created early: a folder that cannot be written fails before a token is asked for.
-  const folder = inputs.keepFresh ? await createAgentFolder(env, run.dist) : undefined;
-  let gatewayUrl: string | undefined;
+  const folder = await createAgentFolder(run.env, run.dist);
+  let isAgentRunning = false;
   try {
-    if (folder !== undefined) runner.saveState("agent_folder", folder.path);
+    runner.saveState("agent_folder", folder.path);
     const token = await fetchMaskedToken(run);
-    if (folder !== undefined) gatewayUrl = await startAgent(run, folder.path, token);
-    runner.setOutputs({
-      "access-token": token.accessToken,
-      "token-type": "Bearer",
-      "expires-in": String(token.expiresIn),
-      "expires-at": isoDate(token.expiresAt),
-    });
-    if (folder !== undefined && gatewayUrl !== undefined) handOnAgent(run, folder, gatewayUrl);
+    const gatewayUrl = await startAgent(run, folder.path, token);
+    isAgentRunning = true;
+    setTokenOutputs(token);
+    handOnAgent(run, folder, gatewayUrl);
     runner.saveState("complete", "true");
-    runner.log(summaryLine(inputs, token, folder));
+    runner.log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
   } catch (error) {
     // What this step started, it stops, and does not leave to a post step that may not know of it.
-    if (folder !== undefined && gatewayUrl !== undefined)
-      await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
-    else if (folder !== undefined) await removeFolder(folder.path);
+    if (isAgentRunning) await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
+    else await removeFolder(folder.path);
     throw error;
   }
 }
 
+function setTokenOutputs(token: Token): void {
+  runner.setOutputs({
+    "access-token": token.accessToken,
+    "token-type": "Bearer",
+    "expires-in": String(token.expiresIn),
+    "expires-at": isoDate(token.expiresAt),
+  });
+}
+
 function warnOfIam({ gatewayPaths }: Inputs): void {
   const iam = "/api/v1/iam/";
-  const what =
-    "every later step of this job can read the users, apps and policies that the client app may read";
   for (const path of gatewayPaths) {
-    const isCovered = path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path));
-    if (isCovered) runner.warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh ${what}.`);
+    const isInsideIam = path.startsWith(iam);
+    const isAboveIam = path.endsWith("/") && iam.startsWith(path);
+    if (!isInsideIam && !isAboveIam) continue;
+    runner.warn(
+      `gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job can read the ` +
+        "users, apps and policies that the client app may read.",
+    );
   }
 }
 
@@ -126,32 +148,56 @@ async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> 
 }
 
 /** @returns the gateway's address */
-async function startAgent({ env, dist, inputs, route }: Run, folder: string, first: Token): Promise<string> {
-  const [capability, controlCapability] = [createCapability(), createCapability()];
+async function startAgent(
+  { env, dist, inputs, route }: Run,
+  folder: string,
+  firstToken: Token,
+): Promise<string> {
+  const capability = createCapability();
+  const controlCapability = createCapability();
   runner.mask([capability, controlCapability]);
-  const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-  return (await launchAgent(config, { env, dist })).gatewayUrl;
+  const config: AgentConfig = {
+    credentials: inputs.credentials,
+    apiUrl: inputs.apiUrl,
+    certificates: inputs.certificates,
+    route,
+    timeoutMs: inputs.timeoutMs,
+    limits: CALL_LIMITS,
+    terminateSession: inputs.terminateSession,
+    gatewayPaths: inputs.gatewayPaths,
+    capability,
+    controlCapability,
+    folder,
+    first: firstToken,
+  };
+  const { gatewayUrl } = await launchAgent(config, { env, dist });
+  return gatewayUrl;
 }
 
-function handOnAgent({ env, inputs }: Run, { bin, canRun, command }: AgentFolder, gatewayUrl: string): void {
-  runner.setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
-  if (!canRun) {
-    const how = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-    runner.warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${how}`);
+function handOnAgent({ env, inputs }: Run, folder: AgentFolder, gatewayUrl: string): void {
+  runner.setOutputs({ "gateway-url": gatewayUrl, "token-command": folder.command });
+  if (!folder.canRun) {
+    runner.warn(
+      "armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). " +
+        'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".',
+    );
   }
-  if (inputs.exportEnvironment && runner.exportAgent(env, gatewayUrl, bin))
+  if (!inputs.exportEnvironment) return;
+  const wasNoProxyExtended = runner.exportAgent(env, gatewayUrl, folder.bin);
+  if (wasNoProxyExtended)
     runner.log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
 }
 
-/** The one line of a good run. */
-function summaryLine(inputs: Inputs, token: Token, folder?: AgentFolder): string {
-  const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
-  const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-  if (folder === undefined) return `${got}, until ${isoDate(token.expiresAt)}.`;
+/** The start of the one line of a good run. */
+function tokenSummary({ apiUrl }: Inputs, { expiresIn }: Token): string {
+  return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
+}
+
+/** The rest of it, with keep-fresh. */
+function agentSummary({ exportEnvironment, gatewayPaths }: Inputs, { canRun }: AgentFolder): string {
   const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-  const command = exportEnvironment && folder.canRun ? "armor-token" : "the output token-command";
+  const command = exportEnvironment && canRun ? "armor-token" : "the output token-command";
+  const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
   const paths = gatewayPaths.join(", ");
-  const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
-  const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
-  return `${got}. Until the job ends, ${use}.${limit}`;
+  return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
 }

@@ -44,11 +44,23 @@ export function mask(secrets: readonly string[]): void {
   hide(secrets);
 }
 
-const fit = (line: string): string => scrub(line.replace(/\p{C}+/gu, " "));
+export function log(line: string): void {
+  core.info(printable(line));
+}
 
-export const log = (line: string): void => core.info(fit(line));
-export const warn = (line: string): void => core.warning(fit(line));
-export const fail = (line: string): void => core.setFailed(fit(line));
+export function warn(line: string): void {
+  core.warning(printable(line));
+}
+
+/** Also sets the exit code to 1. */
+export function fail(line: string): void {
+  core.setFailed(printable(line));
+}
+
+/** One line, without controls that a terminal or the runner would act on, and without a secret. */
+function printable(line: string): string {
+  return scrub(line.replace(/\p{C}+/gu, " "));
+}
 
 /** As action.yml describes them. */
 export function setOutputs(outputs: Readonly<Record<string, string>>): void {
@@ -56,22 +68,35 @@ export function setOutputs(outputs: Readonly<Record<string, string>>): void {
     write("GITHUB_OUTPUT", () => core.setOutput(name, value));
 }
 
-const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
-const LOOPBACK = "127.0.0.1";
-
 /** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 export function exportAgent(env: NodeJS.ProcessEnv, gatewayUrl: string, bin: string): boolean {
   write("GITHUB_ENV", () => core.exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
   write("GITHUB_PATH", () => core.addPath(bin));
-  const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
-  const isAll = (entries: readonly string[]) => entries.join() === "*"; // curl and Python: where it is alone
-  const isProxied = PROXY_VARIABLES.some((name) => env[name]);
-  if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list))) return false;
-  const union = lists.some(isAll) ? ["*"] : new Set([...lists.flat(), LOOPBACK]);
-  for (const name of NO_PROXY_VARIABLES)
-    write("GITHUB_ENV", () => core.exportVariable(name, [...union].join(",")));
+  const noProxy = noProxyWithLoopback(env);
+  if (noProxy === undefined) return false;
+  for (const name of NO_PROXY_VARIABLES) write("GITHUB_ENV", () => core.exportVariable(name, noProxy));
   return true;
+}
+
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
+const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
+const LOOPBACK = "127.0.0.1";
+
+/** @returns undefined where no program would use a proxy for the gateway as it is */
+function noProxyWithLoopback(env: NodeJS.ProcessEnv): string | undefined {
+  const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+  if (!isProxied) return undefined;
+  const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
+  if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list))) return undefined;
+  // Some programs read one of the variables and some the other, so both get what either had.
+  if (lists.some(isEveryHost)) return "*";
+  const union = new Set([...lists.flat(), LOOPBACK]);
+  return [...union].join(",");
+}
+
+/** curl and Python take `*` only where it is alone. */
+function isEveryHost(noProxy: readonly string[]): boolean {
+  return noProxy.length === 1 && noProxy[0] === "*";
 }
 
 /** For post. No API key and no proxy ever go into state, which is a readable file. */
@@ -79,11 +104,18 @@ export function saveState(name: string, value: string): void {
   write("GITHUB_STATE", () => core.saveState(name, value));
 }
 
-/** What main has left. */
-export type State = NonNullable<ReturnType<typeof loadState>>;
+/** What main has left for post. */
+export interface State {
+  readonly apiUrl: string;
+  readonly certificates: readonly string[]; // PEM, one certificate each
+  readonly terminateSession: boolean;
+  readonly accessToken: string | undefined; // only where the session is to be ended
+  readonly agentFolder: string | undefined; // only with keep-fresh
+  readonly isComplete: boolean; // main went through: there is something to tell
+}
 
 /** @returns undefined where main saved nothing */
-export function loadState(env: NodeJS.ProcessEnv) {
+export function loadState(env: NodeJS.ProcessEnv): State | undefined {
   const saved = (name: string) => env[`STATE_${name}`] || undefined;
   const apiUrl = saved("api_url");
   if (apiUrl === undefined) return undefined;
@@ -91,8 +123,8 @@ export function loadState(env: NodeJS.ProcessEnv) {
     apiUrl,
     certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
     terminateSession: saved("terminate_session") !== "false",
-    accessToken: saved("access_token"), // only where the session is to be ended
+    accessToken: saved("access_token"),
     agentFolder: saved("agent_folder"),
-    isComplete: saved("complete") === "true", // main went through: there is something to tell
+    isComplete: saved("complete") === "true",
   };
 }

@@ -9,6 +9,7 @@ import { agentReport, NOTHING, type Report } from "./report.ts";
 
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
 const STOP_MS = 4_000; // of it, for the agent to stop
+const MIN_SESSION_MS = 500; // for ending the session, even where the agent took the rest
 
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
@@ -36,11 +37,16 @@ async function finish(env: NodeJS.ProcessEnv, state: State): Promise<Report> {
   const start = clock.now();
   const result = await stopAgent(agentFolder, AbortSignal.timeout(STOP_MS));
   const agent = agentReport(result, isComplete);
-  // An agent that was told to stop has ended the step's own session, too.
-  const wasTold = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-  const leftMs = Math.max(500, TIMEOUT_MS - (clock.now() - start));
-  const own = wasTold && terminateSession ? NOTHING : await finishSession(env, state, leftMs);
-  return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
+  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
+  const wasToldToStop =
+    result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
+  if (wasToldToStop && terminateSession) return agent;
+  const leftMs = Math.max(MIN_SESSION_MS, TIMEOUT_MS - (clock.now() - start));
+  const session = await finishSession(env, state, leftMs);
+  return {
+    lines: [...agent.lines, ...session.lines],
+    warnings: [...agent.warnings, ...session.warnings],
+  };
 }
 
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
@@ -52,9 +58,13 @@ async function finishSession(env: NodeJS.ProcessEnv, state: State, timeoutMs: nu
   try {
     trustCertificates(certificates);
     const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
-    if (await endSession(context, accessToken)) return say("The Armor session was ended.");
-    const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
-    return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
+    const wasAlive = await endSession(context, accessToken);
+    if (wasAlive) return say("The Armor session was ended.");
+    if (agentFolder !== undefined) return say("The Armor session was over already.");
+    return say(
+      "The Armor session was over already. " +
+        "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.",
+    );
   } catch (error) {
     const { code, message } = asArmorError(error);
     const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
