@@ -4,6 +4,7 @@ import http from "node:http";
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { maskCommand, quote } from "./redact.ts";
 
 const USAGE = `Usage: armor-token [--header | --file PATH]
@@ -25,47 +26,82 @@ const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
 const MAX_ANSWER_LENGTH = 64 * 1024;
 
-/** @param args the agent's folder, which the wrapper gives, then what the user gave */
-async function run([folder = "", ...args]: readonly string[]): Promise<void> {
-  const [option = "", file] = args;
-  const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
-  if (!isAlone && !(option === "--file" && file && args.length === 2)) {
-    process.exitCode = 2;
-    throw new Error("it takes --header, --file PATH or --help, and nothing else");
+/** @param folder the agent's, which the wrapper gives. @param args what the user gave */
+async function run(folder: string, args: string[]): Promise<void> {
+  const options = parseOptions(args);
+  if (options.help) {
+    await write(process.stdout, USAGE);
+  } else if (options.file !== undefined) {
+    // stdout is the log's, so mask and token take one way, and the mask is there first.
+    checkStream(process.stdout.fd, "stdout");
+    const token = await fetchToken(folder);
+    await write(process.stdout, maskCommand(token));
+    replaceFile(options.file, token);
+  } else {
+    // stdout is captured by whoever wants the token, so the mask takes another way, and needs some time ahead.
+    checkStream(process.stderr.fd, "stderr");
+    const token = await fetchToken(folder);
+    await write(process.stderr, maskCommand(token));
+    await sleep(MASK_PAUSE_MS);
+    await write(process.stdout, options.header ? `Authorization: Bearer ${token}\n` : `${token}\n`);
   }
-  if (option === "-h" || option === "--help") return await write(process.stdout, USAGE);
-  // To a file, mask and token take one way; else they take two, and the mask needs some time ahead.
-  const maskStream = file === undefined ? process.stderr : process.stdout;
-  checkStream(maskStream.fd, file === undefined ? "stderr" : "stdout");
-  const token = await fetchToken(folder);
-  await write(maskStream, maskCommand(token));
-  if (file !== undefined) return replaceFile(file, token);
-  await sleep(MASK_PAUSE_MS);
-  await write(process.stdout, `${option === "--header" ? "Authorization: Bearer " : ""}${token}\n`);
 }
 
-/** Node opens the null device where a stream is closed. */
-function checkStream(descriptor: number, name: string): void {
+function parseOptions(args: string[]) {
   try {
-    const [stream, none] = [fstatSync(descriptor), statSync(devNull)];
-    if (!stream.isCharacterDevice() || stream.rdev !== none.rdev) return;
+    const { values } = parseArgs({
+      args,
+      options: {
+        header: { type: "boolean" },
+        file: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    const isOneAtMost = Object.keys(values).length <= 1;
+    if (isOneAtMost && values.file !== "") return values;
   } catch {
-    return; // Windows does not tell
+    // An option that is unknown or has no value, or an argument that is no option.
   }
+  process.exitCode = 2;
+  throw new Error("it takes --header, --file PATH or --help, and nothing else");
+}
+
+/** The log must be able to get the mask. Node opens the null device in place of a stream that is closed. */
+function checkStream(descriptor: number, name: "stdout" | "stderr"): void {
+  if (!isNullDevice(descriptor)) return;
   const hint = name === "stderr" ? ". Use --file PATH" : "";
   throw new Error(`${name} is closed or ${devNull}, so the token could not be masked in the log${hint}`);
 }
 
+function isNullDevice(descriptor: number): boolean {
+  try {
+    const stream = fstatSync(descriptor);
+    return stream.isCharacterDevice() && stream.rdev === statSync(devNull).rdev;
+  } catch {
+    return false; // Windows does not tell
+  }
+}
+
 async function fetchToken(folder: string): Promise<string> {
-  const { access_token: token, error_description: description } = await askAgent(folder).catch(() => {
+  let answer: Record<string, unknown>;
+  try {
+    answer = await askAgent(folder);
+  } catch {
     const lives = "It lives from the step with keep-fresh: true to the end of that job";
     throw new Error(`the token agent is not running. ${lives}`);
-  });
-  // Another program may have got the port of an agent that died. A line with a command of the runner's is
-  // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
-  if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##[")) return token;
+  }
+  const { access_token: token, error_description: description } = answer;
+  if (typeof token === "string" && isPlain(token)) return token;
   const why = typeof description === "string" ? quote(description) : "it answered without one";
   throw new Error(`the token agent has no token: ${why}`);
+}
+
+/**
+ * Another program may have got the port of an agent that died. What it says must not be a command of the
+ * runner's, which begins with `::` or has `##[` in it (actions/runner, ActionCommand.cs).
+ */
+function isPlain(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token) && !token.startsWith("::") && !token.includes("##[");
 }
 
 async function askAgent(folder: string): Promise<Record<string, unknown>> {
@@ -104,8 +140,16 @@ function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
   });
 }
 
-process.exitCode = 1;
-run(process.argv.slice(2)).then(
-  () => process.exit(0),
-  ({ message }: Error) => write(process.stderr, `armor-token: ${message.replace(/\.$/, "")}.\n`),
-);
+async function main(): Promise<void> {
+  const [folder = "", ...args] = process.argv.slice(2);
+  try {
+    await run(folder, args);
+    process.exit(0);
+  } catch (error) {
+    const { message } = error as Error;
+    await write(process.stderr, `armor-token: ${message.replace(/\.$/, "")}.\n`);
+  }
+}
+
+process.exitCode = 1; // until success is certain
+void main();

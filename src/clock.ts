@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Time and chance; tests put others in their place. */
+/** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
 export const clock = {
-  /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
+  /**
+   * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
+   * that the agent can go on with a time that the main step has noted.
+   */
   now: (): number => Number(process.hrtime.bigint()) / 1e6,
-  date: (): number => Date.now(), // wall clock, in ms since the epoch, also for machines that slept
+  /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
+  date: (): number => Date.now(),
   /** Resolves after `ms`, and rejects at once when the signal aborts. */
   sleep: (ms: number, signal?: AbortSignal): Promise<void> => sleep(ms, undefined, signal && { signal }),
-  random: (): number => Math.random(), // at least 0, below 1
+  /** At least 0, below 1. */
+  random: (): number => Math.random(),
 };
 
 /** ISO 8601, UTC, whole seconds rounded down. */
@@ -18,6 +23,7 @@ export function isoDate(msSinceEpoch: number): string {
 /** What the promise gives, or what `late` gives where `ms` pass before. */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => T | Promise<T>): Promise<T> {
   const settled = new AbortController();
+  // The second callback is for the sleep that is ended below, when the race is over.
   const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
   try {
     return await Promise.race([promise, timeout]);

@@ -4,7 +4,7 @@ import { quote } from "./redact.ts";
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
-/** Every failure that a user can meet, and whether trying again can help. */
+/** Every failure that a user can meet, and whether trying again can help. Each has an entry in troubleshooting.md. */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
   runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
@@ -37,6 +37,11 @@ export type ErrorCode = keyof typeof CAN_PASS;
 
 export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 
+export interface ErrorDetails {
+  readonly retryAfterMs?: number | undefined; // how long the server asks to wait
+  readonly isPermanent?: boolean; // the token endpoint itself has refused, by an OAuth error
+}
+
 /**
  * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
  * secret, a body, a header or an unquoted word of the server's.
@@ -44,13 +49,11 @@ export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 export class ArmorError extends Error {
   override readonly name = "ArmorError";
   readonly code: ErrorCode;
-  readonly problem: string;
-  readonly remedy: string;
-  /** In ms, how long the server asks to wait; whether the token endpoint itself refuses by an OAuth error. */
-  readonly details: { readonly retryAfterMs?: number | undefined; readonly isPermanent?: boolean };
+  readonly problem: string; // what failed, and with whom, without a full stop
+  readonly remedy: string; // what to do, in sentences
+  readonly details: ErrorDetails;
 
-  /** `problem` says what failed, and with whom, without a full stop; `remedy` what to do, in sentences. */
-  constructor(code: ErrorCode, problem: string, remedy: string, details: ArmorError["details"] = {}) {
+  constructor(code: ErrorCode, problem: string, remedy: string, details: ErrorDetails = {}) {
     super(`${problem}. ${remedy}`);
     this.code = code;
     this.problem = problem;
@@ -71,9 +74,10 @@ export class ArmorError extends Error {
 /** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
 export function asArmorError(error: unknown): ArmorError {
   if (error instanceof ArmorError) return error;
-  const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const what = quote(text).replace(/\.$/, "");
   const remedy = "This is a fault of the action itself: please report this line.";
-  return new ArmorError("internal_error", `Unexpected ${what.replace(/\.$/, "")}`, remedy);
+  return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
 
 /** The text of an annotation: one line that ends with the code and the address of its documentation. */
@@ -84,11 +88,12 @@ export function annotationOf(code: string, message: string): string {
 /** An ArmorError file_failed that says why, for an error of node:fs. */
 export function fileError(what: string, error: unknown): ArmorError {
   // Node's text is `EACCES: permission denied, open '/a/path'`.
-  const [, code, reason] = /^([A-Z\d]+): ([^,]+)/.exec((error as Error).message) ?? [];
+  const { code, reason } =
+    /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec((error as Error).message)?.groups ?? {};
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-  const remedy =
-    code === "EACCES" || code === "EPERM"
-      ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
-      : "Check the runner's disk and the folder that RUNNER_TEMP names.";
+  const isForbidden = code === "EACCES" || code === "EPERM";
+  const remedy = isForbidden
+    ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
+    : "Check the runner's disk and the folder that RUNNER_TEMP names.";
   return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }

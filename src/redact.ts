@@ -11,31 +11,39 @@ const QUOTE_LENGTH = 200;
 export function quote(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
   // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
   const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+  // The runner takes `::` and `##[` for the start of a command.
+  const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
   // Again, as the clean-up can join a secret's halves.
-  const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+  const line = scrub(harmless, secrets).trim();
   return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
 }
 
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
 export function scrub(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
-  const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
-  return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
+  const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
+  let scrubbed = text;
+  for (const secret of folded.sort((a, b) => b.length - a.length)) scrubbed = replaceSecret(scrubbed, secret);
+  return scrubbed;
 }
 
-/** Not a regular expression: one of a few thousand characters is too large for some engines. */
-function replaceAll(text: string, secret: string): string {
-  let at = 0;
-  const kept = foldCase(text)
-    .split(secret)
-    .map(({ length }) => {
-      const part = text.slice(at, at + length);
-      at += length + secret.length;
-      return part;
-    });
-  return kept.join("***");
+/**
+ * Finds the secret in the folded text, and cuts it out of the text as it is. Not by a regular expression: one
+ * of a few thousand characters is too large for some engines.
+ */
+function replaceSecret(text: string, foldedSecret: string): string {
+  const foldedText = foldCase(text);
+  let result = "";
+  let end = 0; // of the last secret that was found
+  let start = foldedText.indexOf(foldedSecret);
+  while (start !== -1) {
+    result += `${text.slice(end, start)}***`;
+    end = start + foldedSecret.length;
+    start = foldedText.indexOf(foldedSecret, end);
+  }
+  return result + text.slice(end);
 }
 
-/** Keeps the length, which toLowerCase does not. */
+/** ASCII only, because toLowerCase changes the length of some other texts. */
 function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
