@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { type Role, run } from "../src/index.ts";
+import { runMain, runPost } from "../src/index.ts";
 import { runStep } from "./fixtures/in-process.ts";
 
 const EVENTS = ["SIGUSR1", "uncaughtException", "beforeExit"] as const;
 
-describe("run", () => {
+describe("a program of the action", () => {
   let exit: ReturnType<typeof jest.spyOn>;
   beforeEach(() => {
     exit = jest.spyOn(process, "exit").mockImplementation((() => undefined) as never);
@@ -13,26 +13,22 @@ describe("run", () => {
     for (const event of EVENTS) process.removeAllListeners(event);
   });
 
-  const runRole = (role: Role, env = {}) => runStep(async () => await run(role), {}, env);
-
   test("main fails until it has succeeded, and ends the process", async () => {
-    const { exitCode, said } = await runRole("main");
+    const { exitCode, said } = await runStep(runMain);
     expect(exitCode).toBe(1);
     expect(said).toEqual([expect.stringMatching(/^::error::app-id and api-key are empty/)]);
     expect(exit).toHaveBeenCalledTimes(1);
   });
 
   test("post without state is silent, sends nothing, and succeeds", async () => {
-    await expect(runRole("post", { NODE_TLS_REJECT_UNAUTHORIZED: "0" })).resolves.toMatchObject({
-      exitCode: 0,
-      lines: [],
-    });
+    const result = await runStep(runPost, {}, { NODE_TLS_REJECT_UNAUTHORIZED: "0" });
+    expect(result).toMatchObject({ exitCode: 0, lines: [] });
   });
 
   test("main says once that NODE_TLS_REJECT_UNAUTHORIZED is ignored, and it is gone", async () => {
     const { said } = await runStep(
       async () => {
-        await run("main");
+        await runMain();
         expect(process.env).not.toHaveProperty("NODE_TLS_REJECT_UNAUTHORIZED");
       },
       {},

@@ -38,7 +38,7 @@ async function run(folder: string, args: string[]): Promise<void> {
     await write(process.stdout, maskCommand(token));
     replaceFile(options.file, token);
   } else {
-    // stdout is captured by whoever wants the token, so the mask takes another way, and needs some time ahead.
+    // stdout is captured by whoever wants the token. The mask takes the other way, and needs some time ahead.
     checkStream(process.stderr.fd, "stderr");
     const token = await fetchToken(folder);
     await write(process.stderr, maskCommand(token));

@@ -1,3 +1,6 @@
+// The three programs of this action. Each has a file of one line in dist/, from which the runner or the main
+// step starts it: a process that guessed its role from saved state would be wrong whenever that is missing.
+
 import { setDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { dirname } from "node:path";
 import * as core from "@actions/core";
@@ -5,27 +8,40 @@ import { agent } from "./agent/agent.ts";
 import { main } from "./step/main.ts";
 import { post } from "./step/post.ts";
 
-export type Role = "main" | "post" | "agent";
-
-/** Plays the role of this process, and ends it with its exit code, whatever is still open. */
-export async function run(role: Role): Promise<void> {
-  if (role === "main" && process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+export async function runMain(): Promise<void> {
+  if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
     const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
     core.warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
   }
-  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-  // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
-  process.on("SIGUSR1", () => undefined);
-  process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
+  const dist = dirname(process.argv[1] ?? "");
+  await run((crash) => main(process.env, crash, dist));
+}
+
+export async function runPost(): Promise<void> {
+  await run((crash) => post(process.env, crash));
+}
+
+export async function runAgent(): Promise<void> {
+  await run((crash) => agent(crash));
+}
+
+/** Ends the process with the exit code that the program sets, whatever is still open. */
+async function run(program: (crash: Promise<never>) => Promise<void>): Promise<void> {
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
-  setDefaultAutoSelectFamilyAttemptTimeout(5_000); // an address: Node's 250 ms are too few for one far away
-  const crash = watchCrash();
-  if (role === "main") await main(process.env, crash, dirname(process.argv[1] ?? ""));
-  else if (role === "post") await post(process.env, crash);
-  else await agent(crash);
+  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+  closeInspector();
+  // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
+  setDefaultAutoSelectFamilyAttemptTimeout(5_000);
+  await program(watchCrash());
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();
+}
+
+/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
+function closeInspector(): void {
+  process.on("SIGUSR1", () => undefined);
+  process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 
 /** Rejects with what was not caught, and when the process would end without a result. */

@@ -61,9 +61,9 @@ describe("dist/", () => {
     expect(bundle).toContain("\nasync function fetchToken(");
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
-    for (const role of ["main", "post", "agent"]) {
-      expect(others[`${role}.js`]).toBe(`require("./index.js").run("${role}");\n`);
-    }
+    expect(others["main.js"]).toBe('require("./index.js").runMain();\n');
+    expect(others["post.js"]).toBe('require("./index.js").runPost();\n');
+    expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
   });
 
   test("what is left out fails where it is called", () => {

@@ -2,6 +2,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
+import { clock } from "../clock.ts";
 import type { AgentConfig } from "./protocol.ts";
 import type { Client } from "./slots.ts";
 
@@ -51,7 +52,7 @@ export class Upstream {
 
   #keptAgent(url: URL): http.Agent {
     // Timers stand still while a machine sleeps, and the wall clock goes on.
-    const now = Date.now();
+    const now = clock.date();
     if (now - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
     this.#lastSentAt = now;
     let agent = this.#agents.get(url.origin);

@@ -1,3 +1,4 @@
+import { clock } from "../clock.ts";
 import { ArmorError, type ErrorCode } from "../errors.ts";
 import { quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
@@ -193,7 +194,7 @@ function retryAfterMs({ headers }: ApiReply): number | undefined {
   if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_SECONDS) * 1000;
   const until = parseHttpDate(value);
   if (until === undefined) return undefined;
-  const serverNow = parseHttpDate(headers.date) ?? Date.now();
+  const serverNow = parseHttpDate(headers.date) ?? clock.date();
   return Math.max(0, until - serverNow);
 }
 
