@@ -1,10 +1,10 @@
 // Starts the built token agent as the main step does, where the main step itself is of no interest.
 
 import { join } from "node:path";
-import { createAgentFolder } from "../src/agent/folder.ts";
-import { createCapability, launchAgent } from "../src/agent/launch.ts";
-import type { AgentConfig } from "../src/agent/protocol.ts";
+import { createAgentFolder } from "../src/agent-client/folder.ts";
+import { createCapability, launchAgent } from "../src/agent-client/launch.ts";
 import { clock } from "../src/clock.ts";
+import type { AgentConfig } from "../src/protocol/config.ts";
 import { ROOT } from "./runner.ts";
 
 export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "first" | "folder">> {

@@ -4,7 +4,7 @@ import { quote } from "./redact.ts";
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
-/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md has an entry for each. */
+/** Every failure that a user can meet, and whether it can pass. Each has an entry in docs/troubleshooting.md. */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
   runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature

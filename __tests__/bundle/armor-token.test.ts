@@ -5,7 +5,7 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { describe, expect } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
-import { createAgentFolder } from "../../src/agent/folder.ts";
+import { createAgentFolder } from "../../src/agent-client/folder.ts";
 import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { type Answer, endless, json, raw, reset, startServer, text } from "../fixtures/server.ts";
 

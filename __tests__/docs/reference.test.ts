@@ -79,10 +79,10 @@ test("workflows in README use inputs and outputs that exist, and every required 
   }
 });
 
-/** The agent's own codes are texts with an underscore in its sources. */
+/** The gateway's own codes are texts with an underscore in its sources. */
 function refusalCodes(): string[] {
-  const folder = join(ROOT, "src", "agent");
-  const sources = readdirSync(folder).map((name) => read("src", "agent", name));
+  const folder = join(ROOT, "src", "gateway");
+  const sources = readdirSync(folder).map((name) => read("src", "gateway", name));
   const codes = sources.flatMap((source) => source.match(/(?<=")[a-z]+(?:_[a-z]+)+(?=")/g) ?? []);
   return [...new Set(codes)];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { Stats } from "../../src/agent/stats.ts";
 import { ArmorError } from "../../src/errors.ts";
+import { Stats } from "../../src/protocol/stats.ts";
 import { agentReport } from "../../src/step/report.ts";
 
 const reportOf = (stats?: Stats) => agentReport({ kind: "ended", stats }, true);

@@ -17,21 +17,23 @@ import { endAll, runAll } from "./workers.ts";
 const GROUPS = [
   {
     target: 92,
-    files: [
-      "src/armor/*.ts",
-      "src/agent/{guard,token-cache}.ts",
-      "src/redact.ts",
-      "src/step/{inputs,outputs}.ts",
-    ],
+    files: ["src/armor/*.ts", "src/gateway/guard.ts", "src/redact.ts", "src/step/{inputs,outputs}.ts"],
   },
   {
     target: 88,
-    files: ["src/agent/{agent,gateway,launch,server}.ts", "src/step/{main,post}.ts"],
+    files: [
+      "src/agent/*.ts",
+      "src/agent-client/launch.ts",
+      "src/gateway/{gateway,headers,server}.ts",
+      "src/step/{main,post}.ts",
+    ],
   },
 ];
 
-const TESTS = ["__tests__/{agent,armor,step}/*.test.ts", "__tests__/{errors,redact}.test.ts"];
-const SPAWNS_ONLY = ["__tests__/agent/process.test.ts"];
+const TESTS = [
+  "__tests__/{agent,agent-client,armor,gateway,step}/*.test.ts",
+  "__tests__/{errors,redact}.test.ts",
+];
 
 /** A test may take five times as long as without a mutant, and this. */
 const LIMIT_MS = 3_000;
@@ -59,7 +61,7 @@ const files = groups.flatMap((group) => group.files);
 const unknown = names.filter((name) => !files.some((file) => basename(file, ".ts") === name));
 if (unknown.length > 0) throw new Error(`Nothing of ${unknown.join(", ")} is mutated.`);
 
-/** `agent` of `src/agent/guard.ts` and of its test: what is there is held by the tests of the same room. */
+/** `gateway` of `src/gateway/guard.ts` and of its test: what is there is held by the tests of the same room. */
 const roomOf = (file: string) => posix.dirname(file).split("/").slice(1).join("/");
 const rooms = new Set(files.map(roomOf));
 
@@ -75,7 +77,7 @@ await mkdir(folders.temp);
 const start = performance.now();
 const mutants = await instrument(folders.copy, files);
 const minutes = () => ((performance.now() - start) / 60_000).toFixed(1);
-const testFiles = find(TESTS).filter((file) => rooms.has(roomOf(file)) && !SPAWNS_ONLY.includes(file));
+const testFiles = find(TESTS).filter((file) => rooms.has(roomOf(file)));
 const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
 /** By source, the test files that import it themselves. */
 const importers = new Map(

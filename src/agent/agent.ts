@@ -1,23 +1,21 @@
-import { constants } from "node:fs";
-import { access, rename, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
-import { clock, within } from "../clock.ts";
+import { TokenCache } from "../armor/token-cache.ts";
+import { within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
+import { createGateway } from "../gateway/gateway.ts";
+import { listen } from "../gateway/server.ts";
+import { Upstream } from "../gateway/upstream.ts";
+import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "../protocol/config.ts";
+import { Stats } from "../protocol/stats.ts";
 import { hide } from "../redact.ts";
 import { Control } from "./control.ts";
-import { createGateway } from "./gateway.ts";
-import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "./protocol.ts";
-import { listen } from "./server.ts";
-import { Stats } from "./stats.ts";
-import { TokenCache } from "./token-cache.ts";
-import { Upstream } from "./upstream.ts";
+import { Life } from "./life.ts";
 
-const FOLDER_CHECK_MS = 2_000;
-const MAX_UNASKED_MS = 24 * 3600 * 1000;
 /** For a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
 
@@ -53,7 +51,7 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
   const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
   const upstream = new Upstream(route, limits);
   const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
-  const life = new Life(config.folder);
+  const life = new Life(join(config.folder, CONTROL_FILE));
   const onStopped = () => life.end();
   const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
 
@@ -91,48 +89,6 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
     server.close();
     server.closeAllConnections();
     upstream.close();
-  }
-}
-
-/** For how long the agent is needed: until it is told to stop, or until one of three signs that it is not. */
-class Life {
-  readonly ended: Promise<string | undefined>; // gives why it ended by itself; undefined where it was told to
-  readonly #controlFile: string;
-  readonly #onSigterm = () => this.end("it was told to end by a signal (SIGTERM)");
-  #resolve: (reason?: string) => void = () => undefined;
-  #lastAsked = clock.now();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(folder: string) {
-    this.#controlFile = join(folder, CONTROL_FILE);
-    this.ended = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    process.on("SIGTERM", this.#onSigterm);
-  }
-
-  /** From now on, a folder that is gone and a day without a request end the agent. */
-  begin(): void {
-    this.#timer = setInterval(() => {
-      access(this.#controlFile, constants.R_OK).catch(() =>
-        this.end("its folder below RUNNER_TEMP was removed, or given to another user"),
-      );
-      if (clock.now() - this.#lastAsked > MAX_UNASKED_MS)
-        this.end("it was not asked for anything in 24 hours");
-    }, FOLDER_CHECK_MS);
-  }
-
-  wasAsked(): void {
-    this.#lastAsked = clock.now();
-  }
-
-  end(reason?: string): void {
-    this.#resolve(reason);
-  }
-
-  forget(): void {
-    clearInterval(this.#timer);
-    process.off("SIGTERM", this.#onSigterm);
   }
 }
 

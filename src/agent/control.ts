@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
+import type { TokenCache } from "../armor/token-cache.ts";
 import { clock, isoDate } from "../clock.ts";
+import { sendFailure } from "../gateway/reply.ts";
+import type { Stats } from "../protocol/stats.ts";
 import { hide } from "../redact.ts";
-import { sendFailure } from "./reply.ts";
-import type { Stats } from "./stats.ts";
-import type { TokenCache } from "./token-cache.ts";
 
 const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
-import { pathFault } from "../agent/guard.ts";
 import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/proxy.ts";
 import { ArmorError } from "../errors.ts";
+import { pathFault } from "../gateway/guard.ts";
 
 export interface Inputs {
   readonly credentials: Credentials;

@@ -1,16 +1,16 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as core from "@actions/core";
-import { type AgentFolder, createAgentFolder, removeFolder } from "../agent/folder.ts";
-import { createCapability, launchAgent } from "../agent/launch.ts";
-import type { AgentConfig } from "../agent/protocol.ts";
-import { stopAgent } from "../agent/stop.ts";
+import { type AgentFolder, createAgentFolder, removeFolder } from "../agent-client/folder.ts";
+import { createCapability, launchAgent } from "../agent-client/launch.ts";
+import { stopAgent } from "../agent-client/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
 import { seconds } from "../armor/retry.ts";
 import { endSession, fetchToken, type RequestContext, type Token } from "../armor/token.ts";
 import { isoDate } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
+import type { AgentConfig } from "../protocol/config.ts";
 import { DEFAULTS, type Inputs, readInputs, readSecrets } from "./inputs.ts";
 import * as runner from "./outputs.ts";
 

@@ -1,4 +1,4 @@
-import { stopAgent } from "../agent/stop.ts";
+import { stopAgent } from "../agent-client/stop.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession } from "../armor/token.ts";

@@ -1,6 +1,6 @@
-import type { Stats } from "../agent/stats.ts";
-import type { StopResult } from "../agent/stop.ts";
+import type { StopResult } from "../agent-client/stop.ts";
 import { annotationOf } from "../errors.ts";
+import type { Stats } from "../protocol/stats.ts";
 
 /** What the post step has to say. */
 export type Report = { readonly lines: readonly string[]; readonly warnings: readonly string[] };

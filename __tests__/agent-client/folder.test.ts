@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
-import { cmdWrapper, createAgentFolder, shWrapper } from "../../src/agent/folder.ts";
+import { cmdWrapper, createAgentFolder, shWrapper } from "../../src/agent-client/folder.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 let temp: string;

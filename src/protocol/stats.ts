@@ -1,7 +1,13 @@
 import { type ArmorError, asArmorError } from "../errors.ts";
-import type { Refusal } from "./guard.ts";
 
 type Counts = Record<string, number>;
+
+/** A request that the gateway's guard refused. */
+interface RefusedRequest {
+  readonly error: string;
+  readonly description: string;
+  readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
+}
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 export class Stats {
@@ -26,7 +32,7 @@ export class Stats {
     return failure;
   }
 
-  addRefusal({ error, description, isFromJob }: Refusal): void {
+  addRefusal({ error, description, isFromJob }: RefusedRequest): void {
     this.refused += 1;
     if (isFromJob) this.problems[error] = description;
   }

@@ -1,6 +1,6 @@
-import type { Token } from "../armor/token.ts";
 import { clock, within } from "../clock.ts";
 import { ArmorError } from "../errors.ts";
+import type { Token } from "./token.ts";
 
 // What a caller gets depends on the share of the token's lifetime that is left:
 //

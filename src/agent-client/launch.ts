@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { join, parse } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { ArmorError } from "../errors.ts";
+import { type AgentConfig, READY_LINE } from "../protocol/config.ts";
 import { quote } from "../redact.ts";
 import { agentEnvironment, allowedNodeFlags } from "./inherit.ts";
-import { type AgentConfig, READY_LINE } from "./protocol.ts";
 
 type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 

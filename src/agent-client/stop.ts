@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CONTROL_FILE, REPORT_FILE } from "../protocol/config.ts";
+import type { Stats } from "../protocol/stats.ts";
 import { removeFolder } from "./folder.ts";
-import { CONTROL_FILE, REPORT_FILE } from "./protocol.ts";
-import type { Stats } from "./stats.ts";
 
 const STARTING_MS = 1_000; // for an agent whose start was cancelled to write its control file
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "@jest/globals";
-import { Client, Slots } from "../../src/agent/slots.ts";
+import { Client, Slots } from "../../src/gateway/slots.ts";
 
 /** A client, and its leaving before the reply is written. */
 function someone() {

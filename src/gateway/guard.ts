@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { AgentConfig } from "../protocol/config.ts";
 import { type Header, parseRawHeaders } from "./headers.ts";
-import type { AgentConfig } from "./protocol.ts";
 
 export interface GuardConfig extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
   readonly host: string; // `127.0.0.1:PORT`

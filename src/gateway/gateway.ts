@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { networkError, timeoutError } from "../armor/network-error.ts";
 import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
+import type { TokenCache } from "../armor/token-cache.ts";
 import { clock } from "../clock.ts";
+import type { AgentConfig } from "../protocol/config.ts";
+import type { Stats } from "../protocol/stats.ts";
 import { allowedTarget } from "./guard.ts";
-import { parseRawHeaders } from "./headers.ts";
-import type { AgentConfig } from "./protocol.ts";
+import { isPassedToArmor, isPassedToClient, keepHeaders } from "./headers.ts";
 import { sendFailure } from "./reply.ts";
 import { Client, Slots } from "./slots.ts";
-import type { Stats } from "./stats.ts";
-import type { TokenCache } from "./token-cache.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPaths" | "limits"> {
@@ -29,31 +29,6 @@ interface Reply {
   readonly origin: URL; // of the server that answered
   readonly location: URL | undefined; // where it redirects to, if that is not followed
 }
-
-/** The request headers that reach Armor, with all that begin with `if-`; all others are dropped. */
-const PASSED_HEADERS: ReadonlySet<string> = new Set([
-  "accept",
-  "accept-encoding",
-  "accept-language",
-  "cache-control",
-  "range",
-  "user-agent",
-  "traceparent",
-  "tracestate",
-  "x-request-id",
-]);
-
-/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED_HEADERS: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "referrer-policy",
-  "set-cookie",
-]);
-const DROPPED_PREFIXES = ["proxy-", "x-armor"];
 
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
@@ -166,14 +141,6 @@ function redirectTarget({ statusCode = 0, headers }: IncomingMessage, from: Plac
   return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
 
-function isPassedToArmor(name: string): boolean {
-  return PASSED_HEADERS.has(name) || name.startsWith("if-");
-}
-
-function isPassedToClient(name: string): boolean {
-  return !DROPPED_HEADERS.has(name) && !DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
-}
-
 /** Names and values in turn. */
 function replyHeaders({ message, location }: Reply): string[] {
   const headers = keepHeaders(
@@ -184,19 +151,6 @@ function replyHeaders({ message, location }: Reply): string[] {
   if (location !== undefined) headers.push("Location", location.href);
   headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
   return headers;
-}
-
-/** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
-function keepHeaders(message: IncomingMessage, isWanted: (name: string) => boolean): string[] {
-  const hopByHop = message.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-  const kept: string[] = [];
-  for (const { name, value } of parseRawHeaders(message.rawHeaders)) {
-    const lowerCase = name.toLowerCase();
-    // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
-    const isDropped = hopByHop.includes(lowerCase) && lowerCase !== "content-length";
-    if (isWanted(lowerCase) && !isDropped) kept.push(name, value);
-  }
-  return kept;
 }
 
 /** Gives the reply to the client. @throws ArmorError where it breaks off */

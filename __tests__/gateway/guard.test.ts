@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { allowedTarget, authorize, pathFault, type RequestHead } from "../../src/agent/guard.ts";
+import { allowedTarget, authorize, pathFault, type RequestHead } from "../../src/gateway/guard.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
 
 const config = {

@@ -3,7 +3,7 @@ import https from "node:https";
 import { networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
 import { clock } from "../clock.ts";
-import type { AgentConfig } from "./protocol.ts";
+import type { AgentConfig } from "../protocol/config.ts";
 import type { Client } from "./slots.ts";
 
 /** A GET or HEAD to Armor. */

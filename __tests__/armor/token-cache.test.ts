@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { TokenCache } from "../../src/agent/token-cache.ts";
 import type { Token } from "../../src/armor/token.ts";
+import { TokenCache } from "../../src/armor/token-cache.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { holds } from "../fixtures/property.ts";
 import { setClock, virtualClock } from "../fixtures/virtual-clock.ts";
