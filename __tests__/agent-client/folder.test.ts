@@ -42,7 +42,8 @@ describe("the wrapper of armor-token", () => {
       while (deep.length < 4_070) deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
       await mkdir(deep, { recursive: true });
       await expect(createAgentFolder({ RUNNER_TEMP: deep }, "/dist")).rejects.toMatchObject({
-        ...{ code: "file_failed", message: expect.stringContaining("ENAMETOOLONG") },
+        code: "file_failed",
+        message: expect.stringContaining("ENAMETOOLONG"),
       });
       await expect(readdir(deep)).resolves.toEqual([]);
     });

@@ -68,7 +68,8 @@ describe("launchAgent", () => {
     const pidFile = join(temp, "pid");
     const writePid = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));`;
     await expect(launch(writePid + script, {}, says.includes("0.5") ? 500 : 10_000)).rejects.toMatchObject({
-      ...{ code: "agent_failed", message: expect.stringContaining(`did not start: ${says}`) },
+      code: "agent_failed",
+      message: expect.stringContaining(`did not start: ${says}`),
     });
     // On a busy machine it may end before its first statement.
     if (existsSync(pidFile)) await until(async () => !isAlive(Number(await readFile(pidFile, "utf8"))));
@@ -80,7 +81,8 @@ describe("launchAgent", () => {
   ])("fails where Node %s", async (_, name, says) => {
     const failure = launch("", { execPath: join(temp, name) });
     await expect(failure).rejects.toMatchObject({
-      ...{ code: "agent_failed", message: expect.stringMatching(says) },
+      code: "agent_failed",
+      message: expect.stringMatching(says),
     });
   });
 
@@ -88,15 +90,16 @@ describe("launchAgent", () => {
     const given = { PATH: "/bin", RUNNER_TEMP: temp, RUNNER_TRACKING_ID: "z" };
     const env = {
       ...given,
-      ...{ https_proxy: "http://x", NO_PROXY: "y", NODE_TLS_REJECT_UNAUTHORIZED: "0" },
-      ...{
-        "INPUT_API-KEY": "k",
-        GITHUB_TOKEN: "g",
-        STATE_access_token: "t",
-        MY_SECRET_PATH: "s",
-        PATHS: "s",
-      },
-      ...{ NODE_EXTRA_CA_CERTS: "certs/ca.pem", SSL_CERT_DIR: "certs" },
+      https_proxy: "http://x",
+      NO_PROXY: "y",
+      NODE_TLS_REJECT_UNAUTHORIZED: "0",
+      "INPUT_API-KEY": "k",
+      GITHUB_TOKEN: "g",
+      STATE_access_token: "t",
+      MY_SECRET_PATH: "s",
+      PATHS: "s",
+      NODE_EXTRA_CA_CERTS: "certs/ca.pem",
+      SSL_CERT_DIR: "certs",
       NODE_OPTIONS: "--require ./x.cjs --dns-result-order=ipv4first",
     };
     const file = join(temp, "seen");

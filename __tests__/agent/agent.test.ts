@@ -43,8 +43,14 @@ describe("the agent", () => {
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 1000 * expiresIn)).toBeLessThan(3_000);
     await expect(call(url + CALL)).resolves.toMatchObject({ status: 200 });
     await expect(stopAgentAt(running)).resolves.toEqual({
-      ...{ minted: 2, handedOut: 1, answered: { "2xx": 1 }, failed: {}, refused: 0, problems: {} },
-      ...{ sessionsEnded: 1, sessionsNotEnded: 0 },
+      minted: 2,
+      handedOut: 1,
+      answered: { "2xx": 1 },
+      failed: {},
+      refused: 0,
+      problems: {},
+      sessionsEnded: 1,
+      sessionsNotEnded: 0,
     });
     expect(armor.endedSessions()).toEqual(["token-1"]);
     await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });

@@ -21,7 +21,9 @@ function cacheWith({ lifetime = 60 } = {}) {
   const clock = { ...virtual, date: () => virtual.date() + wallMs };
   setClock({ date: clock.date });
   const make = (accessToken: string): Token => ({
-    ...{ accessToken, expiresIn: lifetime, requestedAt: clock.now() },
+    accessToken,
+    expiresIn: lifetime,
+    requestedAt: clock.now(),
     expiresAt: clock.date() + lifetime * 1000,
   });
   const fetch = () => {
@@ -50,7 +52,11 @@ function cacheWith({ lifetime = 60 } = {}) {
     return seen;
   };
   return {
-    ...{ cache, clock, failures, counts, make },
+    cache,
+    clock,
+    failures,
+    counts,
+    make,
     /** A call so much later. */
     async get(ms = 0) {
       await clock.pass(ms);

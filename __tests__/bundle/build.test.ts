@@ -21,7 +21,11 @@ async function distOf(root: string): Promise<Files> {
 /** Runs the build of package.json in this folder, on copies of all that goes into it. */
 async function build(folder: string): Promise<Files> {
   const parts = [
-    ...["src", "scripts", "package.json", "tsconfig.json", "tsconfig.build.json"],
+    "src",
+    "scripts",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
     // ncc hashes its own path, so ncc has to be in the folder too.
     ...["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) => join("node_modules", name)),
   ];
@@ -53,8 +57,14 @@ describe("dist/", () => {
   test("has these files, is small enough to be read, and not minified", async () => {
     const files = await distOf(ROOT);
     expect(Object.keys(files)).toEqual([
-      ...["agent.js", "armor-token.js", "index.js", "licenses.txt", "main.js"],
-      ...["not-bundled.js", "package.json", "post.js"],
+      "agent.js",
+      "armor-token.js",
+      "index.js",
+      "licenses.txt",
+      "main.js",
+      "not-bundled.js",
+      "package.json",
+      "post.js",
     ]);
     expect(Buffer.byteLength(Object.values(files).join(""))).toBeLessThan(300_000);
     const { "index.js": bundle = "", ...others } = files;

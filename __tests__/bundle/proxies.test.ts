@@ -102,7 +102,10 @@ describe("a proxy that fails is blamed by main, the agent's refresh and the gate
     // One token has to be refreshed first, the other lives.
     for (const expiresIn of [0.001, 60]) {
       const { gatewayUrl } = await startAgent({
-        ...{ apiUrl, temp, timeoutMs: 2_000, first: { accessToken: "t0k3n", expiresIn } },
+        apiUrl,
+        temp,
+        timeoutMs: 2_000,
+        first: { accessToken: "t0k3n", expiresIn },
         route: { proxy: { variable: "https_proxy", value }, noProxy: "" },
         limits: { connectMs: 2_000, headMs: 30_000, idleMs: 30_000 },
       });

@@ -27,7 +27,9 @@ function run(command: string, env: Values): Promise<{ code: number; output: stri
 /** In place of the real Armor. */
 const real = (answer: Answer = GOOD) => startServer([answer]);
 const target = ({ url }: FakeServer): Values => ({
-  ...{ ARMOR_APP_ID: APP_ID, ARMOR_API_KEY: API_KEY, ARMOR_API_URL: url },
+  ARMOR_APP_ID: APP_ID,
+  ARMOR_API_KEY: API_KEY,
+  ARMOR_API_URL: url,
 });
 
 describe("npm start", () => {

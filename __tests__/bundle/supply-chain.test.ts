@@ -61,20 +61,21 @@ describe("what reaches a user's runner", () => {
     const modules = [...bundles.matchAll(/\brequire\("(?:node:)?([^"]+)"\)/g)].map(([, name]) => name);
     expect([...new Set(modules)].sort()).toEqual([
       "./not-bundled.js",
-      ...[
-        "assert",
-        "child_process",
-        "crypto",
-        "events",
-        "fs",
-        "fs/promises",
-        "http",
-        "https",
-        "net",
-        "os",
-        "path",
-      ],
-      ...["timers/promises", "tls", "util"],
+
+      "assert",
+      "child_process",
+      "crypto",
+      "events",
+      "fs",
+      "fs/promises",
+      "http",
+      "https",
+      "net",
+      "os",
+      "path",
+      "timers/promises",
+      "tls",
+      "util",
     ]);
     expect(bundles).not.toMatch(/\beval\(|new Function\(|\bimport\(|\bvm\b/);
     expect(bundles.match(/child_process_namespaceObject\.\w+/g)).toEqual([

@@ -93,8 +93,13 @@ describe("the built action", () => {
       const before = "x=y\n".repeat(500);
       await Promise.all([writeFile(output, before), writeFile(state, "")]);
       const inputs = {
-        ...{ "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url, timeout: "20" },
-        ...{ "keep-fresh": "false", "export-environment": "true", "terminate-session": "false" },
+        "app-id": APP_ID,
+        "api-key": API_KEY,
+        "api-url": armor.url,
+        timeout: "20",
+        "keep-fresh": "false",
+        "export-environment": "true",
+        "terminate-session": "false",
       };
       // dash keeps no variable with a hyphen in its name, so env sets them behind it.
       const given = Object.entries(inputs).map(([name, value]) => `INPUT_${name.toUpperCase()}=${value}`);

@@ -148,7 +148,9 @@ describe("a proxy that", () => {
     const { port } = await closing(startAnsweringProxy(answer));
     const proxy = { variable: "https_proxy", value: `http://user:Passw0rd@127.0.0.1:${port}` };
     const { call } = await startGateway([], {
-      ...{ apiUrl: "https://armor.corp.test", route: { proxy, noProxy: "" }, limits: { connectMs: 500 } },
+      apiUrl: "https://armor.corp.test",
+      route: { proxy, noProxy: "" },
+      limits: { connectMs: 500 },
     });
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([502, code]);

@@ -33,15 +33,22 @@ describe("the request to Armor", () => {
     };
     await call(`${CALL}?limit=5&filter=a%20b&to=/../x`, {
       headers: {
-        ...{ ...passed, "X-Request-Id": "7", Connection: "close, X-Request-Id", "Content-Length": 0 },
-        ...{ Authorization: "Bearer of-the-client", Cookie: "a=b", "X-HTTP-Method-Override": "DELETE" },
+        ...passed,
+        "X-Request-Id": "7",
+        Connection: "close, X-Request-Id",
+        "Content-Length": 0,
+        Authorization: "Bearer of-the-client",
+        Cookie: "a=b",
+        "X-HTTP-Method-Override": "DELETE",
         "X-Original-URL": "/api/v1/iam/users",
       },
     });
     const host = `127.0.0.1:${armor.port}`;
     expect(armor.requests).toEqual([
       {
-        ...{ method: "GET", path: `/armor${CALL}?limit=5&filter=a%20b&to=/../x`, body: "" },
+        method: "GET",
+        path: `/armor${CALL}?limit=5&filter=a%20b&to=/../x`,
+        body: "",
         headers: { ...passed, authorization: "Bearer first", connection: "keep-alive", host },
       },
     ]);
@@ -80,7 +87,9 @@ describe("the request to Armor", () => {
   test("is a HEAD for a HEAD", async () => {
     const { armor, call } = await startGateway([text(200, "", { "Content-Length": "1000" })]);
     await expect(call(CALL, { method: "HEAD" })).resolves.toMatchObject({
-      ...{ status: 200, body: "", headers: { "content-length": "1000" } },
+      status: 200,
+      body: "",
+      headers: { "content-length": "1000" },
     });
     expect(armor.requests).toMatchObject([{ method: "HEAD", path: CALL }]);
   });
@@ -291,7 +300,8 @@ test("https goes to port 443, here through a proxy over TLS, with a Host header 
   const proxy = await closing(startConnectProxy({ to: armor.port, tls }));
   const variable = { variable: "https_proxy", value: `https://127.0.0.1:${proxy.port}` };
   const { call } = await startGateway([], {
-    ...{ apiUrl: `https://${HOST}`, route: { proxy: variable, noProxy: "" } },
+    apiUrl: `https://${HOST}`,
+    route: { proxy: variable, noProxy: "" },
   });
   await expect(call()).resolves.toMatchObject({ status: 200 });
   expect(proxy.connects).toEqual([`${HOST}:443`]);

@@ -16,7 +16,8 @@ function source(changes: Readonly<Record<string, string>> = {}) {
 const reading = (name: string, value: string) => () => readInputs(source({ [name]: value }));
 const failure = (problem: string, remedy: string | RegExp) =>
   expect.objectContaining({
-    ...{ code: "input_invalid", problem: expect.stringContaining(problem) },
+    code: "input_invalid",
+    problem: expect.stringContaining(problem),
     remedy: expect.stringMatching(remedy),
   });
 

@@ -35,11 +35,16 @@ describe("main", () => {
     const line = /^Access token from http:\/\/127\.0\.0\.1:\d+, valid for 60 s, until 20\d\d-\S+Z\.$/;
     expect(said).toEqual([expect.stringMatching(line)]);
     expect(outputs).toEqual({
-      ...{ "access-token": "t0k3n-1", "token-type": "Bearer", "expires-in": "60" },
+      "access-token": "t0k3n-1",
+      "token-type": "Bearer",
+      "expires-in": "60",
       "expires-at": expect.stringMatching(/Z$/),
     });
     expect(state).toEqual({
-      ...{ api_url: armor.url, ca_certificate: "", terminate_session: "true", complete: "true" },
+      api_url: armor.url,
+      ca_certificate: "",
+      terminate_session: "true",
+      complete: "true",
       access_token: "t0k3n-1",
     });
   });

@@ -56,7 +56,10 @@ describe("state", () => {
 
   test("of a main that failed early says what it can", () => {
     expect(loadState({ STATE_api_url: "https://x" })).toEqual({
-      ...{ apiUrl: "https://x", certificates: [], terminateSession: true, isComplete: false },
+      apiUrl: "https://x",
+      certificates: [],
+      terminateSession: true,
+      isComplete: false,
     });
   });
 

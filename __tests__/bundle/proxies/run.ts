@@ -35,17 +35,16 @@ async function run(): Promise<void> {
   await chmod(folder, 0o755); // squid reads its files as a user of its own
   const authority = await createAuthority("Corp CA");
   const armor = await startSandbox({
-    ...{ appId: CLIENT["app-id"] ?? "", apiKey: CLIENT["api-key"] ?? "" },
+    appId: CLIENT["app-id"] ?? "",
+    apiKey: CLIENT["api-key"] ?? "",
     tls: await authority.sign([HIDDEN, OWN]),
   });
   const { port } = new URL(armor.url);
   const inputs = (host: string): Values => ({
-    ...{
-      ...CLIENT,
-      "api-url": `https://${host}:${port}`,
-      "ca-certificate": authority.certificate,
-      timeout: "5",
-    },
+    ...CLIENT,
+    "api-url": `https://${host}:${port}`,
+    "ca-certificate": authority.certificate,
+    timeout: "5",
   });
   try {
     const { key, cert } = await authority.sign(["127.0.0.1"]);
@@ -143,9 +142,14 @@ async function startSquid(folder: string, scheme: "basic" | "digest", helper: st
   const lines = [
     ...[`http_port 127.0.0.1:${port}`, `hosts_file ${join(folder, "hosts")}`],
     ...[`auth_param ${scheme} program ${helper}`, `auth_param ${scheme} realm proxy`],
-    ...["acl known proxy_auth REQUIRED", "http_access allow known", "http_access deny all"],
+    "acl known proxy_auth REQUIRED",
+    "http_access allow known",
+    "http_access deny all",
     ...["cache deny all", "access_log none", `cache_log ${join(folder, "cache.log")}`, "pid_filename none"],
-    ...["shutdown_lifetime 0 seconds", "coredump_dir /", "pinger_enable off", "netdb_filename none"],
+    "shutdown_lifetime 0 seconds",
+    "coredump_dir /",
+    "pinger_enable off",
+    "netdb_filename none",
   ];
   const file = join(folder, "squid.conf");
   await writeFile(join(folder, "cache.log"), "");
