@@ -181,38 +181,53 @@ describe("a stop", () => {
   });
 });
 
-describe("by itself, the agent ends with its sessions, and says why,", () => {
+describe("the agent ends by itself, with its sessions, and says why", () => {
   const DAY_MS = 24 * 3_600_000;
 
-  test("when its folder or control file is gone, or after 24 hours without a question", async () => {
+  test("when its control file is gone", async () => {
+    const armor = await startArmor();
+    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
+    await rm(join(folder, "control-url"));
+    await ended;
+    expect((await reportIn(folder)).reason).toMatch(/removed, or given to another user/);
+    expect(armor.endedSessions()).toEqual(["first"]);
+    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  test("when its folder is gone, and then it has no place to say why", async () => {
+    const armor = await startArmor();
+    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
+    await rm(folder, { recursive: true });
+    await ended;
+    expect(armor.endedSessions()).toEqual(["first"]);
+    await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  test("after 24 hours without a request", async () => {
     const armor = await startArmor();
     const { now } = clock;
-    const later = { ms: 0 };
-    setClock({ now: () => now() + later.ms });
-    const start = (accessToken: string) =>
-      runAgent({ apiUrl: armor.url, first: tokenOf(accessToken, 14 * DAY_MS) });
-    const isGone = async (name: string) => {
-      const { folder, ended, url } = await start(`gone ${name}`);
-      await rm(join(folder, name), { recursive: true });
-      await ended;
-      if (name !== ".") expect((await reportIn(folder)).reason).toMatch(/removed, or given to another user/);
-      await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    };
-    const isUnasked = async () => {
-      const { folder, ended, controlUrl } = await start("unasked");
-      const ask = () => expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
-      later.ms += DAY_MS - 3_600_000;
-      await ask();
-      later.ms += DAY_MS - 3_600_000; // two days since its start, nearly
-      await pause(2_500);
-      await ask();
-      later.ms += DAY_MS + 1;
-      await ended;
-      expect((await reportIn(folder)).reason).toMatch(/24 hours/);
-    };
-    await Promise.all([isGone("."), isGone("control-url")]);
-    await isUnasked();
-    expect(armor.endedSessions().toSorted()).toEqual(["gone .", "gone control-url", "unasked"]);
+    let passedMs = 0;
+    setClock({ now: () => now() + passedMs });
+    const { folder, ended } = await runAgent({ apiUrl: armor.url });
+    passedMs = DAY_MS + 1;
+    await ended;
+    expect((await reportIn(folder)).reason).toMatch(/24 hours/);
+    expect(armor.endedSessions()).toEqual(["first"]);
+  });
+
+  test("but not while there is a request every 23 hours", async () => {
+    const armor = await startArmor();
+    const { now } = clock;
+    let passedMs = 0;
+    setClock({ now: () => now() + passedMs });
+    const first = tokenOf("first", 14 * 24 * 3_600);
+    const { controlUrl } = await runAgent({ apiUrl: armor.url, first });
+    for (let requests = 0; requests < 2; requests += 1) {
+      passedMs += DAY_MS - 3_600_000;
+      await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
+    }
+    await pause(2_500); // in which it looks whether it is needed
+    await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
   });
 
   test("at SIGTERM", async () => {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "@jest/globals";
-import { ROOT, type Values } from "../../sandbox/runner.ts";
+import { type Job, ROOT, type Values } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 import { CALL, GOOD, moveToClosedPort, type Open, openJob, scopedTest } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
@@ -157,32 +157,52 @@ describe("the job's log", () => {
   }
 });
 
-// The mask of a secret comes before every write of it, in one order over stdout, the runner's files and the agent.
+// In one order over stdout, the runner's files and the agent's stdin, as a hook in the step's process records it.
 
 const HOOK = join(ROOT, "__tests__", "fixtures", "order.cjs");
-/** Escaped as the runner unescapes. */
-const maskOf = (secret: string) => `stdout ::add-mask::${secret.replaceAll("%", "%25")}`;
 
-scopedTest.each([["false"], ["true"]])("masks come first, with keep-fresh: %s", async (open, keepFresh) => {
+/** What the step has printed, written or handed to its agent, in order. */
+async function writesOf({ temp }: Job): Promise<string[]> {
+  const events = (await readFile(join(temp, "events"), "utf8")).trimEnd().split("\n");
+  return events.map((event) => (JSON.parse(event) as string).trimEnd());
+}
+
+function expectMaskFirst(writes: readonly string[], secret: string): void {
+  const mask = `stdout ::add-mask::${secret.replaceAll("%", "%25")}`; // escaped as the runner unescapes
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  const firstMask = writes.indexOf(mask);
+  const firstUse = writes.findIndex(
+    (write) => write !== mask && (write.includes(secret) || write.includes(inJson)),
+  );
+  expect(firstMask).toBeGreaterThanOrEqual(0);
+  expect(firstUse).toBeGreaterThan(firstMask);
+}
+
+describe("the mask of a secret comes before every use of it", () => {
   const accessToken = `${TOKEN}%25`;
-  const armor = await open(startServer([token({ access_token: accessToken }), text(204, "")]));
-  const inputs = { "api-url": armor.url, "keep-fresh": keepFresh };
-  const job = await openJob(open, inputs, { NODE_OPTIONS: `--require "${HOOK}"` });
-  await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
-  const events = (await readFile(join(job.temp, "events"), "utf8")).trimEnd().split("\n");
-  const lines = events.map((line) => JSON.parse(line) as string);
-  const control = lines.find((line) => line.startsWith("agent "))?.match(/"controlCapability":"([^"]+)/)?.[1];
-  const gateway = job.outputs["gateway-url"]?.split("/").at(-1);
-  const ofAgent = keepFresh === "true" ? [`${gateway}`, `${control}`, API_KEY] : [];
-  for (const secret of [accessToken, ...ofAgent]) {
-    const mask = lines.findIndex((line) => line.trimEnd() === maskOf(secret));
-    const forms = [secret, JSON.stringify(secret).slice(1, -1)];
-    const use = lines.findIndex(
-      (line) => forms.some((form) => line.includes(form)) && line.trimEnd() !== maskOf(secret),
-    );
-    expect(mask).toBeGreaterThanOrEqual(0);
-    expect(use).toBeGreaterThan(mask);
+
+  async function runHooked(open: Open, keepFresh: boolean) {
+    const armor = await open(startServer([token({ access_token: accessToken }), text(204, "")]));
+    const inputs = { "api-url": armor.url, "keep-fresh": String(keepFresh) };
+    const job = await openJob(open, inputs, { NODE_OPTIONS: `--require "${HOOK}"` });
+    await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
+    const writes = await writesOf(job);
+    await job.post();
+    return { job, writes };
   }
-  expect(lines.some((line) => line.startsWith("agent "))).toBe(keepFresh === "true");
-  await job.post();
+
+  scopedTest("for the access token", async (open) => {
+    const { writes } = await runHooked(open, false);
+    expectMaskFirst(writes, accessToken);
+    expect(writes.filter((write) => write.startsWith("agent "))).toEqual([]);
+  });
+
+  scopedTest("for all that the agent is given, with keep-fresh", async (open) => {
+    const { job, writes } = await runHooked(open, true);
+    const config = writes.find((write) => write.startsWith("agent "))?.replace(/^agent /, "");
+    const { capability, controlCapability } = JSON.parse(config ?? "{}");
+    expect(job.outputs["gateway-url"]).toContain(capability);
+    for (const secret of [accessToken, API_KEY, capability, controlCapability])
+      expectMaskFirst(writes, secret);
+  });
 });

@@ -10,9 +10,26 @@ export interface GuardConfig extends Pick<AgentConfig, "capability" | "controlCa
 /** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */
 export type RequestHead = Pick<IncomingMessage, "method" | "url" | "rawHeaders">;
 
+/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
+export const REFUSAL_STATUS = {
+  bad_request: 400, // not HTTP
+  bad_target: 400, // a path or query that not every reader understands alike
+  body_refused: 400,
+  foreign_request: 403, // not from a program of this job
+  wrong_capability: 403,
+  path_refused: 403, // not one of gateway-paths
+  not_found: 404, // at the control address
+  method_not_allowed: 405,
+  request_timeout: 408,
+  head_too_large: 431,
+} as const;
+
+export type RefusalCode = keyof typeof REFUSAL_STATUS;
+
 export interface Refusal {
-  readonly status: 400 | 403 | 404 | 405 | 408 | 431;
-  readonly error: string;
+  readonly route: "refused";
+  readonly status: (typeof REFUSAL_STATUS)[RefusalCode];
+  readonly error: RefusalCode;
   readonly description: string;
   readonly allow?: string; // of the one header that a 405 must have (RFC 9110 section 15.5.6)
   readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
@@ -42,7 +59,7 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
     controlTarget: targetBelow(url, config.controlCapability),
   };
   const verdict = judge(request, config);
-  if (!("status" in verdict)) return verdict;
+  if (verdict.route !== "refused") return verdict;
   const isFromJob = request.gatewayTarget !== undefined || request.controlTarget !== undefined;
   return { ...verdict, isFromJob };
 }
@@ -58,7 +75,7 @@ function judge(request: ParsedRequest, config: GuardConfig): Admission | Refusal
   if (foreign !== undefined) return foreign;
   if (gatewayTarget !== undefined) return readRequest(method, headers, gatewayTarget, config.gatewayPaths);
   if (controlTarget !== undefined) return controlRequest(method, controlTarget);
-  return refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
+  return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
 
 /** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
@@ -72,7 +89,7 @@ function targetBelow(target: string, capability: string): string | undefined {
 
 /** What shows that the request does not come from a program of this job. */
 function foreignRequest(headers: readonly Header[], host: string): Refusal | undefined {
-  const foreign = (description: string) => refuse(403, "foreign_request", description);
+  const foreign = (description: string) => refuse("foreign_request", description);
   const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
   if (hostHeader?.value !== host || secondHostHeader !== undefined)
     return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
@@ -100,7 +117,7 @@ function readRequest(
   }
   // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
   if (headers.some(announcesBody))
-    return refuse(400, "body_refused", "Requests through the gateway have no body.");
+    return refuse("body_refused", "Requests through the gateway have no body.");
   const target = allowedTarget(below, gatewayPaths);
   return typeof target === "string" ? { route: "gateway", target } : target;
 }
@@ -117,7 +134,7 @@ function controlRequest(method: string, below: string): Admission | Refusal {
     case "/stop":
       return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
     default:
-      return refuse(404, "not_found", "There are GET /token and POST /stop.");
+      return refuse("not_found", "There are GET /token and POST /stop.");
   }
 }
 
@@ -128,11 +145,11 @@ function controlRequest(method: string, below: string): Admission | Refusal {
 export function allowedTarget(target: string, gatewayPaths: readonly string[]): string | Refusal {
   const [path = ""] = target.split("?", 1);
   const fault = pathFault(path);
-  if (fault !== undefined) return refuse(400, "bad_target", `The path has ${fault}.`);
+  if (fault !== undefined) return refuse("bad_target", `The path has ${fault}.`);
   if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
-    return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
+    return refuse("bad_target", "The query has a character that must be percent-encoded.");
   if (!gatewayPaths.some((listed) => covers(listed, path)))
-    return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
   return target;
 }
 
@@ -150,10 +167,11 @@ export function pathFault(path: string): string | undefined {
   return undefined;
 }
 
-export function refuse(status: Refusal["status"], error: string, description: string): Refusal {
-  return { status, error, description };
+export function refuse(error: RefusalCode, description: string): Refusal {
+  return { route: "refused", status: REFUSAL_STATUS[error], error, description };
 }
 
+/** @param allow the methods that there are */
 export function wrongMethod(description: string, allow: string): Refusal {
-  return { ...refuse(405, "method_not_allowed", description), allow };
+  return { ...refuse("method_not_allowed", description), allow };
 }

@@ -21,11 +21,11 @@ const KEEP_ALIVE_MS = 120_000; // longer than common clients do: none is closed 
 const BACKLOG = 4_096; // for calls that connect all at once: more than the 511 that Node asks for by default
 
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
-const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");
+const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
 /** By the codes of Node's parser. */
 const BAD_HEADS: Readonly<Record<string, Refusal>> = {
-  HPE_HEADER_OVERFLOW: refuse(431, "head_too_large", "The request's headers are larger than 16 KB."),
-  ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
+  HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
+  ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
 };
 
 /** Listens on a free port of 127.0.0.1. */
@@ -106,7 +106,7 @@ class Connections {
     const { socket } = request;
     if (socket.destroyed || this.#refused.has(socket)) return;
     const verdict = authorize(request, this.#guard);
-    if ("status" in verdict) {
+    if (verdict.route === "refused") {
       this.#refused.add(socket);
       this.#onRefusal(verdict);
       sendRefusal(response, verdict, this.#limits.headMs);
