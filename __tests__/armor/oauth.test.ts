@@ -107,61 +107,105 @@ describe("judgeToken", () => {
     });
   });
 
-  const PROBLEMS: Readonly<Record<string, string>> = {
-    credentials_rejected: "Armor does not accept this client app",
-    access_denied: "Armor denies access",
-    endpoint_not_found: "This is not the Armor API",
-    rate_limited: "Armor's rate limit is reached",
-    server_unavailable: "Armor is not available",
-    request_rejected: "Armor did not accept the request",
-  };
+  describe("a refusal", () => {
+    const CREDENTIALS = {
+      code: "credentials_rejected",
+      problem: "Armor does not accept this client app",
+      remedy: expect.stringContaining("app-id and api-key are of the same client app"),
+    };
+    const DENIED = {
+      code: "access_denied",
+      problem: "Armor denies access",
+      remedy: expect.stringContaining("IP allow-list"),
+    };
+    const NOT_FOUND = {
+      code: "endpoint_not_found",
+      problem: "This is not the Armor API",
+      remedy: expect.stringContaining("Check api-url"),
+    };
+    const REJECTED = {
+      code: "request_rejected",
+      problem: "Armor did not accept the request",
+      remedy: expect.stringContaining("Check that api-url is"),
+    };
+    const LIMITED = {
+      code: "rate_limited",
+      problem: "Armor's rate limit is reached",
+      remedy: expect.stringContaining("raise timeout"),
+    };
+    const UNAVAILABLE = {
+      code: "server_unavailable",
+      problem: "Armor is not available",
+      remedy: expect.stringContaining("raise timeout"),
+    };
 
-  /** Status, OAuth's error, code, whether the token endpoint has said so for good, a word of the remedy. */
-  test.each([
-    [401, undefined, "credentials_rejected", false, "app-id and api-key"],
-    [403, undefined, "access_denied", false, "allow-list"],
-    [404, undefined, "endpoint_not_found", false, "Check api-url"],
-    [400, undefined, "request_rejected", false, "api-url"],
-    [405, undefined, "request_rejected", false, "api-url"],
-    [201, undefined, "request_rejected", false, "api-url"],
-    [204, undefined, "request_rejected", false, "api-url"],
-    [304, undefined, "request_rejected", false, "api-url"],
-    [408, undefined, "server_unavailable", false, "timeout"],
-    [429, undefined, "rate_limited", false, "timeout"],
-    [500, undefined, "server_unavailable", false, "timeout"],
-    [502, undefined, "server_unavailable", false, "timeout"],
-    [503, undefined, "server_unavailable", false, "timeout"],
-    [599, undefined, "server_unavailable", false, "timeout"],
-    [400, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
-    [401, "invalid_client", "credentials_rejected", true, "app-id and api-key"],
-    [400, "invalid_grant", "credentials_rejected", true, "app-id and api-key"],
-    [400, "unauthorized_client", "access_denied", true, "permitted"],
-    [401, "unauthorized_client", "access_denied", true, "permitted"],
-    [400, "access_denied", "access_denied", true, "permitted"],
-    [401, "invalid_request", "request_rejected", true, "api-url"],
-    [401, "invalid_scope", "request_rejected", true, "api-url"],
-    [401, "unsupported_grant_type", "request_rejected", true, "api-url"],
-    [400, "temporarily_unavailable", "server_unavailable", false, "later"],
-    [400, "server_error", "server_unavailable", false, "later"],
-    ...["401", "404", "429", "503"].map(
-      (error) =>
-        [400, error, "request_rejected", true, "api-url"] as [number, string, string, boolean, string],
-    ),
-    [400, "toString", "request_rejected", true, "api-url"],
-    [401, "something_new", "credentials_rejected", true, "app-id and api-key"],
-    [404, "invalid_client", "credentials_rejected", false, "app-id and api-key"],
-    [429, "invalid_request", "rate_limited", false, "timeout"],
-    [503, "invalid_client", "server_unavailable", false, "timeout"],
-    [401, 5, "credentials_rejected", false, "app-id and api-key"],
-  ])("status %i with the error %p is %s", (status, error, code, isPermanent, remedy) => {
-    expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
-      expect.objectContaining({
-        code,
-        problem: expect.stringContaining(`${PROBLEMS[code]}: https://armor.example answered ${status}`),
-        remedy: expect.stringContaining(remedy),
-        details: expect.objectContaining({ isPermanent }),
-      }),
+    function expectRefusal(status: number, error: unknown, meaning: typeof DENIED, isPermanent: boolean) {
+      const { code, problem, remedy } = meaning;
+      expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
+        expect.objectContaining({
+          code,
+          problem: expect.stringContaining(`${problem}: https://armor.example answered ${status}`),
+          remedy,
+          details: expect.objectContaining({ isPermanent }),
+        }),
+      );
+    }
+
+    test.each([
+      { status: 201, meaning: REJECTED },
+      { status: 204, meaning: REJECTED },
+      { status: 304, meaning: REJECTED },
+      { status: 400, meaning: REJECTED },
+      { status: 401, meaning: CREDENTIALS },
+      { status: 403, meaning: DENIED },
+      { status: 404, meaning: NOT_FOUND },
+      { status: 405, meaning: REJECTED },
+      { status: 408, meaning: UNAVAILABLE },
+      { status: 429, meaning: LIMITED },
+      { status: 500, meaning: UNAVAILABLE },
+      { status: 502, meaning: UNAVAILABLE },
+      { status: 503, meaning: UNAVAILABLE },
+      { status: 599, meaning: UNAVAILABLE },
+    ])("by status $status alone is $meaning.code, and may be another server's", ({ status, meaning }) => {
+      expectRefusal(status, undefined, meaning, false);
+    });
+
+    test.each([
+      { error: "invalid_client", meaning: CREDENTIALS },
+      { error: "invalid_grant", meaning: CREDENTIALS },
+      { error: "unauthorized_client", meaning: DENIED },
+      { error: "access_denied", meaning: DENIED },
+      { error: "invalid_request", meaning: REJECTED },
+      { error: "invalid_scope", meaning: REJECTED },
+      { error: "unsupported_grant_type", meaning: REJECTED },
+    ])("with the OAuth error $error is $meaning.code, for good", ({ error, meaning }) => {
+      for (const status of [400, 401, 403]) expectRefusal(status, error, meaning, true);
+    });
+
+    test.each(["temporarily_unavailable", "server_error"])("with the OAuth error %s can pass", (error) => {
+      expectRefusal(400, error, UNAVAILABLE, false);
+    });
+
+    test.each(["401", "404", "429", "503", "toString"])(
+      "with an unknown OAuth error is judged by its status: %s",
+      (error) => {
+        expectRefusal(400, error, REJECTED, true);
+        expectRefusal(401, error, CREDENTIALS, true);
+      },
     );
+
+    test("with an error that is no text is judged by its status, and not for good", () => {
+      expectRefusal(401, 5, CREDENTIALS, false);
+    });
+
+    test("with an OAuth error and a status that does not go with it is not for good", () => {
+      expectRefusal(404, "invalid_client", CREDENTIALS, false);
+    });
+
+    test("of a server that is overloaded can pass, whatever its body says", () => {
+      expectRefusal(429, "invalid_request", LIMITED, false);
+      expectRefusal(503, "invalid_client", UNAVAILABLE, false);
+    });
   });
 
   test.each([

@@ -91,60 +91,182 @@ describe("readInputs", () => {
     expect(reading("ca-certificate", first.replaceAll("\n", "\r\n"))().certificates).toHaveLength(1);
   });
 
-  const usual = /secret is not defined.*fork.*Dependabot/;
-  const line = "contains a line break or another control character";
-  const url = /Give https:\/\/ and a host name, such as https:/;
-  const pem = /Give the text of one or more PEM certificates, each from -----BEGIN/;
-  const again = "Store the secret again";
-  const path = /Give one path a line, such as \/api\//;
-  test.each<[string, string, readonly string[], string | RegExp]>([
-    ["app-id", "app-id is empty", ["", "  \n "], usual],
-    ["api-key", "api-key is empty", ["", "  \n "], usual],
-    ["app-id", `app-id ${line}`, ["a\nb", "a\rb", "a\0b", "a\tb", "a\u007fb", "a\u0085b"], "on one line"],
-    ["api-key", `api-key ${line}`, ["12345678\nb", "12345678\u2028b", "12345678\ud800b"], "on one line"],
-    ["app-id", "app-id is longer than 4096 characters", ["x".repeat(5_000)], `${again}: the value`],
-    ["api-key", "api-key is longer than 4096 characters", ["x".repeat(100_000)], `${again}: the value`],
-    ["api-key", "api-key is shorter than 8 characters", ["1234567"], `cut off.*${again}`],
-    ["api-url", "api-url is empty", [""], url],
-    ["api-url", "is not an absolute URL", ["armor.corp.example", "/api", "//a.example", "https://"], url],
-    ["api-url", "is not an absolute URL", ["https://armor\n.corp.example"], url],
-    ["api-url", "does not start with https://", ["http://armor.corp.example", "http://128.0.0.1"], url],
-    ["api-url", "does not start with https://", ["http://127.0.0.1.evil.example"], url],
-    ["api-url", "does not start with https://", ["http://localhost.evil.example", "localhost:80"], url],
-    [
-      "api-url",
-      "does not start with https://",
-      ["ftp://a.example", "ftp://localhost", "file:///etc/passwd"],
-      url,
-    ],
-    ["api-url", "a user name or password", ["https://user@a.example", "https://:Passw0rd@a.example"], url],
-    ["api-url", "a query or a", ["https://a.example?x", "https://a.example/?", "https://a.example/#"], url],
-    ["api-url", "a path that begins with /api", ["https://a.example/api", "https://a.example//api/v1/"], url],
-    ["timeout", "is not a whole number from 1 to 300", ["", "abc", "0", "-1", "301", "9999"], "out for 30"],
-    ["timeout", "timeout is not a whole number from 1 to 300", ["1e9", "1.5", "1s", "0x10", "١"], ""],
-    ["gateway-paths", "path 1 of 1 has no slash at its beginning", ["api/v1"], path],
-    ["gateway-paths", "path 2 of 2 has two slashes in a row", ["/api/ok/\n/api//x"], ""],
-    ["gateway-paths", "path 1 of 1 has an encoded character", ["/api/%2e"], ""],
-    ["gateway-paths", "path 1 of 1 has a segment that begins with a dot", ["/api/../x"], ""],
-    ["gateway-paths", "path 1 of 1 has a character other than", ["/api/v1/*", "/api/v1/x?y"], ""],
-    ["gateway-paths", "path 1 of 1 has no /api/ at its beginning", ["/", "/apiary/"], ""],
-    ["ca-certificate", "ca-certificate is not PEM", ["/etc/ssl/corp.pem", first.slice(0, -30)], pem],
-    ["ca-certificate", "ca-certificate is not PEM", [`${first}\n${second.slice(0, -30)}`], pem],
-    ["ca-certificate", "certificate 1 of 1 cannot be read", [first.replaceAll("\n", "\\n")], pem],
-    ["ca-certificate", "certificate 2 of 2 cannot be read", [`${first}\n${EMPTY}`], pem],
-    ["ca-certificate", "ca-certificate contains a private key", [`${first}\n${key}`], /compromised/],
-    [
-      "keep-fresh",
-      "is neither true nor false",
-      ["", "yes", "tRue", "untrue", "falsely"],
-      "leave the input out for false",
-    ],
-    ["export-environment", "is neither true nor false", ["", "true false"], "leave the input out for true"],
-    ["terminate-session", "is neither true nor false", ["", "no"], "leave the input out for true"],
-  ])("refuses %s: %s", (name, problem, values, remedy) => {
+  interface Refused {
+    readonly input: string;
+    readonly problem: string;
+    readonly values: readonly string[];
+    readonly remedy: string | RegExp;
+  }
+  const CONTROL_PROBLEM = "contains a line break or another control character";
+  const DEFINE_SECRET = /secret is not defined.*fork.*Dependabot/;
+  const STORE_AGAIN = /Store the secret again: the value that Armor shows, on one line/;
+  const GIVE_URL = /Give https:\/\/ and a host name, such as https:/;
+  const GIVE_PEM = /Give the text of one or more PEM certificates, each from -----BEGIN/;
+  const GIVE_PATH = /Give one path a line, such as \/api\//;
+
+  test.each<Refused>([
+    { input: "app-id", problem: "app-id is empty", values: ["", "  \n "], remedy: DEFINE_SECRET },
+    { input: "api-key", problem: "api-key is empty", values: ["", "  \n "], remedy: DEFINE_SECRET },
+    {
+      input: "app-id",
+      problem: `app-id ${CONTROL_PROBLEM}`,
+      values: ["a\nb", "a\rb", "a\0b", "a\tb", "a\u007fb", "a\u0085b"],
+      remedy: STORE_AGAIN,
+    },
+    {
+      input: "api-key",
+      problem: `api-key ${CONTROL_PROBLEM}`,
+      values: ["12345678\nb", "12345678\u2028b", "12345678\ud800b"],
+      remedy: STORE_AGAIN,
+    },
+    {
+      input: "app-id",
+      problem: "app-id is longer than 4096 characters",
+      values: ["x".repeat(5_000)],
+      remedy: STORE_AGAIN,
+    },
+    {
+      input: "api-key",
+      problem: "api-key is longer than 4096 characters",
+      values: ["x".repeat(100_000)],
+      remedy: STORE_AGAIN,
+    },
+    {
+      input: "api-key",
+      problem: "api-key is shorter than 8 characters",
+      values: ["1234567"],
+      remedy: /cut off.*Store the secret again/,
+    },
+    { input: "api-url", problem: "api-url is empty", values: [""], remedy: GIVE_URL },
+    {
+      input: "api-url",
+      problem: "api-url is not an absolute URL",
+      values: ["armor.corp.example", "/api", "//a.example", "https://", "https://armor\n.corp.example"],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "api-url",
+      problem: "api-url does not start with https://",
+      values: ["http://armor.corp.example", "ftp://a.example", "file:///etc/passwd", "localhost:80"],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "api-url", // http is for loopback hosts only, and these look like one
+      problem: "api-url does not start with https://",
+      values: [
+        "http://128.0.0.1",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "ftp://localhost",
+      ],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "api-url",
+      problem: "api-url contains a user name or password",
+      values: ["https://user@a.example", "https://:Passw0rd@a.example"],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "api-url",
+      problem: "api-url contains a query or a fragment",
+      values: ["https://a.example?x", "https://a.example/?", "https://a.example/#"],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "api-url",
+      problem: "api-url has a path that begins with /api",
+      values: ["https://a.example/api", "https://a.example//api/v1/"],
+      remedy: GIVE_URL,
+    },
+    {
+      input: "timeout",
+      problem: "timeout is not a whole number from 1 to 300",
+      values: ["", "abc", "0", "-1", "301", "9999", "1e9", "1.5", "1s", "0x10", "١"],
+      remedy: "Give seconds, or leave the input out for 30.",
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 1 of 1 has no slash at its beginning",
+      values: ["api/v1"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 2 of 2 has two slashes in a row",
+      values: ["/api/ok/\n/api//x"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 1 of 1 has an encoded character",
+      values: ["/api/%2e"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 1 of 1 has a segment that begins with a dot",
+      values: ["/api/../x"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 1 of 1 has a character other than",
+      values: ["/api/v1/*", "/api/v1/x?y"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "gateway-paths",
+      problem: "path 1 of 1 has no /api/ at its beginning",
+      values: ["/", "/apiary/"],
+      remedy: GIVE_PATH,
+    },
+    {
+      input: "ca-certificate",
+      problem: "ca-certificate is not PEM",
+      values: ["/etc/ssl/corp.pem", first.slice(0, -30), `${first}\n${second.slice(0, -30)}`],
+      remedy: GIVE_PEM,
+    },
+    {
+      input: "ca-certificate",
+      problem: "certificate 1 of 1 cannot be read",
+      values: [first.replaceAll("\n", "\\n")],
+      remedy: GIVE_PEM,
+    },
+    {
+      input: "ca-certificate",
+      problem: "certificate 2 of 2 cannot be read",
+      values: [`${first}\n${EMPTY}`],
+      remedy: GIVE_PEM,
+    },
+    {
+      input: "ca-certificate",
+      problem: "ca-certificate contains a private key",
+      values: [`${first}\n${key}`],
+      remedy: /Consider that key compromised/,
+    },
+    {
+      input: "keep-fresh",
+      problem: "keep-fresh is neither true nor false",
+      values: ["", "yes", "tRue", "untrue", "falsely"],
+      remedy: "leave the input out for false",
+    },
+    {
+      input: "export-environment",
+      problem: "export-environment is neither true nor false",
+      values: ["", "true false"],
+      remedy: "leave the input out for true",
+    },
+    {
+      input: "terminate-session",
+      problem: "terminate-session is neither true nor false",
+      values: ["", "no"],
+      remedy: "leave the input out for true",
+    },
+  ])("refuses $input where $problem", ({ input, problem, values, remedy }) => {
     for (const value of values) {
-      expect(reading(name, value)).toThrow(failure(problem, remedy));
-      expect(reading(name, value)).not.toThrow(/Passw0rd|1234567|xxxxx|\p{Cc}/u);
+      expect(reading(input, value)).toThrow(failure(problem, remedy));
+      expect(reading(input, value)).not.toThrow(/Passw0rd|1234567|xxxxx|\p{Cc}/u);
     }
   });
 });
