@@ -4,7 +4,7 @@ import { quote } from "./redact.ts";
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
-/** Every failure that a user can meet, and whether it can pass. Each has an entry in docs/troubleshooting.md. */
+/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
   runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
@@ -71,7 +71,7 @@ export class ArmorError extends Error {
   }
 }
 
-/** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
+/** Turns whatever was thrown into an ArmorError. Any other error is a bug of this action, and is called one. */
 export function asArmorError(error: unknown): ArmorError {
   if (error instanceof ArmorError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -85,7 +85,7 @@ export function annotationOf(code: string, message: string): string {
   return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
 
-/** An ArmorError file_failed that says why, for an error of node:fs. */
+/** The ArmorError for an error of node:fs. @param what cannot be written */
 export function fileError(what: string, error: unknown): ArmorError {
   // Node's text is `EACCES: permission denied, open '/a/path'`.
   const { code, reason } =

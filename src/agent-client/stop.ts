@@ -45,7 +45,7 @@ async function askToStop(folder: string, signal: AbortSignal): Promise<StopResul
   return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
 }
 
-/** Without the file, the agent may be starting: its start was cancelled a moment ago. */
+/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
 async function controlUrl(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
   const isExpected = () => existsSync(folder) && !existsSync(file);

@@ -40,7 +40,7 @@ export function createSend(route: RouteConfig): Send {
       if (error instanceof ArmorError) throw error;
       const state: CallState = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
       if (signal.aborted) throw timeoutError(state);
-      // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
+      // Node gives every failure of the network a code. Without one, this is a bug of the action.
       const isFromNetwork = (error as NodeJS.ErrnoException).code !== undefined;
       throw isFromNetwork ? networkError(error, state) : error;
     }

@@ -39,7 +39,7 @@ export type Admission =
   | { readonly route: "token" | "stop" }
   | { readonly route: "gateway"; readonly target: string }; // path and query below api-url, to be sent as is
 
-const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
 interface ParsedRequest {

@@ -17,8 +17,10 @@ export interface ServerLimits {
 
 const LIMITS: ServerLimits = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-const KEEP_ALIVE_MS = 120_000; // longer than common clients do: none is closed while a request is on its way
-const BACKLOG = 4_096; // for calls that connect all at once: more than the 511 that Node asks for by default
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** For many calls that connect at the same moment. Node's default is 511. */
+const BACKLOG = 4_096;
 
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
@@ -94,7 +96,10 @@ class Connections {
     if (clock.now() - since >= this.#limits.minWaitMs) oldestSocket.destroy();
   }
 
-  /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
+  /**
+   * Serves the requests of one connection one after the other. Node would serve pipelined requests at once,
+   * and in older versions a reply that waits for its turn does not learn that the client has left.
+   */
   serveInTurn(request: IncomingMessage, response: ServerResponse): void {
     const previous = this.#lastResponse.get(request.socket);
     this.#lastResponse.set(request.socket, response);

@@ -17,7 +17,7 @@ export interface Inputs {
 
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
-/** As in action.yml, which the runner applies where an input is not given; one given empty stays empty. */
+/** The same as in action.yml. The runner applies them to inputs that are left out, but not to empty ones. */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
   "ca-certificate": "",
@@ -32,9 +32,10 @@ const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
 
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
+/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
 
-/** The key in every form, to be masked first. None of a short one: its mask would cover half of the log. */
+/** Every form of the key, to be masked first. A short key has none: its mask would cover half of the log. */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);

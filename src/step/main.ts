@@ -47,7 +47,7 @@ export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: 
   }
 }
 
-/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
+/** The runner sends SIGINT, then SIGTERM. Work goes on until it next checks `cancel`, or until the deadline. */
 function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
   const controller = new AbortController();
   const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");

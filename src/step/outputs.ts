@@ -5,7 +5,7 @@ import { hide, scrub } from "../redact.ts";
 
 type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
-/** Each can be appended to: without its file, core would print the value, the token, in plain sight. */
+/** @throws ArmorError unless each can be appended to. Without the file, core would print the token. */
 export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
     if (!process.env[variable]) {
@@ -17,7 +17,7 @@ export function checkFiles(variables: readonly FileVariable[]): void {
   }
 }
 
-/** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
+/** Lets core write. If that fails half-way, the file is cut back, so that the runner reads no half line. */
 function write(variable: FileVariable, append: () => void): void {
   use(variable, (path) => {
     const before = statSync(path);
