@@ -71,7 +71,7 @@ export class ArmorError extends Error {
   }
 }
 
-/** Turns whatever was thrown into an ArmorError. Any other error is a bug of this action, and is called one. */
+/** Turns whatever was thrown into an ArmorError. Any other error is a bug of this action. */
 export function asArmorError(error: unknown): ArmorError {
   if (error instanceof ArmorError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

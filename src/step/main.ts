@@ -47,7 +47,7 @@ export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: 
   }
 }
 
-/** The runner sends SIGINT, then SIGTERM. Work goes on until it next checks `cancel`, or until the deadline. */
+/** The runner sends SIGINT, then SIGTERM. Work goes on to its next check of `cancel`, or to the deadline. */
 function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
   const controller = new AbortController();
   const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
