@@ -62,7 +62,10 @@ async function readReport(folder: string): Promise<Stats | undefined> {
   }
 }
 
-/** Asks to stop. Settles when the connection is closed, as the agent's end does. */
+/**
+ * Asks to stop, and settles when the agent's end closes the connection. That end is the receipt, so this speaks
+ * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own.
+ */
 function post(address: string, signal: AbortSignal): Promise<void> {
   const { hostname, port, host, pathname } = new URL(address);
   return new Promise((resolve, reject) => {
