@@ -1,1 +1,1 @@
-require("./index.js").run("agent");
+require("./index.js").runAgent();

@@ -49,6 +49,8 @@ const external_node_os_namespaceObject = require("node:os");
 const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = require("node:util");
 ;// CONCATENATED MODULE: ./build/redact.js
 const secretsOfThisProcess = []; // in every form in which they travel
 /** From now on, nothing that is quoted or scrubbed shows these. */
@@ -60,28 +62,37 @@ const QUOTE_LENGTH = 200;
 function quote(text, secrets = secretsOfThisProcess) {
     // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
     const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    // The runner takes `::` and `##[` for the start of a command.
+    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
     // Again, as the clean-up can join a secret's halves.
-    const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+    const line = scrub(harmless, secrets).trim();
     return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
 }
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
 function scrub(text, secrets = secretsOfThisProcess) {
-    const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
-    return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
+    const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
+    let scrubbed = text;
+    for (const secret of folded.sort((a, b) => b.length - a.length))
+        scrubbed = replaceSecret(scrubbed, secret);
+    return scrubbed;
 }
-/** Not a regular expression: one of a few thousand characters is too large for some engines. */
-function replaceAll(text, secret) {
-    let at = 0;
-    const kept = foldCase(text)
-        .split(secret)
-        .map(({ length }) => {
-        const part = text.slice(at, at + length);
-        at += length + secret.length;
-        return part;
-    });
-    return kept.join("***");
+/**
+ * Finds the secret in the folded text, and cuts it out of the text as it is. Not by a regular expression: one
+ * of a few thousand characters is too large for some engines.
+ */
+function replaceSecret(text, foldedSecret) {
+    const foldedText = foldCase(text);
+    let result = "";
+    let end = 0; // of the last secret that was found
+    let start = foldedText.indexOf(foldedSecret);
+    while (start !== -1) {
+        result += `${text.slice(end, start)}***`;
+        end = start + foldedSecret.length;
+        start = foldedText.indexOf(foldedSecret, end);
+    }
+    return result + text.slice(end);
 }
-/** Keeps the length, which toLowerCase does not. */
+/** ASCII only, because toLowerCase changes the length of some other texts. */
 function foldCase(text) {
     return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
@@ -92,6 +103,7 @@ function maskCommand(secret) {
 }
 
 ;// CONCATENATED MODULE: ./build/armor-token.js
+
 
 
 
@@ -110,56 +122,91 @@ Prints a valid access token for Fortanix Armor, and fetches a new one where need
 The token is masked in the job's log. It lives for about a minute: ask for it where it is used.
 `;
 /**
- * The runner reads stdout and stderr apart: a token at once behind its mask was seen unmasked in 22 of 300
- * runs, 50 ms later in none. This is twice that.
+ * The runner reads stdout and stderr independently of each other, so a token on one can overtake its mask on
+ * the other. Without a pause, 22 of 300 runs showed the token; with 50 ms, none did. This is twice as long.
  */
 const MASK_PAUSE_MS = 100;
 const TIMEOUT_MS = 330_000; // longer than the agent tries at the largest timeout
 const MAX_ANSWER_LENGTH = 64 * 1024;
-/** @param args the agent's folder, which the wrapper gives, then what the user gave */
-async function run([folder = "", ...args]) {
-    const [option = "", file] = args;
-    const isAlone = args.length === 0 || (args.length === 1 && /^(--header|-h|--help)$/.test(option));
-    if (!isAlone && !(option === "--file" && file && args.length === 2)) {
-        process.exitCode = 2;
-        throw new Error("it takes --header, --file PATH or --help, and nothing else");
+/** @param folder the agent's, which the wrapper gives. @param args what the user gave */
+async function run(folder, args) {
+    const options = parseOptions(args);
+    if (options.help) {
+        await write(process.stdout, USAGE);
     }
-    if (option === "-h" || option === "--help")
-        return await write(process.stdout, USAGE);
-    // To a file, mask and token take one way; else they take two, and the mask needs some time ahead.
-    const maskStream = file === undefined ? process.stderr : process.stdout;
-    checkStream(maskStream.fd, file === undefined ? "stderr" : "stdout");
-    const token = await fetchToken(folder);
-    await write(maskStream, maskCommand(token));
-    if (file !== undefined)
-        return replaceFile(file, token);
-    await (0,promises_namespaceObject.setTimeout)(MASK_PAUSE_MS);
-    await write(process.stdout, `${option === "--header" ? "Authorization: Bearer " : ""}${token}\n`);
+    else if (options.file !== undefined) {
+        // stdout is the log's, so mask and token take one way, and the mask is there first.
+        checkStream(process.stdout.fd, "stdout");
+        const token = await fetchToken(folder);
+        await write(process.stdout, maskCommand(token));
+        replaceFile(options.file, token);
+    }
+    else {
+        // stdout is captured by whoever wants the token. The mask takes the other way, and needs some time ahead.
+        checkStream(process.stderr.fd, "stderr");
+        const token = await fetchToken(folder);
+        await write(process.stderr, maskCommand(token));
+        await (0,promises_namespaceObject.setTimeout)(MASK_PAUSE_MS);
+        await write(process.stdout, options.header ? `Authorization: Bearer ${token}\n` : `${token}\n`);
+    }
 }
-/** Node opens the null device where a stream is closed. */
-function checkStream(descriptor, name) {
+function parseOptions(args) {
     try {
-        const [stream, none] = [(0,external_node_fs_namespaceObject.fstatSync)(descriptor), (0,external_node_fs_namespaceObject.statSync)(external_node_os_namespaceObject.devNull)];
-        if (!stream.isCharacterDevice() || stream.rdev !== none.rdev)
-            return;
+        const { values } = (0,external_node_util_namespaceObject.parseArgs)({
+            args,
+            options: {
+                header: { type: "boolean" },
+                file: { type: "string" },
+                help: { type: "boolean", short: "h" },
+            },
+        });
+        const isOneAtMost = Object.keys(values).length <= 1;
+        if (isOneAtMost && values.file !== "")
+            return values;
     }
     catch {
-        return; // Windows does not tell
+        // An option that is unknown or has no value, or an argument that is no option.
     }
+    process.exitCode = 2;
+    throw new Error("it takes --header, --file PATH or --help, and nothing else");
+}
+/** The log must be able to get the mask. Node opens the null device in place of a stream that is closed. */
+function checkStream(descriptor, name) {
+    if (!isNullDevice(descriptor))
+        return;
     const hint = name === "stderr" ? ". Use --file PATH" : "";
     throw new Error(`${name} is closed or ${external_node_os_namespaceObject.devNull}, so the token could not be masked in the log${hint}`);
 }
+function isNullDevice(descriptor) {
+    try {
+        const stream = (0,external_node_fs_namespaceObject.fstatSync)(descriptor);
+        return stream.isCharacterDevice() && stream.rdev === (0,external_node_fs_namespaceObject.statSync)(external_node_os_namespaceObject.devNull).rdev;
+    }
+    catch {
+        return false; // Windows does not tell
+    }
+}
 async function fetchToken(folder) {
-    const { access_token: token, error_description: description } = await askAgent(folder).catch(() => {
+    let answer;
+    try {
+        answer = await askAgent(folder);
+    }
+    catch {
         const lives = "It lives from the step with keep-fresh: true to the end of that job";
         throw new Error(`the token agent is not running. ${lives}`);
-    });
-    // Another program may have got the port of an agent that died. A line with a command of the runner's is
-    // no token: one that begins with `::` or holds `##[` (actions/runner, ActionCommand.cs).
-    if (typeof token === "string" && /^(?!::)[\x21-\x7e]+$/.test(token) && !token.includes("##["))
+    }
+    const { access_token: token, error_description: description } = answer;
+    if (typeof token === "string" && isPlain(token))
         return token;
     const why = typeof description === "string" ? quote(description) : "it answered without one";
     throw new Error(`the token agent has no token: ${why}`);
+}
+/**
+ * Another program may have got the port of an agent that died. What it says must not be a command of the
+ * runner's, which begins with `::` or has `##[` in it (actions/runner, ActionCommand.cs).
+ */
+function isPlain(token) {
+    return /^[\x21-\x7e]+$/.test(token) && !token.startsWith("::") && !token.includes("##[");
 }
 async function askAgent(folder) {
     const url = `${(0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, "control-url"), "utf8").trim()}/token`;
@@ -175,7 +222,7 @@ async function askAgent(folder) {
     }
     return Object(JSON.parse(body));
 }
-/** A new file, renamed over the old one: a reader sees the old token or the new one, and never a part. */
+/** Writes a new file and renames it over the old one, so that a reader never sees half a token. */
 function replaceFile(path, token) {
     const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
     try {
@@ -191,14 +238,25 @@ function replaceFile(path, token) {
         throw new Error(`the file cannot be written (${code ?? message})`);
     }
 }
-/** Who reads the output may leave early, as head does: then there is nothing more to do. */
+/** A reader may close the pipe early, as `head` does. Then nothing is left to do, and that is no failure. */
 function write(stream, text) {
     return new Promise((resolve) => {
         stream.write(text, (error) => (error ? process.exit() : resolve()));
     });
 }
-process.exitCode = 1;
-run(process.argv.slice(2)).then(() => process.exit(0), ({ message }) => write(process.stderr, `armor-token: ${message.replace(/\.$/, "")}.\n`));
+async function main() {
+    const [folder = "", ...args] = process.argv.slice(2);
+    try {
+        await run(folder, args);
+        process.exit(0);
+    }
+    catch (error) {
+        const { message } = error;
+        await write(process.stderr, `armor-token: ${message.replace(/\.$/, "")}.\n`);
+    }
+}
+process.exitCode = 1; // until success is certain
+void main();
 
 module.exports = __webpack_exports__;
 /******/ })()

@@ -454,7 +454,9 @@ __nccwpck_require__.r(__webpack_exports__);
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  run: () => (/* binding */ run)
+  runAgent: () => (/* binding */ runAgent),
+  runMain: () => (/* binding */ runMain),
+  runPost: () => (/* binding */ runPost)
 });
 
 ;// CONCATENATED MODULE: external "node:net"
@@ -2278,8 +2280,6 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: external "node:fs/promises"
 const promises_namespaceObject = require("node:fs/promises");
 ;// CONCATENATED MODULE: ./build/armor/credentials.js
@@ -2287,35 +2287,52 @@ const promises_namespaceObject = require("node:fs/promises");
 function formEncode(text) {
     return new URLSearchParams([["", text]]).toString().slice(1);
 }
-/**
- * The pairs to try in HTTP Basic: form-encoded (RFC 6749 section 2.3.1, vendor's OpenAPI text), then as the
- * vendor's article joins them; not where a colon in the app id would make that another client's.
- */
 function basicPairs({ appId, apiKey }) {
     const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
     const raw = `${appId}:${apiKey}`;
-    return raw === encoded || appId.includes(":") ? [encoded] : [encoded, raw];
+    // A server ends the app id at the first colon, so with a raw one in it, it would read another client's id.
+    const isRawUseful = raw !== encoded && !appId.includes(":");
+    return { encoded, raw: isRawUseful ? raw : undefined };
 }
 /**
  * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value
  * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
  * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
  */
-function secretForms(credentials) {
-    const key = credentials.apiKey.toWellFormed();
+function secretForms({ appId, apiKey }) {
+    const key = apiKey.toWellFormed();
     if (key === "")
         return [];
-    const texts = [key, encodeURIComponent(key), formEncode(key)];
-    const lowerCase = texts.map((text) => text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase()));
+    const formEncoded = formEncode(key);
+    const percentEncoded = encodeURIComponent(key);
+    const { encoded: encodedPair } = basicPairs({ appId, apiKey });
     // The raw pair also where it is never sent: other steps may have made it of the same secrets.
-    const pairs = [...basicPairs(credentials), `${credentials.appId}:${key}`];
-    const encoded = [key, formEncode(key), ...pairs].flatMap(base64Forms);
-    return [...new Set([...texts, ...lowerCase, ...encoded])];
+    const rawPair = `${appId}:${key}`;
+    return [
+        ...new Set([
+            key,
+            percentEncoded,
+            formEncoded,
+            lowerCaseEscapes(percentEncoded),
+            lowerCaseEscapes(formEncoded),
+            ...base64Forms(key),
+            ...base64Forms(formEncoded),
+            ...base64Forms(encodedPair),
+            ...base64Forms(rawPair),
+        ]),
+    ];
 }
+/** `%2F` as `%2f`. */
+function lowerCaseEscapes(text) {
+    return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
+}
+/** Standard and URL-safe, each with and without its padding. */
 function base64Forms(text) {
-    const padded = Buffer.from(text, "utf8").toString("base64");
-    const urlSafe = padded.replaceAll("+", "-").replaceAll("/", "_");
-    return [padded, urlSafe].flatMap((form) => [form, form.replace(/=+$/, "")]);
+    const bytes = Buffer.from(text, "utf8");
+    const padded = bytes.toString("base64");
+    const urlSafe = bytes.toString("base64url"); // has no padding
+    const padding = /=*$/.exec(padded)?.[0] ?? "";
+    return [padded, padded.replace(/=+$/, ""), urlSafe, urlSafe + padding];
 }
 
 ;// CONCATENATED MODULE: external "node:tls"
@@ -2332,28 +2349,37 @@ const QUOTE_LENGTH = 200;
 function quote(text, secrets = secretsOfThisProcess) {
     // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
     const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    // The runner takes `::` and `##[` for the start of a command.
+    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
     // Again, as the clean-up can join a secret's halves.
-    const line = scrub(visible.replace(/:{2,}/g, ":").replaceAll("#[", "# ["), secrets).trim();
+    const line = scrub(harmless, secrets).trim();
     return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
 }
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
 function scrub(text, secrets = secretsOfThisProcess) {
-    const longestFirst = [...new Set(secrets.map(foldCase))].sort((a, b) => b.length - a.length);
-    return longestFirst.filter((secret) => secret !== "").reduce(replaceAll, text);
+    const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
+    let scrubbed = text;
+    for (const secret of folded.sort((a, b) => b.length - a.length))
+        scrubbed = replaceSecret(scrubbed, secret);
+    return scrubbed;
 }
-/** Not a regular expression: one of a few thousand characters is too large for some engines. */
-function replaceAll(text, secret) {
-    let at = 0;
-    const kept = foldCase(text)
-        .split(secret)
-        .map(({ length }) => {
-        const part = text.slice(at, at + length);
-        at += length + secret.length;
-        return part;
-    });
-    return kept.join("***");
+/**
+ * Finds the secret in the folded text, and cuts it out of the text as it is. Not by a regular expression: one
+ * of a few thousand characters is too large for some engines.
+ */
+function replaceSecret(text, foldedSecret) {
+    const foldedText = foldCase(text);
+    let result = "";
+    let end = 0; // of the last secret that was found
+    let start = foldedText.indexOf(foldedSecret);
+    while (start !== -1) {
+        result += `${text.slice(end, start)}***`;
+        end = start + foldedSecret.length;
+        start = foldedText.indexOf(foldedSecret, end);
+    }
+    return result + text.slice(end);
 }
-/** Keeps the length, which toLowerCase does not. */
+/** ASCII only, because toLowerCase changes the length of some other texts. */
 function foldCase(text) {
     return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
@@ -2368,7 +2394,7 @@ function maskCommand(secret) {
 /** Where the documentation of this version lies. The owner's name stands here and in package.json. */
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
-/** Every failure that a user can meet, and whether trying again can help. */
+/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
 const CAN_PASS = {
     input_invalid: false, // an input is missing, malformed or out of range
     runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
@@ -2404,11 +2430,9 @@ const ERROR_CODES = Object.keys(CAN_PASS);
 class ArmorError extends Error {
     name = "ArmorError";
     code;
-    problem;
-    remedy;
-    /** In ms, how long the server asks to wait; whether the token endpoint itself refuses by an OAuth error. */
+    problem; // what failed, and with whom, without a full stop
+    remedy; // what to do, in sentences
     details;
-    /** `problem` says what failed, and with whom, without a full stop; `remedy` what to do, in sentences. */
     constructor(code, problem, remedy, details = {}) {
         super(`${problem}. ${remedy}`);
         this.code = code;
@@ -2424,24 +2448,26 @@ class ArmorError extends Error {
         return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.details);
     }
 }
-/** Anything that was thrown as an ArmorError. What is none is a fault of the action, and is called one. */
+/** Turns whatever was thrown into an ArmorError. Any other error is a bug of this action. */
 function asArmorError(error) {
     if (error instanceof ArmorError)
         return error;
-    const what = quote(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const what = quote(text).replace(/\.$/, "");
     const remedy = "This is a fault of the action itself: please report this line.";
-    return new ArmorError("internal_error", `Unexpected ${what.replace(/\.$/, "")}`, remedy);
+    return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
 /** The text of an annotation: one line that ends with the code and the address of its documentation. */
 function annotationOf(code, message) {
     return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
-/** An ArmorError file_failed that says why, for an error of node:fs. */
+/** The ArmorError for an error of node:fs. @param what cannot be written */
 function fileError(what, error) {
     // Node's text is `EACCES: permission denied, open '/a/path'`.
-    const [, code, reason] = /^([A-Z\d]+): ([^,]+)/.exec(error.message) ?? [];
+    const { code, reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
     const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-    const remedy = code === "EACCES" || code === "EPERM"
+    const isForbidden = code === "EACCES" || code === "EPERM";
+    const remedy = isForbidden
         ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
         : "Check the runner's disk and the folder that RUNNER_TEMP names.";
     return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
@@ -2449,64 +2475,114 @@ function fileError(what, error) {
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
 
-const NO_SOCKET = "cannot be connected to, because this runner has no free file or port";
-const SELF_SIGNED = "has a certificate that is self-signed, or of a self-signed authority";
-const UNTRUSTED = "has a certificate that is not signed by an authority that this runner trusts";
-const OUT_OF_DATE = "has a certificate that is expired or not valid yet";
-const OTHER_NAME = "has a certificate for another host name";
-const REJECTED = "has a certificate that was rejected";
-const CLIENT_CERTIFICATE = "asks for a client certificate, which this action does not send";
-const NO_TLS = "does not speak TLS";
-const NO_COMMON_TLS = "and this runner have no TLS version or cipher in common, or TLS was cut off";
-const LONG_HEAD = "answered with headers of more than 16 KB";
-const NOT_HTTP = "answered with something that is not HTTP";
-const BAD_HTTP = "answered with HTTP that contradicts itself, or with a reply that this action does not take";
-const CHECK_LIMITS = "Check the limit of open files (ulimit -n) and what else runs on this machine.";
-const GIVE_CA = "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.";
 const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
-const RENEW = "Renew it on the server and check this runner's clock; ca-certificate does not help here.";
-const USE_NAME = "Use the name that the certificate has; ca-certificate does not help here.";
-const USE_KEY = "Use an address that takes the client app's key alone.";
 const CHECK_PORT = "Check the scheme, the host and the port of its address.";
-const CHECK_TLS = "Check the server's TLS settings, the port, and whether a client certificate is wanted.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
-const ALLOW = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
-const ACCEPT_BASIC = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
-const ENCODE_CREDENTIALS = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
-/** The first match counts. OpenSSL's names can have a slash: ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE. */
+/** The first match counts, so a family stands behind its special cases. */
 const FAULTS = [
-    [/^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/, "connection_failed", NO_SOCKET, CHECK_LIMITS],
-    [/SELF_SIGNED/, "certificate_rejected", SELF_SIGNED, GIVE_CA],
-    [/^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/, "certificate_rejected", UNTRUSTED, GIVE_CHAIN],
-    [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "certificate_rejected", OUT_OF_DATE, RENEW],
-    [/ALTNAME|HOSTNAME_MISMATCH/, "certificate_rejected", OTHER_NAME, USE_NAME],
-    [/^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/, "certificate_rejected", REJECTED, GIVE_CHAIN],
-    [/ALERT_(.*CERTIFICATE|UNKNOWN_CA)/, "tls_failed", CLIENT_CERTIFICATE, USE_KEY],
-    [/WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/, "tls_failed", NO_TLS, CHECK_PORT],
-    [/^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/, "tls_failed", NO_COMMON_TLS, CHECK_TLS],
-    [/^HPE_HEADER_OVERFLOW$/, "reply_invalid", LONG_HEAD, CHECK_WAY],
-    [/^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/, "reply_invalid", NOT_HTTP, CHECK_PORT],
-    [/^HPE_/, "reply_invalid", BAD_HTTP, CHECK_WAY],
+    {
+        nodeCodes: /^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/,
+        code: "connection_failed",
+        problem: "cannot be connected to, because this runner has no free file or port",
+        remedy: "Check the limit of open files (ulimit -n) and what else runs on this machine.",
+    },
+    {
+        nodeCodes: /SELF_SIGNED/,
+        code: "certificate_rejected",
+        problem: "has a certificate that is self-signed, or of a self-signed authority",
+        remedy: "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
+    },
+    {
+        nodeCodes: /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
+        code: "certificate_rejected",
+        problem: "has a certificate that is not signed by an authority that this runner trusts",
+        remedy: GIVE_CHAIN,
+    },
+    {
+        nodeCodes: /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/,
+        code: "certificate_rejected",
+        problem: "has a certificate that is expired or not valid yet",
+        remedy: "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
+    },
+    {
+        nodeCodes: /ALTNAME|HOSTNAME_MISMATCH/,
+        code: "certificate_rejected",
+        problem: "has a certificate for another host name",
+        remedy: "Use the name that the certificate has; ca-certificate does not help here.",
+    },
+    {
+        nodeCodes: /^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/,
+        code: "certificate_rejected",
+        problem: "has a certificate that was rejected",
+        remedy: GIVE_CHAIN,
+    },
+    {
+        nodeCodes: /ALERT_(.*CERTIFICATE|UNKNOWN_CA)/,
+        code: "tls_failed",
+        problem: "asks for a client certificate, which this action does not send",
+        remedy: "Use an address that takes the client app's key alone.",
+    },
+    {
+        nodeCodes: /WRONG_VERSION|PACKET_LENGTH|UNKNOWN_PROTOCOL/,
+        code: "tls_failed",
+        problem: "does not speak TLS",
+        remedy: CHECK_PORT,
+    },
+    {
+        nodeCodes: /^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/,
+        code: "tls_failed",
+        problem: "and this runner have no TLS version or cipher in common, or TLS was cut off",
+        remedy: "Check the server's TLS settings, the port, and whether a client certificate is wanted.",
+    },
+    {
+        nodeCodes: /^HPE_HEADER_OVERFLOW$/,
+        code: "reply_invalid",
+        problem: "answered with headers of more than 16 KB",
+        remedy: CHECK_WAY,
+    },
+    {
+        nodeCodes: /^HPE_(INVALID_(CONSTANT|VERSION)|STRICT)$/,
+        code: "reply_invalid",
+        problem: "answered with something that is not HTTP",
+        remedy: CHECK_PORT,
+    },
+    {
+        nodeCodes: /^HPE_/,
+        code: "reply_invalid",
+        problem: "answered with HTTP that contradicts itself, or with a reply that this action does not take",
+        remedy: CHECK_WAY,
+    },
 ];
-/** What an error of the connection means; an ArmorError is one that a `RouteAgent` has judged. */
+function faultOf(nodeCode) {
+    return FAULTS.find(({ nodeCodes }) => nodeCodes.test(nodeCode));
+}
+/** What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged it. */
 function networkError(error, state) {
     if (error instanceof ArmorError)
         return error;
     const { origin, hostname } = state.url;
-    const word = codeOf(error);
-    if (state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(word))
+    const nodeCode = codeOf(error);
+    const isCutOff = state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(nodeCode);
+    if (isCutOff) {
         return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
-    if (word === "ENOTFOUND")
-        return new ArmorError("host_unknown", `DNS does not know the host ${hostname} (${word})`, CHECK_DNS);
-    if (word.startsWith("EAI_"))
-        return new ArmorError("dns_failed", `DNS does not answer for the host ${hostname} (${word})`, CHECK_DNS);
-    const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
-    if (code && remedy)
-        return new ArmorError(code, `${via(state)} ${problem} (${word})`, remedy);
-    const check = "Check api-url, and that a firewall lets this runner reach it.";
-    return new ArmorError("connection_failed", `No connection to ${via(state)}${word && ` (${word})`}`, check);
+    }
+    if (nodeCode === "ENOTFOUND") {
+        const problem = `DNS does not know the host ${hostname} (${nodeCode})`;
+        return new ArmorError("host_unknown", problem, CHECK_DNS);
+    }
+    if (nodeCode.startsWith("EAI_")) {
+        const problem = `DNS does not answer for the host ${hostname} (${nodeCode})`;
+        return new ArmorError("dns_failed", problem, CHECK_DNS);
+    }
+    const fault = faultOf(nodeCode);
+    if (fault !== undefined) {
+        return new ArmorError(fault.code, `${via(state)} ${fault.problem} (${nodeCode})`, fault.remedy);
+    }
+    const why = nodeCode === "" ? "" : ` (${nodeCode})`;
+    const remedy = "Check api-url, and that a firewall lets this runner reach it.";
+    return new ArmorError("connection_failed", `No connection to ${via(state)}${why}`, remedy);
 }
 /** Nothing came, or not all of it, before the deadline. */
 function timeoutError(state) {
@@ -2522,44 +2598,69 @@ function timeoutError(state) {
 function via({ url, proxy }) {
     return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
 }
-/** The code of an error of Node's. EPROTO has it in its text: `…:error:CODE:…:…:reason:…` */
+/** OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…` */
+const OPENSSL_REASON = /:error:\w+:[^:]*:[^:]*:(?<reason>[\w /]+):/;
+/** @returns the code that Node or OpenSSL gave this error; "" where there is none that can be printed */
 function codeOf(error) {
     const { name, code, message = "" } = error;
     if (name === "AbortError" || name === "TimeoutError")
         return "ETIMEDOUT";
-    const [, reason] = (code === "EPROTO" && /:error:\w+:[^:]*:[^:]*:([\w /]+):/.exec(message)) || [];
+    const reason = code === "EPROTO" ? OPENSSL_REASON.exec(message)?.groups?.["reason"] : undefined;
     if (reason !== undefined)
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
+    // The slash is for ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE.
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-/** What failed before the tunnel: `word` is the proxy's status or a code, `challenge` Proxy-Authenticate. */
-function proxyError(proxy, target, word, challenge = "") {
+/** What `proxyError` is told where a proxy that opened the tunnel sent bytes of its own behind its reply. */
+const EARLY_BYTES = "EARLY_BYTES";
+/** No tunnel, because the proxy was not reached or did not speak HTTP. `nodeCode` is what `codeOf` gives. */
+function proxyError(proxy, target, nodeCode) {
     const who = `The proxy ${proxy.origin}`;
-    const refused = (what, remedy) => new ArmorError("proxy_refused", `${who} ${what}`, remedy);
-    const failed = (problem) => new ArmorError("proxy_failed", problem, CHECK_PROXY);
-    // Some proxies, tinyproxy among them, say 401 where 407 is meant.
-    if (word === "401" || word === "407") {
-        const found = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
-        const schemes = [...found].map(([, scheme]) => scheme);
-        const wanted = `wants authentication by ${schemes.join(" or ")} (${word})`;
-        if (schemes.length > 0 && !schemes.includes("basic"))
-            return refused(`${wanted}, and this action sends Basic only`, ACCEPT_BASIC);
-        const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
-        return refused(`${what} (${word})`, ENCODE_CREDENTIALS);
+    if (nodeCode === "ENOTFOUND") {
+        const problem = `DNS does not know the proxy ${proxy.origin} (${nodeCode})`;
+        return new ArmorError("proxy_failed", problem, CHECK_PROXY);
     }
-    if (/^(5\d\d|408|429)$/.test(word))
-        return failed(`${who} cannot connect to ${target} (${word})`);
-    if (/^[234]\d\d$/.test(word))
-        return refused(`refuses to connect to ${target} (${word})`, ALLOW);
-    if (word === "ENOTFOUND")
-        return failed(`DNS does not know the proxy ${proxy.origin} (${word})`);
-    const [, code, problem, remedy] = FAULTS.find(([words]) => words.test(word)) ?? [];
-    if (code === "connection_failed")
-        return new ArmorError(code, `${who} ${problem} (${word})`, CHECK_LIMITS);
-    if (code && code !== "reply_invalid" && remedy)
-        return refused(`${problem} (${word})`, remedy);
-    const what = /^(HPE_|EARLY_BYTES|1)/.test(word) ? "does not answer as an HTTP proxy" : "cannot be used";
-    return failed(`${who} ${what} (${word}): no connection to ${target}`);
+    const fault = faultOf(nodeCode);
+    switch (fault?.code) {
+        case "connection_failed": // this runner's limits, not the proxy's
+            return new ArmorError(fault.code, `${who} ${fault.problem} (${nodeCode})`, fault.remedy);
+        case "certificate_rejected":
+        case "tls_failed":
+            return new ArmorError("proxy_refused", `${who} ${fault.problem} (${nodeCode})`, fault.remedy);
+    }
+    const isNoProxy = fault?.code === "reply_invalid" || nodeCode === EARLY_BYTES;
+    const what = isNoProxy ? "does not answer as an HTTP proxy" : "cannot be used";
+    const problem = `${who} ${what} (${nodeCode}): no connection to ${target}`;
+    return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+}
+/** No tunnel, because the proxy answered CONNECT with this status. `challenge` is Proxy-Authenticate. */
+function proxyStatusError(proxy, target, status, challenge = "") {
+    const who = `The proxy ${proxy.origin}`;
+    // Some proxies, tinyproxy among them, say 401 where 407 is meant.
+    if (status === 401 || status === 407)
+        return proxyCredentialsError(proxy, status, challenge);
+    if (status === 408 || status === 429 || (status >= 500 && status <= 599)) {
+        return new ArmorError("proxy_failed", `${who} cannot connect to ${target} (${status})`, CHECK_PROXY);
+    }
+    if (status >= 300 && status <= 499) {
+        const remedy = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+        return new ArmorError("proxy_refused", `${who} refuses to connect to ${target} (${status})`, remedy);
+    }
+    const problem = `${who} does not answer as an HTTP proxy (${status}): no connection to ${target}`;
+    return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+}
+function proxyCredentialsError(proxy, status, challenge) {
+    const who = `The proxy ${proxy.origin}`;
+    const named = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
+    const schemes = [...named].map(([, scheme]) => scheme);
+    if (schemes.length > 0 && !schemes.includes("basic")) {
+        const wanted = `wants authentication by ${schemes.join(" or ")} (${status})`;
+        const remedy = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
+        return new ArmorError("proxy_refused", `${who} ${wanted}, and this action sends Basic only`, remedy);
+    }
+    const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
+    const remedy = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
+    return new ArmorError("proxy_refused", `${who} ${what} (${status})`, remedy);
 }
 
 ;// CONCATENATED MODULE: external "node:http"
@@ -2579,15 +2680,18 @@ var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_no
  * in curl, small letters go first, and an empty variable is not set.
  */
 function takeRoute(env) {
-    const take = (...variables) => {
-        const found = variables.find((variable) => env[variable]);
-        const value = env[found ?? ""] ?? "";
-        for (const variable of variables)
-            delete env[variable];
-        return found === undefined ? undefined : { variable: found, value };
-    };
-    const proxy = take("https_proxy", "HTTPS_PROXY");
-    return { ...(proxy && { proxy }), noProxy: take("no_proxy", "NO_PROXY")?.value ?? "" };
+    const proxy = takeVariable(env, ["https_proxy", "HTTPS_PROXY"]);
+    const noProxy = takeVariable(env, ["no_proxy", "NO_PROXY"])?.value ?? "";
+    return proxy === undefined ? { noProxy } : { proxy, noProxy };
+}
+/** @returns the first of these variables that is set. All of them are removed. */
+function takeVariable(env, names) {
+    const found = names
+        .map((variable) => ({ variable, value: env[variable] ?? "" }))
+        .find(({ value }) => value !== "");
+    for (const name of names)
+        delete env[name];
+    return found;
 }
 /** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
 function proxyFor(url, { proxy, noProxy }) {
@@ -2598,37 +2702,47 @@ function proxyFor(url, { proxy, noProxy }) {
 function isLoopback(hostname) {
     return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
-/** Greedy up to the last `@`, as a password may hold one by mistake. */
-const PROXY = /^(?:([a-z][a-z\d+.-]*):\/\/)?(?:(.*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i;
+const SCHEME = /(?:(?<scheme>[a-z][a-z\d+.-]*):\/\/)?/.source;
+const USERINFO = /(?:(?<userinfo>.*)@)?/.source; // greedy up to the last `@`, as a password may hold one
+const HOST = /(?<host>\[[\da-f:.]+\]|[\w.-]+)/.source;
+const PORT = /(?::(?<port>\d{1,5}))?/.source;
+const PROXY = new RegExp(`^${SCHEME}${USERINFO}${HOST}${PORT}/?$`, "i");
 /** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy(variable, value) {
-    const given = `The variable ${variable} is not a valid proxy address`;
-    const encoded = "with special characters of user and password percent-encoded (# is %23, / is %2F, % is %25)";
-    const remedy = `Give it as http://proxy.example.com:3128, ${encoded}.`;
-    const refuse = (cause) => new ArmorError("proxy_refused", `${given}: ${cause}`, remedy);
+    const refuse = (cause) => {
+        const problem = `The variable ${variable} is not a valid proxy address: ${cause}`;
+        const remedy = "Give it as http://proxy.example.com:3128, with special characters of user and password " +
+            "percent-encoded (# is %23, / is %2F, % is %25).";
+        return new ArmorError("proxy_refused", problem, remedy);
+    };
     if (!/^[\x21-\x7e]+$/.test(value))
         throw refuse("it contains a blank or a character outside ASCII");
-    const [match, scheme = "http", userinfo = "", name, givenPort] = PROXY.exec(value) ?? [];
-    const protocol = `${scheme.toLowerCase()}:`;
-    if (protocol !== "http:" && protocol !== "https:")
+    const parts = PROXY.exec(value)?.groups ?? {};
+    const scheme = parts["scheme"]?.toLowerCase() ?? "http";
+    if (scheme !== "http" && scheme !== "https")
         throw refuse("only http:// and https:// are supported");
-    const credentials = decodeUserinfo(userinfo);
+    const credentials = decodeUserinfo(parts["userinfo"] ?? "");
     if (credentials === undefined)
         throw refuse("user or password holds a character that must be percent-encoded");
-    if (match === undefined || !URL.canParse(`${protocol}//${name}`))
+    const host = parts["host"];
+    if (host === undefined || !URL.canParse(`${scheme}://${host}`))
         throw refuse("after the scheme there must be a host name and a port, and nothing else");
-    const port = Number(givenPort ?? (protocol === "https:" ? 443 : 80));
+    const port = Number(parts["port"] ?? (scheme === "https" ? 443 : 80));
     if (port < 1 || port > 65_535)
         throw refuse("the port is not between 1 and 65535");
-    const origin = `${protocol}//${new URL(`${protocol}//${name}`).hostname}:${port}`;
-    return { origin, ...(credentials && { credentials }) };
+    // URL writes the host in one way, but leaves a default port out.
+    const origin = `${scheme}://${new URL(`${scheme}://${host}`).hostname}:${port}`;
+    return credentials === "" ? { origin } : { origin, credentials };
 }
-/** @returns undefined where a character is not percent-encoded that must be (RFC 3986 section 3.2.1) */
+/** @returns `user:password`, undefined where a character should have been encoded (RFC 3986 section 3.2.1) */
 function decodeUserinfo(userinfo) {
+    if (userinfo === "")
+        return "";
     if (/[#/\\?@]/.test(userinfo))
         return undefined;
+    const pair = userinfo.includes(":") ? userinfo : `${userinfo}:`;
     try {
-        return decodeURIComponent(userinfo === "" || userinfo.includes(":") ? userinfo : `${userinfo}:`);
+        return decodeURIComponent(pair);
     }
     catch {
         return undefined;
@@ -2641,27 +2755,34 @@ function isBypassed(url, noProxy) {
     const entries = noProxy.toLowerCase().split(/[\s,]+/);
     return entries.some((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
+/** `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no port. */
+const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
 /** @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a port */
 function isEntryFor(entry, host, port) {
-    // An IPv6 address without brackets has no port.
-    const [, bracketed, plain, givenPort = port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
-    const pattern = bracketed ?? plain ?? entry;
-    if (Number(givenPort) !== Number(port))
+    const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
+    const pattern = parts["bracketed"] ?? parts["plain"] ?? "";
+    if (parts["port"] !== undefined && Number(parts["port"]) !== Number(port))
         return false;
     if ((0,external_node_net_namespaceObject.isIP)(host) !== 0)
         return isAddressIn(host, pattern);
-    const name = pattern.replace(/^\*?\.|\.$/g, "");
-    return name !== "" && `.${host}`.endsWith(`.${name}`);
+    const name = pattern.replace(/^\*?\./, "").replace(/\.$/, "");
+    return name !== "" && (host === name || host.endsWith(`.${name}`));
 }
+/** @param range an address, or a subnet such as `10.0.0.0/8` */
 function isAddressIn(address, range) {
-    const [, base = "", length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
-    const family = (text) => ((0,external_node_net_namespaceObject.isIP)(text) === 6 ? "ipv6" : "ipv4");
-    const bits = family(base) === "ipv6" ? 128 : 32;
-    if ((0,external_node_net_namespaceObject.isIP)(base) === 0 || Number(length ?? bits) > bits)
+    const { base = "", length } = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/.exec(range)?.groups ?? {};
+    if ((0,external_node_net_namespaceObject.isIP)(base) === 0)
         return false;
-    const list = new external_node_net_namespaceObject.BlockList();
-    list.addSubnet(base, Number(length ?? bits), family(base));
-    return list.check(address, family(address));
+    const maxLength = (0,external_node_net_namespaceObject.isIP)(base) === 6 ? 128 : 32;
+    const prefixLength = length === undefined ? maxLength : Number(length);
+    if (prefixLength > maxLength)
+        return false;
+    const subnet = new external_node_net_namespaceObject.BlockList();
+    subnet.addSubnet(base, prefixLength, familyOf(base));
+    return subnet.check(address, familyOf(address));
+}
+function familyOf(address) {
+    return (0,external_node_net_namespaceObject.isIP)(address) === 6 ? "ipv6" : "ipv4";
 }
 /** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
 function withoutBrackets(hostname) {
@@ -2699,7 +2820,10 @@ class RouteAgent extends (external_node_https_default()).Agent {
 function openTunnel(proxy, target, limitMs) {
     const { protocol, hostname, port } = new URL(proxy.origin);
     const host = withoutBrackets(hostname);
-    const credentials = proxy.credentials && Buffer.from(proxy.credentials, "utf8").toString("base64");
+    const headers = { Host: target };
+    if (proxy.credentials !== undefined) {
+        headers["Proxy-Authorization"] = `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
+    }
     const request = (protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
         host,
         port,
@@ -2710,19 +2834,26 @@ function openTunnel(proxy, target, limitMs) {
         agent: false,
         rejectUnauthorized: true,
         signal: AbortSignal.timeout(limitMs),
-        headers: { Host: target, ...(credentials && { "Proxy-Authorization": `Basic ${credentials}` }) },
+        headers,
     });
+    const shownTarget = target.replace(/:443$/, "");
     return new Promise((resolve, reject) => {
-        const fail = (word, challenge) => reject(proxyError(proxy, target.replace(/:443$/, ""), word, challenge));
         request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
             const isOpen = statusCode >= 200 && statusCode < 300;
             if (isOpen && head.length === 0)
                 return resolve(socket);
             socket.destroy();
-            // Bytes before the tunnel's first would be read as Armor's.
-            fail(isOpen ? "EARLY_BYTES" : `${statusCode}`, headers["proxy-authenticate"]);
+            if (!isOpen) {
+                reject(proxyStatusError(proxy, shownTarget, statusCode, headers["proxy-authenticate"]));
+            }
+            else {
+                // In TLS the client speaks first, so these bytes are the proxy's; they would be read as Armor's.
+                reject(proxyError(proxy, shownTarget, EARLY_BYTES));
+            }
         });
-        request.once("error", (error) => fail(codeOf(error) || error.name));
+        request.once("error", (error) => {
+            reject(proxyError(proxy, shownTarget, codeOf(error) || error.name));
+        });
         request.end();
     });
 }
@@ -2742,15 +2873,11 @@ function createSend(route) {
         const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
         let isReplying = false;
         try {
-            const call = createClient(url, signal, agent).post(url.href, body, { ...headers });
-            // After a reply such as 101, Node drops the connection and http-client waits for ever.
-            const aborted = new Promise((_, reject) => {
-                signal.addEventListener("abort", reject, { once: true });
-            });
-            const { message } = await Promise.race([call, aborted]);
+            const replying = createClient(url, signal, agent).post(url.href, body, { ...headers });
+            const { message } = await Promise.race([replying, rejectWhenAborted(signal)]);
             isReplying = true;
-            const { statusCode: status = 0 } = message;
-            return { url, status, headers: message.headers, body: await readBody(message, url) };
+            const replyBody = await readBody(message, url);
+            return { url, status: message.statusCode ?? 0, headers: message.headers, body: replyBody };
         }
         catch (error) {
             if (error instanceof ArmorError)
@@ -2758,20 +2885,29 @@ function createSend(route) {
             const state = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
             if (signal.aborted)
                 throw timeoutError(state);
-            // Failures of the network have a code; what has none is a fault of the action, and is to be called one.
-            throw error.code === undefined ? error : networkError(error, state);
+            // Node gives every failure of the network a code. Without one, this is a bug of the action.
+            const isFromNetwork = error.code !== undefined;
+            throw isFromNetwork ? networkError(error, state) : error;
         }
     };
+}
+/** After a reply such as 101, Node drops the connection, and http-client alone would wait for ever. */
+function rejectWhenAborted(signal) {
+    return new Promise((_, reject) => {
+        signal.addEventListener("abort", reject, { once: true });
+    });
 }
 /** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
 function createClient(url, signal, agent) {
     const handler = {
         /** http-client's hook into the options of the request that it is about to make. */
         prepareRequest(options) {
+            options.signal = signal;
+            options.host = withoutBrackets(url.hostname);
             // http-client appends the runner's orchestration id, which Armor does not need.
-            const headers = { ...options.headers, "user-agent": USER_AGENT };
-            const host = withoutBrackets(url.hostname);
-            Object.assign(options, { signal, host, headers, ...(agent && { agent }) });
+            options.headers = { ...options.headers, "user-agent": USER_AGENT };
+            if (agent !== undefined)
+                options.agent = agent;
         },
         canHandleAuthentication: () => false,
         handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
@@ -2808,14 +2944,19 @@ function trustCertificates(certificates) {
 const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/clock.js
 
-/** Time and chance; tests put others in their place. */
+/** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
 const clock = {
-    /** Monotonic, in ms. All processes of a machine count from the same start. For durations and deadlines. */
+    /**
+     * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
+     * that the agent can go on with a time that the main step has noted.
+     */
     now: () => Number(process.hrtime.bigint()) / 1e6,
-    date: () => Date.now(), // wall clock, in ms since the epoch, also for machines that slept
+    /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
+    date: () => Date.now(),
     /** Resolves after `ms`, and rejects at once when the signal aborts. */
     sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
-    random: () => Math.random(), // at least 0, below 1
+    /** At least 0, below 1. */
+    random: () => Math.random(),
 };
 /** ISO 8601, UTC, whole seconds rounded down. */
 function isoDate(msSinceEpoch) {
@@ -2824,6 +2965,7 @@ function isoDate(msSinceEpoch) {
 /** What the promise gives, or what `late` gives where `ms` pass before. */
 async function within(ms, promise, late) {
     const settled = new AbortController();
+    // The second callback is for the sleep that is ended below, when the race is over.
     const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
     try {
         return await Promise.race([promise, timeout]);
@@ -2834,6 +2976,7 @@ async function within(ms, promise, late) {
 }
 
 ;// CONCATENATED MODULE: ./build/armor/oauth.js
+
 
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
@@ -2869,27 +3012,35 @@ function isClientUnknown({ status, body }) {
 function judgeToken(reply) {
     if (reply.status !== 200)
         throw statusError(reply);
-    const { origin } = reply.url;
-    const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
-    const invalid = (what) => new ArmorError("reply_invalid", `${origin} answered with ${what}`, remedy);
+    const invalid = (what) => {
+        const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
+        return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, remedy);
+    };
     const fields = parseObject(reply.body);
     if (fields === undefined)
         throw invalid(`${shapeOf(reply)} instead of a JSON object`);
     if (fields["error"] !== undefined)
         throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
-    const { access_token: token, token_type: type = "Bearer", expires_in = DEFAULT_EXPIRES_IN } = fields;
-    if (typeof token !== "string" || token === "")
+    const accessToken = fields["access_token"];
+    if (typeof accessToken !== "string" || accessToken === "")
         throw invalid("no access_token");
-    if (!/^[\x21-\x7e]+$/.test(token))
+    if (!/^[\x21-\x7e]+$/.test(accessToken))
         throw invalid("an access_token with characters that no header can carry");
-    if (token.length > MAX_TOKEN_LENGTH)
+    if (accessToken.length > MAX_TOKEN_LENGTH)
         throw invalid("an access_token that is longer than a header can be");
-    if (typeof type !== "string" || !/^bearer$/i.test(type))
+    const tokenType = fields["token_type"] ?? "Bearer";
+    if (typeof tokenType !== "string" || tokenType.toLowerCase() !== "bearer")
         throw invalid("a token_type other than Bearer");
-    const expiresIn = Number(/^"?(\d+(?:\.\d+)?)"?$/.exec(JSON.stringify(expires_in))?.[1]);
-    if (expiresIn > 0 && expiresIn <= MAX_SECONDS)
-        return { accessToken: token, expiresIn };
-    throw invalid("an expires_in that is no number of seconds above 0");
+    const expiresIn = parseSeconds(fields["expires_in"] ?? DEFAULT_EXPIRES_IN);
+    if (expiresIn === undefined)
+        throw invalid("an expires_in that is no number of seconds above 0");
+    return { accessToken, expiresIn };
+}
+/** @param value a number, or one in a text as some servers send it. @returns undefined where it is neither */
+function parseSeconds(value) {
+    const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
+    const seconds = isNumeric ? Number(value) : 0;
+    return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
 }
 /** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
 function judgeTerminate(reply) {
@@ -2899,45 +3050,74 @@ function judgeTerminate(reply) {
         return true;
     throw statusError(reply);
 }
-const NOT_ACCEPTED = "Armor does not accept this client app";
-const CHECK_APP = "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-    "and that api-url is of its region.";
-const CHECK_RIGHTS = "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.";
-const CHECK_URL = "Check api-url: it is the address of the Armor API, without a path of its own.";
-const CHECK_ALL = "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.";
-const OTHER_MINUTE = "Start the workflow at another minute, or raise timeout.";
-const LATER = "Run the job again later, or raise timeout.";
-const OTHER = ["request_rejected", "Armor did not accept the request", CHECK_ALL];
-const LIMITED = ["rate_limited", "Armor's rate limit is reached", OTHER_MINUTE];
-const DOWN = ["server_unavailable", "Armor is not available", LATER];
-const REJECTIONS = [
-    [...DOWN, "temporarily_unavailable", "server_error"],
-    ["credentials_rejected", NOT_ACCEPTED, CHECK_APP, 401, "invalid_client", "invalid_grant"],
-    ["access_denied", "Armor denies access", CHECK_RIGHTS, 403, "unauthorized_client", "access_denied"],
-    ["endpoint_not_found", "This is not the Armor API", CHECK_URL, 404],
-    [...OTHER, "invalid_request", "invalid_scope", "unsupported_grant_type"],
-];
-/** By the OAuth `error` first, by the status second, with the server's own words where they help. */
-function statusError(reply) {
-    const { url, status, body } = reply;
-    const fields = parseObject(body) ?? {};
-    const { error } = fields;
-    const [code, problem, remedy] = rejectionOf(status, error);
-    const canPass = code === "rate_limited" || code === "server_unavailable";
-    const answered = `${url.origin} answered ${status}${saidBy(fields)}`;
-    return new ArmorError(code, `${problem}: ${answered}`, remedy, {
-        retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-        isPermanent: !canPass && typeof error === "string" && [400, 401, 403].includes(status),
-    });
-}
-function rejectionOf(status, error) {
-    // A server that is overloaded may say anything; it is asked again.
+const CREDENTIALS = {
+    code: "credentials_rejected",
+    problem: "Armor does not accept this client app",
+    remedy: "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
+        "and that api-url is of its region.",
+};
+const DENIED = {
+    code: "access_denied",
+    problem: "Armor denies access",
+    remedy: "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
+};
+const NOT_FOUND = {
+    code: "endpoint_not_found",
+    problem: "This is not the Armor API",
+    remedy: "Check api-url: it is the address of the Armor API, without a path of its own.",
+};
+const REJECTED = {
+    code: "request_rejected",
+    problem: "Armor did not accept the request",
+    remedy: "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
+};
+const LIMITED = {
+    code: "rate_limited",
+    problem: "Armor's rate limit is reached",
+    remedy: "Start the workflow at another minute, or raise timeout.",
+};
+const UNAVAILABLE = {
+    code: "server_unavailable",
+    problem: "Armor is not available",
+    remedy: "Run the job again later, or raise timeout.",
+};
+/** RFC 6749 sections 5.2 and 4.1.2.1. */
+const BY_OAUTH_ERROR = new Map([
+    ["invalid_client", CREDENTIALS],
+    ["invalid_grant", CREDENTIALS],
+    ["unauthorized_client", DENIED],
+    ["access_denied", DENIED],
+    ["invalid_request", REJECTED],
+    ["invalid_scope", REJECTED],
+    ["unsupported_grant_type", REJECTED],
+    ["server_error", UNAVAILABLE],
+    ["temporarily_unavailable", UNAVAILABLE],
+]);
+const BY_STATUS = new Map([
+    [401, CREDENTIALS],
+    [403, DENIED],
+    [404, NOT_FOUND],
+]);
+function rejectionOf(status, oauthError) {
+    // A server that is overloaded may say anything, so these statuses count whatever the body says.
     if (status === 429)
         return LIMITED;
     if (status === 408 || status >= 500)
-        return DOWN;
-    const meant = (sign) => REJECTIONS.find(([, , , ...signs]) => signs.some((one) => one === sign));
-    return meant(error) ?? meant(status) ?? OTHER;
+        return UNAVAILABLE;
+    return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? REJECTED;
+}
+/** The error for a reply whose status says no, with the server's own words where they help. */
+function statusError(reply) {
+    const { url, status, body } = reply;
+    const fields = parseObject(body) ?? {};
+    const { code, problem, remedy } = rejectionOf(status, fields["error"]);
+    const canPass = code === "rate_limited" || code === "server_unavailable";
+    // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think again.
+    const isFromTokenEndpoint = typeof fields["error"] === "string" && [400, 401, 403].includes(status);
+    return new ArmorError(code, `${problem}: ${url.origin} answered ${status}${saidBy(fields)}`, remedy, {
+        retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
+        isPermanent: !canPass && isFromTokenEndpoint,
+    });
 }
 /** A JSON object without its members that are null; a byte order mark is dropped. */
 function parseObject(body) {
@@ -2964,18 +3144,28 @@ function saidBy({ access_token, error, error_description }) {
     const said = typeof error === "string" ? ` ${quote(error)}` : "";
     return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;
 }
-/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
-const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
-/** In ms (RFC 9110 section 10.2.3). A date is compared with the server's own: this clock may be off. */
+/**
+ * @returns how long the server asks to wait (RFC 9110 section 10.2.3). A date is compared with the server's
+ * own `Date`, because the clock of this machine may be off.
+ */
 function retryAfterMs({ headers }) {
     const value = headers["retry-after"]?.trim() ?? "";
     if (/^\d+$/.test(value))
         return Math.min(Number(value), MAX_SECONDS) * 1000;
-    const until = dateOf(value);
-    return until === undefined ? undefined : Math.max(0, until - (dateOf(headers.date) ?? Date.now()));
+    const until = parseHttpDate(value);
+    if (until === undefined)
+        return undefined;
+    const serverNow = parseHttpDate(headers.date) ?? clock.date();
+    return Math.max(0, until - serverNow);
 }
-function dateOf(text = "") {
-    return (IMF_DATE.test(text) && Date.parse(text)) || undefined;
+/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
+const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+/** @returns ms since the epoch */
+function parseHttpDate(text) {
+    if (text === undefined || !IMF_DATE.test(text))
+        return undefined;
+    const ms = Date.parse(text);
+    return Number.isNaN(ms) ? undefined : ms;
 }
 
 ;// CONCATENATED MODULE: ./build/armor/redirect.js
@@ -3044,34 +3234,54 @@ const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a c
 async function retry(attempt, { timeoutMs, onRetry }) {
     const start = clock.now();
     for (let tries = 1;; tries += 1) {
-        const leftMs = start + timeoutMs - clock.now();
-        const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
-        const deadline = new AbortController();
-        const timer = setTimeout(() => deadline.abort(), limitMs);
         try {
-            return await attempt(deadline.signal).finally(() => clearTimeout(timer));
+            return await withDeadline(attempt, start + timeoutMs - clock.now());
         }
         catch (error) {
             if (!(error instanceof ArmorError) || !error.canPass)
                 throw error;
             const elapsedMs = clock.now() - start;
-            const askedMs = error.details.retryAfterMs ?? 0;
-            const spareMs = timeoutMs - elapsedMs - MIN_ATTEMPT_MS - askedMs;
-            // Without a time from the server, the last attempt needs some room: all jobs would make it at once.
-            if (spareMs < (askedMs > 0 ? 0 : FIRST_BACKOFF_MS)) {
-                const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-                const asked = `it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
-                throw error.adding(askedMs > 0 ? `${tried}; ${asked}` : tried);
-            }
-            // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
-            // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-            const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
-            const longestMs = Math.min(MAX_BACKOFF_MS, firstMs * 2 ** (tries - 1), spareMs);
-            const pauseMs = askedMs + clock.random() * longestMs;
+            const pauseMs = pauseAfter(error, tries, timeoutMs - elapsedMs);
+            if (pauseMs === undefined)
+                throw error.adding(effort(error, tries, elapsedMs));
             onRetry?.(error, pauseMs);
             await clock.sleep(pauseMs);
         }
     }
+}
+async function withDeadline(attempt, leftMs) {
+    const deadline = new AbortController();
+    const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
+    const timer = setTimeout(() => deadline.abort(), limitMs);
+    try {
+        return await attempt(deadline.signal);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/** @returns how long to wait before the next attempt; undefined where no time is left for one */
+function pauseAfter(error, tries, leftMs) {
+    const askedMs = error.details.retryAfterMs ?? 0;
+    const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
+    // A server that names a time spreads its clients itself. Without one, the pause must have room for jitter:
+    // otherwise all jobs that failed together would make their last attempt together.
+    const neededMs = askedMs > 0 ? 0 : FIRST_BACKOFF_MS;
+    if (spareMs < neededMs)
+        return undefined;
+    // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
+    // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+    const longestMs = Math.min(firstMs * 2 ** (tries - 1), MAX_BACKOFF_MS, spareMs);
+    return askedMs + clock.random() * longestMs;
+}
+/** Such as `tried 3 times in 9.6 s`. */
+function effort(error, tries, elapsedMs) {
+    const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
+    const askedMs = error.details.retryAfterMs ?? 0;
+    if (askedMs === 0)
+        return tried;
+    return `${tried}; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
 }
 /** For people: tenths below ten seconds, whole ones above, and never 0. */
 function seconds(ms) {
@@ -3089,15 +3299,16 @@ function seconds(ms) {
 /** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
 async function fetchToken(context, credentials) {
     const { apiUrl, send } = context;
-    const [encoded, raw] = basicPairs(credentials);
+    const { encoded, raw } = basicPairs(credentials);
     return await retry(async (signal) => {
-        const [sentAt, requestedAt] = [clock.date(), clock.now()];
+        const sentAt = clock.date();
+        const requestedAt = clock.now();
         let reply = await sendFollowing(send, tokenRequest(apiUrl, encoded), signal);
         if (raw !== undefined && isClientUnknown(reply)) {
-            const second = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
+            const replyToRaw = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
             // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-            if (second.status !== 400)
-                reply = second;
+            if (replyToRaw.status !== 400)
+                reply = replyToRaw;
         }
         const { accessToken, expiresIn } = judgeToken(reply);
         return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
@@ -3110,13 +3321,364 @@ async function endSession(context, accessToken) {
     return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
 }
 
-;// CONCATENATED MODULE: ./build/agent/reply.js
+;// CONCATENATED MODULE: ./build/armor/token-cache.js
+
+
+// What a caller gets depends on the share of the token's lifetime that is left:
+//
+//   above 1/3        the token
+//   1/3 to 1/6       the token, and a refresh begins behind the answer
+//   1/6 to 1/20      the next token, if it comes before 1/20 is reached and within two seconds; else this one
+//   1/20 to 0        the token, and a refresh begins: the caller has no time to lose
+//   expired, refused the next token, however long it takes
+const REFRESH_BELOW = 1 / 3;
+const WAIT_BELOW = 1 / 6;
+const WAIT_UNTIL = 1 / 20;
+const MAX_WAIT_MS = 2_000;
+/** A failed refresh is remembered for as long as the server asked, within these bounds. */
+const MIN_FAILURE_MS = 1_000;
+const MAX_FAILURE_MS = 60_000;
+const PERMANENT_FAILURE_MS = 30_000;
+const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
+const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
+/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
+class TokenCache {
+    #fetch; // gets another
+    #onFailure; // told of every refresh that fails
+    #current;
+    #previous = []; // those before it whose sessions may go on
+    #rejected; // the access token that the server refused although it should live
+    #inFlight; // the refresh under way
+    #failure; // of the last refresh
+    #failedUntil = Number.NEGATIVE_INFINITY; // until then, a refresh fails with it; by the monotonic clock
+    #replacement; // for all whose token was refused
+    #nextReplacementAt = Number.NEGATIVE_INFINITY; // by the monotonic clock
+    #isClosed = false;
+    constructor(first, fetch, onFailure) {
+        this.#current = first;
+        this.#fetch = fetch;
+        this.#onFailure = onFailure;
+    }
+    /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
+    async get() {
+        if (this.#isClosed)
+            throw stopping();
+        const current = this.#current;
+        if (this.#rejected === current.accessToken)
+            return await this.replace(current.accessToken);
+        const share = this.#shareLeft(current);
+        if (share > REFRESH_BELOW)
+            return current;
+        const refresh = this.#refresh();
+        refresh.catch(() => undefined); // onFailure was told, and not every path below waits for it
+        if (share > WAIT_BELOW)
+            return current;
+        if (share <= 0)
+            return await refresh;
+        const waitMs = Math.min((share - WAIT_UNTIL) * lifetimeMs(current), MAX_WAIT_MS);
+        if (waitMs <= 0)
+            return current;
+        // It may have expired or been refused meanwhile.
+        const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
+        return await within(waitMs, refresh.catch(currentIfAlive), currentIfAlive);
+    }
+    /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
+    async replace(accessToken) {
+        if (!this.isCurrent(accessToken))
+            return await this.get();
+        this.#rejected = accessToken;
+        this.#replacement ??= this.#replaceCurrent().finally(() => {
+            this.#replacement = undefined;
+        });
+        return await this.#replacement;
+    }
+    isCurrent(accessToken) {
+        return accessToken === this.#current.accessToken;
+    }
+    /** Ms until the token expires, by whichever clock says less. */
+    msLeft(token) {
+        const byMonotonicClock = token.requestedAt + lifetimeMs(token) - clock.now();
+        const byWallClock = token.expiresAt - clock.date();
+        return Math.min(byMonotonicClock, byWallClock);
+    }
+    /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
+    async close(ms) {
+        this.#isClosed = true;
+        await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
+        const tokens = [...this.#livePrevious(), this.#current];
+        const accessTokens = tokens.map(({ accessToken }) => accessToken);
+        return { accessTokens, isFetching: this.#inFlight !== undefined };
+    }
+    /** 1 when new, 0 when expired or refused. */
+    #shareLeft(token) {
+        return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / lifetimeMs(token);
+    }
+    #livePrevious() {
+        return this.#previous.filter((token) => this.msLeft(token) > 0);
+    }
+    /** One for all whose token was refused, and after a pause since the last one. */
+    async #replaceCurrent() {
+        const { accessToken } = this.#current;
+        const pauseMs = this.#nextReplacementAt - clock.now();
+        const willFailAtOnce = clock.now() < this.#failedUntil;
+        if (pauseMs > 0 && !willFailAtOnce)
+            await clock.sleep(pauseMs);
+        if (!this.isCurrent(accessToken))
+            return this.#current;
+        this.#nextReplacementAt = clock.now() + REPLACE_PAUSE_MS;
+        return await this.#refresh();
+    }
+    /** Belongs to no caller: one that leaves does not end it. */
+    async #refresh() {
+        if (this.#inFlight === undefined) {
+            if (this.#isClosed)
+                throw stopping();
+            if (clock.now() < this.#failedUntil)
+                throw this.#failure;
+            this.#inFlight = this.#renew().finally(() => {
+                this.#inFlight = undefined;
+            });
+        }
+        return await this.#inFlight;
+    }
+    async #renew() {
+        try {
+            const token = await this.#fetch();
+            if (this.msLeft(token) <= 0) {
+                const problem = "The access token had expired before it arrived";
+                const remedy = "Check the network between this runner and Armor, and this machine's clock.";
+                throw new ArmorError("token_expired", problem, remedy);
+            }
+            this.#previous = [...this.#livePrevious(), this.#current].slice(-MAX_SESSIONS);
+            this.#current = token;
+            this.#rejected = undefined;
+            return token;
+        }
+        catch (error) {
+            this.#onFailure(error);
+            this.#failure = error;
+            this.#failedUntil = clock.now() + failureMs(error);
+            throw error;
+        }
+    }
+}
+function lifetimeMs({ expiresIn }) {
+    return expiresIn * 1000;
+}
+/** How long a refresh that failed so is not tried again. */
+function failureMs(error) {
+    const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
+    if (isPermanent)
+        return PERMANENT_FAILURE_MS;
+    return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
+}
+function stopping() {
+    const problem = "The token agent is stopping, because the job is at its end";
+    return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/gateway/headers.js
+/** Node's `rawHeaders` are names and values in turn, as they were sent. */
+function parseRawHeaders(rawHeaders) {
+    const headers = [];
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+        headers.push({ name: rawHeaders[index] ?? "", value: rawHeaders[index + 1] ?? "" });
+    }
+    return headers;
+}
+/** The request headers that reach Armor, with all that begin with `if-`; all others are dropped. */
+const PASSED_HEADERS = new Set([
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "range",
+    "user-agent",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+]);
+/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
+const DROPPED_HEADERS = new Set([
+    "connection",
+    "keep-alive",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "referrer-policy",
+    "set-cookie",
+]);
+const DROPPED_PREFIXES = ["proxy-", "x-armor"];
+function isPassedToArmor(name) {
+    return PASSED_HEADERS.has(name) || name.startsWith("if-");
+}
+function isPassedToClient(name) {
+    return !DROPPED_HEADERS.has(name) && !DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+/** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
+function keepHeaders(message, isWanted) {
+    const hopByHop = message.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+    const kept = [];
+    for (const { name, value } of parseRawHeaders(message.rawHeaders)) {
+        const lowerCase = name.toLowerCase();
+        // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
+        const isDropped = hopByHop.includes(lowerCase) && lowerCase !== "content-length";
+        if (isWanted(lowerCase) && !isDropped)
+            kept.push(name, value);
+    }
+    return kept;
+}
+
+;// CONCATENATED MODULE: ./build/gateway/guard.js
+
+
+/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
+const REFUSAL_STATUS = {
+    bad_request: 400, // not HTTP
+    bad_target: 400, // a path or query that not every reader understands alike
+    body_refused: 400,
+    foreign_request: 403, // not from a program of this job
+    wrong_capability: 403,
+    path_refused: 403, // not one of gateway-paths
+    not_found: 404, // at the control address
+    method_not_allowed: 405,
+    request_timeout: 408,
+    head_too_large: 431,
+};
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
+const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
+/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
+function authorize(head, config) {
+    const { method = "", url = "", rawHeaders } = head;
+    const request = {
+        method,
+        headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({ name: normalName(name), value })),
+        gatewayTarget: targetBelow(url, config.capability),
+        controlTarget: targetBelow(url, config.controlCapability),
+    };
+    const verdict = judge(request, config);
+    if (verdict.route !== "refused")
+        return verdict;
+    const isFromJob = request.gatewayTarget !== undefined || request.controlTarget !== undefined;
+    return { ...verdict, isFromJob };
+}
+/** CGI and some proxies write `_` for `-`. */
+function normalName(name) {
+    return name.toLowerCase().replaceAll("_", "-");
+}
+function judge(request, config) {
+    const { method, headers, gatewayTarget, controlTarget } = request;
+    const foreign = foreignRequest(headers, config.host);
+    if (foreign !== undefined)
+        return foreign;
+    if (gatewayTarget !== undefined)
+        return readRequest(method, headers, gatewayTarget, config.gatewayPaths);
+    if (controlTarget !== undefined)
+        return controlRequest(method, controlTarget);
+    return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
+}
+/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+function targetBelow(target, capability) {
+    const given = Buffer.from(target.slice(0, capability.length + 1));
+    const expected = Buffer.from(`/${capability}`);
+    if (given.length !== expected.length || !(0,external_node_crypto_namespaceObject.timingSafeEqual)(given, expected))
+        return undefined;
+    const below = target.slice(capability.length + 1);
+    return below.startsWith("/") ? below : undefined;
+}
+/** What shows that the request does not come from a program of this job. */
+function foreignRequest(headers, host) {
+    const foreign = (description) => refuse("foreign_request", description);
+    const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
+    if (hostHeader?.value !== host || secondHostHeader !== undefined)
+        return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
+    for (const { name, value } of headers) {
+        if (PROXY_HEADER.test(name)) {
+            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+            return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
+        }
+        const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
+        if (BROWSER_HEADER.test(name) && !isOwnReferer)
+            return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
+    }
+    return undefined;
+}
+function readRequest(method, headers, below, gatewayPaths) {
+    if (method !== "GET" && method !== "HEAD") {
+        const remedy = "To change something, call Armor with a token of armor-token.";
+        return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
+    }
+    // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
+    if (headers.some(announcesBody))
+        return refuse("body_refused", "Requests through the gateway have no body.");
+    const target = allowedTarget(below, gatewayPaths);
+    return typeof target === "string" ? { route: "gateway", target } : target;
+}
+function announcesBody({ name, value }) {
+    if (name === "transfer-encoding")
+        return true;
+    return name === "content-length" && !/^\s*0+\s*$/.test(value);
+}
+function controlRequest(method, below) {
+    switch (below) {
+        case "/token":
+            return method === "GET" ? { route: "token" } : wrongMethod("This takes GET only.", "GET");
+        case "/stop":
+            return method === "POST" ? { route: "stop" } : wrongMethod("This takes POST only.", "POST");
+        default:
+            return refuse("not_found", "There are GET /token and POST /stop.");
+    }
+}
+/**
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
+ */
+function allowedTarget(target, gatewayPaths) {
+    const [path = ""] = target.split("?", 1);
+    const fault = pathFault(path);
+    if (fault !== undefined)
+        return refuse("bad_target", `The path has ${fault}.`);
+    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
+        return refuse("bad_target", "The query has a character that must be percent-encoded.");
+    if (!gatewayPaths.some((listed) => covers(listed, path)))
+        return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    return target;
+}
+function covers(listed, path) {
+    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
+}
+/** @returns what is wrong with a path, undefined where it is plain */
+function pathFault(path) {
+    if (!path.startsWith("/"))
+        return "no slash at its beginning";
+    if (path.includes("//"))
+        return "two slashes in a row: is there one at the end of the base address?";
+    if (path.includes("%"))
+        return "an encoded character (%)";
+    if (path.includes("/."))
+        return "a segment that begins with a dot";
+    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
+        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
+    return undefined;
+}
+function refuse(error, description) {
+    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
+}
+/** @param allow the methods that there are */
+function wrongMethod(description, allow) {
+    return { ...refuse("method_not_allowed", description), allow };
+}
+
+;// CONCATENATED MODULE: ./build/gateway/reply.js
 
 /** An error of the agent's own. */
 function sendFailure(response, failure) {
+    const { headers, body } = errorReply(failure.code, failure.message);
     const { retryAfterMs } = failure.details;
-    const retryAfter = retryAfterMs ? { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) } : {};
-    const { headers, body } = errorReply(failure.code, failure.message, retryAfter);
+    if (retryAfterMs)
+        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
     response.writeHead(failureStatus(failure), headers).end(body);
 }
 /** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
@@ -3130,10 +3692,13 @@ function failureStatus({ code, details }) {
 /** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
 function sendRefusal(response, refusal, lingerMs) {
     const { headers, body } = refusalReply(refusal);
-    const { "content-length": length = "0", "transfer-encoding": encoding } = response.req.headers;
     response.writeHead(refusal.status, headers);
-    if (encoding === undefined && Number(length) === 0)
-        return void response.end(body);
+    const request = response.req.headers;
+    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+    if (!hasBody) {
+        response.end(body);
+        return;
+    }
     response.flushHeaders();
     response.write(body);
     const timer = setTimeout(() => response.end(), lingerMs);
@@ -3150,192 +3715,29 @@ function endSocket(socket, refusal, lingerMs) {
     socket.resume().once("close", () => clearTimeout(timer));
 }
 function refusalReply({ error, description, allow }) {
-    return errorReply(error, description, { Connection: "close", ...(allow && { Allow: allow }) });
+    const { headers, body } = errorReply(error, description);
+    headers["Connection"] = "close";
+    if (allow !== undefined)
+        headers["Allow"] = allow;
+    return { headers, body };
 }
 /** In the shape of an OAuth error (RFC 6749 section 5.2). */
-function errorReply(error, description, more) {
+function errorReply(error, description) {
     const body = JSON.stringify({ error, error_description: description });
     const headers = {
         "Content-Type": "application/json",
         "Content-Length": String(Buffer.byteLength(body)),
         "Cache-Control": "no-store",
         "X-Armor-Gateway": "1",
-        ...more,
     };
     return { headers, body };
 }
 
-;// CONCATENATED MODULE: ./build/agent/control.js
-
-
-
-
-const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
-const END_SESSIONS_MS = 2_000;
-/** What is behind the address for tokens and stopping; `onStopped` is called when the stop's reply is out. */
-function createControl(tokenCache, context, stats, terminateSession, onStopped) {
-    let stopped;
-    /** A session that is not ended here ends by itself when its token expires. */
-    const end = async (accessToken) => {
-        try {
-            const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
-            if (wasAlive)
-                stats.sessionsEnded += 1;
-        }
-        catch (error) {
-            stats.addProblem(error);
-            stats.sessionsNotEnded += 1;
-        }
-    };
-    const endAll = async () => {
-        const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
-        if (!terminateSession)
-            return;
-        hide(accessTokens); // Armor may repeat them
-        await Promise.all(accessTokens.map(end));
-        if (isFetching)
-            stats.sessionsNotEnded += 1;
-    };
-    /** Once, for all who ask: no refresh begins any more, and the sessions end. */
-    const stop = () => {
-        stopped ??= endAll();
-        return stopped;
-    };
-    const answerStop = async (response) => {
-        response.once("close", () => stop().then(onStopped));
-        await stop();
-        response.writeHead(204).end();
-    };
-    const answerToken = async (response) => {
-        try {
-            const token = await tokenCache.get();
-            const leftMs = Math.max(0, tokenCache.msLeft(token));
-            const body = {
-                access_token: token.accessToken,
-                token_type: "Bearer",
-                expires_in: Math.floor(leftMs / 1000),
-                expires_at: isoDate(clock.date() + leftMs),
-            };
-            const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-            response.writeHead(200, headers).end(JSON.stringify(body));
-            stats.handedOut += 1;
-        }
-        catch (error) {
-            sendFailure(response, stats.addProblem(error));
-        }
-    };
-    return { stop, answerStop, answerToken };
-}
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
-;// CONCATENATED MODULE: ./build/agent/guard.js
-
-const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // what programs of the job do not send
-const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
-function authorize(head, config) {
-    const { method = "", url = "", rawHeaders } = head;
-    const headers = pairs(rawHeaders);
-    const gateway = targetBelow(url, config.capability);
-    const control = targetBelow(url, config.controlCapability);
-    const verdict = foreignRequest(headers, config.host) ??
-        (gateway !== undefined ? readRequest(method, headers, gateway, config) : undefined) ??
-        (control !== undefined ? controlRequest(method, control) : undefined) ??
-        refuse(403, "wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
-    return "status" in verdict ? { ...verdict, isFromJob: (gateway ?? control) !== undefined } : verdict;
-}
-/** CGI and some proxies write `_` for `-`. */
-function pairs(rawHeaders) {
-    const headers = [];
-    for (let index = 1; index < rawHeaders.length; index += 2)
-        headers.push([(rawHeaders[index - 1] ?? "").toLowerCase().replaceAll("_", "-"), rawHeaders[index] ?? ""]);
-    return headers;
-}
-/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
-function targetBelow(target, capability) {
-    const given = Buffer.from(target.slice(0, capability.length + 1));
-    const expected = Buffer.from(`/${capability}`);
-    if (given.length !== expected.length || !(0,external_node_crypto_namespaceObject.timingSafeEqual)(given, expected))
-        return undefined;
-    const below = target.slice(capability.length + 1);
-    return below.startsWith("/") ? below : undefined;
-}
-/** What shows that the request does not come from a program of this job. */
-function foreignRequest(headers, host) {
-    const refuseForeign = (description) => refuse(403, "foreign_request", description);
-    const hosts = headers.filter(([name]) => name === "host");
-    if (hosts.length !== 1 || hosts[0]?.[1] !== host)
-        return refuseForeign("The Host header is not the one of ARMOR_GATEWAY_URL.");
-    for (const [name, value] of headers) {
-        const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-        if (PROXY_HEADER.test(name))
-            return refuseForeign(`The request came through a proxy (header ${name}). ${remedy}`);
-        const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
-        if (BROWSER_HEADER.test(name) && !isOwnReferer)
-            return refuseForeign(`Requests with a header ${name} are refused: a web page may have sent them.`);
-    }
-    return undefined;
-}
-function readRequest(method, headers, below, { gatewayPaths }) {
-    if (method !== "GET" && method !== "HEAD") {
-        const remedy = "To change something, call Armor with a token of armor-token.";
-        return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
-    }
-    // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
-    const isNoBody = ([name, value]) => name !== "transfer-encoding" && (name !== "content-length" || /^\s*0+\s*$/.test(value));
-    if (!headers.every(isNoBody))
-        return refuse(400, "body_refused", "Requests through the gateway have no body.");
-    const target = allowedTarget(below, gatewayPaths);
-    return typeof target === "string" ? { route: "gateway", target } : target;
-}
-function controlRequest(method, below) {
-    if (below !== "/token" && below !== "/stop")
-        return refuse(404, "not_found", "There are GET /token and POST /stop.");
-    const [route, allowed] = below === "/token" ? ["token", "GET"] : ["stop", "POST"];
-    return method === allowed ? { route } : wrongMethod(`This takes ${allowed} only.`, allowed);
-}
+;// CONCATENATED MODULE: ./build/gateway/slots.js
 /**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
-function allowedTarget(target, gatewayPaths) {
-    const [path = ""] = target.split("?", 1);
-    const fault = pathFault(path);
-    if (fault !== undefined)
-        return refuse(400, "bad_target", `The path has ${fault}.`);
-    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
-        return refuse(400, "bad_target", "The query has a character that must be percent-encoded.");
-    for (const listed of gatewayPaths)
-        if (listed.endsWith("/") ? path.startsWith(listed) : path === listed)
-            return target;
-    return refuse(403, "path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
-}
-/** @returns what is wrong with a path, undefined where it is plain */
-function pathFault(path) {
-    if (!path.startsWith("/"))
-        return "no slash at its beginning";
-    if (path.includes("//"))
-        return "two slashes in a row: is there one at the end of the base address?";
-    if (path.includes("%"))
-        return "an encoded character (%)";
-    if (path.includes("/."))
-        return "a segment that begins with a dot";
-    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
-        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
-    return undefined;
-}
-function refuse(status, error, description) {
-    return { status, error, description };
-}
-function wrongMethod(description, allow) {
-    return { ...refuse(405, "method_not_allowed", description), allow };
-}
-
-;// CONCATENATED MODULE: ./build/agent/slots.js
-/**
- * Who made a call, and may leave before the reply is complete. Its listener holds this object alone: with one
- * that held the whole call, or an AbortSignal, garbage collection took three times as long (Node 24.21).
+ * The client of a call, which may leave before the reply is complete. The listener refers to nothing but this
+ * small object: when it referred to the whole call, or to an AbortSignal, garbage collection took three times
+ * as long (measured with Node 24.21).
  */
 class Client {
     hasLeft = false;
@@ -3389,17 +3791,14 @@ class Slots {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/gateway.js
+;// CONCATENATED MODULE: ./build/gateway/gateway.js
 
 
 
 
 
 
-/** The request headers that reach Armor; all others are dropped. */
-const PASSED = /^(accept(-encoding|-language)?|cache-control|if-.*|range|user-agent|trace(parent|state)|x-request-id)$/;
-/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
-const DROPPED = /^(connection|keep-alive|proxy-.*|trailer|transfer-encoding|upgrade|referrer-policy|set-cookie|x-armor.*)$/;
+
 const MAX_CALLS = 128;
 const MAX_REPEATS = 3;
 const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
@@ -3435,99 +3834,119 @@ function createGateway(options) {
 function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
     const base = new URL(apiUrl);
     const basePath = base.pathname.replace(/\/$/, "");
-    const forbidden = new Map(); // until when a 401 of a path is not about the token
-    /** @returns path and query of a redirect to a trusted origin and a listed path */
-    const allowedRedirect = (from, to) => {
-        if (to.username !== "" || to.password !== "" || !isTrustedRedirect(from, to))
+    const forbidden = new ForbiddenPaths();
+    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+    const allowedRedirect = (from, location) => {
+        if (location.username !== "" || location.password !== "")
             return undefined;
-        if (!to.pathname.startsWith(`${basePath}/`))
+        if (!isTrustedRedirect(from, location))
             return undefined;
-        const target = allowedTarget(to.pathname.slice(basePath.length) + to.search, gatewayPaths);
-        return typeof target === "string" ? basePath + target : undefined;
+        if (!location.pathname.startsWith(`${basePath}/`))
+            return undefined;
+        const target = location.pathname.slice(basePath.length) + location.search;
+        const allowed = allowedTarget(target, gatewayPaths);
+        return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
     };
     return async (request, target, client) => {
         const { method = "GET" } = request;
-        const passed = keepHeaders(request, (name) => PASSED.test(name));
-        let [origin, path] = [base, basePath + target];
+        const passedHeaders = keepHeaders(request, isPassedToArmor);
+        let place = { origin: base, path: basePath + target };
         let { accessToken } = await tokenCache.get();
-        for (let repeats = 0, redirects = 0;;) {
-            const headers = [...passed, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
+        let repeats = 0;
+        let redirects = 0;
+        for (;;) {
+            const { origin, path } = place;
+            const headers = [...passedHeaders, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
             const message = await upstream.send({ origin, path, method, headers, client });
-            const [pathname = ""] = path.split("?", 1);
             if (message.statusCode === 401) {
-                if (repeats === MAX_REPEATS)
-                    forbidden.set(pathname, clock.now() + FORBIDDEN_PATH_MS);
-                // Of a path that refuses every token the 401 is passed on, unless there is a newer one by now.
-                const isForbidden = (forbidden.get(pathname) ?? 0) > clock.now();
-                if (isForbidden && (repeats === MAX_REPEATS || tokenCache.isCurrent(accessToken))) {
+                if (repeats === MAX_REPEATS) {
+                    forbidden.add(path);
                     return { message, origin, location: undefined };
                 }
+                // This path has lately refused every token. It is asked again only if there is a newer one by now.
+                if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
+                    return { message, origin, location: undefined };
+                message.destroy();
                 repeats += 1;
-                message.destroy();
                 ({ accessToken } = await tokenCache.replace(accessToken));
+                continue;
             }
-            else {
-                forbidden.delete(pathname);
-                const location = gateway_redirectTarget(message, origin.origin + path);
-                const next = location && redirects < MAX_REDIRECTS ? allowedRedirect(origin, location) : undefined;
-                if (location === undefined || next === undefined)
-                    return { message, origin, location };
-                redirects += 1;
-                message.destroy();
-                [origin, path] = [location, next];
-            }
+            forbidden.delete(path);
+            const location = gateway_redirectTarget(message, place);
+            const next = location && allowedRedirect(origin, location);
+            if (next === undefined || redirects === MAX_REDIRECTS)
+                return { message, origin, location };
+            message.destroy();
+            redirects += 1;
+            place = next;
         }
     };
 }
-function gateway_redirectTarget({ statusCode = 0, headers }, base) {
+/** Paths, without their query, of which a 401 is about the path and not about the token. */
+class ForbiddenPaths {
+    #until = new Map(); // by the monotonic clock, in ms
+    add(path) {
+        this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
+    }
+    delete(path) {
+        if (this.#until.size > 0)
+            this.#until.delete(withoutQuery(path));
+    }
+    has(path) {
+        const until = this.#until.get(withoutQuery(path));
+        return until !== undefined && until > clock.now();
+    }
+}
+function withoutQuery(path) {
+    const [pathname = ""] = path.split("?", 1);
+    return pathname;
+}
+/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
+function gateway_redirectTarget({ statusCode = 0, headers }, from) {
     const { location } = headers;
     if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
         return undefined;
+    const base = from.origin.origin + from.path;
     return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
+/** Names and values in turn. */
 function replyHeaders({ message, location }) {
-    const isKept = (name) => !DROPPED.test(name) && (name !== "location" || location === undefined);
-    const headers = keepHeaders(message, isKept);
+    const headers = keepHeaders(message, 
+    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
+    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined));
     if (location !== undefined)
         headers.push("Location", location.href);
     headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
     return headers;
 }
-/** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
-function keepHeaders({ rawHeaders, headers }, isWanted) {
-    const named = headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-    const result = [];
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-        const name = rawHeaders[index] ?? "";
-        const lowerCase = name.toLowerCase();
-        // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
-        if (isWanted(lowerCase) && (!named.includes(lowerCase) || lowerCase === "content-length"))
-            result.push(name, rawHeaders[index + 1] ?? "");
-    }
-    return result;
-}
-/** Streams the reply to the client. @throws ArmorError where it breaks off */
+/** Gives the reply to the client. @throws ArmorError where it breaks off */
 async function passOn(reply, response, client, idleMs) {
     const { message, origin } = reply;
-    const state = { url: origin, proxy: undefined, isReplying: true };
     try {
         response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
     }
     catch {
         message.destroy();
-        throw networkError({ code: "HPE_INVALID_HEAD" }, { ...state, isReplying: false });
+        const state = { url: origin, proxy: undefined, isReplying: false };
+        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
     }
     // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-    if (message.readableLength === 0 && !message.complete)
+    const hasBodyToCome = message.readableLength === 0 && !message.complete;
+    if (hasBodyToCome)
         response.flushHeaders();
-    await new Promise((resolve, reject) => {
+    await streamBody(reply, response, client, idleMs);
+}
+/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
+function streamBody(reply, response, client, idleMs) {
+    const { message, origin } = reply;
+    const state = { url: origin, proxy: undefined, isReplying: true };
+    return new Promise((resolve, reject) => {
         const fail = (error) => {
             clearTimeout(idle);
             reject(error);
             message.destroy();
         };
         const idle = setTimeout(() => {
-            // A client that takes its time is not Armor's silence.
             if (message.isPaused())
                 idle.refresh();
             else
@@ -3554,15 +3973,9 @@ async function passOn(reply, response, client, idleMs) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/protocol.js
-const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
-const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
-/** The agent's one line on stdout: the port on which it listens, or why it does not. */
-const READY_LINE = /^token agent: (?:port (\d+)|(.+))\n/m;
-
 ;// CONCATENATED MODULE: external "node:events"
 const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./build/agent/server.js
+;// CONCATENATED MODULE: ./build/gateway/server.js
 
 
 
@@ -3570,14 +3983,16 @@ const external_node_events_namespaceObject = require("node:events");
 
 const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
 const MAX_HEADER_BYTES = 16 * 1024;
-const KEEP_ALIVE_MS = 120_000; // longer than common clients do: none is closed while a request is on its way
-const BACKLOG = 4_096; // for calls that connect all at once: more than the 511 that Node asks for by default
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** For many calls that connect at the same moment. Node's default is 511. */
+const BACKLOG = 4_096;
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
-const BAD_REQUEST = refuse(400, "bad_request", "The request is not valid HTTP.");
+const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
 /** By the codes of Node's parser. */
 const BAD_HEADS = {
-    HPE_HEADER_OVERFLOW: refuse(431, "head_too_large", "The request's headers are larger than 16 KB."),
-    ERR_HTTP_REQUEST_TIMEOUT: refuse(408, "request_timeout", "The request's headers did not come in time."),
+    HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
+    ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
 };
 /** Listens on a free port of 127.0.0.1. */
 async function listen(guard, handle, onRefusal, limits = LIMITS) {
@@ -3592,73 +4007,218 @@ async function listen(guard, handle, onRefusal, limits = LIMITS) {
     await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
     const { port } = server.address();
     const config = { ...guard, host: `127.0.0.1:${port}` };
-    const waiting = limitWaiting(server, limits);
-    const lastResponse = new WeakMap();
-    const refused = new WeakSet();
-    /** One connection's requests in turn: older Nodes do not tell a reply in line that its client has left. */
-    const onRequest = (request, response) => {
-        const previous = lastResponse.get(request.socket);
-        lastResponse.set(request.socket, response);
-        if (previous === undefined || previous.closed)
-            serve(request, response);
-        else
-            previous.once("close", () => serve(request, response));
-    };
-    const serve = (request, response) => {
-        const { socket } = request;
-        if (socket.destroyed || refused.has(socket))
-            return;
-        const verdict = authorize(request, config);
-        if ("status" in verdict) {
-            refused.add(socket);
-            onRefusal(verdict);
-            return sendRefusal(response, verdict, limits.headMs);
-        }
-        waiting.delete(socket);
-        handle(request, response, verdict);
-    };
-    const giveUp = (socket, refusal) => {
-        refused.add(socket);
-        onRefusal(refusal);
-        endSocket(socket, refusal, limits.headMs);
-    };
+    const connections = new Connections(config, handle, onRefusal, limits);
+    const onRequest = (request, response) => connections.serveInTurn(request, response);
+    server.on("connection", (socket) => connections.open(socket));
     server.on("request", onRequest);
     // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
     server.on("checkContinue", onRequest);
     server.on("checkExpectation", onRequest);
-    server.on("connect", (_, socket) => giveUp(socket, NO_CONNECT));
-    server.on("clientError", (error, socket) => {
-        if (refused.has(socket))
-            return; // the rest of a request that has its answer
-        const response = lastResponse.get(socket);
-        // Text written into a reply under way would be read as its body.
-        if (response !== undefined && !response.closed)
-            return void socket.resetAndDestroy();
-        const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
-        if (isSilent || error.code === "ECONNRESET" || !socket.writable)
-            return void socket.destroy();
-        giveUp(socket, BAD_HEADS[error.code ?? ""] ?? BAD_REQUEST);
-    });
+    server.on("connect", (_, socket) => connections.giveUp(socket, NO_CONNECT));
+    server.on("clientError", (error, socket) => connections.endUnreadable(socket, error.code ?? ""));
     return { port, server };
 }
-/** @returns the connections without an admitted request, the oldest first */
-function limitWaiting(server, { maxWaiting, minWaitMs }) {
-    const waiting = new Map();
-    server.on("connection", (socket) => {
-        waiting.set(socket, clock.now());
-        socket.once("close", () => waiting.delete(socket));
-        if (waiting.size <= maxWaiting)
+/** What is known of each connection, and what becomes of its requests. */
+class Connections {
+    #guard;
+    #handle;
+    #onRefusal;
+    #limits;
+    #waiting = new Map(); // without an admitted request, since when; the oldest first
+    #refused = new WeakSet(); // they have their answer, and no further request is served
+    #lastResponse = new WeakMap();
+    constructor(guard, handle, onRefusal, limits) {
+        this.#guard = guard;
+        this.#handle = handle;
+        this.#onRefusal = onRefusal;
+        this.#limits = limits;
+    }
+    /** Closes the oldest connection that waits, where there are too many. */
+    open(socket) {
+        this.#waiting.set(socket, clock.now());
+        socket.once("close", () => this.#waiting.delete(socket));
+        if (this.#waiting.size <= this.#limits.maxWaiting)
             return;
-        for (const [oldest, since] of waiting) {
-            if (clock.now() - since >= minWaitMs)
-                oldest.destroy();
+        const [oldest] = this.#waiting;
+        if (oldest === undefined)
+            return;
+        const [oldestSocket, since] = oldest;
+        if (clock.now() - since >= this.#limits.minWaitMs)
+            oldestSocket.destroy();
+    }
+    /**
+     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once,
+     * and in older versions a reply that waits for its turn does not learn that the client has left.
+     */
+    serveInTurn(request, response) {
+        const previous = this.#lastResponse.get(request.socket);
+        this.#lastResponse.set(request.socket, response);
+        if (previous === undefined || previous.closed)
+            this.#serve(request, response);
+        else
+            previous.once("close", () => this.#serve(request, response));
+    }
+    #serve(request, response) {
+        const { socket } = request;
+        if (socket.destroyed || this.#refused.has(socket))
+            return;
+        const verdict = authorize(request, this.#guard);
+        if (verdict.route === "refused") {
+            this.#refused.add(socket);
+            this.#onRefusal(verdict);
+            sendRefusal(response, verdict, this.#limits.headMs);
             return;
         }
-    });
-    return waiting;
+        this.#waiting.delete(socket);
+        this.#handle(request, response, verdict);
+    }
+    /** Refuses a connection that has no response to write to. */
+    giveUp(socket, refusal) {
+        this.#refused.add(socket);
+        this.#onRefusal(refusal);
+        endSocket(socket, refusal, this.#limits.headMs);
+    }
+    /** Node's parser gave up, with this code. */
+    endUnreadable(socket, code) {
+        if (this.#refused.has(socket))
+            return; // the rest of a request that has its answer
+        const response = this.#lastResponse.get(socket);
+        const isReplying = response !== undefined && !response.closed;
+        if (isReplying) {
+            // A refusal written now would be read as a part of the reply's body.
+            socket.resetAndDestroy();
+            return;
+        }
+        const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
+        if (isSilent || code === "ECONNRESET" || !socket.writable) {
+            socket.destroy();
+            return;
+        }
+        this.giveUp(socket, BAD_HEADS[code] ?? BAD_REQUEST);
+    }
 }
 
-;// CONCATENATED MODULE: ./build/agent/stats.js
+;// CONCATENATED MODULE: ./build/gateway/upstream.js
+
+
+
+
+
+/** A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again. */
+const MAX_IDLE_MS = 15_000;
+/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
+const CLOSED_WHILE_IDLE = new Error("closed while idle");
+/** Sends calls to Armor over connections that are kept. */
+class Upstream {
+    #route;
+    #limits;
+    #maxIdleMs;
+    #agents = new Map(); // by origin
+    #lastSentAt = 0; // by the wall clock, in ms
+    constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
+        this.#route = route;
+        this.#limits = limits;
+        this.#maxIdleMs = maxIdleMs;
+    }
+    /** @returns the reply when its head is there. @throws ArmorError where none begins */
+    async send(call) {
+        try {
+            return await this.#sendBy(this.#keptAgent(call.origin), call);
+        }
+        catch (error) {
+            if (error !== CLOSED_WHILE_IDLE)
+                throw error;
+            const freshAgent = this.#createAgent(call.origin, {});
+            return await this.#sendBy(freshAgent, call);
+        }
+    }
+    close() {
+        for (const agent of this.#agents.values())
+            agent.destroy();
+    }
+    #keptAgent(url) {
+        // Timers stand still while a machine sleeps, and the wall clock goes on.
+        const now = clock.date();
+        if (now - this.#lastSentAt > this.#maxIdleMs)
+            this.#agents.clear();
+        this.#lastSentAt = now;
+        let agent = this.#agents.get(url.origin);
+        if (agent === undefined) {
+            agent = this.#createAgent(url, { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs });
+            this.#agents.set(url.origin, agent);
+        }
+        return agent;
+    }
+    #createAgent(url, options) {
+        if (url.protocol === "http:")
+            return new (external_node_http_default()).Agent(options);
+        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+    }
+    #sendBy(agent, call) {
+        const { method, origin, path, headers, client } = call;
+        const { connectMs, headMs } = this.#limits;
+        // Made for an error only: to find the proxy takes time.
+        const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
+        return new Promise((resolve, reject) => {
+            if (client.hasLeft)
+                return reject(new Error("the client left"));
+            const isTls = origin.protocol === "https:";
+            const request = (isTls ? (external_node_https_default()) : (external_node_http_default())).request({
+                host: withoutBrackets(origin.hostname),
+                port: origin.port,
+                path,
+                method,
+                headers: headers,
+                agent,
+            });
+            let timer;
+            const limit = (ms) => {
+                clearTimeout(timer);
+                timer = setTimeout(() => {
+                    const hasTunnel = request.socket !== null;
+                    fail(timeoutError({ ...state(), hasTunnel }));
+                }, ms);
+            };
+            const fail = (error) => {
+                clearTimeout(timer);
+                reject(error);
+                request.destroy(); // a request without a socket does not report its error, hence both
+            };
+            client.onLeave(() => fail(new Error("the client left")));
+            if (request.reusedSocket) {
+                limit(headMs);
+            }
+            else {
+                limit(connectMs);
+                const connected = isTls ? "secureConnect" : "connect";
+                request.once("socket", (socket) => socket.once(connected, () => limit(headMs)));
+            }
+            let isReplying = false;
+            request.once("response", (message) => {
+                clearTimeout(timer);
+                isReplying = true;
+                resolve(message);
+            });
+            // Without a listener, Node would drop a connection that switches protocols and report nothing.
+            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
+            request.on("error", (error) => {
+                if (isReplying)
+                    return; // the message has an error of its own, or is whole
+                const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
+                fail(request.reusedSocket && wasClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
+            });
+            request.end();
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/config.js
+const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
+const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
+/** The agent's one line on stdout: the port on which it listens, or why it does not. */
+const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
+
+;// CONCATENATED MODULE: ./build/protocol/stats.js
 
 /** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 class Stats {
@@ -3692,239 +4252,117 @@ class Stats {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/token-cache.js
+;// CONCATENATED MODULE: ./build/agent/control.js
 
 
-const FRESH = 1 / 3; // with more than this share of its lifetime left, a token is handed out as it is
-const USABLE = 1 / 6; // down to this share, it is, and another is fetched behind the answer
-const LAST_SHARE = 1 / 20; // down to this share, callers wait for another, at most so long; then they get it
-const MAX_WAIT_MS = 2_000;
-const MIN_FAILURE_MS = 1_000; // a failed refresh is remembered for as long as the server asked, but
-const MAX_FAILURE_MS = 60_000; // within these bounds
-const PERMANENT_FAILURE_MS = 30_000;
-const REJECTION_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
-const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
-/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
-class TokenCache {
-    #fetch; // gets another
-    #onFailure; // told of every refresh that fails
-    #current;
-    #previous = []; // those before it whose sessions may go on
-    #rejected; // the access token that the server refused although it should live
-    #replacement;
-    #nextReplacementAt = Number.NEGATIVE_INFINITY;
-    #inFlight;
-    #failure;
-    #failedUntil = Number.NEGATIVE_INFINITY;
-    #isClosed = false;
-    constructor(first, fetch, onFailure) {
-        this.#current = first;
-        this.#fetch = fetch;
-        this.#onFailure = onFailure;
+
+
+const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
+const END_SESSIONS_MS = 2_000;
+/** What is behind the address for tokens and stopping. */
+class Control {
+    #options;
+    #stopped;
+    constructor(options) {
+        this.#options = options;
     }
-    /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
-    async get() {
-        if (this.#isClosed)
-            throw stopping();
-        const current = this.#current;
-        if (this.#rejected === current.accessToken)
-            return await this.replace(current.accessToken);
-        const share = this.#shareLeft(current);
-        if (share > FRESH)
-            return current;
-        const refresh = this.#refresh();
-        refresh.catch(() => undefined); // onFailure was told
-        if (share > USABLE)
-            return current;
-        if (share <= 0)
-            return await refresh;
-        const waitMs = Math.min((share - LAST_SHARE) * current.expiresIn * 1000, MAX_WAIT_MS);
-        if (waitMs <= 0)
-            return current;
-        const oldIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
-        return await within(waitMs, refresh.catch(oldIfAlive), oldIfAlive);
-    }
-    /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
-    async replace(accessToken) {
-        if (!this.isCurrent(accessToken))
-            return await this.get();
-        this.#rejected = accessToken;
-        this.#replacement ??= this.#replaceCurrent().finally(() => {
-            this.#replacement = undefined;
-        });
-        return await this.#replacement;
-    }
-    isCurrent(accessToken) {
-        return accessToken === this.#current.accessToken;
-    }
-    /** Ms until the token expires, by whichever clock says less. */
-    msLeft({ requestedAt, expiresAt, expiresIn }) {
-        return Math.min(requestedAt + expiresIn * 1000 - clock.now(), expiresAt - clock.date());
-    }
-    /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
-    async close(ms) {
-        this.#isClosed = true;
-        await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
-        const tokens = [...this.#livePrevious(), this.#current];
-        const accessTokens = tokens.map(({ accessToken }) => accessToken);
-        return { accessTokens, isFetching: this.#inFlight !== undefined };
-    }
-    /** 1 when new, 0 when expired or refused. */
-    #shareLeft(token) {
-        return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / (token.expiresIn * 1000);
-    }
-    #livePrevious() {
-        return this.#previous.filter((token) => this.msLeft(token) > 0);
-    }
-    /** For all whose token was refused at once, and after a pause since the last time. */
-    async #replaceCurrent() {
-        const { accessToken } = this.#current;
-        const pauseMs = this.#nextReplacementAt - clock.now();
-        if (pauseMs > 0 && clock.now() >= this.#failedUntil)
-            await clock.sleep(pauseMs);
-        if (!this.isCurrent(accessToken))
-            return this.#current;
-        this.#nextReplacementAt = clock.now() + REJECTION_PAUSE_MS;
-        return await this.#refresh();
-    }
-    /** Belongs to no caller: one that leaves does not end it. */
-    async #refresh() {
-        if (this.#inFlight === undefined) {
-            if (this.#isClosed)
-                throw stopping();
-            if (clock.now() < this.#failedUntil)
-                throw this.#failure;
-            this.#inFlight = this.#renew().finally(() => {
-                this.#inFlight = undefined;
-            });
-        }
-        return await this.#inFlight;
-    }
-    async #renew() {
+    async answerToken(response) {
+        const { tokenCache, stats } = this.#options;
         try {
-            const token = await this.#fetch();
-            if (this.msLeft(token) <= 0) {
-                const problem = "The access token had expired before it arrived";
-                const remedy = "Check the network between this runner and Armor, and this machine's clock.";
-                throw new ArmorError("token_expired", problem, remedy);
-            }
-            this.#previous = [...this.#livePrevious(), this.#current].slice(-MAX_SESSIONS);
-            this.#current = token;
-            this.#rejected = undefined;
-            return token;
+            const token = await tokenCache.get();
+            const leftMs = Math.max(0, tokenCache.msLeft(token));
+            const body = {
+                access_token: token.accessToken,
+                token_type: "Bearer",
+                expires_in: Math.floor(leftMs / 1000),
+                expires_at: isoDate(clock.date() + leftMs),
+            };
+            const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+            response.writeHead(200, headers).end(JSON.stringify(body));
+            stats.handedOut += 1;
         }
         catch (error) {
-            this.#onFailure(error);
-            this.#failure = error;
-            this.#failedUntil = clock.now() + failureMs(error);
-            throw error;
+            sendFailure(response, stats.addProblem(error));
         }
     }
-}
-function failureMs(error) {
-    const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
-    if (isPermanent)
-        return PERMANENT_FAILURE_MS;
-    return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
-}
-function stopping() {
-    const problem = "The token agent is stopping, because the job is at its end";
-    return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
-}
-
-;// CONCATENATED MODULE: ./build/agent/upstream.js
-
-
-
-
-const MAX_IDLE_MS = 15_000; // idle for longer, a NAT or a VPN may have forgotten it, and it is not used again
-/** Sends calls to Armor over connections that are kept. */
-class Upstream {
-    #route;
-    #limits;
-    #kept;
-    #agents = new Map(); // by origin
-    #lastSentAt = 0;
-    constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
-        this.#route = route;
-        this.#limits = limits;
-        this.#kept = { keepAlive: true, maxFreeSockets: 128, timeout: maxIdleMs };
+    async answerStop(response) {
+        response.once("close", () => this.stop().then(this.#options.onStopped));
+        await this.stop();
+        response.writeHead(204).end();
     }
-    /** @returns the reply when its head is there. @throws ArmorError where none begins */
-    async send(call) {
-        // Timers stand still while a machine sleeps, and the wall clock goes on.
-        const now = Date.now();
-        if (now - this.#lastSentAt > this.#kept.timeout)
-            this.#agents.clear();
-        this.#lastSentAt = now;
-        const { origin } = call.origin;
-        const agent = this.#agents.get(origin) ?? this.#createAgent(call.origin, this.#kept);
-        this.#agents.set(origin, agent);
+    /** Once, for all who ask: no refresh begins any more, and the sessions end. */
+    stop() {
+        this.#stopped ??= this.#endSessions();
+        return this.#stopped;
+    }
+    async #endSessions() {
+        const { tokenCache, stats, terminateSession } = this.#options;
+        const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+        if (!terminateSession)
+            return;
+        hide(accessTokens); // Armor may repeat them in what it says
+        await Promise.all(accessTokens.map((accessToken) => this.#endSession(accessToken)));
+        if (isFetching)
+            stats.sessionsNotEnded += 1; // that of the token which is still on its way
+    }
+    /** Never fails: a session that is not ended here ends by itself when its token expires. */
+    async #endSession(accessToken) {
+        const { context, stats } = this.#options;
         try {
-            return await this.#send(call, agent);
+            const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
+            if (wasAlive)
+                stats.sessionsEnded += 1;
         }
         catch (error) {
-            if (error !== CLOSED_WHILE_IDLE)
-                throw error;
-            return await this.#send(call, this.#createAgent(call.origin, {}));
+            stats.addProblem(error);
+            stats.sessionsNotEnded += 1;
         }
     }
-    close() {
-        for (const agent of this.#agents.values())
-            agent.destroy();
-    }
-    #createAgent(url, options) {
-        if (url.protocol === "http:")
-            return new (external_node_http_default()).Agent(options);
-        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
-    }
-    #send({ method, origin, path, headers, client }, agent) {
-        const { connectMs, headMs } = this.#limits;
-        const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
-        return new Promise((resolve, reject) => {
-            if (client.hasLeft)
-                return reject(new Error("the client left"));
-            const { protocol, hostname, port } = origin;
-            const isTls = protocol === "https:";
-            const host = withoutBrackets(hostname);
-            const { request: start } = isTls ? (external_node_https_default()) : (external_node_http_default());
-            const request = start({ host, port, path, method, headers: headers, agent });
-            const fail = (error) => {
-                clearTimeout(timer);
-                reject(error);
-                request.destroy(); // a request without a socket does not report its error, hence both
-            };
-            let isReplying = false;
-            let timer;
-            const wait = (ms) => {
-                clearTimeout(timer);
-                const late = () => fail(timeoutError({ ...state(), hasTunnel: request.socket !== null }));
-                timer = setTimeout(late, ms);
-            };
-            wait(request.reusedSocket ? headMs : connectMs);
-            const connected = isTls ? "secureConnect" : "connect";
-            if (!request.reusedSocket)
-                request.once("socket", (socket) => socket.once(connected, () => wait(headMs)));
-            request.once("response", (message) => {
-                clearTimeout(timer);
-                isReplying = true;
-                resolve(message);
-            });
-            // Without a listener, Node would drop a connection that switches protocols and report nothing.
-            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
-            request.on("error", (error) => {
-                if (isReplying)
-                    return; // the message has an error of its own, or is whole
-                const isClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? "");
-                fail(isClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
-            });
-            request.end();
-            client.onLeave(() => fail(new Error("the client left")));
+}
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/agent/life.js
+
+
+
+const FOLDER_CHECK_MS = 2_000;
+const MAX_UNASKED_MS = 24 * 3600 * 1000;
+/** For how long the agent is needed: until it is told to stop, or until one of three signs that it is not. */
+class Life {
+    ended; // gives why it ended by itself; undefined where it was told to
+    #controlFile;
+    #onSigterm = () => this.end("it was told to end by a signal (SIGTERM)");
+    #resolve = () => undefined;
+    #lastAsked = clock.now();
+    #timer;
+    /** @param controlFile which is there as long as the job is */
+    constructor(controlFile) {
+        this.#controlFile = controlFile;
+        this.ended = new Promise((resolve) => {
+            this.#resolve = resolve;
         });
+        process.on("SIGTERM", this.#onSigterm);
+    }
+    /** From now on, a folder that is gone and a day without a request end the agent. */
+    begin() {
+        this.#timer = setInterval(() => {
+            (0,promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
+            if (clock.now() - this.#lastAsked > MAX_UNASKED_MS)
+                this.end("it was not asked for anything in 24 hours");
+        }, FOLDER_CHECK_MS);
+    }
+    wasAsked() {
+        this.#lastAsked = clock.now();
+    }
+    end(reason) {
+        this.#resolve(reason);
+    }
+    forget() {
+        clearInterval(this.#timer);
+        process.off("SIGTERM", this.#onSigterm);
     }
 }
-/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
-const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
 ;// CONCATENATED MODULE: ./build/agent/agent.js
 
@@ -3943,9 +4381,8 @@ const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
 
 
-const FOLDER_CHECK_MS = 2_000;
-const MAX_UNASKED_MS = 24 * 3600 * 1000;
-const LAST_MS = 2_000; // for a stop that no post step waits for: a system that shuts down leaves little time
+/** For a stop that no post step waits for: a system that shuts down leaves little time. */
+const LAST_STOP_MS = 2_000;
 /** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
@@ -3963,59 +4400,51 @@ async function agent(crash, { stdin, stdout } = process) {
     }
 }
 async function serve(config, say, crash) {
-    const { apiUrl, capability, controlCapability, folder, gatewayPaths, limits, route, timeoutMs } = config;
+    const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
-    const context = { apiUrl, timeoutMs, send: createSend(route) };
+    const context = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
     const fetch = async () => {
         const token = await fetchToken(context, config.credentials);
         stats.minted += 1;
         return token;
     };
     const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
-    let end = () => undefined;
-    const ended = new Promise((resolve) => {
-        end = resolve;
-    });
     const upstream = new Upstream(route, limits);
-    const control = createControl(tokenCache, context, stats, config.terminateSession, () => end());
-    const gateway = createGateway({ ...config, tokenCache, upstream, stats });
-    let lastAsked = clock.now();
+    const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
+    const life = new Life((0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE));
+    const onStopped = () => life.end();
+    const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
     const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
-        lastAsked = clock.now();
-        if (admission.route === "gateway")
-            gateway(request, response, admission.target);
-        else if (admission.route === "token")
-            control.answerToken(response);
-        else
-            control.answerStop(response);
+        life.wasAsked();
+        switch (admission.route) {
+            case "gateway":
+                return gateway(request, response, admission.target);
+            case "token":
+                return control.answerToken(response);
+            case "stop":
+                return control.answerStop(response);
+        }
     }, (refusal) => stats.addRefusal(refusal));
-    const onSigterm = () => end("it was told to end by a signal (SIGTERM)");
-    process.on("SIGTERM", onSigterm);
-    let watch;
     try {
-        const controlFile = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+        const controlFile = (0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE);
         await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
-        watch = setInterval(() => {
-            const gone = "its folder below RUNNER_TEMP was removed, or given to another user";
-            (0,promises_namespaceObject.access)(controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => end(gone));
-            if (clock.now() - lastAsked > MAX_UNASKED_MS)
-                end("it was not asked for anything in 24 hours");
-        }, FOLDER_CHECK_MS);
+        life.begin();
         say(`port ${port}`);
-        stats.reason = await Promise.race([ended, crash]);
-        if (stats.reason !== undefined)
-            await within(LAST_MS, control.stop(), () => undefined);
+        stats.reason = await Promise.race([life.ended, crash]);
+        const wasTold = stats.reason === undefined;
+        if (!wasTold)
+            await within(LAST_STOP_MS, control.stop(), () => undefined);
     }
     catch (error) {
         stats.reason = asArmorError(error).message;
         throw error;
     }
     finally {
-        clearInterval(watch);
-        process.off("SIGTERM", onSigterm);
+        life.forget();
         // Before the connections close, which the post step waits for. The folder may be gone.
-        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
+        const report = (0,external_node_path_namespaceObject.join)(config.folder, REPORT_FILE);
+        await (0,promises_namespaceObject.writeFile)(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
         server.close();
         server.closeAllConnections();
         upstream.close();
@@ -4032,7 +4461,7 @@ async function placeFile(file, line) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/folder.js
+;// CONCATENATED MODULE: ./build/agent-client/folder.js
 
 
 
@@ -4060,8 +4489,8 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
         await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
         if (isWindows)
             await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
-        const noexec = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).catch((error) => error);
-        return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun: noexec === undefined };
+        const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
+        return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun };
     }
     catch (error) {
         if (path !== "")
@@ -4071,15 +4500,16 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
 }
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 function shWrapper(node, program, folder, isWindows = false) {
-    const words = [node, program, folder]
-        .map((path) => (isWindows ? path.replaceAll("\\", "/") : path))
-        .map((path) => `'${path.replaceAll("'", "'\\''")}'`);
-    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${words.join(" ")} "$@"\n`;
+    const quoted = [node, program, folder].map((path) => {
+        const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
+        return `'${posixPath.replaceAll("'", "'\\''")}'`;
+    });
+    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
 }
 /** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
 function cmdWrapper(node, program) {
-    const words = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${words.join(" ")} "%~dp0.." %*\r\n`;
+    const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
 }
 /** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
 async function removeFolder(folder) {
@@ -4088,29 +4518,51 @@ async function removeFolder(folder) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build/agent/inherit.js
+;// CONCATENATED MODULE: ./build/agent-client/inherit.js
 
-/** What /proc may show of the agent. By RUNNER_TRACKING_ID the runner ends what outlived its job. */
-const ALLOWED_VARIABLE = /^(PATH|HOME|USERPROFILE|TE?MP|TMPDIR|SYSTEMROOT|LANG|RUNNER_(TEMP|TRACKING_ID)|NODE_USE_SYSTEM_CA)$/i;
-const PATH_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]; // made absolute
+/** What /proc may show of the agent. */
+const ALLOWED_VARIABLES = new Set([
+    "PATH",
+    "HOME",
+    "USERPROFILE",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "LANG",
+    "RUNNER_TEMP",
+    "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
+    "NODE_USE_SYSTEM_CA",
+]);
+/** They are made absolute, because the agent runs in another folder. */
+const PATH_VARIABLES = new Set(["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]);
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
-const FLAG_AND_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
+/** Node takes `--flag value` as well as `--flag=value`. */
+const FLAG_BEFORE_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
+/** A word of NODE_OPTIONS: spaces end it, except between double quotes (Node's documentation). */
+const WORD = /(?:[^\s"]|"(?:\\.|[^"\\])*")+/g;
 function agentEnvironment(env) {
-    const isAllowed = (name) => ALLOWED_VARIABLE.test(name) || PATH_VARIABLES.includes(name);
-    const allowed = Object.entries(env).filter(([name]) => isAllowed(name));
-    return Object.fromEntries(allowed.map(([name, value]) => [name, absolute(name, value)]));
+    const inherited = {};
+    for (const [name, value = ""] of Object.entries(env)) {
+        if (PATH_VARIABLES.has(name))
+            inherited[name] = absolute(name, value);
+        else if (ALLOWED_VARIABLES.has(name.toUpperCase()))
+            inherited[name] = value;
+    }
+    return inherited;
 }
-/** SSL_CERT_DIR may name several folders, as PATH does. */
-function absolute(name, value = "") {
-    if (value === "" || !PATH_VARIABLES.includes(name))
-        return value;
-    const paths = name === "SSL_CERT_DIR" ? value.split(external_node_path_namespaceObject.delimiter) : [value];
-    return paths.map((path) => (0,external_node_path_namespaceObject.resolve)(path)).join(external_node_path_namespaceObject.delimiter);
+function absolute(name, value) {
+    if (value === "")
+        return "";
+    if (name !== "SSL_CERT_DIR")
+        return (0,external_node_path_namespaceObject.resolve)(value);
+    // It may name several folders, as PATH does.
+    const folders = value.split(external_node_path_namespaceObject.delimiter).map((folder) => (0,external_node_path_namespaceObject.resolve)(folder));
+    return folders.join(external_node_path_namespaceObject.delimiter);
 }
-/** NODE_OPTIONS is split at spaces, and double quotes keep a space (Node's documentation of NODE_OPTIONS). */
 function allowedNodeFlags(nodeOptions) {
-    const words = nodeOptions.replace(FLAG_AND_VALUE, "$1=").match(/(?:[^\s"]|"(?:\\.|[^"\\])*")+/g) ?? [];
+    const words = nodeOptions.replace(FLAG_BEFORE_VALUE, "$1=").match(WORD) ?? [];
     const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
     return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => (0,external_node_path_namespaceObject.resolve)(path)));
 }
@@ -4118,7 +4570,7 @@ function unquote(word) {
     return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
 }
 
-;// CONCATENATED MODULE: ./build/agent/launch.js
+;// CONCATENATED MODULE: ./build/agent-client/launch.js
 
 
 
@@ -4126,8 +4578,12 @@ function unquote(word) {
 
 
 
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=96"]; // 1 MiB took a tenth more CPU
-const MALLOC = { MALLOC_ARENA_MAX: "1" }; // glibc keeps an arena a thread; with one, a tenth of memory less
+const MEMORY_FLAGS = [
+    "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
+    "--max-old-space-size=96",
+];
+/** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
 function createCapability() {
     return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
@@ -4137,8 +4593,9 @@ async function launchAgent(config, parent, readyMs = READY_MS) {
     let child;
     try {
         child = spawnAgent(parent);
-        child.stdin.on("error", () => undefined).end(JSON.stringify(config)); // it may have ended already
-        const port = await ready(child, readyMs);
+        child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
+        child.stdin.end(JSON.stringify(config));
+        const port = await readyPort(child, readyMs);
         return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
     }
     catch (error) {
@@ -4166,18 +4623,18 @@ function spawnAgent({ env, dist, execPath = process.execPath }) {
         stdio: ["pipe", "pipe", "ignore"],
     });
 }
-/** @returns the port that the agent says. Lines before its own are not the agent's. */
-function ready(child, ms) {
+/** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
+function readyPort(child, ms) {
     return new Promise((resolve, reject) => {
         const fail = (why) => reject(new Error(why));
         let text = "";
         child.stdout.setEncoding("utf8").on("data", (chunk) => {
             text += chunk;
-            const [, port, problem] = READY_LINE.exec(text) ?? [];
-            if (port !== undefined)
-                resolve(Number(port));
-            else if (problem !== undefined)
-                fail(problem);
+            const line = READY_LINE.exec(text)?.groups;
+            if (line?.["port"] !== undefined)
+                resolve(Number(line["port"]));
+            else if (line?.["problem"] !== undefined)
+                fail(line["problem"]);
         });
         child.on("error", reject);
         child.on("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
@@ -4185,7 +4642,7 @@ function ready(child, ms) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/stop.js
+;// CONCATENATED MODULE: ./build/agent-client/stop.js
 
 
 
@@ -4204,37 +4661,52 @@ async function stopAgent(folder, signal) {
     }
 }
 async function askToStop(folder, signal) {
+    let url;
     try {
-        await post(`${await controlUrl(folder)}/stop`, signal);
-        const stats = await readReport(folder);
-        if (stats !== undefined)
-            return { kind: "ended", stats };
-        return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
+        url = await controlUrl(folder);
     }
     catch (error) {
-        const { code = "", path } = error;
-        if (code === "ENOENT" || code === "ECONNREFUSED")
+        const { code = "" } = error;
+        if (code === "ENOENT")
             return { kind: "ended", stats: await readReport(folder) };
-        if (path !== undefined)
-            return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+        return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+    }
+    try {
+        await post(`${url}/stop`, signal);
+    }
+    catch (error) {
+        const { code = "" } = error;
+        if (code === "ECONNREFUSED")
+            return { kind: "ended", stats: await readReport(folder) };
         const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
         return { kind: "unknown", reason };
     }
+    const stats = await readReport(folder);
+    if (stats !== undefined)
+        return { kind: "ended", stats };
+    return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
 }
-/** Without the file, the agent may be starting: its start was cancelled a moment ago. */
+/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
 async function controlUrl(folder) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    for (let waitedMs = 0; waitedMs < STARTING_MS && !(0,external_node_fs_namespaceObject.existsSync)(file) && (0,external_node_fs_namespaceObject.existsSync)(folder); waitedMs += 50)
+    const isExpected = () => (0,external_node_fs_namespaceObject.existsSync)(folder) && !(0,external_node_fs_namespaceObject.existsSync)(file);
+    for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += 50)
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
     return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
 }
 /** @returns undefined where the agent was killed, or could not write */
 async function readReport(folder) {
-    return await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8")
-        .then(JSON.parse)
-        .catch(() => undefined);
+    try {
+        return JSON.parse(await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8"));
+    }
+    catch {
+        return undefined;
+    }
 }
-/** Asks to stop. Settles when the connection is closed, as the agent's end does. */
+/**
+ * Asks to stop, and settles when the agent's end closes the connection. That end is the receipt, so this speaks
+ * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own.
+ */
 function post(address, signal) {
     const { hostname, port, host, pathname } = new URL(address);
     return new Promise((resolve, reject) => {
@@ -4250,7 +4722,7 @@ function post(address, signal) {
 
 
 
-/** As in action.yml, which the runner applies where an input is not given; one given empty stays empty. */
+/** The same as in action.yml. The runner applies them to inputs that are left out, but not to empty ones. */
 const DEFAULTS = {
     "api-url": "https://api.armor.fortanix.com",
     "ca-certificate": "",
@@ -4263,8 +4735,9 @@ const DEFAULTS = {
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u; // in no credential and no URL, nor are halves of characters
-/** The key in every form, to be masked first. None of a short one: its mask would cover half of the log. */
+/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/** Every form of the key, to be masked first. A short key has none: its mask would cover half of the log. */
 function readSecrets(getInput) {
     const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
     return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
@@ -4283,15 +4756,18 @@ function readInputs(getInput) {
     };
 }
 function parseCredentials(appId, apiKey) {
-    const values = Object.entries({ "app-id": appId, "api-key": apiKey });
-    const empty = values.flatMap(([name, value]) => (value === "" ? [name] : []));
+    const credentials = [
+        { name: "app-id", value: appId },
+        { name: "api-key", value: apiKey },
+    ];
+    const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
     if (empty.length > 0) {
-        const cause = "Usually the secret is not defined here under the name that the workflow uses.";
-        const fork = "Workflows that a fork or Dependabot starts get no repository secrets.";
-        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, `${cause} ${fork}`);
+        const remedy = "Usually the secret is not defined here under the name that the workflow uses. " +
+            "Workflows that a fork or Dependabot starts get no repository secrets.";
+        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
     }
     const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
-    for (const [name, value] of values) {
+    for (const { name, value } of credentials) {
         if (CONTROL.test(value))
             throw invalid(`${name} contains a line break or another control character`, again);
         if (value.length > MAX_CREDENTIAL_LENGTH)
@@ -4320,7 +4796,10 @@ function parseApiUrl(value) {
 }
 /** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
 function parseGatewayPaths(value) {
-    const paths = value.split(/\r?\n/).flatMap((line) => line.trim() || []);
+    const lines = value.split(/\r?\n/).map((line) => line.trim());
+    const paths = lines.filter((line) => line !== "");
+    if (paths.length === 0)
+        return [DEFAULTS["gateway-paths"]];
     for (const [index, path] of paths.entries()) {
         const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
         if (fault === undefined)
@@ -4328,7 +4807,7 @@ function parseGatewayPaths(value) {
         const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
         throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
     }
-    return paths.length === 0 ? [DEFAULTS["gateway-paths"]] : paths;
+    return paths;
 }
 function parseCertificates(value) {
     if (value === "")
@@ -4375,7 +4854,7 @@ function invalid(problem, remedy) {
 
 
 
-/** Each can be appended to: without its file, core would print the value, the token, in plain sight. */
+/** @throws ArmorError unless each can be appended to. Without the file, core would print the token. */
 function checkFiles(variables) {
     for (const variable of variables) {
         if (!process.env[variable]) {
@@ -4386,7 +4865,7 @@ function checkFiles(variables) {
         use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
     }
 }
-/** Runs a write of core's. One that fails leaves no part of a line: the file is cut back. */
+/** Lets core write. If that fails half-way, the file is cut back, so that the runner reads no half line. */
 function write(variable, append) {
     use(variable, (path) => {
         const before = (0,external_node_fs_namespaceObject.statSync)(path);
@@ -4414,31 +4893,56 @@ function mask(secrets) {
         core_setSecret(secret);
     hide(secrets);
 }
-const fit = (line) => scrub(line.replace(/\p{C}+/gu, " "));
-const log = (line) => info(fit(line));
-const warn = (line) => warning(fit(line));
-const fail = (line) => setFailed(fit(line));
+function log(line) {
+    info(printable(line));
+}
+function warn(line) {
+    warning(printable(line));
+}
+/** Also sets the exit code to 1. */
+function fail(line) {
+    setFailed(printable(line));
+}
+/** One line, without controls that a terminal or the runner would act on, and without a secret. */
+function printable(line) {
+    return scrub(line.replace(/\p{C}+/gu, " "));
+}
 /** As action.yml describes them. */
 function setOutputs(outputs) {
     for (const [name, value] of Object.entries(outputs))
         write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
-const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
-const LOOPBACK = "127.0.0.1";
 /** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 function exportAgent(env, gatewayUrl, bin) {
     write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
     write("GITHUB_PATH", () => addPath(bin));
-    const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
-    const isAll = (entries) => entries.join() === "*"; // curl and Python: where it is alone
-    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
-    if (!isProxied || lists.every((list) => list.includes(LOOPBACK) || isAll(list)))
+    const noProxy = noProxyWithLoopback(env);
+    if (noProxy === undefined)
         return false;
-    const union = lists.some(isAll) ? ["*"] : new Set([...lists.flat(), LOOPBACK]);
     for (const name of NO_PROXY_VARIABLES)
-        write("GITHUB_ENV", () => exportVariable(name, [...union].join(",")));
+        write("GITHUB_ENV", () => exportVariable(name, noProxy));
     return true;
+}
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
+const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
+const LOOPBACK = "127.0.0.1";
+/** @returns undefined where no program would use a proxy for the gateway as it is */
+function noProxyWithLoopback(env) {
+    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+    if (!isProxied)
+        return undefined;
+    const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
+    if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list)))
+        return undefined;
+    // Some programs read one of the variables and some the other, so both get what either had.
+    if (lists.some(isEveryHost))
+        return "*";
+    const union = new Set([...lists.flat(), LOOPBACK]);
+    return [...union].join(",");
+}
+/** curl and Python take `*` only where it is alone. */
+function isEveryHost(noProxy) {
+    return noProxy.length === 1 && noProxy[0] === "*";
 }
 /** For post. No API key and no proxy ever go into state, which is a readable file. */
 function outputs_saveState(name, value) {
@@ -4454,9 +4958,9 @@ function loadState(env) {
         apiUrl,
         certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
         terminateSession: saved("terminate_session") !== "false",
-        accessToken: saved("access_token"), // only where the session is to be ended
+        accessToken: saved("access_token"),
         agentFolder: saved("agent_folder"),
-        isComplete: saved("complete") === "true", // main went through: there is something to tell
+        isComplete: saved("complete") === "true",
     };
 }
 
@@ -4477,16 +4981,18 @@ function loadState(env) {
 
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
 const STOP_MS = 5_000;
-const CANCEL_MS = 5_000; // for a reply on its way; the runner kills the step after some 10 s
+/** For a reply that is on its way when the job is cancelled; the runner kills the step after some 10 s. */
+const CANCEL_MS = 5_000;
 /** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
 async function main(env, crash, dist) {
     mask(readSecrets(getInput));
     const { cancel, deadline } = watchCancel();
     try {
-        const original = { ...env };
+        const envOfJob = { ...env };
         checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        const [inputs, route] = [readInputs(getInput), takeRoute(env)];
-        const run = { env: original, dist, inputs, route, cancel };
+        const inputs = readInputs(getInput);
+        const route = takeRoute(env);
+        const run = { env: envOfJob, dist, inputs, route, cancel };
         await Promise.race([supply(run), crash, deadline]);
         process.exitCode = 0;
     }
@@ -4496,7 +5002,7 @@ async function main(env, crash, dist) {
         fail(annotationOf(code, message));
     }
 }
-/** The runner sends SIGINT, then SIGTERM. What is under way goes on to its next check, or to the deadline. */
+/** The runner sends SIGINT, then SIGTERM. Work goes on to its next check of `cancel`, or to the deadline. */
 function watchCancel() {
     const controller = new AbortController();
     const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
@@ -4510,7 +5016,7 @@ function watchCancel() {
 }
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
-    const { env, inputs } = run;
+    const { inputs } = run;
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
     warnOfIam(inputs);
@@ -4518,42 +5024,57 @@ async function supply(run) {
     outputs_saveState("api_url", inputs.apiUrl);
     outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
     outputs_saveState("terminate_session", String(inputs.terminateSession));
+    if (inputs.keepFresh)
+        await supplyWithAgent(run);
+    else
+        await supplyToken(run);
+}
+async function supplyToken(run) {
+    const token = await fetchMaskedToken(run);
+    setTokenOutputs(token);
+    outputs_saveState("complete", "true");
+    log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
+}
+async function supplyWithAgent(run) {
     // Created early: a folder that cannot be written fails before a token is asked for.
-    const folder = inputs.keepFresh ? await createAgentFolder(env, run.dist) : undefined;
-    let gatewayUrl;
+    const folder = await createAgentFolder(run.env, run.dist);
+    let isAgentRunning = false;
     try {
-        if (folder !== undefined)
-            outputs_saveState("agent_folder", folder.path);
+        outputs_saveState("agent_folder", folder.path);
         const token = await fetchMaskedToken(run);
-        if (folder !== undefined)
-            gatewayUrl = await startAgent(run, folder.path, token);
-        setOutputs({
-            "access-token": token.accessToken,
-            "token-type": "Bearer",
-            "expires-in": String(token.expiresIn),
-            "expires-at": isoDate(token.expiresAt),
-        });
-        if (folder !== undefined && gatewayUrl !== undefined)
-            handOnAgent(run, folder, gatewayUrl);
+        const gatewayUrl = await startAgent(run, folder.path, token);
+        isAgentRunning = true;
+        setTokenOutputs(token);
+        handOnAgent(run, folder, gatewayUrl);
         outputs_saveState("complete", "true");
-        log(summaryLine(inputs, token, folder));
+        log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
     }
     catch (error) {
         // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (folder !== undefined && gatewayUrl !== undefined)
+        if (isAgentRunning)
             await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
-        else if (folder !== undefined)
+        else
             await removeFolder(folder.path);
         throw error;
     }
 }
+function setTokenOutputs(token) {
+    setOutputs({
+        "access-token": token.accessToken,
+        "token-type": "Bearer",
+        "expires-in": String(token.expiresIn),
+        "expires-at": isoDate(token.expiresAt),
+    });
+}
 function warnOfIam({ gatewayPaths }) {
     const iam = "/api/v1/iam/";
-    const what = "every later step of this job can read the users, apps and policies that the client app may read";
     for (const path of gatewayPaths) {
-        const isCovered = path.startsWith(iam) || (path.endsWith("/") && iam.startsWith(path));
-        if (isCovered)
-            warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh ${what}.`);
+        const isInsideIam = path.startsWith(iam);
+        const isAboveIam = path.endsWith("/") && iam.startsWith(path);
+        if (!isInsideIam && !isAboveIam)
+            continue;
+        warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job can read the ` +
+            "users, apps and policies that the client app may read.");
     }
 }
 async function fetchMaskedToken({ inputs, route, cancel }) {
@@ -4582,39 +5103,55 @@ async function fetchMaskedToken({ inputs, route, cancel }) {
     return token;
 }
 /** @returns the gateway's address */
-async function startAgent({ env, dist, inputs, route }, folder, first) {
-    const [capability, controlCapability] = [createCapability(), createCapability()];
+async function startAgent({ env, dist, inputs, route }, folder, firstToken) {
+    const capability = createCapability();
+    const controlCapability = createCapability();
     mask([capability, controlCapability]);
-    const config = { ...inputs, route, limits: CALL_LIMITS, capability, controlCapability, folder, first };
-    return (await launchAgent(config, { env, dist })).gatewayUrl;
+    const config = {
+        credentials: inputs.credentials,
+        apiUrl: inputs.apiUrl,
+        certificates: inputs.certificates,
+        route,
+        timeoutMs: inputs.timeoutMs,
+        limits: CALL_LIMITS,
+        terminateSession: inputs.terminateSession,
+        gatewayPaths: inputs.gatewayPaths,
+        capability,
+        controlCapability,
+        folder,
+        first: firstToken,
+    };
+    const { gatewayUrl } = await launchAgent(config, { env, dist });
+    return gatewayUrl;
 }
-function handOnAgent({ env, inputs }, { bin, canRun, command }, gatewayUrl) {
-    setOutputs({ "gateway-url": gatewayUrl, "token-command": command });
-    if (!canRun) {
-        const how = 'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".';
-        warn(`armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). ${how}`);
+function handOnAgent({ env, inputs }, folder, gatewayUrl) {
+    setOutputs({ "gateway-url": gatewayUrl, "token-command": folder.command });
+    if (!folder.canRun) {
+        warn("armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). " +
+            'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".');
     }
-    if (inputs.exportEnvironment && exportAgent(env, gatewayUrl, bin))
+    if (!inputs.exportEnvironment)
+        return;
+    const wasNoProxyExtended = exportAgent(env, gatewayUrl, folder.bin);
+    if (wasNoProxyExtended)
         log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
 }
-/** The one line of a good run. */
-function summaryLine(inputs, token, folder) {
-    const { apiUrl, exportEnvironment, gatewayPaths } = inputs;
-    const got = `Access token from ${apiUrl}, valid for ${token.expiresIn} s`;
-    if (folder === undefined)
-        return `${got}, until ${isoDate(token.expiresAt)}.`;
+/** The start of the one line of a good run. */
+function tokenSummary({ apiUrl }, { expiresIn }) {
+    return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
+}
+/** The rest of it, with keep-fresh. */
+function agentSummary({ exportEnvironment, gatewayPaths }, { canRun }) {
     const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-    const command = exportEnvironment && folder.canRun ? "armor-token" : "the output token-command";
+    const command = exportEnvironment && canRun ? "armor-token" : "the output token-command";
+    const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
     const paths = gatewayPaths.join(", ");
-    const limit = paths === DEFAULTS["gateway-paths"] ? "" : ` The gateway reads ${paths}.`;
-    const use = `later steps reach Armor by ${gateway} and get tokens by ${command}`;
-    return `${got}. Until the job ends, ${use}.${limit}`;
+    return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
 const NOTHING = { lines: [], warnings: [] };
-const NO_REPORT = "it left no report: it was killed, its folder was removed, or the disk is full";
 /** What the agent did, or why it cannot be known. */
 function agentReport(result, isMainComplete) {
     if (result.kind === "unknown") {
@@ -4622,46 +5159,64 @@ function agentReport(result, isMainComplete) {
         return { lines: [], warnings: [agentWarning("could not be asked to stop", result.reason, then)] };
     }
     const { stats } = result;
-    // Where main failed, it has stopped the agent itself.
-    if (stats === undefined && !isMainComplete)
-        return NOTHING;
-    const { lines, warnings } = stats === undefined ? NOTHING : workOf(stats);
-    const reason = stats === undefined ? NO_REPORT : stats.reason;
-    if (reason === undefined)
-        return { lines, warnings };
+    if (stats === undefined) {
+        if (!isMainComplete)
+            return NOTHING; // main has failed, and has stopped it
+        const why = "it left no report: it was killed, its folder was removed, or the disk is full";
+        return { lines: [], warnings: [earlyEnd(why)] };
+    }
+    const warnings = problemsOf(stats);
+    if (stats.reason !== undefined)
+        warnings.unshift(earlyEnd(stats.reason));
+    return { lines: [workOf(stats)], warnings };
+}
+function earlyEnd(reason) {
     const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
-    return { lines, warnings: [agentWarning("had ended before the job did", reason, then), ...warnings] };
+    return agentWarning("had ended before the job did", reason, then);
 }
 function agentWarning(what, reason, then) {
-    const others = "Sessions of tokens that it fetched end when these expire.";
-    const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${others}`;
+    const sessions = "Sessions of tokens that it fetched end when these expire.";
+    const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${sessions}`;
     return annotationOf("agent_failed", text);
 }
+/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched.` */
 function workOf(stats) {
-    const { minted, handedOut, answered, failed, refused, sessionsEnded, sessionsNotEnded, problems } = stats;
     const used = [
-        ...counted(answered, "answered"),
-        ...counted(failed, "failed"),
-        ...times(refused, "call", "refused"),
-        ...times(handedOut, "token", "handed out"),
+        ...calls("answered", stats.answered),
+        ...calls("failed", stats.failed),
+        ...times(stats.refused, "call", "refused"),
+        ...times(stats.handedOut, "token", "handed out"),
     ];
-    const all = [...used, ...times(minted, "token", "fetched"), ...times(sessionsEnded, "session", "ended")];
-    const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
+    if (used.length === 0) {
+        const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
+        return `Token agent: it answered no call${hint}.`;
+    }
+    const tokens = [
+        ...times(stats.minted, "token", "fetched"),
+        ...times(stats.sessionsEnded, "session", "ended"),
+    ];
+    return `Token agent: ${[...used, ...tokens].join(", ")}.`;
+}
+function problemsOf({ problems, sessionsNotEnded }) {
     const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
     const ends = "may not have ended. Sessions end when their tokens expire.";
-    warnings.push(...times(sessionsNotEnded, "Armor session", ends));
-    const did = used.length > 0 ? all.join(", ") : `it answered no call${hint}`;
-    return { lines: [`Token agent: ${did}.`], warnings };
+    return [...warnings, ...times(sessionsNotEnded, "Armor session", ends)];
 }
-/** Such as `3 calls answered (2xx 2, 4xx 1)`. */
-function counted(counts, verb) {
-    const parts = Object.entries(counts).sort();
-    const sum = parts.reduce((total, [, count]) => total + count, 0);
-    return times(sum, "call", `${verb} (${parts.map((part) => part.join(" ")).join(", ")})`);
+/** Such as `3 calls answered (2xx 2, 4xx 1)`; nothing for none. */
+function calls(verb, counts) {
+    let sum = 0;
+    for (const count of Object.values(counts))
+        sum += count;
+    const parts = Object.keys(counts)
+        .sort()
+        .map((name) => `${name} ${counts[name]}`);
+    return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
-/** @returns nothing for none */
+/** Such as `3 tokens fetched`; nothing for none. */
 function times(count, noun, verb) {
-    return count === 0 ? [] : [`${count} ${noun}${count === 1 ? "" : "s"} ${verb}`];
+    if (count === 0)
+        return [];
+    return [`${count} ${count === 1 ? noun : `${noun}s`} ${verb}`];
 }
 
 ;// CONCATENATED MODULE: ./build/step/post.js
@@ -4675,6 +5230,7 @@ function times(count, noun, verb) {
 
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
 const post_STOP_MS = 4_000; // of it, for the agent to stop
+const MIN_SESSION_MS = 500; // for ending the session, even where the agent took the rest
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
  * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
@@ -4705,11 +5261,16 @@ async function finish(env, state) {
     const start = clock.now();
     const result = await stopAgent(agentFolder, AbortSignal.timeout(post_STOP_MS));
     const agent = agentReport(result, isComplete);
-    // An agent that was told to stop has ended the step's own session, too.
-    const wasTold = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-    const leftMs = Math.max(500, TIMEOUT_MS - (clock.now() - start));
-    const own = wasTold && terminateSession ? NOTHING : await finishSession(env, state, leftMs);
-    return { lines: [...agent.lines, ...own.lines], warnings: [...agent.warnings, ...own.warnings] };
+    // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
+    const wasToldToStop = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
+    if (wasToldToStop && terminateSession)
+        return agent;
+    const leftMs = Math.max(MIN_SESSION_MS, TIMEOUT_MS - (clock.now() - start));
+    const session = await finishSession(env, state, leftMs);
+    return {
+        lines: [...agent.lines, ...session.lines],
+        warnings: [...agent.warnings, ...session.warnings],
+    };
 }
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
 async function finishSession(env, state, timeoutMs) {
@@ -4722,10 +5283,13 @@ async function finishSession(env, state, timeoutMs) {
     try {
         trustCertificates(certificates);
         const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
-        if (await endSession(context, accessToken))
+        const wasAlive = await endSession(context, accessToken);
+        if (wasAlive)
             return say("The Armor session was ended.");
-        const hint = " Tokens expire soon: with keep-fresh: true, later steps always have a valid one.";
-        return say(`The Armor session was over already.${agentFolder === undefined ? hint : ""}`);
+        if (agentFolder !== undefined)
+            return say("The Armor session was over already.");
+        return say("The Armor session was over already. " +
+            "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.");
     }
     catch (error) {
         const { code, message } = asArmorError(error);
@@ -4735,34 +5299,44 @@ async function finishSession(env, state, timeoutMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/index.js
+// The three programs of this action. Each has a file of one line in dist/, from which the runner or the main
+// step starts it: a process that guessed its role from saved state would be wrong whenever that is missing.
 
 
 
 
 
 
-/** Plays the role of this process, and ends it with its exit code, whatever is still open. */
-async function run(role) {
-    if (role === "main" && process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+async function runMain() {
+    if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
         const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
         warning(`NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: ${remedy}`);
     }
-    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-    // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
-    process.on("SIGUSR1", () => undefined);
-    process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
+    const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "");
+    await run((crash) => main(process.env, crash, dist));
+}
+async function runPost() {
+    await run((crash) => post_post(process.env, crash));
+}
+async function runAgent() {
+    await run((crash) => agent(crash));
+}
+/** Ends the process with the exit code that the program sets, whatever is still open. */
+async function run(program) {
     process.exitCode = 1; // until success is certain: also when the process runs dry or dies
     process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
-    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000); // an address: Node's 250 ms are too few for one far away
-    const crash = watchCrash();
-    if (role === "main")
-        await main(process.env, crash, (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? ""));
-    else if (role === "post")
-        await post_post(process.env, crash);
-    else
-        await agent(crash);
+    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+    closeInspector();
+    // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
+    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000);
+    await program(watchCrash());
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
+}
+/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
+function closeInspector() {
+    process.on("SIGUSR1", () => undefined);
+    process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 /** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {

@@ -1,1 +1,1 @@
-require("./index.js").run("main");
+require("./index.js").runMain();
