@@ -25,14 +25,23 @@ describe("ArmorError", () => {
   test("is a sentence of fact and one of remedy", () => {
     const error = new ArmorError("access_denied", "Armor denies access", "Check permissions.");
     expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ name: "ArmorError", message: "Armor denies access. Check permissions." });
+    expect(error).toMatchObject({
+      name: "ArmorError",
+      message: "Armor denies access. Check permissions.",
+    });
     expect(error.details).toEqual({});
   });
 
   test("takes one more fact and keeps everything else", () => {
     const details = { retryAfterMs: 5, isPermanent: true };
-    const error = new ArmorError("rate_limited", "Too often", "Wait.", details).adding("tried twice");
-    expect(error).toMatchObject({ code: "rate_limited", message: "Too often, tried twice. Wait.", details });
+    const error = new ArmorError("rate_limited", "Too often", "Wait.", details).adding(
+      "tried twice",
+    );
+    expect(error).toMatchObject({
+      code: "rate_limited",
+      message: "Too often, tried twice. Wait.",
+      details,
+    });
   });
 });
 
@@ -78,7 +87,11 @@ test("an annotation ends with the code and the address of its entry", () => {
 describe("fileError", () => {
   test.each([
     ["EACCES: permission denied, open '/x, y'", "permission denied (EACCES)", "options: --user"],
-    ["EPERM: operation not permitted, open '/x'", "operation not permitted (EPERM)", "options: --user"],
+    [
+      "EPERM: operation not permitted, open '/x'",
+      "operation not permitted (EPERM)",
+      "options: --user",
+    ],
     ["ENOSPC: no space left on device, write", "no space left on device (ENOSPC)", "RUNNER_TEMP"],
     ["Missing file at path: /x", "for an unknown reason", "RUNNER_TEMP"],
   ])("%p is said without a path", (message, reason, remedy) => {

@@ -80,6 +80,8 @@ describe("src/", () => {
     const packages = files.flatMap(importsOf).filter((name) => !/^(\.|node:)/.test(name));
     expect([...new Set(packages)].sort()).toEqual(["@actions/core", "@actions/http-client"]);
     expect(importersOf(/^@actions\/http-client$/)).toEqual(["armor/http.ts"]);
-    expect(importersOf(/^@actions\/core$/).filter((file) => !/^(step\/|index\.ts$)/.test(file))).toEqual([]);
+    expect(
+      importersOf(/^@actions\/core$/).filter((file) => !/^(step\/|index\.ts$)/.test(file)),
+    ).toEqual([]);
   });
 });

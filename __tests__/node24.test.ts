@@ -67,7 +67,9 @@ describe("scripts/node24.cjs", () => {
 
   test("every npm script that runs Node begins with it", () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-    const programs = Object.values<string>(scripts).flatMap((script) => script.match(/\bnode [^&]*/g) ?? []);
+    const programs = Object.values<string>(scripts).flatMap(
+      (script) => script.match(/\bnode [^&]*/g) ?? [],
+    );
     expect(programs.length).toBeGreaterThan(5);
     for (const program of programs) expect(program).toMatch(/^node scripts\/node24\.cjs /);
   });

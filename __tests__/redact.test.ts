@@ -49,7 +49,9 @@ describe("quote", () => {
     "gives one line without a command and without the secret, for any text",
     fc.property(
       fc.array(fc.oneof(anyText, trickyText), { maxLength: 8 }),
-      fc.string({ unit: "grapheme", minLength: 4, maxLength: 20 }).filter((text) => !"***…".includes(text)),
+      fc
+        .string({ unit: "grapheme", minLength: 4, maxLength: 20 })
+        .filter((text) => !"***…".includes(text)),
       (parts, secret) => {
         const quoted = quote(parts.join(secret), [secret]);
         expect(quoted).not.toMatch(/[\p{Cc}\u2028\u2029]|::|##\[/u);
@@ -61,7 +63,12 @@ describe("quote", () => {
 
 describe("scrub", () => {
   test.each([
-    ["takes a secret literally", ["a.*+?^$(){}|[]\\/-b"], "x a.*+?^$(){}|[]\\/-b y aaab", "x *** y aaab"],
+    [
+      "takes a secret literally",
+      ["a.*+?^$(){}|[]\\/-b"],
+      "x a.*+?^$(){}|[]\\/-b y aaab",
+      "x *** y aaab",
+    ],
     [
       "takes the longest first, in whatever order they come",
       ["ab", "abcd", "abc"],

@@ -16,7 +16,10 @@ describe("sandbox", () => {
 
   afterAll(() => armor.close());
 
-  function ask(headers: Record<string, string>, body = "grant_type=client_credentials"): Promise<Response> {
+  function ask(
+    headers: Record<string, string>,
+    body = "grant_type=client_credentials",
+  ): Promise<Response> {
     return fetch(`${armor.url}/api/v1/iam/session/oauth2/token`, { method: "POST", headers, body });
   }
 
@@ -55,8 +58,18 @@ describe("sandbox", () => {
       "grant_type=client_credentials",
       400,
     ],
-    ["another grant", { ...CSRF, ...FORM, Authorization: ENCODED_PAIR }, "grant_type=password", 400],
-    ["no X-Csrf-Header", { ...FORM, Authorization: ENCODED_PAIR }, "grant_type=client_credentials", 403],
+    [
+      "another grant",
+      { ...CSRF, ...FORM, Authorization: ENCODED_PAIR },
+      "grant_type=password",
+      400,
+    ],
+    [
+      "no X-Csrf-Header",
+      { ...FORM, Authorization: ENCODED_PAIR },
+      "grant_type=client_credentials",
+      403,
+    ],
     [
       "an empty X-Csrf-Header",
       { ...FORM, "X-Csrf-Header": "", Authorization: ENCODED_PAIR },
@@ -74,7 +87,8 @@ describe("sandbox", () => {
     try {
       const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
       const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
-      const mintThere = () => fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
+      const mintThere = () =>
+        fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
       const { access_token } = (await (await mintThere()).json()) as { access_token: string };
       echoing.refuseClient();
       const refusal = await mintThere();
@@ -100,7 +114,9 @@ describe("sandbox", () => {
 
   test("pages through an inventory", async () => {
     const token = await mint();
-    const { items: scans } = (await (await get("/api/v1/discovery/scans?limit=1", token)).json()) as {
+    const { items: scans } = (await (
+      await get("/api/v1/discovery/scans?limit=1", token)
+    ).json()) as {
       items: { scan_id: string }[];
     };
     expect(scans).toHaveLength(1);
@@ -115,15 +131,18 @@ describe("sandbox", () => {
       previous = `&previous_id=${items.at(-1)?.id}`;
     }
     expect(ids.size).toBe(2_400);
-    await expect(get(`${path}/assessment_report/aws`, token)).resolves.toMatchObject({ status: 200 });
+    await expect(get(`${path}/assessment_report/aws`, token)).resolves.toMatchObject({
+      status: 200,
+    });
   });
 
-  test.each(["/api/v1/discovery/nothing", "/api/v1/discovery/scans/none", "/api/v1/discovery/scans/none/x"])(
-    "knows no %s",
-    async (path) => {
-      await expect(get(path, await mint())).resolves.toMatchObject({ status: 404 });
-    },
-  );
+  test.each([
+    "/api/v1/discovery/nothing",
+    "/api/v1/discovery/scans/none",
+    "/api/v1/discovery/scans/none/x",
+  ])("knows no %s", async (path) => {
+    await expect(get(path, await mint())).resolves.toMatchObject({ status: 404 });
+  });
 
   test("ends a session for good, and only with the header", async () => {
     const token = await mint();
@@ -133,9 +152,13 @@ describe("sandbox", () => {
         headers: { ...headers, Authorization: `Bearer ${token}` },
       });
     await expect(terminate({})).resolves.toMatchObject({ status: 403 });
-    await expect(get("/api/v1/discovery/connections", token)).resolves.toMatchObject({ status: 200 });
+    await expect(get("/api/v1/discovery/connections", token)).resolves.toMatchObject({
+      status: 200,
+    });
     await expect(terminate(CSRF)).resolves.toMatchObject({ status: 204 });
-    await expect(get("/api/v1/discovery/connections", token)).resolves.toMatchObject({ status: 401 });
+    await expect(get("/api/v1/discovery/connections", token)).resolves.toMatchObject({
+      status: 401,
+    });
     await expect(terminate(CSRF)).resolves.toMatchObject({ status: 401 });
   });
 });

@@ -10,13 +10,19 @@ let minted = 0;
 
 function token(request, response) {
   minted += 1;
-  const answer = { access_token: `t0k3n-${minted}`.padEnd(60, "x"), token_type: "Bearer", expires_in: 60 };
+  const answer = {
+    access_token: `t0k3n-${minted}`.padEnd(60, "x"),
+    token_type: "Bearer",
+    expires_in: 60,
+  };
   request.resume().on("end", () => response.writeHead(200, JSON_TYPE).end(JSON.stringify(answer)));
 }
 
 /** The head at once, with the time by the clock that all processes share; the body half a second later. */
 function late(_, response) {
-  response.writeHead(200, { ...JSON_TYPE, "X-Sent-At": String(process.hrtime.bigint()) }).flushHeaders();
+  response
+    .writeHead(200, { ...JSON_TYPE, "X-Sent-At": String(process.hrtime.bigint()) })
+    .flushHeaders();
   setTimeout(() => response.end(BODY), 500);
 }
 

@@ -8,7 +8,9 @@ const { join } = require("node:path");
 const apiUrl = process.env["INPUT_API-URL"];
 const url = new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`);
 const { request } = require(url.protocol === "https:" ? "node:https" : "node:http");
-const pair = Buffer.from(`${process.env["INPUT_APP-ID"]}:${process.env["INPUT_API-KEY"]}`).toString("base64");
+const pair = Buffer.from(`${process.env["INPUT_APP-ID"]}:${process.env["INPUT_API-KEY"]}`).toString(
+  "base64",
+);
 const body = "grant_type=client_credentials";
 const headers = {
   Authorization: `Basic ${pair}`,

@@ -35,7 +35,10 @@ export async function benchLoad(world: World): Promise<Loads> {
   try {
     return await withAgent(world, DAY_S, async (gateway) => {
       const against = (callers: Callers) =>
-        inTurns({ "bare proxy": () => load(bare, callers), gateway: () => load(gateway, callers) }, ROUNDS);
+        inTurns(
+          { "bare proxy": () => load(bare, callers), gateway: () => load(gateway, callers) },
+          ROUNDS,
+        );
       return { 1: await against(1), 16: await against(16), 128: await against(128) };
     });
   } finally {
@@ -43,7 +46,11 @@ export async function benchLoad(world: World): Promise<Loads> {
   }
 }
 
-async function load(program: Program, callers: Callers, count: number = CALLS[callers]): Promise<Load> {
+async function load(
+  program: Program,
+  callers: Callers,
+  count: number = CALLS[callers],
+): Promise<Load> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: callers });
   const durations: number[] = [];
   let left = count;
@@ -74,7 +81,8 @@ export async function benchMemory(world: World) {
     const afterCallsMiB = memoryMiB(gateway);
     const start = performance.now();
     const samples: { s: number; MiB: number }[] = [];
-    const sample = () => samples.push({ s: (performance.now() - start) / 1000, MiB: memoryMiB(gateway) });
+    const sample = () =>
+      samples.push({ s: (performance.now() - start) / 1000, MiB: memoryMiB(gateway) });
     const timer = setInterval(sample, SAMPLE_MS);
     try {
       sample();
@@ -99,7 +107,9 @@ export async function benchBurst(world: World, calls: number) {
 
 async function burstOf({ base }: Program, calls: number): Promise<{ lost: number; ms: number }> {
   const start = performance.now();
-  const results = await Promise.allSettled(Array.from({ length: calls }, () => get(base + SCANS, false)));
+  const results = await Promise.allSettled(
+    Array.from({ length: calls }, () => get(base + SCANS, false)),
+  );
   const lost = results.filter(({ status }) => status === "rejected").length;
   return { lost, ms: performance.now() - start };
 }
@@ -135,7 +145,9 @@ export async function benchForbidden(world: World, calls: number, ms: number): P
     const answers: Promise<unknown>[] = [];
     for (let index = 0; index < calls; index += 1) {
       answers.push(
-        index % 2 === 0 ? get(base + SCANS, false) : get(`${base}/api/v1/discovery/forbidden`, false, 401),
+        index % 2 === 0
+          ? get(base + SCANS, false)
+          : get(`${base}/api/v1/discovery/forbidden`, false, 401),
       );
       await sleep(ms / calls);
     }
@@ -190,7 +202,9 @@ function get(url: string, agent: http.Agent | false, expected = 200): Promise<Re
       });
       response.on("error", reject);
       response.on("end", () =>
-        statusCode === expected ? resolve({ headers, headAt, length }) : reject(new Error(`${statusCode}`)),
+        statusCode === expected
+          ? resolve({ headers, headAt, length })
+          : reject(new Error(`${statusCode}`)),
       );
     });
     request.on("error", reject);

@@ -17,7 +17,11 @@ export interface StartedProgram extends Program {
 type Environment = Readonly<Record<string, string>>;
 
 /** Starts a Node program whose first line on stdout is the port that it listens on. */
-export async function startProgram(file: string, env: Environment, stdin = ""): Promise<StartedProgram> {
+export async function startProgram(
+  file: string,
+  env: Environment,
+  stdin = "",
+): Promise<StartedProgram> {
   const child = spawn(process.execPath, [file], {
     env: { ...process.env, ...env },
     stdio: ["pipe", "pipe", "inherit"],
@@ -27,7 +31,11 @@ export async function startProgram(file: string, env: Environment, stdin = ""): 
     child.stdout.once("data", (data: Buffer) => resolve(Number(String(data))));
     child.once("close", (code) => reject(new Error(`${file} ended with exit code ${code}`)));
   });
-  return { pid: child.pid ?? 0, base: `http://127.0.0.1:${port}`, end: () => child.kill("SIGKILL") };
+  return {
+    pid: child.pid ?? 0,
+    base: `http://127.0.0.1:${port}`,
+    end: () => child.kill("SIGKILL"),
+  };
 }
 
 /** Seconds of CPU that the process has used, all its threads together. */
@@ -40,8 +48,13 @@ export function cpuSeconds({ pid }: Program): number {
 }
 
 /** Resident memory now, or at its highest. */
-export function memoryMiB({ pid }: Pick<Program, "pid">, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
-  const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+export function memoryMiB(
+  { pid }: Pick<Program, "pid">,
+  field: "VmRSS" | "VmHWM" = "VmRSS",
+): number {
+  const line = new RegExp(`${field}:\\s+(\\d+) kB`).exec(
+    readFileSync(`/proc/${pid}/status`, "utf8"),
+  );
   return Number(line?.[1]) / 1024;
 }
 
@@ -63,7 +76,9 @@ export async function timed({ program, args, env }: Command): Promise<number> {
   const code = await new Promise((resolve) => child.once("close", resolve));
   const ms = performance.now() - start;
   if (code === 0) return ms;
-  throw new Error(`${program} ${args.join(" ")} ended with exit code ${code}:\n${Buffer.concat(chunks)}`);
+  throw new Error(
+    `${program} ${args.join(" ")} ended with exit code ${code}:\n${Buffer.concat(chunks)}`,
+  );
 }
 
 /**
@@ -75,7 +90,10 @@ export async function inTurns<Name extends string, Result>(
   rounds: number,
 ): Promise<Record<Name, Result[]>> {
   const names = Object.keys(measurements) as Name[];
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Result[]>;
+  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
+    Name,
+    Result[]
+  >;
   for (const name of names) await measurements[name](); // the first one warms caches
   for (let round = 0; round < rounds; round += 1) {
     for (const name of names) results[name].push(await measurements[name]());

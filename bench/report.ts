@@ -29,14 +29,24 @@ export function circumstances(): string {
 
 /** Draws a plot on white, which is legible on every page. @returns the Markdown that shows it */
 export async function plot(name: string, alternative: string, spec: TopLevelSpec): Promise<string> {
-  const text = { labelFontSize: 11, labelLimit: 300, titleFontSize: 11, titleFontWeight: "normal" as const };
+  const text = {
+    labelFontSize: 11,
+    labelLimit: 300,
+    titleFontSize: 11,
+    titleFontWeight: "normal" as const,
+  };
   const config = {
     font: "Helvetica, Arial, sans-serif",
     axis: { ...text, gridColor: "#e8e8e8" },
     line: { color: "#0b6bcb", strokeWidth: 2 },
     view: { stroke: null },
   };
-  const { spec: full } = compile({ background: "white", padding: 12, ...spec, config } as TopLevelSpec);
+  const { spec: full } = compile({
+    background: "white",
+    padding: 12,
+    ...spec,
+    config,
+  } as TopLevelSpec);
   const svg = await new View(parse(full), { renderer: "none" }).toSVG();
   await mkdir(join(DOCS, "benchmarks"), { recursive: true });
   await writeFile(join(DOCS, "benchmarks", `${name}.svg`), `${svg}\n`);

@@ -12,14 +12,23 @@ import { type Scheme, type World, withArmor } from "./world.ts";
 
 const SUITE = { program: "sh", args: ["-c", "npm test > /dev/null 2>&1"], env: {} };
 
-type Budget = readonly [what: string, limit: number, measured: number, format?: (value: number) => string];
+type Budget = readonly [
+  what: string,
+  limit: number,
+  measured: number,
+  format?: (value: number) => string,
+];
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const seconds = (value: number) => `${(value / 1000).toFixed(2)} s`;
 const MiB = (value: number) => `${value.toFixed(0)} MiB`;
 
 /** Says what comes next, and measures it. */
-async function measure<T>(what: string, scheme: Scheme, how: (world: World) => Promise<T>): Promise<T> {
+async function measure<T>(
+  what: string,
+  scheme: Scheme,
+  how: (world: World) => Promise<T>,
+): Promise<T> {
   say(`${what}, ${scheme} …`);
   return await withArmor(scheme, how);
 }
@@ -47,7 +56,9 @@ const loads = {
   http: await measure("gateway under load", "http", gateway.benchLoad),
 };
 const memory = await measure("memory", "https", gateway.benchMemory);
-const burst = await measure("1,000 calls at once", "https", (world) => gateway.benchBurst(world, 1_000));
+const burst = await measure("1,000 calls at once", "https", (world) =>
+  gateway.benchBurst(world, 1_000),
+);
 const heads = await measure("heads of replies", "http", gateway.benchHeads);
 const expired = await measure("expired token", "http", (world) => gateway.benchExpired(world, 60));
 const forbidden = await measure("forbidden path", "http", (world) =>
@@ -70,7 +81,11 @@ const budgets: readonly Budget[] = [
   ["60 calls at once on an expired token: tokens fetched", 1, expired],
   ["1,000 calls at once: lost", 0, burst.lost],
   ["a reply's head behind Armor's, the longest of 100", 100, Math.max(...heads), ms],
-  ["a path that answers 401 beside one that works, 200 calls in 10 s: tokens fetched", 5, forbidden],
+  [
+    "a path that answers 401 beside one that works, 200 calls in 10 s: tokens fetched",
+    5,
+    forbidden,
+  ],
   ["post step, the longest", 4_000, Math.max(...keepFresh.post, ...post.alone), seconds],
   ["post step with Armor gone, the longest", 6_000, Math.max(...gone), seconds],
   ["dist/, bytes, not minified", 300_000, size.distBytes],

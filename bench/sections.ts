@@ -9,7 +9,9 @@ import { SCHEMES, type Scheme } from "./world.ts";
 export const ms = (value: number) => `${value.toFixed(1)} ms`;
 export const times = (value: number) => `${value.toFixed(2)} ×`;
 
-export async function mainStepSection(results: Record<Scheme, Record<Way, number[]>>): Promise<string[]> {
+export async function mainStepSection(
+  results: Record<Scheme, Record<Way, number[]>>,
+): Promise<string[]> {
   const ways = Object.keys(results.https) as Way[];
   const cells = (way: Way) =>
     SCHEMES.flatMap((scheme) => {
@@ -21,8 +23,14 @@ export async function mainStepSection(results: Record<Scheme, Record<Way, number
     return { way, p10, p50, p90 };
   });
   const y = { field: "way", type: "nominal" as const, sort: ways, title: null };
-  const x = { type: "quantitative" as const, title: "ms over https, median; line: 10th to 90th percentile" };
-  const color = { condition: { test: "datum.way === 'main step'", value: "#0b6bcb" }, value: "#b8c0cc" };
+  const x = {
+    type: "quantitative" as const,
+    title: "ms over https, median; line: 10th to 90th percentile",
+  };
+  const color = {
+    condition: { test: "datum.way === 'main step'", value: "#0b6bcb" },
+    value: "#b8c0cc",
+  };
   return [
     "## Main step",
     "",
@@ -68,7 +76,11 @@ export function keepFreshSection(
     "",
     table(
       ["", "median", "longest"],
-      Object.entries(rows).map(([name, values]) => [name, ms(median(values)), ms(Math.max(...values))]),
+      Object.entries(rows).map(([name, values]) => [
+        name,
+        ms(median(values)),
+        ms(Math.max(...values)),
+      ]),
     ),
     "",
     `The main step with keep-fresh, to two bare processes: ${times(ratio(start["main step"], start.floor))}.`,
@@ -113,15 +125,28 @@ export async function memorySection({
   return [
     "## The agent's memory",
     "",
-    await plot("streaming", "Line: the agent's memory stays level while 300 MiB stream through it", {
-      data: { values: samples },
-      width: 520,
-      height: 150,
-      mark: "line",
-      encoding: {
-        x: { field: "s", type: "quantitative", title: `seconds, while ${gateway.STREAM_MIB} MiB stream` },
-        y: { field: "MiB", type: "quantitative", title: "MiB resident", scale: { domain: [0, 160] } },
+    await plot(
+      "streaming",
+      "Line: the agent's memory stays level while 300 MiB stream through it",
+      {
+        data: { values: samples },
+        width: 520,
+        height: 150,
+        mark: "line",
+        encoding: {
+          x: {
+            field: "s",
+            type: "quantitative",
+            title: `seconds, while ${gateway.STREAM_MIB} MiB stream`,
+          },
+          y: {
+            field: "MiB",
+            type: "quantitative",
+            title: "MiB resident",
+            scale: { domain: [0, 160] },
+          },
+        },
       },
-    }),
+    ),
   ];
 }

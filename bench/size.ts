@@ -7,7 +7,9 @@ import { ROOT } from "../sandbox/runner.ts";
 
 export function measureSize() {
   const sources = textsOf("src/*.ts").map((text) => text.trimEnd().split("\n"));
-  const tests = textsOf("__tests__/*.ts", "__tests__/*.cjs").map((text) => text.trimEnd().split("\n"));
+  const tests = textsOf("__tests__/*.ts", "__tests__/*.cjs").map((text) =>
+    text.trimEnd().split("\n"),
+  );
   const lock = JSON.parse(textsOf("package-lock.json")[0] ?? "") as { readonly packages: object };
   return {
     distBytes: textsOf("dist").reduce((sum, text) => sum + Buffer.byteLength(text), 0),
@@ -21,7 +23,10 @@ export function measureSize() {
 
 /** What Git has of the project; `*` stands for folders, too. */
 function textsOf(...patterns: string[]): string[] {
-  const files = execFileSync("git", ["ls-files", "--", ...patterns], { cwd: ROOT, encoding: "utf8" });
+  const files = execFileSync("git", ["ls-files", "--", ...patterns], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
   return files
     .trimEnd()
     .split("\n")

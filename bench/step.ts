@@ -91,7 +91,10 @@ export async function benchPost(world: World) {
   const goOn = () => process.kill(pid, "SIGCONT");
   const alone = await inTurns({ post: () => post(false, () => {}) }, POST_ROUNDS);
   const hanging = await inTurns(
-    { "with an agent": () => post(true, hang, goOn), "without an agent": () => post(false, hang, goOn) },
+    {
+      "with an agent": () => post(true, hang, goOn),
+      "without an agent": () => post(false, hang, goOn),
+    },
     HANGING_ROUNDS,
   );
   const refused = await post(true, end);

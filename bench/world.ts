@@ -18,7 +18,10 @@ export interface World {
 }
 
 /** Ends what it started, also when `measure` fails. */
-export async function withArmor<T>(scheme: Scheme, measure: (world: World) => Promise<T>): Promise<T> {
+export async function withArmor<T>(
+  scheme: Scheme,
+  measure: (world: World) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "armor-bench-"));
   try {
     const authority = await createAuthority("bench");
@@ -28,7 +31,11 @@ export async function withArmor<T>(scheme: Scheme, measure: (world: World) => Pr
     const server = await startProgram(join(ROOT, "bench", "armor.cjs"), tls);
     try {
       const armor = { ...server, base: server.base.replace("http:", `${scheme}:`) };
-      return await measure({ armor, folder, trust: { NODE_EXTRA_CA_CERTS: ca, CURL_CA_BUNDLE: ca } });
+      return await measure({
+        armor,
+        folder,
+        trust: { NODE_EXTRA_CA_CERTS: ca, CURL_CA_BUNDLE: ca },
+      });
     } finally {
       server.end();
     }

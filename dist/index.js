@@ -2651,14 +2651,18 @@ function proxyStatusError(proxy, target, status, challenge = "") {
 }
 function proxyCredentialsError(proxy, status, challenge) {
     const who = `The proxy ${proxy.origin}`;
-    const named = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
+    const named = challenge
+        .toLowerCase()
+        .matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
     const schemes = [...named].map(([, scheme]) => scheme);
     if (schemes.length > 0 && !schemes.includes("basic")) {
         const wanted = `wants authentication by ${schemes.join(" or ")} (${status})`;
         const remedy = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
         return new ArmorError("proxy_refused", `${who} ${wanted}, and this action sends Basic only`, remedy);
     }
-    const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
+    const what = proxy.credentials
+        ? "does not accept the user and password"
+        : "wants a user and a password";
     const remedy = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
     return new ArmorError("proxy_refused", `${who} ${what} (${status})`, remedy);
 }
@@ -2822,7 +2826,8 @@ function openTunnel(proxy, target, limitMs) {
     const host = withoutBrackets(hostname);
     const headers = { Host: target };
     if (proxy.credentials !== undefined) {
-        headers["Proxy-Authorization"] = `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
+        headers["Proxy-Authorization"] =
+            `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
     }
     const request = (protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
         host,
@@ -2980,7 +2985,11 @@ async function within(ms, promise, late) {
 
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
-const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
+const HEADERS = {
+    "X-Csrf-Header": '""',
+    Accept: "application/json",
+    "Accept-Encoding": "identity",
+};
 const DEFAULT_EXPIRES_IN = 60; // seconds, where the reply does not say (vendor's article)
 const MAX_SECONDS = 2 ** 31 - 1; // 68 years: what lies above is no time to wait or to live
 const MAX_TOKEN_LENGTH = 16 * 1024; // a longer one fits into no header, and could keep post from starting
@@ -3554,7 +3563,10 @@ function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
     const request = {
         method,
-        headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({ name: normalName(name), value })),
+        headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
+            name: normalName(name),
+            value,
+        })),
         gatewayTarget: targetBelow(url, config.capability),
         controlTarget: targetBelow(url, config.controlCapability),
     };
@@ -3856,7 +3868,13 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
         let redirects = 0;
         for (;;) {
             const { origin, path } = place;
-            const headers = [...passedHeaders, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
+            const headers = [
+                ...passedHeaders,
+                "Host",
+                origin.host,
+                "Authorization",
+                `Bearer ${accessToken}`,
+            ];
             const message = await upstream.send({ origin, path, method, headers, client });
             if (message.statusCode === 401) {
                 if (repeats === MAX_REPEATS) {
@@ -4144,7 +4162,11 @@ class Upstream {
         this.#lastSentAt = now;
         let agent = this.#agents.get(url.origin);
         if (agent === undefined) {
-            agent = this.#createAgent(url, { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs });
+            agent = this.#createAgent(url, {
+                keepAlive: true,
+                maxFreeSockets: 128,
+                timeout: this.#maxIdleMs,
+            });
             this.#agents.set(url.origin, agent);
         }
         return agent;
@@ -4535,7 +4557,11 @@ const ALLOWED_VARIABLES = new Set([
     "NODE_USE_SYSTEM_CA",
 ]);
 /** They are made absolute, because the agent runs in another folder. */
-const PATH_VARIABLES = new Set(["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]);
+const PATH_VARIABLES = new Set([
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+]);
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
 /** Node takes `--flag value` as well as `--flag=value`. */
@@ -4684,7 +4710,10 @@ async function askToStop(folder, signal) {
     const stats = await readReport(folder);
     if (stats !== undefined)
         return { kind: "ended", stats };
-    return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
+    return {
+        kind: "unknown",
+        reason: "what answered there left no report: another program, or a full disk",
+    };
 }
 /** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
 async function controlUrl(folder) {
@@ -5156,7 +5185,10 @@ const NOTHING = { lines: [], warnings: [] };
 function agentReport(result, isMainComplete) {
     if (result.kind === "unknown") {
         const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
-        return { lines: [], warnings: [agentWarning("could not be asked to stop", result.reason, then)] };
+        return {
+            lines: [],
+            warnings: [agentWarning("could not be asked to stop", result.reason, then)],
+        };
     }
     const { stats } = result;
     if (stats === undefined) {

@@ -116,7 +116,10 @@ function authorizationServer(
 
 /** Tokens live in this process alone, and to the millisecond: oidc-provider itself counts in whole seconds. */
 class TokenStore implements Adapter {
-  readonly #stored = new Map<string, { readonly payload: AdapterPayload; readonly expiresAt: number }>();
+  readonly #stored = new Map<
+    string,
+    { readonly payload: AdapterPayload; readonly expiresAt: number }
+  >();
 
   readonly issued: string[] = [];
 

@@ -16,8 +16,10 @@ export function discovery(url: URL, isScanning: boolean): Json | undefined {
   const scan = collection === "scans" ? scans.find(({ scan_id }) => scan_id === key) : undefined;
   if (scan === undefined) return undefined;
   if (parts.length === 2) return scan;
-  if (parts.length === 3 && report === "scan_inventory_objects") return page(inventory(scan), "id", url);
-  if (parts.length === 4 && report === "assessment_report" && detail === "aws") return awsAssessment();
+  if (parts.length === 3 && report === "scan_inventory_objects")
+    return page(inventory(scan), "id", url);
+  if (parts.length === 4 && report === "assessment_report" && detail === "aws")
+    return awsAssessment();
   return undefined;
 }
 
@@ -37,7 +39,11 @@ const CONNECTIONS = [
     connection_config: {
       $type: "azure",
       azure_scope: { $type: "subscription", subscription_id: id("subscription") },
-      credentials: { $type: "open_id_connect", auth_config_id: id("azure sign-in"), client_id: id("client") },
+      credentials: {
+        $type: "open_id_connect",
+        auth_config_id: id("azure sign-in"),
+        client_id: id("client"),
+      },
       tenant_id: id("tenant"),
     },
     keys: { key_vault: { rsa2048: [40, 40], ecc_nist_p384: [21, 21], oct_hsm: [77, 0] } },
@@ -70,7 +76,9 @@ function connectionList(url: URL): Json {
 const ENDED_SCANS = [
   scan("aws-production", "completed", "20261121T020000Z", "20261121T024713Z"),
   scan("azure-payments", "completed", "20261121T020004Z", "20261121T021140Z"),
-  scan("datacenter-frankfurt", "failed", "20261121T020009Z", "20261121T020342Z", ["agent not reachable"]),
+  scan("datacenter-frankfurt", "failed", "20261121T020009Z", "20261121T020342Z", [
+    "agent not reachable",
+  ]),
   scan("datacenter-frankfurt", "completed", "20261120T020009Z", "20261120T031502Z"),
   scan("aws-production", "completed", "20261122T020000Z", "20261122T024655Z"),
 ];
@@ -82,7 +90,13 @@ function ended(last: typeof LAST_SCAN) {
   return { ...last, ended_at: at, last_updated_at: at, scan_status: "completed" };
 }
 
-function scan(connection: string, status: string, createdAt: string, endedAt?: string, errors?: string[]) {
+function scan(
+  connection: string,
+  status: string,
+  createdAt: string,
+  endedAt?: string,
+  errors?: string[],
+) {
   return {
     acct_id: ACCOUNT,
     connection_id: id(connection),
@@ -116,14 +130,18 @@ function pqcReport(): Json {
 }
 
 function summary(kinds: Readonly<Record<string, Counts>>): Json {
-  return sum(Object.values(kinds).flatMap((services) => Object.values(services).flatMap(Object.values)));
+  return sum(
+    Object.values(kinds).flatMap((services) => Object.values(services).flatMap(Object.values)),
+  );
 }
 
 function metrics({ keys = {}, certificates }: Readonly<Record<string, Counts>>): Json {
   return {
     keys: byService(keys, "services_summary", "key_metrics"),
     resources: { overall_status: "pqc_safe", service_metrics: {} },
-    ...(certificates && { certificates: byService(certificates, "services_metrics", "certificate_metrics") }),
+    ...(certificates && {
+      certificates: byService(certificates, "services_metrics", "certificate_metrics"),
+    }),
   };
 }
 
@@ -133,7 +151,9 @@ function byService(services: Counts, total: string, byType: string): Json {
     {
       overall_status: "pqc_vulnerable",
       [total]: sum(Object.values(types)),
-      [byType]: Object.fromEntries(Object.entries(types).map(([type, counts]) => [type, sum([counts])])),
+      [byType]: Object.fromEntries(
+        Object.entries(types).map(([type, counts]) => [type, sum([counts])]),
+      ),
       vulnerable_regions: [],
     },
   ]);

@@ -77,7 +77,10 @@ function kmsKey(index: number): Json {
   const key = id(`kms key ${index}`);
   return aws(`kms:eu-central-1:210987654321:key/${key}`, {
     $type: "kms",
-    analysis: { ...compliance(index % 16 !== 0, "RSA keys need at least 3072 bits"), is_shared: false },
+    analysis: {
+      ...compliance(index % 16 !== 0, "RSA keys need at least 3072 bits"),
+      is_shared: false,
+    },
     key_aliases: [`alias/service-${index}`],
     key_creation_date: "20240305T101500Z",
     key_id: key,
@@ -170,7 +173,12 @@ function onPremises(): Json[] {
     database("billing"),
     keyFile("/etc/ssl/private/gateway.key"),
     certificateFile("/etc/ssl/certs/gateway.pem"),
-    { $type: "on_prem_source_code_repo", ...SOURCE, analysis: { asset_count: 6, violations: {} }, ...BRANCH },
+    {
+      $type: "on_prem_source_code_repo",
+      ...SOURCE,
+      analysis: { asset_count: 6, violations: {} },
+      ...BRANCH,
+    },
     ...COMPONENTS.map(component),
   ];
   return details.map((one, index) => ({
@@ -205,7 +213,10 @@ function databaseKey(name: string, category: string, algorithm: string): Json {
 function database(name: string): Json {
   return {
     $type: "on_prem_ms_sql_database",
-    analysis: { encrypted_with_noncompliant_key: true, encrypted_with_quantum_vulnerable_key: true },
+    analysis: {
+      encrypted_with_noncompliant_key: true,
+      encrypted_with_quantum_vulnerable_key: true,
+    },
     database_name: name,
     encrypted: "encrypted",
     encryption_details: [{ encryption_key_id: "billing-master", encryption_key_use: "tde" }],
@@ -238,7 +249,12 @@ function file(path: string, metadata: Json, analysis: Json): Json {
     $type: "filesystem",
     agent_info: { first_seen_at_unix_millis: seen, last_seen_at_unix_millis: seen },
     analysis,
-    host_info: { hostname: "gateway-1", id: "gateway-1", ips: ["192.0.2.10"], os_string: "Debian 13" },
+    host_info: {
+      hostname: "gateway-1",
+      id: "gateway-1",
+      ips: ["192.0.2.10"],
+      os_string: "Debian 13",
+    },
     object: { file_info: { file_path: path, modification_unix_millis: seen }, metadata },
   };
 }
@@ -262,7 +278,13 @@ const COMPONENTS: readonly Component[] = [
     line: 6,
     vulnerable: true,
   },
-  { name: "RSA-PKCS1v15", asset_type: "algorithm", location: "src/signing.py", line: 10, vulnerable: true },
+  {
+    name: "RSA-PKCS1v15",
+    asset_type: "algorithm",
+    location: "src/signing.py",
+    line: 10,
+    vulnerable: true,
+  },
   {
     name: "SHA-256",
     asset_type: "algorithm",
@@ -285,7 +307,15 @@ const COMPONENTS: readonly Component[] = [
   { name: "ECDSA", asset_type: "algorithm", location: "vendor/keys.py", line: 3, vulnerable: true },
 ];
 
-function component({ name, asset_type, key_spec, location, line, vulnerable, reason }: Component): Json {
+function component({
+  name,
+  asset_type,
+  key_spec,
+  location,
+  line,
+  vulnerable,
+  reason,
+}: Component): Json {
   return {
     $type: "on_prem_source_code_component",
     ...SOURCE,

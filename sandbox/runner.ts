@@ -36,7 +36,13 @@ export interface StepResult {
 
 type OnOutput = (text: string) => void;
 
-const FILE_COMMANDS = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"];
+const FILE_COMMANDS = [
+  "GITHUB_OUTPUT",
+  "GITHUB_STATE",
+  "GITHUB_ENV",
+  "GITHUB_PATH",
+  "GITHUB_STEP_SUMMARY",
+];
 const INHERITED = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "TEMP", "TMP", "LANG"];
 
 let action: Promise<ActionFile> | undefined;
@@ -79,7 +85,12 @@ export class Job {
    * @param temp RUNNER_TEMP of another step's job, where this step is part of it
    * @param node the runner's Node
    */
-  static async start(inputs: Values, env: Values = {}, temp?: string, node = process.execPath): Promise<Job> {
+  static async start(
+    inputs: Values,
+    env: Values = {},
+    temp?: string,
+    node = process.execPath,
+  ): Promise<Job> {
     const folder = temp ?? (await mkdtemp(join(tmpdir(), "armor job ")));
     return new Job(folder, await readAction(), inputs, env, node);
   }
@@ -121,10 +132,14 @@ export class Job {
       const [, command = "", value = ""] = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line) ?? [];
       if (command === "") return line;
       if (command === "add-mask") this.#masks.add(unescapeData(value));
-      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: ", group: "" }[command];
+      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: ", group: "" }[
+        command
+      ];
       return shown === undefined ? undefined : shown + unescapeData(value);
     });
-    return lines.filter((line) => line !== undefined && line !== "").map((line) => this.mask(line ?? ""));
+    return lines
+      .filter((line) => line !== undefined && line !== "")
+      .map((line) => this.mask(line ?? ""));
   }
 
   /** The text with every masked value as `***`. */
@@ -137,7 +152,10 @@ export class Job {
     await rm(this.#temp, { recursive: true, force: true, maxRetries: 3 }); // its agent may be writing
   }
 
-  async #run(file: string, onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {
+  async #run(
+    file: string,
+    onStart: (child: ChildProcess) => void = () => undefined,
+  ): Promise<StepResult> {
     const env = { ...this.#environment(this.#action.inputs), ...this.#env };
     return await this.#spawn(this.#node, [join(ROOT, file)], env, () => undefined, onStart);
   }
@@ -151,15 +169,22 @@ export class Job {
   ): Promise<StepResult> {
     const folder = join(this.#temp, "_runner_file_commands");
     await mkdir(folder, { recursive: true });
-    const paths = Object.fromEntries(FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]));
+    const paths = Object.fromEntries(
+      FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]),
+    );
     await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
     const start = performance.now();
-    const child = spawn(program, args, { env: { ...paths, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, {
+      env: { ...paths, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     onStart(child);
     const [stdout, stderr, exitCode] = await Promise.all([
       collect(child.stdout, onOutput),
       collect(child.stderr, onOutput),
-      new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject)),
+      new Promise<number | null>((resolve, reject) =>
+        child.once("close", resolve).once("error", reject),
+      ),
     ]);
     const ms = performance.now() - start;
     const contents = await Promise.all(

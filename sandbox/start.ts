@@ -102,7 +102,11 @@ async function inJob(
     title("Post armor-token-action");
     isOver = true;
     show(job, "post", await job.post());
-    const secrets = [apiKey, job.outputs["access-token"], job.outputs["gateway-url"]?.split("/").at(-1)];
+    const secrets = [
+      apiKey,
+      job.outputs["access-token"],
+      job.outputs["gateway-url"]?.split("/").at(-1),
+    ];
     if (secrets.some((secret) => secret && printed.join("\n").includes(secret))) {
       throw new Error("a secret was printed");
     }
@@ -127,14 +131,17 @@ async function callForLong(job: Job): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_CALLS_MS));
   }
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  detail(`200, ${calls} times in ${seconds} s, with a token that lives ${job.outputs["expires-in"]} s.`);
+  detail(
+    `200, ${calls} times in ${seconds} s, with a token that lives ${job.outputs["expires-in"]} s.`,
+  );
   title("Run armor-token --header");
   show(job, "armor-token", await job.run(`'${job.outputs["token-command"]}' --header`));
 }
 
 /** A call as a later step would make it: with the output in its header, or without one through the gateway. */
 async function callKeyInsight(baseUrl: string, token?: string): Promise<string> {
-  const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const headers: Record<string, string> =
+    token === undefined ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(baseUrl + REPORT, { headers });
   if (!response.ok) throw new Error(`Key Insight answered ${response.status}`);
   const { connection_summary } = (await response.json()) as {
@@ -142,7 +149,10 @@ async function callKeyInsight(baseUrl: string, token?: string): Promise<string> 
   };
   const connections = Object.values(connection_summary);
   const total = connections.reduce((sum, { total_count }) => sum + total_count, 0);
-  const vulnerable = connections.reduce((sum, { pqc_vulnerable_count }) => sum + pqc_vulnerable_count, 0);
+  const vulnerable = connections.reduce(
+    (sum, { pqc_vulnerable_count }) => sum + pqc_vulnerable_count,
+    0,
+  );
   return `${response.status}: ${vulnerable} of ${total} assets in ${connections.length} connections are quantum-vulnerable.`;
 }
 

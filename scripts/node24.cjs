@@ -27,7 +27,8 @@ const node = findNode();
 if (node === undefined) fail();
 else {
   const child = spawn(node, process.argv.slice(2), { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
   child.on("error", fail);
   child.on("exit", (code) => {
     process.exitCode = code === null ? 1 : code;

@@ -70,7 +70,9 @@ function parseOptions(args: string[]) {
 function checkStream(descriptor: number, name: "stdout" | "stderr"): void {
   if (!isNullDevice(descriptor)) return;
   const hint = name === "stderr" ? ". Use --file PATH" : "";
-  throw new Error(`${name} is closed or ${devNull}, so the token could not be masked in the log${hint}`);
+  throw new Error(
+    `${name} is closed or ${devNull}, so the token could not be masked in the log${hint}`,
+  );
 }
 
 function isNullDevice(descriptor: number): boolean {
@@ -123,7 +125,8 @@ function replaceFile(path: string, token: string): void {
   const temporary = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     // For root, the rename would replace a device such as /dev/null.
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error("not a regular file");
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+      throw new Error("not a regular file");
     writeFileSync(temporary, token, { mode: 0o600, flag: "wx" });
     renameSync(temporary, path);
   } catch (error) {

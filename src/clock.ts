@@ -10,7 +10,8 @@ export const clock = {
   /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
   date: (): number => Date.now(),
   /** Resolves after `ms`, and rejects at once when the signal aborts. */
-  sleep: (ms: number, signal?: AbortSignal): Promise<void> => sleep(ms, undefined, signal && { signal }),
+  sleep: (ms: number, signal?: AbortSignal): Promise<void> =>
+    sleep(ms, undefined, signal && { signal }),
   /** At least 0, below 1. */
   random: (): number => Math.random(),
 };
@@ -21,7 +22,11 @@ export function isoDate(msSinceEpoch: number): string {
 }
 
 /** What the promise gives, or what `late` gives where `ms` pass before. */
-export async function within<T>(ms: number, promise: Promise<T>, late: () => T | Promise<T>): Promise<T> {
+export async function within<T>(
+  ms: number,
+  promise: Promise<T>,
+  late: () => T | Promise<T>,
+): Promise<T> {
   const settled = new AbortController();
   // The second callback is for the sleep that is ended below, when the race is over.
   const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);

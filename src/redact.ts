@@ -22,7 +22,8 @@ export function quote(text: string, secrets: readonly string[] = secretsOfThisPr
 export function scrub(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
   const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
   let scrubbed = text;
-  for (const secret of folded.sort((a, b) => b.length - a.length)) scrubbed = replaceSecret(scrubbed, secret);
+  for (const secret of folded.sort((a, b) => b.length - a.length))
+    scrubbed = replaceSecret(scrubbed, secret);
   return scrubbed;
 }
 

@@ -25,21 +25,28 @@ describe("the wrapper of armor-token", () => {
     expect(shWrapper("/opt/no de", "/it's/a.js", "/t$mp")).toBe(
       "#!/bin/sh\nunset NODE_OPTIONS\nexec '/opt/no de' '/it'\\''s/a.js' '/t$mp' \"$@\"\n",
     );
-    expect(shWrapper("C:\\n.exe", "D:\\a.js", "D:\\t", true)).toContain("exec 'C:/n.exe' 'D:/a.js' 'D:/t'");
+    expect(shWrapper("C:\\n.exe", "D:\\a.js", "D:\\t", true)).toContain(
+      "exec 'C:/n.exe' 'D:/a.js' 'D:/t'",
+    );
   });
 
   test("is there for both shells on Windows", async () => {
     const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp }, "/dist", true);
     expect(command).toBe(join(bin, "armor-token.cmd"));
-    await expect(readFile(command, "utf8")).resolves.toContain(`"${join("/dist", "armor-token.js")}"`);
-    await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain("/dist/armor-token.js'");
+    await expect(readFile(command, "utf8")).resolves.toContain(
+      `"${join("/dist", "armor-token.js")}"`,
+    );
+    await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain(
+      "/dist/armor-token.js'",
+    );
   });
 
   // A path that is long enough for the folder and too long for what is in it; other systems have other limits.
   if (process.platform === "linux") {
     test("that cannot be written leaves no folder", async () => {
       let deep = temp;
-      while (deep.length < 4_070) deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
+      while (deep.length < 4_070)
+        deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
       await mkdir(deep, { recursive: true });
       await expect(createAgentFolder({ RUNNER_TEMP: deep }, "/dist")).rejects.toMatchObject({
         code: "file_failed",
@@ -55,11 +62,15 @@ describe("the wrapper of armor-token", () => {
     "works in sh whatever NODE_OPTIONS and the umask are, and is its owner's alone",
     async (mask) => {
       const program = join(temp, "armor-token.js");
-      await writeFile(program, "console.log(process.argv.slice(2).join(), process.env.NODE_OPTIONS)");
-      const umask = process.umask(mask);
-      const { path, bin, command, canRun } = await createAgentFolder({ RUNNER_TEMP: temp }, temp).finally(
-        () => process.umask(umask),
+      await writeFile(
+        program,
+        "console.log(process.argv.slice(2).join(), process.env.NODE_OPTIONS)",
       );
+      const umask = process.umask(mask);
+      const { path, bin, command, canRun } = await createAgentFolder(
+        { RUNNER_TEMP: temp },
+        temp,
+      ).finally(() => process.umask(umask));
       expect([command, canRun]).toEqual([join(bin, "armor-token"), true]);
       const env = { ...process.env, NODE_OPTIONS: "--no-such-flag" };
       expect(execFileSync(command, ["--header", "a b"], { env, encoding: "utf8" })).toBe(

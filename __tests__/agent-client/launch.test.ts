@@ -27,7 +27,12 @@ beforeEach(async () => {
 
 /** The built agent, and its control address. */
 async function start(apiUrl: string, env = {}) {
-  const agent = await startAgent({ apiUrl, temp, first: { accessToken: "first", expiresIn: 60 }, env });
+  const agent = await startAgent({
+    apiUrl,
+    temp,
+    first: { accessToken: "first", expiresIn: 60 },
+    env,
+  });
   await closing({ close: () => isAlive(agent.pid) && process.kill(agent.pid, "SIGKILL") });
   return { ...agent, control: (await readFile(join(agent.folder, "control-url"), "utf8")).trim() };
 }
@@ -47,11 +52,14 @@ describe("launchAgent", () => {
   test("starts an agent that serves; stopAgent ends it with its session, and removes its folder", async () => {
     const armor = await startArmor();
     const { folder, pid, gatewayUrl, control, command } = await start(armor.url);
-    for (const url of [control, gatewayUrl]) expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
+    for (const url of [control, gatewayUrl])
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
     expect(control).not.toBe(gatewayUrl);
     expect(command.startsWith(folder)).toBe(true);
     await expect(call(gatewayUrl + CALL)).resolves.toMatchObject({ status: 200 });
-    await expect((await fetch(`${control}/token`)).json()).resolves.toMatchObject({ access_token: "first" });
+    await expect((await fetch(`${control}/token`)).json()).resolves.toMatchObject({
+      access_token: "first",
+    });
     const stats = { minted: 1, sessionsEnded: 1 };
     await expect(stopAgent(folder, soon())).resolves.toMatchObject({ kind: "ended", stats });
     await until(() => !isAlive(pid));
@@ -67,12 +75,15 @@ describe("launchAgent", () => {
   ])("leaves no process of an agent that does not get ready: %s", async (script, says) => {
     const pidFile = join(temp, "pid");
     const writePid = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));`;
-    await expect(launch(writePid + script, {}, says.includes("0.5") ? 500 : 10_000)).rejects.toMatchObject({
+    await expect(
+      launch(writePid + script, {}, says.includes("0.5") ? 500 : 10_000),
+    ).rejects.toMatchObject({
       code: "agent_failed",
       message: expect.stringContaining(`did not start: ${says}`),
     });
     // On a busy machine it may end before its first statement.
-    if (existsSync(pidFile)) await until(async () => !isAlive(Number(await readFile(pidFile, "utf8"))));
+    if (existsSync(pidFile))
+      await until(async () => !isAlive(Number(await readFile(pidFile, "utf8"))));
   });
 
   test.each([
@@ -107,7 +118,10 @@ describe("launchAgent", () => {
     const script = `require("fs").writeFileSync(${JSON.stringify(file)}, ${seen}); ${say('"seen"')}`;
     await expect(launch(script, { env })).rejects.toThrow("seen");
     const [environment, flags, folder] = JSON.parse(await readFile(file, "utf8"));
-    const certificates = { NODE_EXTRA_CA_CERTS: resolve("certs/ca.pem"), SSL_CERT_DIR: resolve("certs") };
+    const certificates = {
+      NODE_EXTRA_CA_CERTS: resolve("certs/ca.pem"),
+      SSL_CERT_DIR: resolve("certs"),
+    };
     expect(environment).toEqual({ ...given, ...certificates, MALLOC_ARENA_MAX: "1" });
     expect(flags).toContain("--dns-result-order=ipv4first");
     expect(flags.join(" ")).not.toMatch(/require|inspect/);
@@ -120,7 +134,10 @@ describe("launchAgent", () => {
     ["--use-system-ca-not --xuse-system-ca", []],
     ["--use-system-ca  --use-openssl-ca", ["--use-system-ca", "--use-openssl-ca"]],
     ["--use-bundled-ca --tls-min-v1.2", ["--use-bundled-ca", "--tls-min-v1.2"]],
-    ["--tls-cipher-list=A:B --openssl-shared-config", ["--tls-cipher-list=A:B", "--openssl-shared-config"]],
+    [
+      "--tls-cipher-list=A:B --openssl-shared-config",
+      ["--tls-cipher-list=A:B", "--openssl-shared-config"],
+    ],
     ["--dns-result-order ipv4first --trace-warnings", ["--dns-result-order=ipv4first"]],
     ['"--openssl-config=a b.cnf"', [`--openssl-config=${resolve("a b.cnf")}`]],
     ['--tls-cipher-list "C D"', ["--tls-cipher-list=C D"]],
@@ -133,11 +150,15 @@ describe("launchAgent", () => {
 if (process.platform !== "win32") {
   describe("the built agent", () => {
     test("has no inspector that SIGUSR1 or NODE_OPTIONS could open, and lives on", async () => {
-      const { pid, control } = await start("http://127.0.0.1:9", { NODE_OPTIONS: "--inspect=127.0.0.1:0" });
+      const { pid, control } = await start("http://127.0.0.1:9", {
+        NODE_OPTIONS: "--inspect=127.0.0.1:0",
+      });
       for (let times = 0; times < 3; times += 1) process.kill(pid, "SIGUSR1");
       await pause(300);
       await expect(fetch(`${control}/token`)).resolves.toMatchObject({ status: 200 });
-      await expect(call("http://127.0.0.1:9229/json")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+      await expect(call("http://127.0.0.1:9229/json")).rejects.toMatchObject({
+        code: "ECONNREFUSED",
+      });
     });
 
     test("ends at SIGTERM though Armor does not answer, and leaves the reason", async () => {
@@ -154,7 +175,8 @@ if (process.platform !== "win32") {
 describe("stopAgent", () => {
   async function folderWith(files: Readonly<Record<string, string>>): Promise<string> {
     const { path: folder } = await createAgentFolder({ RUNNER_TEMP: temp }, "/dist");
-    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+    for (const [name, content] of Object.entries(files))
+      await writeFile(join(folder, name), content);
     return folder;
   }
 
@@ -179,12 +201,19 @@ describe("stopAgent", () => {
   test.each<[string, Answer, string]>([
     ["says nothing", silence, late],
     ["breaks off", reset, "the connection broke off (ECONNRESET)"],
-    ["answers and keeps the connection", raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }), late],
+    [
+      "answers and keeps the connection",
+      raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }),
+      late,
+    ],
     ["answers without end", endless({ bytes: 0 }), late],
     ["answers and closes it", raw("HTTP/1.1 200 OK\r\n\r\n{}"), foreign],
   ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
     const server = await closing(startServer([answer]));
     const folder = await folderWith({ "control-url": `${server.url}/c\n` });
-    await expect(stopAgent(folder, AbortSignal.timeout(1_000))).resolves.toEqual({ kind: "unknown", reason });
+    await expect(stopAgent(folder, AbortSignal.timeout(1_000))).resolves.toEqual({
+      kind: "unknown",
+      reason,
+    });
   });
 });

@@ -35,7 +35,10 @@ describe("the agent", () => {
       expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
     }
     const token = await call(`${controlUrl}/token`);
-    expect(token.headers).toMatchObject({ "cache-control": "no-store", "content-type": "application/json" });
+    expect(token.headers).toMatchObject({
+      "cache-control": "no-store",
+      "content-type": "application/json",
+    });
     const { expires_in: expiresIn, expires_at: expiresAt, ...fields } = JSON.parse(token.body);
     expect(fields).toEqual({ access_token: "token-1", token_type: "Bearer" });
     expect(expiresIn).toBeGreaterThan(40);
@@ -72,7 +75,10 @@ describe("the agent", () => {
     const armor = await startArmor({
       terminate: (response, { headers }) => {
         const accessToken = (headers.authorization ?? "").replace("Bearer ", "");
-        const echo = JSON.stringify({ error: "access_denied", error_description: `not ${accessToken}` });
+        const echo = JSON.stringify({
+          error: "access_denied",
+          error_description: `not ${accessToken}`,
+        });
         response.writeHead(statuses[accessToken] ?? 204).end(echo);
       },
       other: (response, { headers }) =>
@@ -82,12 +88,15 @@ describe("the agent", () => {
     await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
     const { sessionsEnded, sessionsNotEnded, problems } = await stopAgentAt(running);
     expect([sessionsEnded, sessionsNotEnded]).toEqual([1, 1]);
-    expect(problems).toEqual({ access_denied: expect.stringContaining('403 access_denied ("not ***")') });
+    expect(problems).toEqual({
+      access_denied: expect.stringContaining('403 access_denied ("not ***")'),
+    });
   });
 
   test("says why it has no token, without the key that Armor repeats", async () => {
     const armor = await startArmor({
-      token: () => json(401, { error: "invalid_client", error_description: `no key ${CREDENTIALS.apiKey}` }),
+      token: () =>
+        json(401, { error: "invalid_client", error_description: `no key ${CREDENTIALS.apiKey}` }),
     });
     const running = await runAgent({ apiUrl: armor.url, first: DEAD });
     const { url, controlUrl } = running;
@@ -97,7 +106,9 @@ describe("the agent", () => {
     }
     const report = await stopAgentAt(running);
     expect(report).toMatchObject({ handedOut: 0, failed: { credentials_rejected: 1 } });
-    expect(report.problems["credentials_rejected"]).toMatch(/^Armor does not accept this client app/);
+    expect(report.problems["credentials_rejected"]).toMatch(
+      /^Armor does not accept this client app/,
+    );
     expect(leaksIn(JSON.stringify(report), formsOf(CREDENTIALS.apiKey))).toEqual([]);
     expect(armor.requests.filter(({ path }) => path.endsWith("/token"))).toHaveLength(1);
   });
@@ -139,7 +150,9 @@ describe("a stop", () => {
   test("happens though whoever asked has left", async () => {
     const armor = await startArmor({ terminate: slowly });
     const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
-    const request = http.request(`${controlUrl}/stop`, { method: "POST" }).on("error", () => undefined);
+    const request = http
+      .request(`${controlUrl}/stop`, { method: "POST" })
+      .on("error", () => undefined);
     request.end();
     await until(() => armor.endedSessions().length > 0);
     request.destroy();

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { basicPairs, type Credentials, formEncode, secretForms } from "../../src/armor/credentials.ts";
+import {
+  basicPairs,
+  type Credentials,
+  formEncode,
+  secretForms,
+} from "../../src/armor/credentials.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
 import { anyText, holds } from "../fixtures/property.ts";
 
@@ -20,16 +25,28 @@ describe("formEncode", () => {
 
 describe("basicPairs", () => {
   test("has no raw pair where encoding changes nothing", () => {
-    expect(basicPairs({ appId: "id", apiKey: "key" })).toEqual({ encoded: "id:key", raw: undefined });
+    expect(basicPairs({ appId: "id", apiKey: "key" })).toEqual({
+      encoded: "id:key",
+      raw: undefined,
+    });
   });
 
   test("has both pairs where encoding changes the key", () => {
-    expect(basicPairs({ appId: "id", apiKey: "k+y" })).toEqual({ encoded: "id:k%2By", raw: "id:k+y" });
-    expect(basicPairs({ appId: "id", apiKey: "k:y" })).toEqual({ encoded: "id:k%3Ay", raw: "id:k:y" });
+    expect(basicPairs({ appId: "id", apiKey: "k+y" })).toEqual({
+      encoded: "id:k%2By",
+      raw: "id:k+y",
+    });
+    expect(basicPairs({ appId: "id", apiKey: "k:y" })).toEqual({
+      encoded: "id:k%3Ay",
+      raw: "id:k:y",
+    });
   });
 
   test("has no raw pair for an app id with a colon, which would end the id there", () => {
-    expect(basicPairs({ appId: "i:d", apiKey: "k+y" })).toEqual({ encoded: "i%3Ad:k%2By", raw: undefined });
+    expect(basicPairs({ appId: "i:d", apiKey: "k+y" })).toEqual({
+      encoded: "i%3Ad:k%2By",
+      raw: undefined,
+    });
   });
 });
 
@@ -49,7 +66,10 @@ describe("secretForms", () => {
     ["form-encoded", "k%2B%2F%3D%3A%25+%7E%C3%BC%22%3F%3Ek"],
     ["base64", Buffer.from(credentials.apiKey).toString("base64")],
     ["base64url", Buffer.from(credentials.apiKey).toString("base64url")],
-    ["the raw Basic pair", Buffer.from(`${credentials.appId}:${credentials.apiKey}`).toString("base64")],
+    [
+      "the raw Basic pair",
+      Buffer.from(`${credentials.appId}:${credentials.apiKey}`).toString("base64"),
+    ],
   ])("hold %s", (_, form) => {
     expect(forms).toContain(form);
   });

@@ -51,14 +51,19 @@ describe("what comes back", () => {
     "is %i itself: nothing is followed or repeated",
     async (status) => {
       const { url, requests } = await serverOf(redirect(status, "/elsewhere"));
-      await expect(post(url)).resolves.toMatchObject({ status, headers: { location: "/elsewhere" } });
+      await expect(post(url)).resolves.toMatchObject({
+        status,
+        headers: { location: "/elsewhere" },
+      });
       expect(requests).toHaveLength(1);
     },
   );
 
   test("is at most a MiB", async () => {
     const mebibyte = "x".repeat(1024 * 1024);
-    await expect(post((await serverOf(text(200, mebibyte))).url)).resolves.toMatchObject({ status: 200 });
+    await expect(post((await serverOf(text(200, mebibyte))).url)).resolves.toMatchObject({
+      status: 200,
+    });
     const sent = { bytes: 0 };
     for (const answer of [text(200, `${mebibyte}x`), endless(sent)]) {
       const { url } = await serverOf(answer);
@@ -81,9 +86,24 @@ describe("what goes wrong", () => {
   test.each<[string, Answer, string, RegExp]>([
     ["a reset", reset, "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
     ["a reply that breaks off", cutOff, "reply_incomplete", / broke off its answer\. /],
-    ["a head that breaks off", raw(CUT_HEAD), "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
-    ["something else than HTTP", raw("SSH-2.0-x\r\n"), "reply_invalid", /not HTTP \(HPE_INVALID_CONSTANT\)/],
-    ["headers above 16 KB", raw(LONG_HEAD), "reply_invalid", /more than 16 KB \(HPE_HEADER_OVERFLOW\)/],
+    [
+      "a head that breaks off",
+      raw(CUT_HEAD),
+      "connection_failed",
+      /^No connection to .* \(ECONNRESET\)\. /,
+    ],
+    [
+      "something else than HTTP",
+      raw("SSH-2.0-x\r\n"),
+      "reply_invalid",
+      /not HTTP \(HPE_INVALID_CONSTANT\)/,
+    ],
+    [
+      "headers above 16 KB",
+      raw(LONG_HEAD),
+      "reply_invalid",
+      /more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
+    ],
     ["two lengths", raw(TWO_LENGTHS), "reply_invalid", /HTTP that contradicts itself/],
     ["a chunk that is none", raw(BAD_CHUNK), "reply_incomplete", / broke off its answer\. /],
   ])("%s", async (_, answer, code, says) => {
@@ -101,7 +121,9 @@ describe("what goes wrong", () => {
     ["no end of it", 1_500, [stall, drip], / began to answer and did not finish\. /],
   ])("a deadline with %s", async (_, limitMs, answers, says) => {
     const late = async (answer: Answer) =>
-      await expect(post((await serverOf(answer)).url, AbortSignal.timeout(limitMs))).rejects.toMatchObject({
+      await expect(
+        post((await serverOf(answer)).url, AbortSignal.timeout(limitMs)),
+      ).rejects.toMatchObject({
         code: "reply_timeout",
         message: expect.stringMatching(says),
       });
@@ -150,7 +172,10 @@ describe("TLS without a proxy", () => {
   let distrust: () => void;
 
   beforeAll(async () => {
-    [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
+    [authority, stranger] = await Promise.all([
+      createAuthority("Corp CA"),
+      createAuthority("Other CA"),
+    ]);
     distrust = trust(authority);
   });
 
@@ -167,7 +192,11 @@ describe("TLS without a proxy", () => {
       () => stranger.sign(["127.0.0.1"]),
       "not signed by an authority that this runner trusts",
     ],
-    ["an expired certificate", () => authority.sign(["127.0.0.1"], EXPIRED), "expired or not valid yet"],
+    [
+      "an expired certificate",
+      () => authority.sign(["127.0.0.1"], EXPIRED),
+      "expired or not valid yet",
+    ],
     ["another name", () => authority.sign(["armor.example"]), "for another host name"],
   ])("sends nothing in case of %s", async (_, sign, says) => {
     const { url, requests } = await serverOf(text(200, ""), { tls: await sign() });
@@ -239,9 +268,19 @@ const CHUNKED = `${TOKEN_REPLY.length.toString(16)}\r\n${TOKEN_REPLY}\r\n0\r\n\r
 const statusLine = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.constantFrom("HTTP/1.1 200 OK", "HTTP/1.0 200 OK", "HTTP/1.1 200", "HTTP/1.1 503 x"),
+    arbitrary: fc.constantFrom(
+      "HTTP/1.1 200 OK",
+      "HTTP/1.0 200 OK",
+      "HTTP/1.1 200",
+      "HTTP/1.1 503 x",
+    ),
   },
-  fc.constantFrom("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK", "HTTP/1.1 204 x", "HTTP/2 200", ""),
+  fc.constantFrom(
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK",
+    "HTTP/1.1 204 x",
+    "HTTP/2 200",
+    "",
+  ),
   fc.nat(2_000).map((status) => `HTTP/1.1 ${status} x`),
   anyText,
 );
@@ -274,7 +313,12 @@ const bytes = fc.oneof(
   {
     weight: 8,
     arbitrary: fc
-      .tuple(statusLine, fc.array(header, { maxLength: 4 }), body, fc.constantFrom("\r\n", "\n", "\r"))
+      .tuple(
+        statusLine,
+        fc.array(header, { maxLength: 4 }),
+        body,
+        fc.constantFrom("\r\n", "\n", "\r"),
+      )
       .map(([first, headers, rest, end]) => [first, ...headers, "", rest].join(end)),
   },
   fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString("latin1")),
@@ -311,7 +355,10 @@ describe("the wire, for any bytes", () => {
         );
         expect(judgeToken(answer)).toEqual({ accessToken: "t0k3n", expiresIn: 60 });
       } catch (error) {
-        expect(error).toMatchObject({ name: "ArmorError", message: expect.stringMatching(/^[^\r\n]+\.$/) });
+        expect(error).toMatchObject({
+          name: "ArmorError",
+          message: expect.stringMatching(/^[^\r\n]+\.$/),
+        });
         expect(ERROR_CODES).toContain((error as { code: string }).code);
       }
     }),

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import { networkError, proxyError, proxyStatusError, timeoutError } from "../../src/armor/network-error.ts";
+import {
+  networkError,
+  proxyError,
+  proxyStatusError,
+  timeoutError,
+} from "../../src/armor/network-error.ts";
 
 const url = new URL("https://armor.example/api/v1/token");
 const proxy = { origin: "http://proxy.example:3128", credentials: "user:Passw0rd" };
@@ -15,12 +20,18 @@ function failure(code: string, message = "words of Node's"): Error {
 const REMEDY = expect.stringMatching(/^[A-Z].+\.$/);
 
 const EPROTO = (reason: string) =>
-  failure("EPROTO", `write EPROTO 80FB:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../x.c:354:\n`);
+  failure(
+    "EPROTO",
+    `write EPROTO 80FB:error:0A00010B:SSL routines:ssl3_get_record:${reason}:../x.c:354:\n`,
+  );
 
 /** Every code, with what is said of Armor and, before the tunnel stands, of the proxy. */
 const CERTIFICATES: readonly [string, string][] = [
   ["DEPTH_ZERO_SELF_SIGNED_CERT", "has a certificate that is self-signed"],
-  ["SELF_SIGNED_CERT_IN_CHAIN", "has a certificate that is self-signed, or of a self-signed authority"],
+  [
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "has a certificate that is self-signed, or of a self-signed authority",
+  ],
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "is not signed by an authority that this runner trusts"],
   ["UNABLE_TO_GET_ISSUER_CERT", "is not signed by an authority that this runner trusts"],
   ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "is not signed by an authority that this runner trusts"],
@@ -157,7 +168,11 @@ describe("proxyStatusError", () => {
     { challenge: "", given: anonymous, says: "wants a user and a password" },
     { challenge: "Basic realm=x", given: anonymous, says: "wants a user and a password" },
     { challenge: "Unheard-Of", given: anonymous, says: "wants a user and a password" },
-    { challenge: "Negotiate, Basic realm=x", given: proxy, says: "does not accept the user and password" },
+    {
+      challenge: "Negotiate, Basic realm=x",
+      given: proxy,
+      says: "does not accept the user and password",
+    },
     {
       challenge: "Digest realm=Basic, NTLM",
       given: proxy,
@@ -168,21 +183,33 @@ describe("proxyStatusError", () => {
       given: anonymous,
       says: "wants authentication by negotiate (407), and this action sends Basic only",
     },
-  ])("says of 407 with the challenge $challenge that the proxy $says", ({ challenge, given, says }) => {
-    const error = proxyStatusError(given, url.host, 407, challenge);
-    expect(error).toMatchObject({ code: "proxy_refused", problem: expect.stringContaining(WHO + says) });
-    expect(error.remedy).toEqual(REMEDY);
-  });
+  ])(
+    "says of 407 with the challenge $challenge that the proxy $says",
+    ({ challenge, given, says }) => {
+      const error = proxyStatusError(given, url.host, 407, challenge);
+      expect(error).toMatchObject({
+        code: "proxy_refused",
+        problem: expect.stringContaining(WHO + says),
+      });
+      expect(error.remedy).toEqual(REMEDY);
+    },
+  );
 });
 
 describe("proxyError", () => {
   test.each([
-    { nodeCode: "HPE_X", says: "does not answer as an HTTP proxy (HPE_X): no connection to armor.example" },
+    {
+      nodeCode: "HPE_X",
+      says: "does not answer as an HTTP proxy (HPE_X): no connection to armor.example",
+    },
     {
       nodeCode: "EARLY_BYTES",
       says: "does not answer as an HTTP proxy (EARLY_BYTES): no connection to armor.example",
     },
-    { nodeCode: "ECONNREFUSED", says: "cannot be used (ECONNREFUSED): no connection to armor.example" },
+    {
+      nodeCode: "ECONNREFUSED",
+      says: "cannot be used (ECONNREFUSED): no connection to armor.example",
+    },
     { nodeCode: "EAI_AGAIN", says: "cannot be used (EAI_AGAIN): no connection to armor.example" },
   ])("calls $nodeCode proxy_failed: the proxy $says", ({ nodeCode, says }) => {
     const error = proxyError(proxy, url.host, nodeCode);
@@ -206,11 +233,17 @@ describe("proxyError", () => {
     });
   });
 
-  test.each([...CERTIFICATES, ...TLS])("calls %s proxy_refused, in the words for Armor", (nodeCode, says) => {
-    const { code, problem } = proxyError(proxy, url.host, nodeCode);
-    expect({ code, problem }).toEqual({ code: "proxy_refused", problem: expect.stringContaining(says) });
-    expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${nodeCode}\\)$`));
-  });
+  test.each([...CERTIFICATES, ...TLS])(
+    "calls %s proxy_refused, in the words for Armor",
+    (nodeCode, says) => {
+      const { code, problem } = proxyError(proxy, url.host, nodeCode);
+      expect({ code, problem }).toEqual({
+        code: "proxy_refused",
+        problem: expect.stringContaining(says),
+      });
+      expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${nodeCode}\\)$`));
+    },
+  );
 });
 
 describe("timeoutError", () => {
@@ -278,8 +311,14 @@ describe("a code is known as a whole", () => {
   test.each([
     ["a time-out", new DOMException("words", "TimeoutError"), "ETIMEDOUT"],
     ["a cancellation", new DOMException("words", "AbortError"), "ETIMEDOUT"],
-    ["OpenSSL's words in another error", failure("ECONNRESET", EPROTO("no protocol").message), "ECONNRESET"],
+    [
+      "OpenSSL's words in another error",
+      failure("ECONNRESET", EPROTO("no protocol").message),
+      "ECONNRESET",
+    ],
   ])("%s is told by its own", (_, error, word) => {
-    expect(networkError(error, direct).problem).toBe(`No connection to https://armor.example (${word})`);
+    expect(networkError(error, direct).problem).toBe(
+      `No connection to https://armor.example (${word})`,
+    );
   });
 });

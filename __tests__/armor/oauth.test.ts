@@ -63,19 +63,39 @@ describe("judgeToken", () => {
     ["an empty token", { ...GOOD, access_token: "" }, "no access_token"],
     ["a numeric token", { ...GOOD, access_token: 5 }, "no access_token"],
     ["a null token", { ...GOOD, access_token: null }, "no access_token"],
-    ["a token with a line break", { ...GOOD, access_token: "a\nb" }, "characters that no header can carry"],
-    ["a token with a space", { ...GOOD, access_token: "a b" }, "characters that no header can carry"],
-    ["a token of 100 KB", { ...GOOD, access_token: "x".repeat(100_000) }, "longer than a header can be"],
+    [
+      "a token with a line break",
+      { ...GOOD, access_token: "a\nb" },
+      "characters that no header can carry",
+    ],
+    [
+      "a token with a space",
+      { ...GOOD, access_token: "a b" },
+      "characters that no header can carry",
+    ],
+    [
+      "a token of 100 KB",
+      { ...GOOD, access_token: "x".repeat(100_000) },
+      "longer than a header can be",
+    ],
     [
       "two byte order marks",
       `\uFEFF\uFEFF${JSON.stringify(GOOD)}`,
       "something else instead of a JSON object",
     ],
     ["gzip that nobody asked for", "\x1f\ufffd\b\0", "a compressed reply instead of a JSON object"],
-    ["a token beyond ASCII", { ...GOOD, access_token: "aü" }, "characters that no header can carry"],
+    [
+      "a token beyond ASCII",
+      { ...GOOD, access_token: "aü" },
+      "characters that no header can carry",
+    ],
     ...["mac", "bearers", "a bearer", ["Bearer"]].map(
       (token_type) =>
-        [`token_type ${token_type}`, { ...GOOD, token_type }, "a token_type other than Bearer"] as const,
+        [
+          `token_type ${token_type}`,
+          { ...GOOD, token_type },
+          "a token_type other than Bearer",
+        ] as const,
     ),
     ["a numeric token_type", { ...GOOD, token_type: 1 }, "a token_type other than Bearer"],
     ...["abc", "", "-5", "1e3", " 60", "0", -5, 0, true, [60], 2 ** 31, "99999999999999999999"].map(
@@ -89,7 +109,11 @@ describe("judgeToken", () => {
     ["a lifetime of infinity", '{"access_token":"a","expires_in":1e999}', "no number of seconds"],
     ["an error", { error: "invalid_client" }, "an OAuth error instead of a token invalid_client"],
     ["an error that is no text", { error: 5 }, "an OAuth error instead of a token."],
-    ["an error beside a token", { ...GOOD, error: GOOD.access_token }, "an OAuth error instead of a token."],
+    [
+      "an error beside a token",
+      { ...GOOD, error: GOOD.access_token },
+      "an OAuth error instead of a token.",
+    ],
   ])("refuses %s", (_, body, says) => {
     expect(() => judgeToken(reply(200, body))).toThrow(
       expect.objectContaining({ code: "reply_invalid", message: expect.stringContaining(says) }),
@@ -99,7 +123,9 @@ describe("judgeToken", () => {
   test("a compressed reply is called one, also where only its header says so", () => {
     for (const encoding of ["gzip", "br", "zstd"]) {
       expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }))).toThrow(
-        expect.objectContaining({ problem: expect.stringContaining("a compressed reply instead of") }),
+        expect.objectContaining({
+          problem: expect.stringContaining("a compressed reply instead of"),
+        }),
       );
     }
     expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }))).toMatchObject({
@@ -139,7 +165,12 @@ describe("judgeToken", () => {
       remedy: expect.stringContaining("raise timeout"),
     };
 
-    function expectRefusal(status: number, error: unknown, meaning: typeof DENIED, isPermanent: boolean) {
+    function expectRefusal(
+      status: number,
+      error: unknown,
+      meaning: typeof DENIED,
+      isPermanent: boolean,
+    ) {
       const { code, problem, remedy } = meaning;
       expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
         expect.objectContaining({
@@ -166,9 +197,12 @@ describe("judgeToken", () => {
       { status: 502, meaning: UNAVAILABLE },
       { status: 503, meaning: UNAVAILABLE },
       { status: 599, meaning: UNAVAILABLE },
-    ])("by status $status alone is $meaning.code, and may be another server's", ({ status, meaning }) => {
-      expectRefusal(status, undefined, meaning, false);
-    });
+    ])(
+      "by status $status alone is $meaning.code, and may be another server's",
+      ({ status, meaning }) => {
+        expectRefusal(status, undefined, meaning, false);
+      },
+    );
 
     test.each([
       { error: "invalid_client", meaning: CREDENTIALS },
@@ -182,9 +216,12 @@ describe("judgeToken", () => {
       for (const status of [400, 401, 403]) expectRefusal(status, error, meaning, true);
     });
 
-    test.each(["temporarily_unavailable", "server_error"])("with the OAuth error %s can pass", (error) => {
-      expectRefusal(400, error, UNAVAILABLE, false);
-    });
+    test.each(["temporarily_unavailable", "server_error"])(
+      "with the OAuth error %s can pass",
+      (error) => {
+        expectRefusal(400, error, UNAVAILABLE, false);
+      },
+    );
 
     test.each(["401", "404", "429", "503", "toString"])(
       "with an unknown OAuth error is judged by its status: %s",
@@ -223,7 +260,11 @@ describe("judgeToken", () => {
       { error: "S3cr3t", error_description: "Authorization: Basic QmFzaWM6UzNjcjN0" },
       'answered 401 *** ("Authorization: Basic ***")',
     ],
-    ["no workflow command", { error: "\n::error::x ####[error]x" }, "answered 401 :error:x #### [error]x"],
+    [
+      "no workflow command",
+      { error: "\n::error::x ####[error]x" },
+      "answered 401 :error:x #### [error]x",
+    ],
     ["nothing that is no text", { error: ["x"], error_description: { a: 1 } }, "answered 401"],
   ])("of what the server says it repeats %s", (_, body, says) => {
     expect(() => judgeToken(reply(401, body))).toThrow(
@@ -301,11 +342,15 @@ test.each([
   }
 });
 
-test.each(["xinvalid_client", "invalid_grantx", "xserver_error", "408x", "xinvalid_scope", "invalid_scopex"])(
-  "an OAuth error is known as a whole, and %s is none",
-  (error) => {
-    expect(() => judgeToken(reply(404, { error }))).toThrow(
-      expect.objectContaining({ code: "endpoint_not_found" }),
-    );
-  },
-);
+test.each([
+  "xinvalid_client",
+  "invalid_grantx",
+  "xserver_error",
+  "408x",
+  "xinvalid_scope",
+  "invalid_scopex",
+])("an OAuth error is known as a whole, and %s is none", (error) => {
+  expect(() => judgeToken(reply(404, { error }))).toThrow(
+    expect.objectContaining({ code: "endpoint_not_found" }),
+  );
+});

@@ -4,8 +4,16 @@ import { isLoopback, proxyFor, takeRoute } from "../../src/armor/proxy.ts";
 describe("takeRoute", () => {
   test.each([
     ["nothing", {}, { noProxy: "" }],
-    ["https_proxy", { https_proxy: "p" }, { proxy: { variable: "https_proxy", value: "p" }, noProxy: "" }],
-    ["HTTPS_PROXY", { HTTPS_PROXY: "p" }, { proxy: { variable: "HTTPS_PROXY", value: "p" }, noProxy: "" }],
+    [
+      "https_proxy",
+      { https_proxy: "p" },
+      { proxy: { variable: "https_proxy", value: "p" }, noProxy: "" },
+    ],
+    [
+      "HTTPS_PROXY",
+      { HTTPS_PROXY: "p" },
+      { proxy: { variable: "HTTPS_PROXY", value: "p" }, noProxy: "" },
+    ],
     [
       "small letters before capitals",
       { https_proxy: "a", HTTPS_PROXY: "b", no_proxy: "c", NO_PROXY: "d" },
@@ -31,7 +39,14 @@ describe("takeRoute", () => {
   });
 
   test("removes what it reads, and nothing else", () => {
-    const env = { https_proxy: "a", HTTPS_PROXY: "b", no_proxy: "c", NO_PROXY: "d", http_proxy: "e", X: "f" };
+    const env = {
+      https_proxy: "a",
+      HTTPS_PROXY: "b",
+      no_proxy: "c",
+      NO_PROXY: "d",
+      http_proxy: "e",
+      X: "f",
+    };
     takeRoute(env);
     expect(env).toEqual({ http_proxy: "e", X: "f" });
   });
@@ -61,7 +76,11 @@ describe("the proxy's address", () => {
     ["http://us%40er:p%25%3A%23%2F@proxy.example", "http://proxy.example:80", "us@er:p%:#/"],
     ["http://user:a:b:c@proxy.example", "http://proxy.example:80", "user:a:b:c"],
     ["http://user:p%C3%A4ss@proxy.example", "http://proxy.example:80", "user:päss"],
-    ["http://dom%5Cuser:!$&'()*+,;=@proxy.example", "http://proxy.example:80", "dom\\user:!$&'()*+,;="],
+    [
+      "http://dom%5Cuser:!$&'()*+,;=@proxy.example",
+      "http://proxy.example:80",
+      "dom\\user:!$&'()*+,;=",
+    ],
   ])("%s is understood", (value, ...[origin, credentials]) => {
     expect(proxyOf(value)).toEqual({ origin, ...(credentials && { credentials }) });
   });

@@ -5,15 +5,23 @@ import { isTrustedRedirect, sendFollowing } from "../../src/armor/redirect.ts";
 const START = "https://api.armor.fortanix.com/api/v1/token";
 
 /** Sends to a server that gives these answers in turn, then 200. */
-async function follow(...answers: readonly (readonly [status: number, location?: string | undefined])[]) {
+async function follow(
+  ...answers: readonly (readonly [status: number, location?: string | undefined])[]
+) {
   const sent: ApiRequest[] = [];
-  const request = { url: new URL(START), headers: { Authorization: "Basic abc" }, body: "grant_type=x" };
+  const request = {
+    url: new URL(START),
+    headers: { Authorization: "Basic abc" },
+    body: "grant_type=x",
+  };
   const send = async (next: ApiRequest): Promise<ApiReply> => {
     const [status, location] = answers[sent.length] ?? [200];
     sent.push(next);
     return { url: next.url, status, headers: { location }, body: "" };
   };
-  const outcome = await sendFollowing(send, request, new AbortController().signal).catch((error) => error);
+  const outcome = await sendFollowing(send, request, new AbortController().signal).catch(
+    (error) => error,
+  );
   return { outcome, sent, request, urls: sent.map(({ url }) => url.href) };
 }
 
@@ -62,7 +70,10 @@ describe("sendFollowing", () => {
   ])("refuses every redirect to %s and sends nothing there", async (location, says) => {
     for (const status of [301, 302, 303, 307, 308]) {
       const { outcome, urls } = await follow([status, location]);
-      expect(outcome).toMatchObject({ code: "redirect_refused", problem: expect.stringContaining(says) });
+      expect(outcome).toMatchObject({
+        code: "redirect_refused",
+        problem: expect.stringContaining(says),
+      });
       expect(outcome.problem).toContain(`https://api.armor.fortanix.com redirects (${status}) `);
       expect(urls).toEqual([START]);
     }

@@ -36,7 +36,9 @@ describe("retry", () => {
     for (const chance of [0, 0.5, 0.999]) {
       const clock = virtualClock(chance);
       await retry(attempts(clock, Array(7).fill(down())).attempt, options(300_000));
-      expect(clock.pauses).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000].map((ms) => ms * chance));
+      expect(clock.pauses).toEqual(
+        [500, 1000, 2000, 4000, 8000, 8000, 8000].map((ms) => ms * chance),
+      );
     }
   });
 
@@ -52,7 +54,9 @@ describe("retry", () => {
     const { attempt, count } = attempts(clock, Array(99).fill(down()), 10);
     await expect(retry(attempt, options(5_000))).rejects.toThrow("tried 7 times in 4.4 s");
     expect(count()).toBe(7);
-    expect(clock.pauses).toEqual([250, 500, 1000, 1480, 735, 362].map((ms) => expect.closeTo(ms, -1)));
+    expect(clock.pauses).toEqual(
+      [250, 500, 1000, 1480, 735, 362].map((ms) => expect.closeTo(ms, -1)),
+    );
   });
 
   test("says before each pause what failed and how long it is", async () => {

@@ -37,9 +37,14 @@ let armor: FakeServer;
 let distrust: () => void;
 
 beforeAll(async () => {
-  [authority, stranger] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
+  [authority, stranger] = await Promise.all([
+    createAuthority("Corp CA"),
+    createAuthority("Other CA"),
+  ]);
   distrust = trust(authority);
-  armor = await startServer([text(200, "reached")], { tls: await authority.sign([HIDDEN, "2001:db8::7"]) });
+  armor = await startServer([text(200, "reached")], {
+    tls: await authority.sign([HIDDEN, "2001:db8::7"]),
+  });
 });
 
 afterAll(async () => {
@@ -74,11 +79,13 @@ async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 15_000): 
   const proxy = proxyFor(url, route);
   const agent = new RouteAgent(proxy, { keepAlive: true }, connectMs);
   await closing({ close: () => agent.destroy() });
-  return await get(agent, { host: url.hostname.replace(/[[\]]/g, ""), port: url.port, path: "/x" }).catch(
-    (error) => {
-      throw networkError(error, { url, proxy, isReplying: false });
-    },
-  );
+  return await get(agent, {
+    host: url.hostname.replace(/[[\]]/g, ""),
+    port: url.port,
+    path: "/x",
+  }).catch((error) => {
+    throw networkError(error, { url, proxy, isReplying: false });
+  });
 }
 
 function get(agent: https.Agent, options: RequestOptions): Promise<string> {
@@ -163,10 +170,30 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
 const ANSWERS: readonly [bytes: string, ends: boolean, code: string, says: string][] = [
   ["HTTP/1.1 403 No\r\n\r\n", false, "proxy_refused", "refuses to connect to TARGET (403)."],
   ["HTTP/1.1 503 x\r\n\r\nbody", false, "proxy_failed", "cannot connect to TARGET (503)."],
-  ["HTTP/1.1 407 x\r\n\r\n", false, "proxy_refused", "does not accept the user and password (407)."],
-  [`${DIGEST}\r\n\r\n`, false, "proxy_refused", "wants authentication by digest or ntlm (407), and this"],
-  ["HTTP/1.1 100 Continue\r\n\r\n", false, "proxy_failed", "does not answer as an HTTP proxy (100): no"],
-  ["220 ftp ready\r\n", false, "proxy_failed", "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no"],
+  [
+    "HTTP/1.1 407 x\r\n\r\n",
+    false,
+    "proxy_refused",
+    "does not accept the user and password (407).",
+  ],
+  [
+    `${DIGEST}\r\n\r\n`,
+    false,
+    "proxy_refused",
+    "wants authentication by digest or ntlm (407), and this",
+  ],
+  [
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    false,
+    "proxy_failed",
+    "does not answer as an HTTP proxy (100): no",
+  ],
+  [
+    "220 ftp ready\r\n",
+    false,
+    "proxy_failed",
+    "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no",
+  ],
   [
     "HTTP/1.1 200 OK\r\n\r\nhello",
     false,
@@ -179,7 +206,11 @@ const ANSWERS: readonly [bytes: string, ends: boolean, code: string, says: strin
 
 /** The certificate of a proxy over TLS. */
 const CERTIFICATES: readonly [string, () => Promise<{ key: string; cert: string }>, string][] = [
-  ["of another authority", () => stranger.sign(["127.0.0.1"]), "that is not signed by an authority"],
+  [
+    "of another authority",
+    () => stranger.sign(["127.0.0.1"]),
+    "that is not signed by an authority",
+  ],
   ["that has expired", () => authority.sign(["127.0.0.1"], EXPIRED), "that is expired"],
   ["for the Armor host", () => authority.sign([HIDDEN]), "for another host name"],
 ];
@@ -191,7 +222,10 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     const [failure, kept] = [await failureOf(send(route)), await failureOf(sendKept(route))];
     const who = address.replace("user:Passw0rd@", "");
     const words = says.replace("TARGET", `${HIDDEN}:${armor.port}`);
-    expect(failure).toMatchObject({ code, message: expect.stringContaining(`The proxy ${who} ${words}`) });
+    expect(failure).toMatchObject({
+      code,
+      message: expect.stringContaining(`The proxy ${who} ${words}`),
+    });
     expect(failure.message).not.toContain("Passw0rd");
     expect(kept).toMatchObject({ code, message: failure.message });
     expect(armor.requests).toHaveLength(seen);
@@ -210,7 +244,11 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
   });
 
   test("nothing that listens", async () => {
-    await expectFailure(`http://127.0.0.1:${CLOSED_PORT}`, "proxy_failed", "cannot be used (ECONNREFUSED)");
+    await expectFailure(
+      `http://127.0.0.1:${CLOSED_PORT}`,
+      "proxy_failed",
+      "cannot be used (ECONNREFUSED)",
+    );
   });
 
   test.each(CERTIFICATES)("a certificate %s", async (_, sign, says) => {
@@ -270,7 +308,9 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
 });
 
 /** What a process with that variable throws: Jest's own `process.env` is a copy, which Node does not see. */
-async function codesInChild(calls: readonly (readonly [url: string, proxy: string])[]): Promise<unknown> {
+async function codesInChild(
+  calls: readonly (readonly [url: string, proxy: string])[],
+): Promise<unknown> {
   const script = `
     import { createSend } from ${JSON.stringify(new URL("../../src/armor/http.ts", import.meta.url))};
     const codes = ${JSON.stringify(calls)}.map(async ([url, value]) => {
@@ -281,7 +321,9 @@ async function codesInChild(calls: readonly (readonly [url: string, proxy: strin
     process.stdout.write(JSON.stringify(await Promise.all(codes)));`;
   const env = { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: "0" };
   const run = promisify(execFile);
-  return JSON.parse((await run(process.execPath, ["--input-type=module", "-e", script], { env })).stdout);
+  return JSON.parse(
+    (await run(process.execPath, ["--input-type=module", "-e", script], { env })).stdout,
+  );
 }
 
 describe("once the tunnel stands", () => {
@@ -397,7 +439,8 @@ holds(
       );
       expect(error).toMatchObject({ name: "ArmorError", code: "proxy_refused" });
       expect((error as ArmorError).message).not.toContain("K3y-to-Armor");
-      const says = address instanceof Error ? `variable ${variable} ` : `refuses to connect to ${HOST} (403)`;
+      const says =
+        address instanceof Error ? `variable ${variable} ` : `refuses to connect to ${HOST} (403)`;
       expect(error).toMatchObject({ message: expect.stringContaining(says) });
       if (!(address instanceof Error)) expect(proxy.connects.slice(seen)).toEqual([`${HOST}:443`]);
     },

@@ -17,7 +17,9 @@ function cacheWith({ lifetime = 60 } = {}) {
   const failures: unknown[] = [];
   const counts = { asked: 0, overlaps: 0 };
   let wallMs = 0;
-  let inFlight: { resolve(token: Token): void; reject(error: unknown): void; token: Token } | undefined;
+  let inFlight:
+    | { resolve(token: Token): void; reject(error: unknown): void; token: Token }
+    | undefined;
   const clock = { ...virtual, date: () => virtual.date() + wallMs };
   setClock({ date: clock.date });
   const make = (accessToken: string): Token => ({
@@ -65,7 +67,8 @@ function cacheWith({ lifetime = 60 } = {}) {
     /** What a call gets at once. */
     name: async () => (await watch(cache.get())).value,
     replace: (name: string) => watch(cache.replace(name)),
-    arrive: (changes: Partial<Token> = {}) => land(({ resolve, token }) => resolve({ ...token, ...changes })),
+    arrive: (changes: Partial<Token> = {}) =>
+      land(({ resolve, token }) => resolve({ ...token, ...changes })),
     fail: (error: unknown) => land(({ reject }) => reject(error)),
     stepWallClock: (ms: number) => {
       wallMs += ms;
@@ -170,7 +173,8 @@ describe("the clocks", () => {
 });
 
 describe("a failed refresh", () => {
-  const asking = (retryAfterMs: number) => new ArmorError("rate_limited", "Often", "Wait.", { retryAfterMs });
+  const asking = (retryAfterMs: number) =>
+    new ArmorError("rate_limited", "Often", "Wait.", { retryAfterMs });
 
   test.each<[string, number, unknown]>([
     ["for a second", 1_000, down],
@@ -272,7 +276,10 @@ describe("close", () => {
     const accessTokens = ["first", "fetched-1"];
     await expect(cache.close(1_000)).resolves.toEqual({ accessTokens, isFetching: false });
     await clock.pass(60_000);
-    await expect(cache.close(1_000)).resolves.toEqual({ accessTokens: ["fetched-1"], isFetching: false });
+    await expect(cache.close(1_000)).resolves.toEqual({
+      accessTokens: ["fetched-1"],
+      isFetching: false,
+    });
   });
 
   test("gives the last 50 and the current one, where thousands were revoked", async () => {
@@ -320,13 +327,22 @@ type Step = readonly ["pass" | "step" | "call" | "arrive" | "fail" | "refuse", n
 
 const always = <T>(value: T) => fc.constant(value);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.tuple(always("pass" as const), fc.oneof(fc.nat(90_000), fc.nat(2_000))) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(always("pass" as const), fc.oneof(fc.nat(90_000), fc.nat(2_000))),
+  },
   {
     weight: 1,
     arbitrary: fc.tuple(always("step" as const), fc.integer({ min: -90_000, max: 90_000 })),
   },
-  { weight: 5, arbitrary: fc.tuple(fc.constantFrom("call" as const, "arrive" as const), always(0)) },
-  { weight: 2, arbitrary: fc.tuple(fc.constantFrom("fail" as const, "refuse" as const), always(0)) },
+  {
+    weight: 5,
+    arbitrary: fc.tuple(fc.constantFrom("call" as const, "arrive" as const), always(0)),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.constantFrom("fail" as const, "refuse" as const), always(0)),
+  },
 );
 
 holds(
@@ -401,7 +417,10 @@ describe("at its bounds, a token", () => {
     await settle();
     await arrive({ requestedAt: clock.now() - 60_000 });
     expect(caller).toMatchObject({
-      value: { code: "token_expired", problem: expect.stringContaining("expired before it arrived") },
+      value: {
+        code: "token_expired",
+        problem: expect.stringContaining("expired before it arrived"),
+      },
     });
     expect(caller).toMatchObject({ value: { remedy: expect.stringContaining("clock") } });
   });

@@ -24,7 +24,12 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
     timeoutMs: 10_000,
     onRetry: () => undefined,
   };
-  return { armor, clock, sent, authorizations: () => sent.map(({ headers }) => headers["Authorization"]) };
+  return {
+    armor,
+    clock,
+    sent,
+    authorizations: () => sent.map(({ headers }) => headers["Authorization"]),
+  };
 }
 
 describe("fetchToken", () => {
@@ -58,19 +63,25 @@ describe("fetchToken", () => {
     await fetchToken(unknown.armor, credentials);
     expect(unknown.authorizations()).toEqual([ENCODED, RAW]);
     const wrong = armorWith([{ status: 400, body: '{"error":"invalid_request"}' }, GOOD]);
-    await expect(fetchToken(wrong.armor, credentials)).rejects.toMatchObject({ code: "request_rejected" });
+    await expect(fetchToken(wrong.armor, credentials)).rejects.toMatchObject({
+      code: "request_rejected",
+    });
     expect(wrong.authorizations()).toEqual([ENCODED]);
   });
 
   test("gives up after 401 to both", async () => {
     const { armor, authorizations } = armorWith([{ status: 401 }, { status: 401 }, GOOD]);
-    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({ code: "credentials_rejected" });
+    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({
+      code: "credentials_rejected",
+    });
     expect(authorizations()).toEqual([ENCODED, RAW]);
   });
 
   test("reports the first answer where the raw pair is only called malformed", async () => {
     const { armor } = armorWith([{ status: 401 }, { status: 400 }]);
-    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({ code: "credentials_rejected" });
+    await expect(fetchToken(armor, credentials)).rejects.toMatchObject({
+      code: "credentials_rejected",
+    });
   });
 
   test.each([
@@ -83,7 +94,12 @@ describe("fetchToken", () => {
   });
 
   test("begins again with the form-encoded pair where the raw one met a failure that can pass", async () => {
-    const { armor, authorizations } = armorWith([{ status: 401 }, { status: 502 }, { status: 401 }, GOOD]);
+    const { armor, authorizations } = armorWith([
+      { status: 401 },
+      { status: 502 },
+      { status: 401 },
+      GOOD,
+    ]);
     await fetchToken(armor, credentials);
     expect(authorizations()).toEqual([ENCODED, RAW, ENCODED, RAW]);
   });

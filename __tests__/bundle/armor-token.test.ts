@@ -36,29 +36,32 @@ describe("armor-token", () => {
   });
 
   const times = process.env["CI"] ? 20 : 4;
-  scopedTest("prints a token only when the runner's other reader has had time for its mask", async (open) => {
-    const fresh: Answer = (...args) =>
-      json(200, { access_token: randomBytes(24).toString("base64url") })(...args);
-    const { sh } = await fakeAgent(open, fresh);
-    const masked = new Set<string>();
-    const printed: string[] = [];
-    const unmasked: string[] = [];
-    const read = (piece: string) => {
-      for (const line of piece.split("\n").filter(Boolean)) {
-        const token = line.replace(/^::add-mask::/, "");
-        const isMask = token !== line;
-        if (isMask) {
-          masked.add(token);
-        } else {
-          printed.push(token);
-          if (!masked.has(token)) unmasked.push(token);
+  scopedTest(
+    "prints a token only when the runner's other reader has had time for its mask",
+    async (open) => {
+      const fresh: Answer = (...args) =>
+        json(200, { access_token: randomBytes(24).toString("base64url") })(...args);
+      const { sh } = await fakeAgent(open, fresh);
+      const masked = new Set<string>();
+      const printed: string[] = [];
+      const unmasked: string[] = [];
+      const read = (piece: string) => {
+        for (const line of piece.split("\n").filter(Boolean)) {
+          const token = line.replace(/^::add-mask::/, "");
+          const isMask = token !== line;
+          if (isMask) {
+            masked.add(token);
+          } else {
+            printed.push(token);
+            if (!masked.has(token)) unmasked.push(token);
+          }
         }
-      }
-    };
-    await sh(`for i in $(seq ${times}); do armor-token; done`, read);
-    expect(unmasked).toEqual([]);
-    expect(printed).toHaveLength(times);
-  });
+      };
+      await sh(`for i in $(seq ${times}); do armor-token; done`, read);
+      expect(unmasked).toEqual([]);
+      expect(printed).toHaveLength(times);
+    },
+  );
 
   scopedTest("masks a token with percent signs as the runner unescapes it", async (open) => {
     const { sh } = await fakeAgent(open, json(200, { access_token: "a%25b%0Ac%" }));
@@ -74,19 +77,26 @@ describe("armor-token", () => {
     expect(result).toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n`, stderr: MASK });
   });
 
-  scopedTest.each([["-h"], ["--help"]])("explains itself for %s, and asks no agent", async (open, option) => {
-    const { sh, server } = await fakeAgent(open);
-    const { exitCode, stdout, stderr } = await sh(`armor-token ${option}`);
-    expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
-    expect([exitCode, stderr, server.requests]).toEqual([0, "", []]);
-  });
+  scopedTest.each([["-h"], ["--help"]])(
+    "explains itself for %s, and asks no agent",
+    async (open, option) => {
+      const { sh, server } = await fakeAgent(open);
+      const { exitCode, stdout, stderr } = await sh(`armor-token ${option}`);
+      expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
+      expect([exitCode, stderr, server.requests]).toEqual([0, "", []]);
+    },
+  );
 
   scopedTest.each([["--token"], ["--header x"], ['--file ""'], ["--file a b"], ['""']])(
     "refuses the arguments %s with exit code 2",
     async (open, args) => {
       const { sh, server } = await fakeAgent(open);
       const stderr = "armor-token: it takes --header, --file PATH or --help, and nothing else.\n";
-      await expect(sh(`armor-token ${args}`)).resolves.toMatchObject({ exitCode: 2, stdout: "", stderr });
+      await expect(sh(`armor-token ${args}`)).resolves.toMatchObject({
+        exitCode: 2,
+        stdout: "",
+        stderr,
+      });
       expect(server.requests).toEqual([]);
     },
   );
@@ -178,13 +188,19 @@ describe("armor-token --file", () => {
     await expect(readdir(folder)).resolves.not.toContain("token");
   });
 
-  scopedTest("keeps the old content where there is no token, and leaves no other file", async (open) => {
-    const { sh, folder, file } = await fakeAgent(open, null);
-    await writeFile(file, "old");
-    await expect(sh('armor-token --file "$OUT"')).resolves.toMatchObject({ exitCode: 1, stdout: "" });
-    await expect(readFile(file, "utf8")).resolves.toBe("old");
-    expect((await readdir(folder)).sort()).toEqual(["bin", "token"]);
-  });
+  scopedTest(
+    "keeps the old content where there is no token, and leaves no other file",
+    async (open) => {
+      const { sh, folder, file } = await fakeAgent(open, null);
+      await writeFile(file, "old");
+      await expect(sh('armor-token --file "$OUT"')).resolves.toMatchObject({
+        exitCode: 1,
+        stdout: "",
+      });
+      await expect(readFile(file, "utf8")).resolves.toBe("old");
+      expect((await readdir(folder)).sort()).toEqual(["bin", "token"]);
+    },
+  );
 
   scopedTest.each([
     ["no/token", "ENOENT"],

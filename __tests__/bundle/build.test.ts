@@ -27,9 +27,13 @@ async function build(folder: string): Promise<Files> {
     "tsconfig.json",
     "tsconfig.build.json",
     // ncc hashes its own path, so ncc has to be in the folder too.
-    ...["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) => join("node_modules", name)),
+    ...["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) =>
+      join("node_modules", name),
+    ),
   ];
-  await Promise.all(parts.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })));
+  await Promise.all(
+    parts.map((name) => cp(join(ROOT, name), join(folder, name), { recursive: true })),
+  );
   await cp(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
   await writeFile(join(folder, "dist", "left-over.js"), "");
   const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));

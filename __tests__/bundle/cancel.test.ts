@@ -35,30 +35,38 @@ async function startArmor(open: Open) {
 // Windows has no signals that a process could handle.
 if (process.platform !== "win32") {
   describe.each([["false"], ["true"]])("the main step, with keep-fresh: %s", (keepFresh) => {
-    scopedTest(`cancelled at ${TIMES} times, leaves no agent and no session behind post`, async (open) => {
-      const { armor, live } = await startArmor(open);
-      const cancelAfter = async (ms?: number) => {
-        const job = await openJob(open, { "api-url": armor.url, "keep-fresh": keepFresh });
-        const main = await job.main(async (child) => {
-          if (ms === undefined) return;
-          await sleep(ms);
-          child.kill("SIGINT");
-        });
-        const post = await job.post();
-        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-        if (main.files["GITHUB_STATE"] === "") expect(post.stdout).toBe("");
-        if (main.exitCode !== 0) expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "" });
-        // It ends when its folder is gone, which it looks for every two seconds.
-        for (let tries = 0; tries < 200 && agentsBelow(job.temp).length > 0; tries += 1) await sleep(50);
-        expect(agentsBelow(job.temp)).toEqual([]);
-        return main.ms;
-      };
-      const wholeMs = await cancelAfter();
-      for (let done = 0; done < TIMES; done += AT_ONCE) {
-        const shares = Array.from({ length: AT_ONCE }, (_, index) => (done + index + 0.5) / TIMES);
-        await Promise.all(shares.map((share) => cancelAfter(share * wholeMs)));
-      }
-      expect([...live]).toEqual([]);
-    });
+    scopedTest(
+      `cancelled at ${TIMES} times, leaves no agent and no session behind post`,
+      async (open) => {
+        const { armor, live } = await startArmor(open);
+        const cancelAfter = async (ms?: number) => {
+          const job = await openJob(open, { "api-url": armor.url, "keep-fresh": keepFresh });
+          const main = await job.main(async (child) => {
+            if (ms === undefined) return;
+            await sleep(ms);
+            child.kill("SIGINT");
+          });
+          const post = await job.post();
+          expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+          if (main.files["GITHUB_STATE"] === "") expect(post.stdout).toBe("");
+          if (main.exitCode !== 0)
+            expect(main.files).toMatchObject({ GITHUB_OUTPUT: "", GITHUB_ENV: "" });
+          // It ends when its folder is gone, which it looks for every two seconds.
+          for (let tries = 0; tries < 200 && agentsBelow(job.temp).length > 0; tries += 1)
+            await sleep(50);
+          expect(agentsBelow(job.temp)).toEqual([]);
+          return main.ms;
+        };
+        const wholeMs = await cancelAfter();
+        for (let done = 0; done < TIMES; done += AT_ONCE) {
+          const shares = Array.from(
+            { length: AT_ONCE },
+            (_, index) => (done + index + 0.5) / TIMES,
+          );
+          await Promise.all(shares.map((share) => cancelAfter(share * wholeMs)));
+        }
+        expect([...live]).toEqual([]);
+      },
+    );
   });
 }

@@ -34,11 +34,15 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
   async "api-url"(open) {
     const server = await open(startServer([token()]));
     expectToken(await runMain({ "api-url": `${server.url}/armor` }));
-    expect(server.requests.map(({ path }) => path)).toEqual(["/armor/api/v1/iam/session/oauth2/token"]);
+    expect(server.requests.map(({ path }) => path)).toEqual([
+      "/armor/api/v1/iam/session/oauth2/token",
+    ]);
   },
   async "ca-certificate"(open) {
     const authority = await createAuthority("Corp CA");
-    const { url } = await open(startServer([token()], { tls: await authority.sign(["127.0.0.1"]) }));
+    const { url } = await open(
+      startServer([token()], { tls: await authority.sign(["127.0.0.1"]) }),
+    );
     expect(await runMain({ "api-url": url })).toMatchObject({ exitCode: 1 });
     expectToken(await runMain({ "api-url": url, "ca-certificate": authority.certificate }));
   },
@@ -61,7 +65,9 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
     const paths = "/api/v1/other/\n\n/api/v1/one";
     const { call, main } = await startJob(open, { "api-url": armor.url, "gateway-paths": paths });
     expect(main.stdout).toContain("The gateway reads /api/v1/other/, /api/v1/one.");
-    const statuses = ["/api/v1/other/x", "/api/v1/one", "/api/v1/one/x", CALL].map((path) => call(path));
+    const statuses = ["/api/v1/other/x", "/api/v1/one", "/api/v1/one/x", CALL].map((path) =>
+      call(path),
+    );
     expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([200, 200, 403, 403]);
   },
   async "export-environment"(open) {
@@ -70,13 +76,19 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
     const { call, main, job } = await startJob(open, inputs, { http_proxy: "http://127.0.0.1:9" });
     expect(main.files).toMatchObject({ GITHUB_ENV: "", GITHUB_PATH: "" });
     expect((await call()).status).toBe(200);
-    const step = await job.run(`"${job.outputs["token-command"]}"; command -v armor-token || echo none`);
+    const step = await job.run(
+      `"${job.outputs["token-command"]}"; command -v armor-token || echo none`,
+    );
     expect(step.stdout).toBe(`${job.outputs["access-token"]}\nnone\n`);
   },
   async "terminate-session"(open) {
     const armor = await openArmor(open);
     for (const keepFresh of ["false", "true"]) {
-      const inputs = { "api-url": armor.url, "terminate-session": "false", "keep-fresh": keepFresh };
+      const inputs = {
+        "api-url": armor.url,
+        "terminate-session": "false",
+        "keep-fresh": keepFresh,
+      };
       const job = await openJob(open, inputs);
       await job.main();
       await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stderr: "" });
@@ -87,7 +99,9 @@ const EFFECTS: Readonly<Record<string, (open: Open) => Promise<void>>> = {
 };
 
 describe("the input", () => {
-  scopedTest.each(Object.entries(EFFECTS))("%s has its effect", async (open, _, effect) => effect(open));
+  scopedTest.each(Object.entries(EFFECTS))("%s has its effect", async (open, _, effect) =>
+    effect(open),
+  );
 
   test("list is that of action.yml", async () => {
     expect(Object.keys(EFFECTS)).toEqual(Object.keys((await readAction()).inputs));

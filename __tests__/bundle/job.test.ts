@@ -29,7 +29,8 @@ const ENDED = "POST /api/v1/iam/session/terminate 204";
 const sandbox = (open: Open, tokenLifetime = 60, more = {}) =>
   open(startSandbox({ appId: APP_ID, apiKey: API_KEY, tokenLifetime, ...more }));
 
-const count = ({ requests }: Sandbox, wanted: string) => requests.filter((one) => one === wanted).length;
+const count = ({ requests }: Sandbox, wanted: string) =>
+  requests.filter((one) => one === wanted).length;
 
 /** Resolves when the agent's end of a connection is closed: a pid could be a zombie's. */
 async function agentEnds({ gateway }: StartedJob): Promise<void> {
@@ -67,14 +68,21 @@ describe("a job", () => {
       `Access token from ${armor.url}, valid for 60 s, until ${expiresAt}.`,
     ]);
     expect(main).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(Object.keys(job.outputs)).toEqual(["access-token", "token-type", "expires-in", "expires-at"]);
+    expect(Object.keys(job.outputs)).toEqual([
+      "access-token",
+      "token-type",
+      "expires-in",
+      "expires-at",
+    ]);
     const headers = { Authorization: `${job.outputs["token-type"]} ${accessToken}` };
     await fetch(`${armor.url}/api/v1/discovery/connections`, { headers });
     const post = await job.post();
     expect(post).toMatchObject({ exitCode: 0, stderr: "" });
     expect(job.log(post.stdout)).toEqual(["The Armor session was ended."]);
     expect(armor.requests).toEqual([MINT, "GET /api/v1/discovery/connections 200", ENDED]);
-    const shown = [main.stdout, main.stderr, post.stdout, post.stderr].flatMap((text) => job.log(text));
+    const shown = [main.stdout, main.stderr, post.stdout, post.stderr].flatMap((text) =>
+      job.log(text),
+    );
     expect(leaksIn(shown.join("\n"), [...formsOf(API_KEY), ...formsOf(accessToken)])).toEqual([]);
     const files = [main.files, post.files].flatMap((values) => Object.values(values));
     expect(leaksIn(files.join("\n"), formsOf(API_KEY))).toEqual([]);
@@ -89,7 +97,9 @@ describe("a job", () => {
       await armor.close();
       const post = await job.post();
       expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(job.log(post.stdout).at(-1)).toMatch(/^Warning: .*Armor session (was not|may not have) ended/);
+      expect(job.log(post.stdout).at(-1)).toMatch(
+        /^Warning: .*Armor session (was not|may not have) ended/,
+      );
       expect(post.ms).toBeLessThan(15_000);
       expect(agentsBelow(job.temp)).toEqual([]);
       await expectNothingLeft(job.temp);
@@ -154,44 +164,54 @@ describe("a job with keep-fresh", () => {
     expect(mints).toBe(2);
   });
 
-  scopedTest("gives later steps the gateway and armor-token, without node on PATH", async (open) => {
-    const armor = await sandbox(open);
-    const { job, gateway, call } = await startJob(open, { "api-url": armor.url });
-    expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
-    expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
-    expect(job.temp).toContain(" ");
-    const path = 'PATH="$(dirname "$(command -v armor-token)"):/usr/bin:/bin"';
-    const step = await job.run(`${path}; armor-token; "${job.outputs["token-command"]}" --header`);
-    const accessToken = job.outputs["access-token"];
-    const stdout = `${accessToken}\nAuthorization: Bearer ${accessToken}\n`;
-    expect(step).toMatchObject({ exitCode: 0, stdout });
-    armor.revokeAll();
-    expect((await call()).status).toBe(200);
-    expect(count(armor, MINT)).toBe(2);
-  });
+  scopedTest(
+    "gives later steps the gateway and armor-token, without node on PATH",
+    async (open) => {
+      const armor = await sandbox(open);
+      const { job, gateway, call } = await startJob(open, { "api-url": armor.url });
+      expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
+      expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
+      expect(job.temp).toContain(" ");
+      const path = 'PATH="$(dirname "$(command -v armor-token)"):/usr/bin:/bin"';
+      const step = await job.run(
+        `${path}; armor-token; "${job.outputs["token-command"]}" --header`,
+      );
+      const accessToken = job.outputs["access-token"];
+      const stdout = `${accessToken}\nAuthorization: Bearer ${accessToken}\n`;
+      expect(step).toMatchObject({ exitCode: 0, stdout });
+      armor.revokeAll();
+      expect((await call()).status).toBe(200);
+      expect(count(armor, MINT)).toBe(2);
+    },
+  );
 
-  scopedTest("whose key is replaced has the reason in its log, once, and without the key", async (open) => {
-    const armor = await sandbox(open, 1, { echoesCredentials: true });
-    const { job, call } = await startJob(open, { "api-url": armor.url });
-    armor.refuseClient();
-    await sleep(1_100);
-    const replies = await Promise.all([call(), call(), call()]);
-    expect(replies.map(({ status }) => status)).toEqual([424, 424, 424]);
-    const body = await replies[0]?.text();
-    expect(body).toContain("credentials_rejected");
-    const step = await job.run("armor-token");
-    expect(step).toMatchObject({ exitCode: 1, stdout: "" });
-    expect(step.stderr).toMatch(/^armor-token: the token agent has no token: Armor does not accept .*\.\n$/);
-    const post = await job.post();
-    const log = job.log(post.stdout);
-    expect(log[0]).toContain("3 calls failed (credentials_rejected 3)");
-    expect(log.filter((line) => line.startsWith("Warning: "))).toEqual([
-      expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
-    ]);
-    const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
-    const said = [body, step.stderr, post.stdout].join("\n");
-    expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
-  });
+  scopedTest(
+    "whose key is replaced has the reason in its log, once, and without the key",
+    async (open) => {
+      const armor = await sandbox(open, 1, { echoesCredentials: true });
+      const { job, call } = await startJob(open, { "api-url": armor.url });
+      armor.refuseClient();
+      await sleep(1_100);
+      const replies = await Promise.all([call(), call(), call()]);
+      expect(replies.map(({ status }) => status)).toEqual([424, 424, 424]);
+      const body = await replies[0]?.text();
+      expect(body).toContain("credentials_rejected");
+      const step = await job.run("armor-token");
+      expect(step).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(step.stderr).toMatch(
+        /^armor-token: the token agent has no token: Armor does not accept .*\.\n$/,
+      );
+      const post = await job.post();
+      const log = job.log(post.stdout);
+      expect(log[0]).toContain("3 calls failed (credentials_rejected 3)");
+      expect(log.filter((line) => line.startsWith("Warning: "))).toEqual([
+        expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
+      ]);
+      const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
+      const said = [body, step.stderr, post.stdout].join("\n");
+      expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
+    },
+  );
 
   scopedTest("is told of a refusal, and of the sessions that were ended", async (open) => {
     const armor = await sandbox(open);
@@ -225,27 +245,33 @@ describe("a job with keep-fresh", () => {
     expect(two.requests.at(-1)?.headers.authorization).toBe("Bearer t0k3n-two");
   });
 
-  scopedTest("goes in post by what main saved, whatever inputs the runner gives there", async (open) => {
-    const [armor, other] = [await sandbox(open), await open(startServer([GOOD]))];
-    const { job, main } = await startJob(open, { "api-url": armor.url });
-    const state = Object.entries(parseFileCommand(main.files["GITHUB_STATE"] ?? ""));
-    const saved = Object.fromEntries(state.map(([name, value]) => [`STATE_${name}`, value]));
-    const inputs = { "app-id": "", "api-key": "", "api-url": other.url, timeout: "none" };
-    const post = await (await openJob(open, inputs, saved, job.temp)).post();
-    expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(armor.requests.filter((request) => request.includes("/terminate"))).toEqual([ENDED]);
-    expect(other.connections).toBe(0);
-  });
+  scopedTest(
+    "goes in post by what main saved, whatever inputs the runner gives there",
+    async (open) => {
+      const [armor, other] = [await sandbox(open), await open(startServer([GOOD]))];
+      const { job, main } = await startJob(open, { "api-url": armor.url });
+      const state = Object.entries(parseFileCommand(main.files["GITHUB_STATE"] ?? ""));
+      const saved = Object.fromEntries(state.map(([name, value]) => [`STATE_${name}`, value]));
+      const inputs = { "app-id": "", "api-key": "", "api-url": other.url, timeout: "none" };
+      const post = await (await openJob(open, inputs, saved, job.temp)).post();
+      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(armor.requests.filter((request) => request.includes("/terminate"))).toEqual([ENDED]);
+      expect(other.connections).toBe(0);
+    },
+  );
 
-  scopedTest("whose agent's folder is removed is told so by post, which ends the session", async (open) => {
-    const armor = await sandbox(open);
-    const started = await startJob(open, { "api-url": armor.url });
-    await rm(started.folder, { recursive: true });
-    await agentEnds(started);
-    const { stdout } = await started.job.post();
-    expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
-    expect(count(armor, ENDED)).toBe(1);
-  });
+  scopedTest(
+    "whose agent's folder is removed is told so by post, which ends the session",
+    async (open) => {
+      const armor = await sandbox(open);
+      const started = await startJob(open, { "api-url": armor.url });
+      await rm(started.folder, { recursive: true });
+      await agentEnds(started);
+      const { stdout } = await started.job.post();
+      expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
+      expect(count(armor, ENDED)).toBe(1);
+    },
+  );
 });
 
 // Signals, and what other processes see in /proc.
@@ -266,8 +292,12 @@ if (process.platform === "linux") {
       const capabilities = [gateway, control.trim()].map((url) => url.split("/").at(-1) ?? "");
       expect(new Set(capabilities).size).toBe(2);
       for (const one of capabilities) expect(main.stdout).toContain(`::add-mask::${one}\n`);
-      const secrets = [API_KEY, fresh, job.outputs["access-token"] ?? ""].flatMap((text) => formsOf(text));
-      expect(leaksIn(`${agent?.cmdline}${agent?.environ}`, [...secrets, ...capabilities])).toEqual([]);
+      const secrets = [API_KEY, fresh, job.outputs["access-token"] ?? ""].flatMap((text) =>
+        formsOf(text),
+      );
+      expect(leaksIn(`${agent?.cmdline}${agent?.environ}`, [...secrets, ...capabilities])).toEqual(
+        [],
+      );
       for (const entry of await readdir(job.temp, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile()) continue;
         const content = await readFile(join(entry.parentPath, entry.name), "utf8");
@@ -293,27 +323,32 @@ if (process.platform === "linux") {
         /had ended before the job did: .*SIGTERM/,
       ],
       ["SIGSTOP", ["The Armor session was ended."], /could not be asked to stop.*in time/],
-    ])("whose agent gets %s has its session ended, and a warning", async (open, signal, first, says) => {
-      const armor = await sandbox(open);
-      const started = await startJob(open, { "api-url": armor.url });
-      const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
-      await signalAgent(started, signal);
-      await ended;
-      if (signal !== "SIGSTOP") await moveToClosedPort(started.job.temp);
-      if (signal === "SIGKILL") {
-        const stderr = expect.stringMatching(/^armor-token: the token agent is not running\. .*\n$/);
-        const step = await started.job.run("armor-token");
-        expect(step).toMatchObject({ exitCode: 1, stdout: "", stderr });
-      }
-      const post = await started.job.post();
-      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      const log = started.job.log(post.stdout);
-      expect(log.slice(0, -1)).toEqual(first);
-      expect(log.at(-1)).toMatch(/^Warning: The token agent .*\(agent_failed, https:.*\)$/);
-      expect(log.at(-1)).toMatch(says);
-      expect(post.ms).toBeLessThan(15_000);
-      expect(count(armor, ENDED)).toBe(1);
-      if (signal !== "SIGSTOP") await expectNothingLeft(started.job.temp);
-    });
+    ])(
+      "whose agent gets %s has its session ended, and a warning",
+      async (open, signal, first, says) => {
+        const armor = await sandbox(open);
+        const started = await startJob(open, { "api-url": armor.url });
+        const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
+        await signalAgent(started, signal);
+        await ended;
+        if (signal !== "SIGSTOP") await moveToClosedPort(started.job.temp);
+        if (signal === "SIGKILL") {
+          const stderr = expect.stringMatching(
+            /^armor-token: the token agent is not running\. .*\n$/,
+          );
+          const step = await started.job.run("armor-token");
+          expect(step).toMatchObject({ exitCode: 1, stdout: "", stderr });
+        }
+        const post = await started.job.post();
+        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+        const log = started.job.log(post.stdout);
+        expect(log.slice(0, -1)).toEqual(first);
+        expect(log.at(-1)).toMatch(/^Warning: The token agent .*\(agent_failed, https:.*\)$/);
+        expect(log.at(-1)).toMatch(says);
+        expect(post.ms).toBeLessThan(15_000);
+        expect(count(armor, ENDED)).toBe(1);
+        if (signal !== "SIGSTOP") await expectNothingLeft(started.job.temp);
+      },
+    );
   });
 }

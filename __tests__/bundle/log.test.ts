@@ -30,7 +30,9 @@ async function logOf(
   const shown = (result: typeof main) => job.log(result.stderr + result.stdout).map(normal);
   const log = { exitCodes: [main.exitCode, post.exitCode], main: shown(main), post: shown(post) };
   const visible = [...log.main, ...log.post].join("\n");
-  expect(leaksIn(visible, [...formsOf(API_KEY), TOKEN, gateway?.split("/").at(-1) ?? TOKEN])).toEqual([]);
+  expect(
+    leaksIn(visible, [...formsOf(API_KEY), TOKEN, gateway?.split("/").at(-1) ?? TOKEN]),
+  ).toEqual([]);
   return log;
 }
 
@@ -41,7 +43,10 @@ function normal(line: string): string {
     .replaceAll(DOCS, "DOCS");
 }
 
-const refused = json(401, { error: "invalid_client", error_description: "client authentication failed" });
+const refused = json(401, {
+  error: "invalid_client",
+  error_description: "client authentication failed",
+});
 const REFUSAL =
   'Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
   "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region. " +
@@ -74,7 +79,9 @@ describe("the job's log", () => {
   scopedTest("keep-fresh, unused", async (open) => {
     const { url } = await open(startServer([GOOD]));
     const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" });
-    expect(post).toEqual(["Token agent: it answered no call. Where no step needs it, leave keep-fresh out."]);
+    expect(post).toEqual([
+      "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.",
+    ]);
   });
 
   scopedTest("wrong key", async (open) => {
@@ -95,7 +102,8 @@ describe("the job's log", () => {
   });
 
   scopedTest("a proxy that wants a password", async (open) => {
-    const reply = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n';
+    const reply =
+      'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n';
     const { port } = await open(startAnsweringProxy(reply));
     const env = { https_proxy: `http://127.0.0.1:${port}` };
     await expect(logOf(open, { "api-url": "https://armor.test" }, env)).resolves.toEqual({
@@ -128,10 +136,15 @@ describe("the job's log", () => {
       else GOOD(response, request);
     };
     const { url } = await open(startServer([server]));
-    const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
-      isRevoked = true;
-      expect(await call()).toBe(424);
-    });
+    const { post } = await logOf(
+      open,
+      { "api-url": url, "keep-fresh": "true" },
+      {},
+      async (call) => {
+        isRevoked = true;
+        expect(await call()).toBe(424);
+      },
+    );
     expect(post).toEqual([
       "Token agent: 1 call failed (credentials_rejected 1), 1 token fetched, 1 session ended.",
       `Warning: ${REFUSAL}`,
@@ -142,11 +155,16 @@ describe("the job's log", () => {
   if (process.platform === "linux") {
     scopedTest("agent killed", async (open) => {
       const { url } = await open(startServer([GOOD]));
-      const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (_, temp) => {
-        for (const { pid } of agentsBelow(temp)) process.kill(pid, "SIGKILL");
-        while (agentsBelow(temp).length > 0) await sleep(20);
-        await moveToClosedPort(temp);
-      });
+      const { post } = await logOf(
+        open,
+        { "api-url": url, "keep-fresh": "true" },
+        {},
+        async (_, temp) => {
+          for (const { pid } of agentsBelow(temp)) process.kill(pid, "SIGKILL");
+          while (agentsBelow(temp).length > 0) await sleep(20);
+          await moveToClosedPort(temp);
+        },
+      );
       expect(post).toEqual([
         "The Armor session was ended.",
         "Warning: The token agent had ended before the job did: it left no report: it was killed, its folder was removed, or the disk is full. " +

@@ -6,7 +6,15 @@ import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
-import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  expectFailure,
+  expectToken,
+  GOOD,
+  openJob,
+  runMain,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import {
   type FakeProxy,
   flood,
@@ -45,14 +53,19 @@ describe("the main step behind a proxy", () => {
     expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
   });
 
-  scopedTest("speaks TLS with a proxy at https://, and trusts the same authorities there", async (open) => {
-    const proxy = await open(startConnectProxy({ to: armor.port, tls: await authority.sign(["127.0.0.1"]) }));
-    const env = { https_proxy: `https://127.0.0.1:${proxy.port}` };
-    expectToken(await runMain(hidden(), env));
-    const step = await runMain({ ...hidden(), "ca-certificate": "" }, env);
-    expectFailure(step, "proxy_refused", [`The proxy ${env.https_proxy}`, "not signed by"]);
-    expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
-  });
+  scopedTest(
+    "speaks TLS with a proxy at https://, and trusts the same authorities there",
+    async (open) => {
+      const proxy = await open(
+        startConnectProxy({ to: armor.port, tls: await authority.sign(["127.0.0.1"]) }),
+      );
+      const env = { https_proxy: `https://127.0.0.1:${proxy.port}` };
+      expectToken(await runMain(hidden(), env));
+      const step = await runMain({ ...hidden(), "ca-certificate": "" }, env);
+      expectFailure(step, "proxy_refused", [`The proxy ${env.https_proxy}`, "not signed by"]);
+      expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
+    },
+  );
 
   scopedTest("goes past it where no_proxy says so", async (open) => {
     const proxy = await open(startProxy({ hosts: [HIDDEN] }));
@@ -64,27 +77,36 @@ describe("the main step behind a proxy", () => {
 });
 
 describe("a whole job behind a proxy", () => {
-  scopedTest("sends the token request, the calls and the end of the session through it", async (open) => {
-    const proxy = await open(startProxy({ hosts: [HIDDEN] }));
-    const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
-    const { job, call } = await startJob(open, hidden(), env);
-    for (let times = 0; times < 3; times += 1) expect((await call()).status).toBe(200);
-    await job.post();
-    expect(armor.requests.at(-1)?.path).toBe("/api/v1/iam/session/terminate");
-    // One for the token, one that the gateway keeps, and one for the end.
-    expect(proxy.connects).toEqual(Array(3).fill(`${HIDDEN}:${armor.port}`));
-  });
+  scopedTest(
+    "sends the token request, the calls and the end of the session through it",
+    async (open) => {
+      const proxy = await open(startProxy({ hosts: [HIDDEN] }));
+      const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
+      const { job, call } = await startJob(open, hidden(), env);
+      for (let times = 0; times < 3; times += 1) expect((await call()).status).toBe(200);
+      await job.post();
+      expect(armor.requests.at(-1)?.path).toBe("/api/v1/iam/session/terminate");
+      // One for the token, one that the gateway keeps, and one for the end.
+      expect(proxy.connects).toEqual(Array(3).fill(`${HIDDEN}:${armor.port}`));
+    },
+  );
 });
 
 const DOWN: FakeProxy = { port: CLOSED_PORT, connects: [], close: async () => undefined };
 
-const HEAD_WITHOUT_END = (client: Socket) => flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));
+const HEAD_WITHOUT_END = (client: Socket) =>
+  flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));
 
 describe("a proxy that fails is blamed by main, the agent's refresh and the gateway alike:", () => {
   scopedTest.each<[string, () => Promise<FakeProxy> | FakeProxy, string, string]>([
     ["is down", () => DOWN, "proxy_failed", "ECONNREFUSED"],
     ["says nothing", () => startAnsweringProxy(""), "proxy_failed", "ETIMEDOUT"],
-    ["sends without end", () => startAnsweringProxy(HEAD_WITHOUT_END), "proxy_failed", "HPE_HEADER_OVERFLOW"],
+    [
+      "sends without end",
+      () => startAnsweringProxy(HEAD_WITHOUT_END),
+      "proxy_failed",
+      "HPE_HEADER_OVERFLOW",
+    ],
     [
       "wants other credentials",
       () => startProxy({ hosts: [], credentials: { username: "u", password: "r" } }),
@@ -119,17 +141,18 @@ describe("a proxy that fails is blamed by main, the agent's refresh and the gate
 const DIRECT = "0.0.0.0";
 
 describe("a proxy variable that cannot be understood keeps the key from leaving:", () => {
-  scopedTest.each([["http://u:Wr#0ng@proxy.test:3128"], ["socks5://u:Wr0ng@proxy.test:1080"], [" "]])(
-    "%j",
-    async (open, value) => {
-      const direct = await open(startServer([token()], { hostname: DIRECT }));
-      const inputs = { "api-url": direct.url.replace("http:", "https:"), timeout: "1" };
-      const refused = await runMain(inputs, { HTTPS_PROXY: value });
-      expectFailure(refused, "proxy_refused", ["HTTPS_PROXY is not a valid proxy address"]);
-      expect(refused.stdout).not.toMatch(/Wr#?0ng/);
-      expect(direct.connections).toBe(0);
-      expectFailure(await runMain(inputs), "tls_failed", [DIRECT]); // without it, the same address is reached
-      expect(direct.connections).toBeGreaterThan(0);
-    },
-  );
+  scopedTest.each([
+    ["http://u:Wr#0ng@proxy.test:3128"],
+    ["socks5://u:Wr0ng@proxy.test:1080"],
+    [" "],
+  ])("%j", async (open, value) => {
+    const direct = await open(startServer([token()], { hostname: DIRECT }));
+    const inputs = { "api-url": direct.url.replace("http:", "https:"), timeout: "1" };
+    const refused = await runMain(inputs, { HTTPS_PROXY: value });
+    expectFailure(refused, "proxy_refused", ["HTTPS_PROXY is not a valid proxy address"]);
+    expect(refused.stdout).not.toMatch(/Wr#?0ng/);
+    expect(direct.connections).toBe(0);
+    expectFailure(await runMain(inputs), "tls_failed", [DIRECT]); // without it, the same address is reached
+    expect(direct.connections).toBeGreaterThan(0);
+  });
 });

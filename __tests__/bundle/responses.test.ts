@@ -39,9 +39,17 @@ async function stepAgainst(
 
 describe("the main step with bad input", () => {
   scopedTest.each<[string, Values, Says]>([
-    ["no secrets", { "app-id": "", "api-key": "" }, ["app-id and api-key are empty", "not defined here"]],
+    [
+      "no secrets",
+      { "app-id": "", "api-key": "" },
+      ["app-id and api-key are empty", "not defined here"],
+    ],
     ["a key of 100 KB", { "api-key": "k".repeat(100_000) }, ["api-key is longer than"]],
-    ["the key in api-url", { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` }, ["user name"]],
+    [
+      "the key in api-url",
+      { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` },
+      ["user name"],
+    ],
   ])("refuses %s, and sends nothing", async (open, _, inputs, says) => {
     const { step, server } = await stepAgainst(open, [token()], inputs);
     expectFailure(step, "input_invalid", says);
@@ -64,9 +72,15 @@ describe("the main step with bad input", () => {
 
 describe("the main step", () => {
   scopedTest("tries the raw pair where the form-encoded one is refused", async (open) => {
-    const { step, server } = await stepAgainst(open, [json(401, { error: "invalid_client" }), token()]);
+    const { step, server } = await stepAgainst(open, [
+      json(401, { error: "invalid_client" }),
+      token(),
+    ]);
     expectToken(step);
-    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([ENCODED_PAIR, RAW_PAIR]);
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([
+      ENCODED_PAIR,
+      RAW_PAIR,
+    ]);
   });
 
   scopedTest.each<[string, Answer, string, Says]>([
@@ -112,7 +126,9 @@ describe("the main step", () => {
 
   scopedTest("obeys no workflow command of Armor's", async (open) => {
     const error_description = "x\n::error::forged\r\n::add-mask::a\n##[error]forged";
-    const { step } = await stepAgainst(open, [json(400, { error: "invalid_request", error_description })]);
+    const { step } = await stepAgainst(open, [
+      json(400, { error: "invalid_request", error_description }),
+    ]);
     expectFailure(step, "request_rejected", [/x :error:forged :add-mask:a (## )?\[error\]forged/]);
   });
 });

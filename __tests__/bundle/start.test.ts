@@ -33,28 +33,33 @@ const target = ({ url }: FakeServer): Values => ({
 });
 
 describe("npm start", () => {
-  scopedTest("shows a failure and whole jobs against the sandbox, and says what that is", async () => {
-    const { code, output } = await run("npm --silent start", {});
-    const [first, second] = output.split("\n");
-    expect(first).toMatch(/^Armor sandbox at http:\/\/127\.0\.0\.1:\d+, whose tokens live 3 seconds$/);
-    expect(second).toMatch(/^The sandbox is .*: nothing leaves this machine\.$/);
-    for (const part of [
-      /▸ Run armor-token-action with a wrong api-key\n {2}Error: Armor does not accept .*credentials_rejected\)\n/,
-      /▸ Run armor-token-action\n {2}Access token from .*\n {2}access-token: \*\*\*\n/,
-      /\n {2}200: 1251 of 1514 assets in 3 connections are quantum-vulnerable\.\n/,
-      /▸ Post armor-token-action\n {2}The Armor session was (ended|over already)\..*\n/,
-      /▸ Run armor-token-action \(keep-fresh: true\)\n/,
-      /\n {2}gateway-url: http:\/\/127\.0\.0\.1:\d+\/\*\*\*\n/,
-      /\n {2}200, \d+ times in \d+\.\d s, with a token that lives 3 s\.\n/,
-      /▸ Run armor-token --header\n {2}Authorization: Bearer \*\*\*\n/,
-      /\n {2}Token agent: \d+ calls? answered \(2xx \d+\), 1 token handed out, \d+ tokens? fetched, .* ended\.\n/,
-      /\n✓ All of it worked as it should, in \d+\.\d s, and no secret was printed\.\n$/,
-    ]) {
-      expect(output).toMatch(part);
-    }
-    expect(output).not.toContain("\u001b");
-    expect(code).toBe(0);
-  });
+  scopedTest(
+    "shows a failure and whole jobs against the sandbox, and says what that is",
+    async () => {
+      const { code, output } = await run("npm --silent start", {});
+      const [first, second] = output.split("\n");
+      expect(first).toMatch(
+        /^Armor sandbox at http:\/\/127\.0\.0\.1:\d+, whose tokens live 3 seconds$/,
+      );
+      expect(second).toMatch(/^The sandbox is .*: nothing leaves this machine\.$/);
+      for (const part of [
+        /▸ Run armor-token-action with a wrong api-key\n {2}Error: Armor does not accept .*credentials_rejected\)\n/,
+        /▸ Run armor-token-action\n {2}Access token from .*\n {2}access-token: \*\*\*\n/,
+        /\n {2}200: 1251 of 1514 assets in 3 connections are quantum-vulnerable\.\n/,
+        /▸ Post armor-token-action\n {2}The Armor session was (ended|over already)\..*\n/,
+        /▸ Run armor-token-action \(keep-fresh: true\)\n/,
+        /\n {2}gateway-url: http:\/\/127\.0\.0\.1:\d+\/\*\*\*\n/,
+        /\n {2}200, \d+ times in \d+\.\d s, with a token that lives 3 s\.\n/,
+        /▸ Run armor-token --header\n {2}Authorization: Bearer \*\*\*\n/,
+        /\n {2}Token agent: \d+ calls? answered \(2xx \d+\), 1 token handed out, \d+ tokens? fetched, .* ended\.\n/,
+        /\n✓ All of it worked as it should, in \d+\.\d s, and no secret was printed\.\n$/,
+      ]) {
+        expect(output).toMatch(part);
+      }
+      expect(output).not.toContain("\u001b");
+      expect(code).toBe(0);
+    },
+  );
 
   scopedTest(
     "takes the real Armor where credentials are set, prints none of them, and tries no wrong key there",
@@ -63,8 +68,13 @@ describe("npm start", () => {
       const { code, output } = await run(START, target(armor));
       expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
       expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
-      const sent = armor.requests.map(({ path, headers }) => [path.split("/").at(-1), headers.authorization]);
-      expect(sent.filter(([name]) => name === "token")).toEqual(Array(2).fill(["token", ENCODED_PAIR]));
+      const sent = armor.requests.map(({ path, headers }) => [
+        path.split("/").at(-1),
+        headers.authorization,
+      ]);
+      expect(sent.filter(([name]) => name === "token")).toEqual(
+        Array(2).fill(["token", ENCODED_PAIR]),
+      );
       expect(sent.filter(([name]) => name === "terminate")).toHaveLength(2);
       expect(code).toBe(0);
     },

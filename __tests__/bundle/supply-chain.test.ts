@@ -11,7 +11,8 @@ const readJson = async (...path: string[]) => JSON.parse(await read(...path));
 /** All that dist/ contains of others: the two dependencies, and what they bring along. */
 const BUNDLED = ["@actions/core", "@actions/http-client", "tunnel"];
 const BUNDLES = ["index.js", "armor-token.js"];
-const readBundles = async () => (await Promise.all(BUNDLES.map((name) => read("dist", name)))).join("");
+const readBundles = async () =>
+  (await Promise.all(BUNDLES.map((name) => read("dist", name)))).join("");
 
 interface Locked {
   readonly integrity?: string;
@@ -29,7 +30,13 @@ describe("what reaches a user's runner", () => {
 
   test("SECURITY.md names all of them", async () => {
     const security = await read("SECURITY.md");
-    for (const name of [...BUNDLED, "undici", "@actions/exec", "dist/not-bundled.js", "dist/licenses.txt"]) {
+    for (const name of [
+      ...BUNDLED,
+      "undici",
+      "@actions/exec",
+      "dist/not-bundled.js",
+      "dist/licenses.txt",
+    ]) {
       expect(security).toContain(`\`${name}\``);
     }
   });
@@ -39,7 +46,8 @@ describe("what reaches a user's runner", () => {
       ...(await readBundles()).matchAll(/^.*(?:CONCATENATED|EXTERNAL) MODULE: \.\/(\S+)$/gm),
     ].map(([, path = ""]) => path);
     const owners = modules.map(
-      (path) => /^(?:node_modules\/((?:@[^/]+\/)?[^/]+)|(build))\//.exec(path)?.slice(1).join("") ?? path,
+      (path) =>
+        /^(?:node_modules\/((?:@[^/]+\/)?[^/]+)|(build))\//.exec(path)?.slice(1).join("") ?? path,
     );
     expect(new Set(owners)).toEqual(new Set(["build", ...BUNDLED]));
   });
@@ -58,7 +66,9 @@ describe("what reaches a user's runner", () => {
 
   test("it loads these modules of Node's, and makes no code from text", async () => {
     const bundles = await readBundles();
-    const modules = [...bundles.matchAll(/\brequire\("(?:node:)?([^"]+)"\)/g)].map(([, name]) => name);
+    const modules = [...bundles.matchAll(/\brequire\("(?:node:)?([^"]+)"\)/g)].map(
+      ([, name]) => name,
+    );
     expect([...new Set(modules)].sort()).toEqual([
       "./not-bundled.js",
 

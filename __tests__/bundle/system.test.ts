@@ -43,45 +43,63 @@ async function openHooked(open: Open, hook: string, inputs: Values, options = ""
 }
 
 describe("the built action", () => {
-  scopedTest("has no inspector, and gives each address of a host more than Node's 250 ms", async (open) => {
-    const armor = await open(startServer([token()]));
-    const job = await openHooked(open, HOOK, { "api-url": armor.url }, "--inspect=127.0.0.1:0");
-    for (const step of [await job.main(), await job.post()]) {
-      expect(step.exitCode).toBe(0);
-      expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
-    }
-  });
+  scopedTest(
+    "has no inspector, and gives each address of a host more than Node's 250 ms",
+    async (open) => {
+      const armor = await open(startServer([token()]));
+      const job = await openHooked(open, HOOK, { "api-url": armor.url }, "--inspect=127.0.0.1:0");
+      for (const step of [await job.main(), await job.post()]) {
+        expect(step.exitCode).toBe(0);
+        expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
+      }
+    },
+  );
 
-  scopedTest("says how to run armor-token where RUNNER_TEMP allows no programs (noexec)", async (open) => {
-    const armor = await open(startServer([GOOD]));
-    const job = await openHooked(open, NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
-    const { exitCode, stdout } = await job.main();
-    const log = job.log(stdout).join("\n");
-    await job.post();
-    expect(exitCode).toBe(0);
-    expect(log).toMatch(
-      /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
-    );
-    expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
-  });
+  scopedTest(
+    "says how to run armor-token where RUNNER_TEMP allows no programs (noexec)",
+    async (open) => {
+      const armor = await open(startServer([GOOD]));
+      const job = await openHooked(open, NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
+      const { exitCode, stdout } = await job.main();
+      const log = job.log(stdout).join("\n");
+      await job.post();
+      expect(exitCode).toBe(0);
+      expect(log).toMatch(
+        /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
+      );
+      expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
+    },
+  );
 
   if (NODE_20 !== undefined) {
-    scopedTest("works on Node 20, where a reply that breaks off does not look whole either", async (open) => {
-      const answer: Answer = (response, request) =>
-        (CUT[Number(request.path.split("/cut/")[1])] ?? GOOD)(response, request);
-      const armor = await open(startServer([answer]));
-      const { job, call } = await startJob(open, { "api-url": armor.url }, {}, undefined, NODE_20);
-      await expect(call().then((reply) => reply.text())).resolves.toContain("connection_summary");
-      for (const index of CUT.keys()) {
-        const cut = call(`/api/v1/discovery/cut/${index}`).then((reply) => reply.text());
-        await expect(cut).rejects.toThrow();
-      }
-      await expect(job.run("armor-token")).resolves.toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n` });
-      const log = job.log((await job.post()).stdout);
-      expect(log[0]).toBe(
-        "Token agent: 1 call answered (2xx 1), 3 calls failed (reply_incomplete 3), 1 token handed out, 1 token fetched, 1 session ended.",
-      );
-    });
+    scopedTest(
+      "works on Node 20, where a reply that breaks off does not look whole either",
+      async (open) => {
+        const answer: Answer = (response, request) =>
+          (CUT[Number(request.path.split("/cut/")[1])] ?? GOOD)(response, request);
+        const armor = await open(startServer([answer]));
+        const { job, call } = await startJob(
+          open,
+          { "api-url": armor.url },
+          {},
+          undefined,
+          NODE_20,
+        );
+        await expect(call().then((reply) => reply.text())).resolves.toContain("connection_summary");
+        for (const index of CUT.keys()) {
+          const cut = call(`/api/v1/discovery/cut/${index}`).then((reply) => reply.text());
+          await expect(cut).rejects.toThrow();
+        }
+        await expect(job.run("armor-token")).resolves.toMatchObject({
+          exitCode: 0,
+          stdout: `${TOKEN}\n`,
+        });
+        const log = job.log((await job.post()).stdout);
+        expect(log[0]).toBe(
+          "Token agent: 1 call answered (2xx 1), 3 calls failed (reply_incomplete 3), 1 token handed out, 1 token fetched, 1 session ended.",
+        );
+      },
+    );
   }
 
   // Windows has neither this signal nor this shell.
@@ -102,7 +120,9 @@ describe("the built action", () => {
         "terminate-session": "false",
       };
       // dash keeps no variable with a hyphen in its name, so env sets them behind it.
-      const given = Object.entries(inputs).map(([name, value]) => `INPUT_${name.toUpperCase()}=${value}`);
+      const given = Object.entries(inputs).map(
+        ([name, value]) => `INPUT_${name.toUpperCase()}=${value}`,
+      );
       // 8 blocks of 512 bytes in a file, and no signal for a write beyond them: it stops in the middle instead.
       const script = `ulimit -f 8; trap '' XFSZ; exec env "$@"`;
       const main = [process.execPath, join(ROOT, "dist", "main.js")];

@@ -6,8 +6,21 @@ import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
-import { type Authority, createAuthority, EXPIRED, type Validity } from "../fixtures/certificates.ts";
-import { expectFailure, expectToken, GOOD, openJob, runMain, scopedTest, startJob } from "../fixtures/job.ts";
+import {
+  type Authority,
+  createAuthority,
+  EXPIRED,
+  type Validity,
+} from "../fixtures/certificates.ts";
+import {
+  expectFailure,
+  expectToken,
+  GOOD,
+  openJob,
+  runMain,
+  scopedTest,
+  startJob,
+} from "../fixtures/job.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { CLOSED_PORT, type FakeServer, startServer, token } from "../fixtures/server.ts";
 
@@ -46,7 +59,10 @@ describe("the main step trusts", () => {
 describe("a whole job trusts", () => {
   scopedTest.each<[string, () => [inputs: Values, env: Values]]>([
     ["ca-certificate", () => [{ "ca-certificate": authority.certificate }, {}]],
-    ["NODE_EXTRA_CA_CERTS with a relative path", () => [{}, { NODE_EXTRA_CA_CERTS: certificateFile }]],
+    [
+      "NODE_EXTRA_CA_CERTS with a relative path",
+      () => [{}, { NODE_EXTRA_CA_CERTS: certificateFile }],
+    ],
     [
       "SSL_CERT_FILE with a relative path, and --use-openssl-ca",
       () => [{}, { SSL_CERT_FILE: certificateFile, NODE_OPTIONS: "--use-openssl-ca" }],
@@ -123,7 +139,11 @@ describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
 
   scopedTest("nor does post", async (open) => {
     const forged = await open(untrusted());
-    const state = { STATE_api_url: forged.url, STATE_access_token: "t0k3n", STATE_complete: "true" };
+    const state = {
+      STATE_api_url: forged.url,
+      STATE_access_token: "t0k3n",
+      STATE_complete: "true",
+    };
     const job = await openJob(open, {}, { ...env, ...state });
     const post = await job.post();
     expect(job.log(post.stdout)).toEqual([
@@ -147,6 +167,9 @@ describe("the main step without a server", () => {
 
   scopedTest("tells a host that DNS does not know", async () => {
     const step = await runMain({ "api-url": "https://armor.unknown.invalid", timeout: "10" });
-    expectFailure(step, "(host_unknown|dns_failed)", ["armor.unknown.invalid", /ENOTFOUND|EAI_AGAIN/]);
+    expectFailure(step, "(host_unknown|dns_failed)", [
+      "armor.unknown.invalid",
+      /ENOTFOUND|EAI_AGAIN/,
+    ]);
   });
 });

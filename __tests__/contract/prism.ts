@@ -61,7 +61,8 @@ function spawnPrism(document: string, port: number): ChildProcess {
   });
   process.once("exit", () => child.kill("SIGKILL"));
   // Without Prism the rest fails at once, and leaves as it would otherwise: with no agent and no folder behind it.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => child.kill());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => child.kill());
   return child;
 }
 

@@ -9,7 +9,10 @@ const TOKEN = "/api/v1/iam/session/oauth2/token";
 const TERMINATE = "/api/v1/iam/session/terminate";
 const KEY_INSIGHT = "/api/v1/discovery/";
 const ID = "8a1c3f0e-6f2b-4d3a-9c5e-2b7d90e1f4a6";
-const CREDENTIALS = { "app-id": "0d9bd4bb-6ff5-4e36-8f1c-5f7d1a52c1a9", "api-key": "c29tZSBrZXk+/w==" };
+const CREDENTIALS = {
+  "app-id": "0d9bd4bb-6ff5-4e36-8f1c-5f7d1a52c1a9",
+  "api-key": "c29tZSBrZXk+/w==",
+};
 
 interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -32,7 +35,8 @@ function report(what: string, problems: readonly string[], note = ""): void {
 }
 
 async function readDocument(file: string | undefined): Promise<OpenApi> {
-  if (file === undefined) throw new UsageError("usage: npm run test:contract -- path/to/openapi.json");
+  if (file === undefined)
+    throw new UsageError("usage: npm run test:contract -- path/to/openapi.json");
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`test:contract: cannot read ${file} (${error.code})`);
   });
@@ -51,7 +55,9 @@ function parsed(text: string): OpenApi | undefined {
 
 /** The paths of all GET operations of Key Insight, ready to be called. */
 function operationsOf({ paths }: OpenApi): string[] {
-  const own = Object.entries(paths).filter(([path, { get }]) => path.startsWith(KEY_INSIGHT) && get);
+  const own = Object.entries(paths).filter(
+    ([path, { get }]) => path.startsWith(KEY_INSIGHT) && get,
+  );
   return own.map(([path]) => path.replace(/\{[^}]+\}/g, ID));
 }
 
@@ -61,7 +67,10 @@ function reportAnswer(mock: Mock, call: string, problems: readonly string[]): vo
   const { status, violations } = answer ?? { status: "no answer to", violations: "" };
   // Prism refuses what is an error in a request, and only notes what is less.
   const isFitting = !violations.includes('"location":["request"');
-  const own = [...(isSuccess(status) ? [] : ["Prism gave no success"]), ...(isFitting ? [] : [violations])];
+  const own = [
+    ...(isSuccess(status) ? [] : ["Prism gave no success"]),
+    ...(isFitting ? [] : [violations]),
+  ];
   const note = violations === "" ? "" : "  (Prism's own sample does not fit the document)";
   report(`${status} ${call}`, [...own, ...problems], note);
 }
@@ -71,8 +80,14 @@ const isSuccess = (status: unknown) => typeof status === "number" && status >= 2
 /** Shows that a 2xx means something: the same calls, with faults, have to be refused. */
 async function checkStrictness({ url }: Mock, operation: string): Promise<void> {
   const bare = await fetch(url + operation);
-  report(`${bare.status} GET ${operation} without a token`, bare.status === 401 ? [] : ["not refused"]);
-  const grant = await fetch(url + TOKEN, { method: "POST", body: new URLSearchParams({ grant_type: "no" }) });
+  report(
+    `${bare.status} GET ${operation} without a token`,
+    bare.status === 401 ? [] : ["not refused"],
+  );
+  const grant = await fetch(url + TOKEN, {
+    method: "POST",
+    body: new URLSearchParams({ grant_type: "no" }),
+  });
   report(
     `${grant.status} POST ${TOKEN} with an unknown grant_type`,
     grant.status === 422 ? [] : ["not refused"],
@@ -98,7 +113,9 @@ async function checkOutputs(mock: Mock, job: Job): Promise<void> {
 async function checkOperation(mock: Mock, job: Job, operation: string): Promise<void> {
   const response = await fetch(job.outputs["gateway-url"] + operation);
   const body = await response.text();
-  const problems = isSuccess(response.status) ? [] : [`the gateway answered ${response.status} ${body}`];
+  const problems = isSuccess(response.status)
+    ? []
+    : [`the gateway answered ${response.status} ${body}`];
   reportAnswer(mock, `GET ${operation}`, problems);
 }
 
@@ -112,7 +129,9 @@ async function checkEnd(mock: Mock, job: Job, operations: number): Promise<void>
 }
 
 function stepProblems(job: Job, { exitCode, stdout, stderr }: StepResult): string[] {
-  return exitCode === 0 && stderr === "" ? [] : [`exit code ${exitCode}`, ...job.log(stderr + stdout)];
+  return exitCode === 0 && stderr === ""
+    ? []
+    : [`exit code ${exitCode}`, ...job.log(stderr + stdout)];
 }
 
 async function checkJob(mock: Mock, operations: readonly string[]): Promise<void> {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../sandbox/runner.ts";
 
-export const read = (...path: string[]) => readFileSync(join(ROOT, ...path), "utf8").replaceAll("\r\n", "\n");
+export const read = (...path: string[]) =>
+  readFileSync(join(ROOT, ...path), "utf8").replaceAll("\r\n", "\n");
 
 const NOT_OURS = [".git", "build", "coverage", "dist", "node_modules"];
 
@@ -35,6 +36,8 @@ export function tableUnder(markdown: string, heading: string): string[][] {
 /** The anchors that GitHub gives to headings. */
 export function anchors(markdown: string): string[] {
   const headings = markdown.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm);
-  const plain = [...headings].map(([, text = ""]) => text.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""));
+  const plain = [...headings].map(([, text = ""]) =>
+    text.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""),
+  );
   return plain.map((text) => text.replaceAll(" ", "-"));
 }

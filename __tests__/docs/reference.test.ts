@@ -25,7 +25,11 @@ const code = (cell = "") => cell.replace(/^`(.*)`$/, "$1");
 
 test("action.yml has the inputs that are read, with the defaults of the code", () => {
   const asked = new Set<string>();
-  const given: Record<string, string> = { "app-id": "id", "api-key": "key-of-the-app", ...DEFAULTS };
+  const given: Record<string, string> = {
+    "app-id": "id",
+    "api-key": "key-of-the-app",
+    ...DEFAULTS,
+  };
   readInputs((name) => {
     asked.add(name);
     return given[name] ?? "";
@@ -33,7 +37,11 @@ test("action.yml has the inputs that are read, with the defaults of the code", (
   expect(Object.keys(action.inputs).sort()).toEqual([...asked].sort());
   const defaults: Readonly<Record<string, string>> = DEFAULTS;
   for (const [name, input] of Object.entries(action.inputs)) {
-    expect([name, input.default, input.required]).toEqual([name, defaults[name], !(name in defaults)]);
+    expect([name, input.default, input.required]).toEqual([
+      name,
+      defaults[name],
+      !(name in defaults),
+    ]);
   }
 });
 
@@ -45,13 +53,18 @@ test("action.yml has the outputs that are set", () => {
 
 test("README lists the inputs of action.yml, with their defaults, and its outputs", () => {
   const plain = readme.replaceAll("<wbr>", "").replaceAll(/<\/?code>/g, "`"); // an address breaks on a narrow screen
-  const listed = tableUnder(plain, "Inputs").map(([name, text]) => [code(name), text?.split(" ").at(-1)]);
+  const listed = tableUnder(plain, "Inputs").map(([name, text]) => [
+    code(name),
+    text?.split(" ").at(-1),
+  ]);
   const actual = Object.entries(action.inputs).map(([name, input]) => [
     name,
     input.required ? "Required." : input.default ? `\`${input.default}\`` : "none",
   ]);
   expect(listed).toEqual(actual);
-  expect(tableUnder(readme, "Outputs").map(([name]) => code(name))).toEqual(Object.keys(action.outputs));
+  expect(tableUnder(readme, "Outputs").map(([name]) => code(name))).toEqual(
+    Object.keys(action.outputs),
+  );
 });
 
 test("README shows every example", () => {
@@ -71,7 +84,9 @@ test("workflows in README use inputs and outputs that exist, and every required 
       expect(job["timeout-minutes"]).toBeGreaterThan(0);
       const [use] = job["steps"] as { uses?: string; with?: Record<string, string> }[];
       expect(use?.uses).toMatch(/\/armor-token-action@v1$/);
-      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(use?.with ?? {})));
+      expect(Object.keys(action.inputs)).toEqual(
+        expect.arrayContaining(Object.keys(use?.with ?? {})),
+      );
       expect(Object.keys(use?.with ?? {})).toEqual(expect.arrayContaining(required));
     }
   }
@@ -81,7 +96,9 @@ test("workflows in README use inputs and outputs that exist, and every required 
 });
 
 test("troubleshooting.md has an entry for each code of an error or refusal, and for no other", () => {
-  const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(\w+)`$/gm)].map(([, name]) => name);
+  const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(\w+)`$/gm)].map(
+    ([, name]) => name,
+  );
   expect(entries.sort()).toEqual([...ERROR_CODES, ...Object.keys(REFUSAL_STATUS)].sort());
 });
 
@@ -102,7 +119,10 @@ test.each(DOCUMENTS)("links of %s", (document) => {
 });
 
 test("addresses of this repository lead somewhere", () => {
-  const address = new RegExp(`${REPOSITORY}/(?:blob/v1|actions/workflows)/([\\w./-]*[\\w])(#[\\w-]+)?`, "g");
+  const address = new RegExp(
+    `${REPOSITORY}/(?:blob/v1|actions/workflows)/([\\w./-]*[\\w])(#[\\w-]+)?`,
+    "g",
+  );
   const texts = [...ourFiles().map((path) => read(path)), annotationOf("input_invalid", "")];
   const links = texts.flatMap((text) => [...text.matchAll(address)]);
   const paths = links.map(([all, path = "", anchor = ""]) =>

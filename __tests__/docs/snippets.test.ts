@@ -33,7 +33,12 @@ interface Step {
 }
 
 /** Runs the only job of README's workflow with this number: the action, a script, and the post step. */
-async function runJob(open: Open, index: number, scanSeconds: number, change: (script: string) => string) {
+async function runJob(
+  open: Open,
+  index: number,
+  scanSeconds: number,
+  change: (script: string) => string,
+) {
   const { jobs } = parse(codeBlocks(read("README.md"), "yaml")[index] ?? "");
   const [{ steps }] = Object.values<{ steps: [Step, Step] }>(jobs) as [{ steps: [Step, Step] }];
   const [use, step] = steps;
@@ -42,34 +47,55 @@ async function runJob(open: Open, index: number, scanSeconds: number, change: (s
   const job = await openJob(open, inputs);
   expect([steps.length, (await job.main()).exitCode]).toEqual([2, 0]);
   const value = (text: string) =>
-    text.replace(/^\$\{\{ steps\.armor\.outputs\.([\w-]+) \}\}$/, (_, name) => job.outputs[name] ?? "");
-  const env = Object.entries(step.env ?? {}).map(([name, text]) => `export ${name}='${value(text)}'\n`);
+    text.replace(
+      /^\$\{\{ steps\.armor\.outputs\.([\w-]+) \}\}$/,
+      (_, name) => job.outputs[name] ?? "",
+    );
+  const env = Object.entries(step.env ?? {}).map(
+    ([name, text]) => `export ${name}='${value(text)}'\n`,
+  );
   const script = step.run?.replaceAll("https://api.armor.fortanix.com", armor.url) ?? "";
   const file = join(job.temp, "step.sh").replaceAll("\\", "/");
   writeFileSync(file, env.join("") + change(script));
-  const { exitCode, stdout, stderr } = await job.run(`bash --noprofile --norc -eo pipefail '${file}'`);
+  const { exitCode, stdout, stderr } = await job.run(
+    `bash --noprofile --norc -eo pipefail '${file}'`,
+  );
   await job.post();
   return { exitCode, lines: (stdout + stderr).trim().split(/\r?\n/) };
 }
 
-scopedTest("README's first workflow reads the report, and prints only a number of it", async (open) => {
-  const lines = [expect.stringMatching(/^connections: \d+$/)];
-  await expect(runJob(open, 0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
-});
+scopedTest(
+  "README's first workflow reads the report, and prints only a number of it",
+  async (open) => {
+    const lines = [expect.stringMatching(/^connections: \d+$/)];
+    await expect(runJob(open, 0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
+  },
+);
 
 const once = (script: string) =>
-  script.replace("limit=100", "limit=2").replace("{1..240}", "{1..2}").replace("sleep 30", "sleep 0.1");
+  script
+    .replace("limit=100", "limit=2")
+    .replace("{1..240}", "{1..2}")
+    .replace("sleep 30", "sleep 0.1");
 const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
 scopedTest.each([
   ["ends where no scan runs", 0, once, 0, [/^Poll 1: 0 running$/]],
-  ["waits, but not for ever", 3600, once, 1, [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/]],
+  [
+    "waits, but not for ever",
+    3600,
+    once,
+    1,
+    [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
+  ],
   ["fails where a call fails", 0, broken, 1, [/^curl: \(22\).* 403$/]],
 ])("README's long job %s", async (open, _, scanSeconds, change, exitCode, says) => {
   const lines = says.map((pattern) => expect.stringMatching(pattern));
   await expect(runJob(open, 1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
 });
 
-const SHELL = DOCUMENTS.flatMap((name) => codeBlocks(read(name), "sh").map((text) => [name, text] as const));
+const SHELL = DOCUMENTS.flatMap((name) =>
+  codeBlocks(read(name), "sh").map((text) => [name, text] as const),
+);
 
 test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
   expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });

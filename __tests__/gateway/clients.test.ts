@@ -33,23 +33,29 @@ function run(program: string, args: readonly string[], cwd?: string) {
   });
 }
 
-const NODE_GET = "fetch(process.argv[1]).then((r) => r.text()).then((t) => process.stdout.write(t))";
+const NODE_GET =
+  "fetch(process.argv[1]).then((r) => r.text()).then((t) => process.stdout.write(t))";
 const NODE_POST = `const [url, file] = process.argv.slice(1);
 require("http").request(url, { method: "POST" }, (r) => r.pipe(process.stdout)).end(require("fs").readFileSync(file));`;
-const PYTHON_GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode(), end='')";
+const PYTHON_GET =
+  "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode(), end='')";
 const PYTHON_POST = `import sys, urllib.request as r, urllib.error as e
 try: r.urlopen(sys.argv[1], open(sys.argv[2], "rb").read())
 except e.HTTPError as x: print(x.read().decode(), end='')`;
 
 /** Programs and what stands before the address; one that this machine does not have is left out. */
 async function programs(...rows: readonly (readonly [program: string, ...args: string[]])[]) {
-  const there = await Promise.all(rows.map(async ([name]) => (await run(name, ["--version"])).code === 0));
+  const there = await Promise.all(
+    rows.map(async ([name]) => (await run(name, ["--version"])).code === 0),
+  );
   return rows.filter((_, index) => there[index]);
 }
 
 const readers = await programs(
   [process.execPath, "-e", NODE_GET],
-  ...["--http1.0", "--http1.1", "--http2", "--compressed"].map((flag) => ["curl", "-sSf", flag] as const),
+  ...["--http1.0", "--http1.1", "--http2", "--compressed"].map(
+    (flag) => ["curl", "-sSf", flag] as const,
+  ),
   ["python3", "-c", PYTHON_GET],
 );
 const uploaders = await programs(
@@ -63,7 +69,9 @@ const uploaders = await programs(
 describe("a program", () => {
   test("that is well known is served", async () => {
     const { armor, url, counts } = await startGateway([json(200, { ok: true })]);
-    const ran = await Promise.all(readers.map(([program, ...args]) => run(program, [...args, url + CALL])));
+    const ran = await Promise.all(
+      readers.map(([program, ...args]) => run(program, [...args, url + CALL])),
+    );
     expect(ran).toEqual(readers.map(() => ({ code: 0, stdout: '{"ok":true}', stderr: "" })));
     expect(armor.requests).toHaveLength(readers.length);
     expect(counts()).toEqual({ answered: { "2xx": readers.length }, failed: {}, refused: 0 });
@@ -74,7 +82,11 @@ describe("a program", () => {
     const folder = await tempFolder();
     await writeFile(join(folder, "body"), Buffer.alloc(20 * 1024 * 1024, "x"));
     const ran = uploaders.map(([program, ...args]) =>
-      run(program, program === "curl" ? [...args, url + CALL] : [...args, url + CALL, "body"], folder),
+      run(
+        program,
+        program === "curl" ? [...args, url + CALL] : [...args, url + CALL, "body"],
+        folder,
+      ),
     );
     for (const { stdout, ...rest } of await Promise.all(ran)) {
       expect(rest).toEqual({ code: 0, stderr: "" });
@@ -84,8 +96,14 @@ describe("a program", () => {
   });
 
   test.each([
-    ["the JDK's client", "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c"],
-    ["Apache HttpClient", "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4"],
+    [
+      "the JDK's client",
+      "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c",
+    ],
+    [
+      "Apache HttpClient",
+      "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4",
+    ],
     ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"],
     ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close"],
     ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close"],
@@ -95,7 +113,9 @@ describe("a program", () => {
     const [reply] = (await once(socket, "data")) as [Buffer];
     expect(String(reply)).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"ok":true\}/);
     const passed = Object.keys(armor.requests[0]?.headers ?? {});
-    expect(passed.filter((name) => /upgrade|http2|websocket|referer|expect/.test(name))).toEqual([]);
+    expect(passed.filter((name) => /upgrade|http2|websocket|referer|expect/.test(name))).toEqual(
+      [],
+    );
   });
 });
 
@@ -137,7 +157,10 @@ describe("many calls at once", () => {
     return Number((await run("go", ["run", "main.go", url + CALL], folder)).stdout);
   };
 
-  test.each([["Node's http", viaNode, MANY] as const, ...(HAS_GO ? [["Go", viaGo, 1_000] as const] : [])])(
+  test.each([
+    ["Node's http", viaNode, MANY] as const,
+    ...(HAS_GO ? [["Go", viaGo, 1_000] as const] : []),
+  ])(
     "of %s are all answered, though the first token has expired",
     async (_, callAll, times) => {
       const gateway = await startGateway([slow], { first: DEAD });
@@ -158,7 +181,9 @@ describe("many calls at once", () => {
       socket.write("Connection: close\r\n\r\n");
       return readAll(socket);
     });
-    expect((await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200"))).toEqual([]);
+    expect(
+      (await Promise.all(replies)).filter((reply) => !reply.startsWith("HTTP/1.1 200")),
+    ).toEqual([]);
     expect(counts()).toEqual({ answered: { "2xx": MANY }, failed: {}, refused: 0 });
   }, 120_000);
 });
@@ -191,7 +216,9 @@ describe("a client that leaves", () => {
       (response) => (isHanging ? undefined : response.end("{}")),
     ]);
     const beginMany = (names: readonly number[]) =>
-      Promise.all(names.map((name) => begin(GET.replace(CALL, `${CALL}?${name}`).concat("\r\n").repeat(3))));
+      Promise.all(
+        names.map((name) => begin(GET.replace(CALL, `${CALL}?${name}`).concat("\r\n").repeat(3))),
+      );
     const begun = await beginMany([...Array(128).keys()]);
     await until(() => armor.requests.length === 128);
     expect(new Set(armor.requests.map(({ path }) => path)).size).toBe(128); // one for each connection

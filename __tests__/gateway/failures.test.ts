@@ -23,7 +23,12 @@ describe("an Armor that", () => {
     ["breaks off amid its head", raw("HTTP/1.1 200 OK\r\nX-Half: "), 502, "connection_failed"],
     ["sends a head of 20 KB", raw(LONG_HEAD), 502, "reply_invalid"],
     ["sends two lengths", raw(TWO_LENGTHS), 502, "reply_invalid"],
-    ["sends no status", raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"), 502, "reply_invalid"],
+    [
+      "sends no status",
+      raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
+      502,
+      "reply_invalid",
+    ],
   ])("%s is told of, and counted once", async (_, answer, status, code) => {
     let isClosed = false;
     const observed: Answer = (response, request) => {
@@ -35,7 +40,10 @@ describe("an Armor that", () => {
     const { call, counts, stats } = await startGateway([observed, ok], { limits: { headMs: 300 } });
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([status, code]);
-    expect(got.headers).toMatchObject({ "x-armor-gateway": "1", "content-type": "application/json" });
+    expect(got.headers).toMatchObject({
+      "x-armor-gateway": "1",
+      "content-type": "application/json",
+    });
     await until(() => isClosed);
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
@@ -43,10 +51,14 @@ describe("an Armor that", () => {
   });
 
   test("answers late, but in time, is waited for, on new and on kept connections", async () => {
-    const { call } = await startGateway([(response) => setTimeout(() => response.end("late"), 500)], {
-      limits: { connectMs: 250, headMs: 5_000, idleMs: 250 },
-    });
-    for (const _ of [1, 2]) await expect(call()).resolves.toMatchObject({ status: 200, body: "late" });
+    const { call } = await startGateway(
+      [(response) => setTimeout(() => response.end("late"), 500)],
+      {
+        limits: { connectMs: 250, headMs: 5_000, idleMs: 250 },
+      },
+    );
+    for (const _ of [1, 2])
+      await expect(call()).resolves.toMatchObject({ status: 200, body: "late" });
   });
 
   test("is not there is told of", async () => {
@@ -93,7 +105,10 @@ describe("a kept connection", () => {
 
   test("that was idle for 15 s is closed, and not used again", async () => {
     const { closed, apiUrl } = await startPatientArmor();
-    const { call } = await startGateway([], { apiUrl, ...(process.env["CI"] ? {} : { maxIdleMs: 1_000 }) });
+    const { call } = await startGateway([], {
+      apiUrl,
+      ...(process.env["CI"] ? {} : { maxIdleMs: 1_000 }),
+    });
     await call();
     await call();
     expect(closed).toHaveLength(1);
@@ -121,17 +136,20 @@ describe("a token that cannot be had", () => {
     ["for as long as Armor says", limited, 503, "8"],
     ["in time", new ArmorError("reply_timeout", "P", "R."), 504, undefined],
     ["for now", new ArmorError("server_unavailable", "P", "R."), 502, undefined],
-  ])("%s is a reply that says so, and Armor is asked once", async (_, error, status, retryAfter) => {
-    const fetch = () => Promise.reject(error);
-    const { armor, call, fetches, counts } = await startGateway([ok], { first: DEAD, fetch });
-    for (let times = 0; times < 3; times += 1) {
-      const got = await call();
-      expect([got.status, got.headers["retry-after"]]).toEqual([status, retryAfter]);
-      expect(JSON.parse(got.body)).toEqual({ error: error.code, error_description: "P. R." });
-    }
-    expect([fetches(), armor.requests]).toEqual([1, []]);
-    expect(counts()).toEqual({ answered: {}, failed: { [error.code]: 3 }, refused: 0 });
-  });
+  ])(
+    "%s is a reply that says so, and Armor is asked once",
+    async (_, error, status, retryAfter) => {
+      const fetch = () => Promise.reject(error);
+      const { armor, call, fetches, counts } = await startGateway([ok], { first: DEAD, fetch });
+      for (let times = 0; times < 3; times += 1) {
+        const got = await call();
+        expect([got.status, got.headers["retry-after"]]).toEqual([status, retryAfter]);
+        expect(JSON.parse(got.body)).toEqual({ error: error.code, error_description: "P. R." });
+      }
+      expect([fetches(), armor.requests]).toEqual([1, []]);
+      expect(counts()).toEqual({ answered: {}, failed: { [error.code]: 3 }, refused: 0 });
+    },
+  );
 
   test("because of a fault of the agent's is called one", async () => {
     const fetch = () => Promise.reject(new TypeError("x"));
@@ -162,7 +180,9 @@ describe("a proxy that", () => {
 test("a connection on which TLS never begins is given up after the limit for connecting", async () => {
   const { port } = await closing(startAnsweringProxy(""));
   const limits = { connectMs: 400, headMs: 60_000 };
-  const got = await (await startGateway([], { apiUrl: `https://127.0.0.1:${port}`, limits })).call();
+  const got = await (
+    await startGateway([], { apiUrl: `https://127.0.0.1:${port}`, limits })
+  ).call();
   expect([got.status, errorOf(got)]).toEqual([504, "reply_timeout"]);
 });
 
@@ -175,7 +195,8 @@ test("a call that waits in line for longer than every limit is not Armor's silen
   const limits = { connectMs: 1_200, headMs: 1_200, idleMs: 1_200 };
   const { armor, call, begin, stats } = await startGateway([slowly], { limits });
   const get = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`;
-  for (const socket of await Promise.all(Array.from({ length: 128 }, () => begin(get)))) socket.resume();
+  for (const socket of await Promise.all(Array.from({ length: 128 }, () => begin(get))))
+    socket.resume();
   await until(() => armor.requests.length === 128);
   const last = call();
   setTimeout(() => {

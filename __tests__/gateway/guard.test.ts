@@ -34,14 +34,24 @@ describe("authorize", () => {
     ["GET /CONTROL/token", ["X", "Origin"], { route: "token" }],
     ["GET /CONTROL/token", ["X-Origin", "x", "Origins", "x"], { route: "token" }],
     ["GET /CONTROL/token", ["X-Via", "x", "Viaduct", "x"], { route: "token" }],
-    ["GET /GATE/api/v1/exact", ["Content-Length", "00"], { route: "gateway", target: "/api/v1/exact" }],
+    [
+      "GET /GATE/api/v1/exact",
+      ["Content-Length", "00"],
+      { route: "gateway", target: "/api/v1/exact" },
+    ],
   ])("admits %s with the headers %j", (line, headers, expected) => {
     expect(authorize(head(line, headers), config)).toEqual(expected);
   });
 
   test.each<[string, readonly string[], number, RegExp, boolean]>([
     ["POST /GATE/api/v1/discovery/x", [], 405, /armor-token/, true],
-    ["GET /GATE/api/v1/iam", [], 403, /gateway-paths: \/api\/v1\/discovery\/, \/api\/v1\/exact/, true],
+    [
+      "GET /GATE/api/v1/iam",
+      [],
+      403,
+      /gateway-paths: \/api\/v1\/discovery\/, \/api\/v1\/exact/,
+      true,
+    ],
     ["GET /GATE/api/v1/exact/x", [], 403, /gateway-paths/, true],
     ["GET /GATE//api/v1/discovery/x", [], 400, /two slashes.*end of the base address/, true],
     ["GET /GATE/api/v1/discovery/%41", [], 400, /encoded character \(%\)/, true],
@@ -50,7 +60,13 @@ describe("authorize", () => {
     ["GET /GATE/api/v1/discovery/x", ["Content-Length", "0x1"], 400, /no body/, true],
     ["GET /CONTROL/api/v1/discovery/x", [], 404, /GET \/token and POST \/stop/, true],
     ["GET /wrong/api/v1/discovery/x", [], 403, /ARMOR_GATEWAY_URL as it is/, false],
-    ["GET /GATE/x", ["X_Real_IP", "1"], 403, /proxy \(header x-real-ip\).*no_proxy and NO_PROXY/, true],
+    [
+      "GET /GATE/x",
+      ["X_Real_IP", "1"],
+      403,
+      /proxy \(header x-real-ip\).*no_proxy and NO_PROXY/,
+      true,
+    ],
     ["GET /wrong/x", ["Origin", ""], 403, /header origin.*web page/, false],
     ["GET /x", ["Via", "x", "Origin", ""], 403, /proxy/, false],
     ["GET /GATE/x", ["host", config.host], 403, /Host header/, true],
@@ -118,7 +134,9 @@ holds(
       expect([400, 403, 404, 405]).toContain(verdict.status);
       return;
     }
-    const names = made.rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+    const names = made.rawHeaders
+      .filter((_, index) => index % 2 === 0)
+      .map((name) => name.toLowerCase());
     expect(names.filter((name) => name === "host")).toHaveLength(1);
     for (const name of ["origin", "x_forwarded_for", "via"]) expect(names).not.toContain(name);
     if (verdict.route !== "gateway") {

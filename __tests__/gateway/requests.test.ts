@@ -169,11 +169,16 @@ describe("a 401", () => {
 
   test("that a path always gives is passed on, and costs few tokens beside a path that works", async () => {
     hurry(SPEED);
-    const { call, fetches, stats } = await startGateway([refusing((_, path) => path.includes("/closed"))]);
+    const { call, fetches, stats } = await startGateway([
+      refusing((_, path) => path.includes("/closed")),
+    ]);
     const until = clock.now() + 10_000;
     const statuses = { open: new Set<number>(), closed: new Set<number>() };
     while (clock.now() < until) {
-      const [open, closed] = await Promise.all([call(), call(`/api/v1/discovery/closed?at=${Date.now()}`)]);
+      const [open, closed] = await Promise.all([
+        call(),
+        call(`/api/v1/discovery/closed?at=${Date.now()}`),
+      ]);
       statuses.open.add(open.status);
       statuses.closed.add(closed.status);
       await pause(10);
@@ -223,16 +228,25 @@ describe("a 401", () => {
 });
 
 describe("a redirect", () => {
-  test.each([301, 302, 303, 307, 308])("%i to a listed path of Armor's is followed", async (status) => {
-    const { armor, call } = await startGateway(
-      [redirect(status, "/armor/api/v1/discovery/b?x=1"), redirect(status, "c"), json(200, { a: 1 })],
-      { path: "/armor" },
-    );
-    await expect(call()).resolves.toMatchObject({ status: 200, body: '{"a":1}' });
-    const paths = [CALL, "/api/v1/discovery/b?x=1", "/api/v1/discovery/c"].map((path) => `/armor${path}`);
-    expect(armor.requests.map(({ path }) => path)).toEqual(paths);
-    expect(armor.requests.at(-1)?.headers.authorization).toBe("Bearer first");
-  });
+  test.each([301, 302, 303, 307, 308])(
+    "%i to a listed path of Armor's is followed",
+    async (status) => {
+      const { armor, call } = await startGateway(
+        [
+          redirect(status, "/armor/api/v1/discovery/b?x=1"),
+          redirect(status, "c"),
+          json(200, { a: 1 }),
+        ],
+        { path: "/armor" },
+      );
+      await expect(call()).resolves.toMatchObject({ status: 200, body: '{"a":1}' });
+      const paths = [CALL, "/api/v1/discovery/b?x=1", "/api/v1/discovery/c"].map(
+        (path) => `/armor${path}`,
+      );
+      expect(armor.requests.map(({ path }) => path)).toEqual(paths);
+      expect(armor.requests.at(-1)?.headers.authorization).toBe("Bearer first");
+    },
+  );
 
   test.each([
     ["another host", "https://other.example/api/v1/discovery/x"],
@@ -246,23 +260,29 @@ describe("a redirect", () => {
     ["two slashes", "/api//v1/discovery/x"],
     ["parameters of a segment", "/api/v1/discovery/..;/iam"],
     ["a listed path in the query", "/login?next=/api/v1/discovery/x"],
-  ])("to %s is passed on with an absolute Location, and sends nothing there", async (_, location) => {
-    const { armor, call } = await startGateway([redirect(307, location)]);
-    const { status, headers } = await call();
-    expect([status, headers.location]).toEqual([307, new URL(location, armor.url).href]);
-    expect(armor.requests).toHaveLength(1);
-  });
+  ])(
+    "to %s is passed on with an absolute Location, and sends nothing there",
+    async (_, location) => {
+      const { armor, call } = await startGateway([redirect(307, location)]);
+      const { status, headers } = await call();
+      expect([status, headers.location]).toEqual([307, new URL(location, armor.url).href]);
+      expect(armor.requests).toHaveLength(1);
+    },
+  );
 
-  test.each(["user:word@", "user@", ":word@"])("with %s in its address is passed on", async (user) => {
-    const own = { url: "" };
-    const { armor, call } = await startGateway([
-      (response) => response.writeHead(307, { Location: own.url, "X-Kept": "yes" }).end(),
-    ]);
-    own.url = `http://${user}127.0.0.1:${armor.port}${CALL}`;
-    const headers = { location: own.url, "x-kept": "yes" };
-    await expect(call()).resolves.toMatchObject({ status: 307, headers });
-    expect(armor.requests).toHaveLength(1);
-  });
+  test.each(["user:word@", "user@", ":word@"])(
+    "with %s in its address is passed on",
+    async (user) => {
+      const own = { url: "" };
+      const { armor, call } = await startGateway([
+        (response) => response.writeHead(307, { Location: own.url, "X-Kept": "yes" }).end(),
+      ]);
+      own.url = `http://${user}127.0.0.1:${armor.port}${CALL}`;
+      const headers = { location: own.url, "x-kept": "yes" };
+      await expect(call()).resolves.toMatchObject({ status: 307, headers });
+      expect(armor.requests).toHaveLength(1);
+    },
+  );
 
   test("without Location, or with one that is no address, is passed on", async () => {
     const { armor, call } = await startGateway([
@@ -270,12 +290,17 @@ describe("a redirect", () => {
       redirect(302, "https://["),
     ]);
     await expect(call()).resolves.toMatchObject({ status: 302 });
-    await expect(call()).resolves.toMatchObject({ status: 302, headers: { location: "https://[" } });
+    await expect(call()).resolves.toMatchObject({
+      status: 302,
+      headers: { location: "https://[" },
+    });
     expect(armor.requests).toHaveLength(2);
   });
 
   test("to a path beside that of api-url is passed on", async () => {
-    const { armor, call } = await startGateway([redirect(302, `/other${CALL}`)], { path: "/armor" });
+    const { armor, call } = await startGateway([redirect(302, `/other${CALL}`)], {
+      path: "/armor",
+    });
     const headers = { location: `${armor.url}/other${CALL}` };
     await expect(call()).resolves.toMatchObject({ status: 302, headers });
     expect(armor.requests).toHaveLength(1);
@@ -283,7 +308,10 @@ describe("a redirect", () => {
 
   test("in a circle is followed five times, and then passed on", async () => {
     const { armor, call } = await startGateway([redirect(308, CALL)]);
-    await expect(call()).resolves.toMatchObject({ status: 308, headers: { location: armor.url + CALL } });
+    await expect(call()).resolves.toMatchObject({
+      status: 308,
+      headers: { location: armor.url + CALL },
+    });
     expect(armor.requests).toHaveLength(6);
   });
 });

@@ -72,7 +72,9 @@ describe("a reply", () => {
     expect(headers).toMatchObject({ ...kept, "referrer-policy": "no-referrer" });
     for (const [name, value] of Object.entries(dropped))
       expect([name, headers[name]]).not.toEqual([name, value]);
-    expect(Object.keys(headers).filter((name) => /hop|proxy|upgrade|cookie|^x-armor/.test(name))).toEqual([]);
+    expect(
+      Object.keys(headers).filter((name) => /hop|proxy|upgrade|cookie|^x-armor/.test(name)),
+    ).toEqual([]);
   });
 
   const EARLY = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(20);
@@ -114,7 +116,10 @@ describe("a reply", () => {
       setTimeout(() => response.end("done"), 900);
     };
     const { call } = await startGateway([slowly], { limits: { idleMs: 600 } });
-    await expect(call()).resolves.toMatchObject({ status: 200, body: expect.stringMatching(/^ +done$/) });
+    await expect(call()).resolves.toMatchObject({
+      status: 200,
+      body: expect.stringMatching(/^ +done$/),
+    });
   });
 });
 
@@ -132,15 +137,20 @@ describe("a reply that breaks off", () => {
       "reply_incomplete",
     ],
     ["stalls", stall, "reply_timeout"],
-  ])("(%s) is a broken connection, counted once, and the next call works", async (_, answer, code) => {
-    const { call, counts, stats } = await startGateway([answer, json(200, {})], { limits: { idleMs: 300 } });
-    await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
-    await expect(call()).resolves.toMatchObject({ status: 200 });
-    expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
-    const says =
-      /(broke off its answer\. Run the job again|began to answer and did not finish\. Check) .+\.$/;
-    expect(stats.problems[code]).toMatch(says);
-  });
+  ])(
+    "(%s) is a broken connection, counted once, and the next call works",
+    async (_, answer, code) => {
+      const { call, counts, stats } = await startGateway([answer, json(200, {})], {
+        limits: { idleMs: 300 },
+      });
+      await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
+      await expect(call()).resolves.toMatchObject({ status: 200 });
+      expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
+      const says =
+        /(broke off its answer\. Run the job again|began to answer and did not finish\. Check) .+\.$/;
+      expect(stats.problems[code]).toMatch(says);
+    },
+  );
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {
     const { begin } = await startGateway([pieces(100, CHUNKED)]);
@@ -171,7 +181,9 @@ describe("a client that does not read", () => {
 
   test("slows Armor down, loses nothing, and may take longer than any limit", async () => {
     const sent = { bytes: 0 };
-    const { url, counts } = await startGateway([stream(64 * MIB, sent)], { limits: { idleMs: 600 } });
+    const { url, counts } = await startGateway([stream(64 * MIB, sent)], {
+      limits: { idleMs: 600 },
+    });
     const response = await get(url + CALL);
     response.pause();
     await standstill(sent, 800);

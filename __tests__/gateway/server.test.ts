@@ -36,10 +36,28 @@ function refusal(reply: string) {
 
 describe("GET of a target that Armor must not see", () => {
   const BELOW_A_LISTED_PATH = {
-    "dot segments": [".", "..", "../iam/users", "../../../x", "./x", "x/..", "x/.", "...", ".hidden"],
+    "dot segments": [
+      ".",
+      "..",
+      "../iam/users",
+      "../../../x",
+      "./x",
+      "x/..",
+      "x/.",
+      "...",
+      ".hidden",
+    ],
     "dot segments with parameters": ["..;/iam", "..;a=b/iam", ";/../iam", "x;y=z"],
     "encoded dots": ["%2e%2e/iam", "%2E./iam", ".%2e/iam", "%252e%252e/iam", "%25252e%25252e/iam"],
-    "encoded slashes and others": ["..%2fiam", "a%2fb", "a%5cb", "a%00", "..%20", "a%0d%0aX:y", "caf%C3%A9"],
+    "encoded slashes and others": [
+      "..%2fiam",
+      "a%2fb",
+      "a%5cb",
+      "a%00",
+      "..%20",
+      "a%0d%0aX:y",
+      "caf%C3%A9",
+    ],
     "overlong and broken encodings": ["%", "%zz", "%ff", "%c0%ae%c0%ae/iam"],
     backslashes: ["\\..\\iam", "a\\b"],
     "signs that not every server allows": [
@@ -65,7 +83,12 @@ describe("GET of a target that Armor must not see", () => {
   ];
   const NOT_LISTED = [
     ...["/", "/api", "/api/v1", "/api/v1/discovery", "/token", "/stop"],
-    ...["/api/v1/discoveryx", "/api/v1/discovery.json", "/api/v1/Discovery/scans", "/API/v1/discovery/scans"],
+    ...[
+      "/api/v1/discoveryx",
+      "/api/v1/discovery.json",
+      "/api/v1/Discovery/scans",
+      "/API/v1/discovery/scans",
+    ],
     ...["/api/v1/iam/users", "/api/v1/iam/session/terminate", "/x/api/v1/discovery/scans"],
     "/api/v1/iam?x=/api/v1/discovery/",
   ];
@@ -77,12 +100,19 @@ describe("GET of a target that Armor must not see", () => {
     ...["http://HOST/CAP/api/v1/discovery/x", "http://other.example/CAP/api/v1/discovery/x"],
   ];
 
-  async function expectRefused(targets: readonly string[], status: number, error: string): Promise<void> {
+  async function expectRefused(
+    targets: readonly string[],
+    status: number,
+    error: string,
+  ): Promise<void> {
     const { armor, speak } = await startGateway([json(200, {})]);
     for (const target of targets) {
       const reply = await speak(`GET ${target} HTTP/1.1\r\nHost: HOST\r\n\r\n`);
       const description = expect.stringMatching(/^[A-Z].*\.$/);
-      expect([target, refusal(reply)]).toEqual([target, { status, error, description, isClosing: true }]);
+      expect([target, refusal(reply)]).toEqual([
+        target,
+        { status, error, description, isClosing: true },
+      ]);
       expect(reply).toMatch(/\r\nX-Armor-Gateway: 1\r\n/);
       expect(reply).not.toContain(CAPABILITY);
     }
@@ -132,14 +162,37 @@ test("GET of a listed path reaches Armor as it is, with any query", async () => 
   for (const target of targets) {
     await speak(`GET /CAP${LISTED}${target} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`);
   }
-  expect(armor.requests.map(({ path }) => path)).toEqual(targets.map((target) => `/base${LISTED}${target}`));
+  expect(armor.requests.map(({ path }) => path)).toEqual(
+    targets.map((target) => `/base${LISTED}${target}`),
+  );
 });
 
 describe("every route", () => {
   const ROUTES = [
-    { route: "the gateway", method: "GET", own: CAPABILITY, other: CONTROL, path: CALL, body: "{}" },
-    { route: "the token", method: "GET", own: CONTROL, other: CAPABILITY, path: "/token", body: "token" },
-    { route: "the stop", method: "POST", own: CONTROL, other: CAPABILITY, path: "/stop", body: "stop" },
+    {
+      route: "the gateway",
+      method: "GET",
+      own: CAPABILITY,
+      other: CONTROL,
+      path: CALL,
+      body: "{}",
+    },
+    {
+      route: "the token",
+      method: "GET",
+      own: CONTROL,
+      other: CAPABILITY,
+      path: "/token",
+      body: "token",
+    },
+    {
+      route: "the stop",
+      method: "POST",
+      own: CONTROL,
+      other: CAPABILITY,
+      path: "/stop",
+      body: "stop",
+    },
   ];
   /** Heads that come from elsewhere, `|` between two lines. */
   const FOREIGN = `
@@ -202,12 +255,24 @@ describe("a request with a body", () => {
     ["GET with a length", `${GET}Content-Length: 4\r\n\r\nbody`, "400"],
     ["GET with chunks", `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, "400"],
     ["GET with another encoding", `${GET}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, "400"],
-    ["both lengths", `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, "400"],
+    [
+      "both lengths",
+      `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      "400",
+    ],
     ["two lengths", `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`, "400"],
-    ["chunked that is not last", `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`, "400"],
+    [
+      "chunked that is not last",
+      `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      "400",
+    ],
     ["bad chunks", `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, "405"],
     ["a folded header", `${GET}X: a\r\n b\r\nContent Length: 5\r\n\r\n`, "400"],
-    ["a length named in Connection", `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`, "400"],
+    [
+      "a length named in Connection",
+      `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`,
+      "400",
+    ],
   ])("(%s) is refused, and what follows it is no second request", async (_, bytes, status) => {
     const { armor, begin } = await startGateway([json(200, {})]);
     const socket = await begin(`${bytes}${GET}\r\n`);
@@ -249,7 +314,9 @@ describe("a request with a body", () => {
 
   test("of no length is none", async () => {
     const { speak } = await startGateway([json(200, {})]);
-    expect(await speak(`${GET}Connection: close\r\nContent-Length: 0\r\n\r\n`)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await speak(`${GET}Connection: close\r\nContent-Length: 0\r\n\r\n`)).toMatch(
+      /^HTTP\/1.1 200 /,
+    );
   });
 });
 
@@ -324,7 +391,9 @@ test("the agent listens on 127.0.0.1 alone", async () => {
 
 test("the reason is readable for every one of 300 refusals at once", async () => {
   const { port, counts, stats } = await startGateway([json(200, {})]);
-  const replies = await Promise.all(Array.from({ length: 300 }, () => call(`http://127.0.0.1:${port}/x`)));
+  const replies = await Promise.all(
+    Array.from({ length: 300 }, () => call(`http://127.0.0.1:${port}/x`)),
+  );
   expect(new Set(replies.map(errorOf))).toEqual(new Set(["wrong_capability"]));
   expect(counts()).toEqual({ answered: {}, failed: {}, refused: 300 });
   expect(stats.problems).toEqual({});

@@ -56,7 +56,9 @@ describe("readInputs", () => {
 
   test("names both credentials where both are empty", () => {
     const both = source({ "app-id": "", "api-key": " " });
-    expect(() => readInputs(both)).toThrow(failure("app-id and api-key are empty", /secret is not defined/));
+    expect(() => readInputs(both)).toThrow(
+      failure("app-id and api-key are empty", /secret is not defined/),
+    );
   });
 
   test.each([
@@ -77,7 +79,11 @@ describe("readInputs", () => {
     ["gateway-paths", "", { gatewayPaths: ["/api/v1/discovery/"] }],
     ["gateway-paths", " \n\r\n ", { gatewayPaths: ["/api/v1/discovery/"] }],
     ["gateway-paths", "/api/v1/discovery/scans", { gatewayPaths: ["/api/v1/discovery/scans"] }],
-    ["gateway-paths", "\n  /api/v1/a/ \r\n\n/api/v1/x\n", { gatewayPaths: ["/api/v1/a/", "/api/v1/x"] }],
+    [
+      "gateway-paths",
+      "\n  /api/v1/a/ \r\n\n/api/v1/x\n",
+      { gatewayPaths: ["/api/v1/a/", "/api/v1/x"] },
+    ],
     ...["true", "True", "TRUE"].flatMap((value) => booleans(value, true)),
     ...["false", "False", "FALSE"].flatMap((value) => booleans(value, false)),
   ])("reads %s: %j", (name, value, expected) => {
@@ -88,7 +94,9 @@ describe("readInputs", () => {
     expect(reading("ca-certificate", first)().certificates).toEqual([first]);
     const several = `# Corp CA - first\n${first}\r\n\nsubject=Second\n${second}\n`;
     expect(reading("ca-certificate", several)().certificates).toEqual([first, second]);
-    expect(reading("ca-certificate", first.replaceAll("\n", "\r\n"))().certificates).toHaveLength(1);
+    expect(reading("ca-certificate", first.replaceAll("\n", "\r\n"))().certificates).toHaveLength(
+      1,
+    );
   });
 
   interface Refused {
@@ -141,13 +149,24 @@ describe("readInputs", () => {
     {
       input: "api-url",
       problem: "api-url is not an absolute URL",
-      values: ["armor.corp.example", "/api", "//a.example", "https://", "https://armor\n.corp.example"],
+      values: [
+        "armor.corp.example",
+        "/api",
+        "//a.example",
+        "https://",
+        "https://armor\n.corp.example",
+      ],
       remedy: GIVE_URL,
     },
     {
       input: "api-url",
       problem: "api-url does not start with https://",
-      values: ["http://armor.corp.example", "ftp://a.example", "file:///etc/passwd", "localhost:80"],
+      values: [
+        "http://armor.corp.example",
+        "ftp://a.example",
+        "file:///etc/passwd",
+        "localhost:80",
+      ],
       remedy: GIVE_URL,
     },
     {

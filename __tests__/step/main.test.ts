@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import { crashWith, runMain, runPost } from "../fixtures/in-process.ts";
-import { type Answer, type FakeServer, json, startServer, text, token } from "../fixtures/server.ts";
+import {
+  type Answer,
+  type FakeServer,
+  json,
+  startServer,
+  text,
+  token,
+} from "../fixtures/server.ts";
 import { closing } from "../fixtures/teardown.ts";
 
 const KEY = "k3y-of-the-app";
@@ -28,11 +35,14 @@ const asked = () => armor.requests.map(({ path }) => path.split("/").at(-1));
 
 describe("main", () => {
   test("masks the key, asks, masks the token, hands it on, and says so in one line", async () => {
-    const { exitCode, lines, said, outputs, state } = await run([token({ access_token: "t0k3n-1" })]);
+    const { exitCode, lines, said, outputs, state } = await run([
+      token({ access_token: "t0k3n-1" }),
+    ]);
     expect(exitCode).toBe(0);
     expect(lines[0]).toBe(`::add-mask::${KEY}`);
     expect(lines.at(-2)).toBe("::add-mask::t0k3n-1");
-    const line = /^Access token from http:\/\/127\.0\.0\.1:\d+, valid for 60 s, until 20\d\d-\S+Z\.$/;
+    const line =
+      /^Access token from http:\/\/127\.0\.0\.1:\d+, valid for 60 s, until 20\d\d-\S+Z\.$/;
     expect(said).toEqual([expect.stringMatching(line)]);
     expect(outputs).toEqual({
       "access-token": "t0k3n-1",
@@ -57,7 +67,9 @@ describe("main", () => {
   test("says what it waits for", async () => {
     const { exitCode, said } = await run([text(503, "", { "Retry-After": "0" }), token()]);
     expect(exitCode).toBe(0);
-    expect(said[0]).toMatch(/^Armor is not available: \S+ answered 503\. Next try in 0\.[1-9] s\.$/);
+    expect(said[0]).toMatch(
+      /^Armor is not available: \S+ answered 503\. Next try in 0\.[1-9] s\.$/,
+    );
   });
 
   test("fails with one annotation that ends with its code, and hands on nothing", async () => {
@@ -77,7 +89,9 @@ describe("main", () => {
     const { exitCode, said } = await run([text(403, "")], {}, {}, crash);
     expect(exitCode).toBe(1);
     expect(said).toEqual([
-      expect.stringMatching(/^::error::Unexpected TypeError: \*\*\* is not a function\..*\(internal_error, /),
+      expect.stringMatching(
+        /^::error::Unexpected TypeError: \*\*\* is not a function\..*\(internal_error, /,
+      ),
     ]);
   });
 
@@ -86,12 +100,15 @@ describe("main", () => {
     expect(lines[0]).toBe(`::add-mask::${KEY}%0A${KEY}`);
     expect(lines.at(-1)).toMatch(/^::error::api-key contains a line break/);
     const short = await runMain({ "api-key": "input" });
-    expect(short.lines).toEqual([expect.stringMatching(/^::error::api-key is shorter than 8 characters\./)]);
+    expect(short.lines).toEqual([
+      expect.stringMatching(/^::error::api-key is shorter than 8 characters\./),
+    ]);
   });
 
   test("warns of paths that cover the rights of the app, and of no other", async () => {
     const { said, exitCode } = await run([token()], { "gateway-paths": "/api/v1/" });
-    const warning = /^::warning::gateway-paths: (\S+) covers \/api\/v1\/iam\/, .* can read the users, apps/;
+    const warning =
+      /^::warning::gateway-paths: (\S+) covers \/api\/v1\/iam\/, .* can read the users, apps/;
     expect([exitCode, said[0]]).toEqual([0, expect.stringMatching(warning)]);
     const users = await run([token()], { "gateway-paths": "/api/v1/iam/users" });
     expect(users.said[0]).toMatch(warning);
@@ -116,8 +133,18 @@ describe("main", () => {
     ],
     ["GITHUB_ENV is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_ENV: "" }],
     ["GITHUB_PATH is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_PATH: "" }],
-    ["RUNNER_TEMP is not set", "runner_unsupported", UNEXPORTED, { GITHUB_ENV: "", RUNNER_TEMP: "" }],
-    ["The folder that RUNNER_TEMP .* \\(ENOENT\\)", "file_failed", UNEXPORTED, { RUNNER_TEMP: "/no" }],
+    [
+      "RUNNER_TEMP is not set",
+      "runner_unsupported",
+      UNEXPORTED,
+      { GITHUB_ENV: "", RUNNER_TEMP: "" },
+    ],
+    [
+      "The folder that RUNNER_TEMP .* \\(ENOENT\\)",
+      "file_failed",
+      UNEXPORTED,
+      { RUNNER_TEMP: "/no" },
+    ],
   ])("asks for nothing where it fails with: %s", async (problem, code, inputs, env) => {
     const { exitCode, said } = await run([token()], inputs, env);
     expect(exitCode).toBe(1);
@@ -135,7 +162,9 @@ describe("main", () => {
     };
     const { exitCode, said, outputs } = await run([answer], { "terminate-session": wanted });
     expect([exitCode, outputs]).toEqual([1, {}]);
-    expect(said).toEqual([expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/)]);
+    expect(said).toEqual([
+      expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/),
+    ]);
     expect(asked()).toEqual(requests);
   });
 });
@@ -182,7 +211,9 @@ describe("with keep-fresh", () => {
   });
 
   const good: Answer = (response, request) => {
-    const reply = request.path.endsWith("/token") ? token({ access_token: "t0k3n-1" }) : text(204, "");
+    const reply = request.path.endsWith("/token")
+      ? token({ access_token: "t0k3n-1" })
+      : text(204, "");
     (request.method === "GET" ? json(200, {}) : reply)(response, request);
   };
   const start = (inputs: Values = {}, env: Values = {}, answer = good) =>
@@ -207,7 +238,8 @@ describe("with keep-fresh", () => {
     expect(await Promise.all(statuses)).toEqual([200, 403]);
     const { exitCode, said } = await runPost(started.state);
     expect(exitCode).toBe(0);
-    const did = "Token agent: 1 call answered (2xx 1), 1 call refused, 1 token fetched, 1 session ended.";
+    const did =
+      "Token agent: 1 call answered (2xx 1), 1 call refused, 1 token fetched, 1 session ended.";
     expect(said[0]).toBe(did);
     expect(said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
     await expect(fetch(gateway)).rejects.toThrow();
@@ -216,9 +248,13 @@ describe("with keep-fresh", () => {
   });
 
   test("main says where the agent is and what it reads, where that is not the default", async () => {
-    const inputs = { "export-environment": "false", "gateway-paths": "/api/v1/discovery/scans\n/api/v1/x/" };
+    const inputs = {
+      "export-environment": "false",
+      "gateway-paths": "/api/v1/discovery/scans\n/api/v1/x/",
+    };
     const { said, exported, state, outputs: given } = await start(inputs);
-    const outputs = "reach Armor by the output gateway-url and get tokens by the output token-command";
+    const outputs =
+      "reach Armor by the output gateway-url and get tokens by the output token-command";
     const paths = "/api/v1/discovery/scans, /api/v1/x/";
     expect(said).toEqual([expect.stringContaining(`${outputs}. The gateway reads ${paths}.`)]);
     expect(exported).toEqual({});
@@ -231,7 +267,9 @@ describe("with keep-fresh", () => {
   test.each(variables)("main stops what it started when %s is full", async (name) => {
     const { exitCode, said } = await start({}, { [name]: "/dev/full" });
     expect(exitCode).toBe(1);
-    expect(said.at(-1)).toMatch(new RegExp(`^::error::The file that ${name} names .*ENOSPC.*file_failed`));
+    expect(said.at(-1)).toMatch(
+      new RegExp(`^::error::The file that ${name} names .*ENOSPC.*file_failed`),
+    );
     expect(asked()).toContain("terminate");
     await expect(readdir(temp)).resolves.toEqual([]);
   });

@@ -13,7 +13,10 @@ describe("outputs", () => {
     [{}, undefined],
     [{ https_proxy: "http://p" }, undefined],
     [{ http_proxy: "http://p" }, "127.0.0.1"],
-    [{ HTTP_PROXY: "http://p", no_proxy: "a.test, b.test", NO_PROXY: "c" }, "a.test,b.test,c,127.0.0.1"],
+    [
+      { HTTP_PROXY: "http://p", no_proxy: "a.test, b.test", NO_PROXY: "c" },
+      "a.test,b.test,c,127.0.0.1",
+    ],
     [{ all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, "127.0.0.1"],
     [{ ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" }, "127.0.0.0/8,127.0.0.1"],
     [{ http_proxy: "http://p", no_proxy: "127.0.0.1", NO_PROXY: "a, 127.0.0.1" }, undefined],
@@ -35,7 +38,9 @@ describe("outputs", () => {
 
 describe("state", () => {
   test("is read as it was saved, certificates one by one", async () => {
-    const pem = ["A", "B"].map((text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`);
+    const pem = ["A", "B"].map(
+      (text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`,
+    );
     const { state } = await runStep(() => {
       saveState("api_url", "https://armor.example");
       saveState("ca_certificate", pem.join("\n"));
@@ -43,7 +48,9 @@ describe("state", () => {
       saveState("agent_folder", "/x");
       saveState("complete", "true");
     });
-    const env = Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]));
+    const env = Object.fromEntries(
+      Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]),
+    );
     expect(loadState(env)).toEqual({
       apiUrl: "https://armor.example",
       certificates: [`${pem[0]}\n`, pem[1]],

@@ -44,13 +44,17 @@ describe("post", () => {
 
   test("says that a session was over, and how to always have one", async () => {
     const { said } = await run([text(401, "")], SESSION);
-    expect(said).toEqual([expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/)]);
+    expect(said).toEqual([
+      expect.stringMatching(/^The Armor session was over already\. .*keep-fresh: true/),
+    ]);
     expect(armor.requests).toHaveLength(1);
   });
 
   test("leaves a session alone where terminate-session was false", async () => {
     const { lines } = await run([ok], { complete: "true", terminate_session: "false" });
-    expect(lines).toEqual([expect.stringContaining("was not ended, as terminate-session is false")]);
+    expect(lines).toEqual([
+      expect.stringContaining("was not ended, as terminate-session is false"),
+    ]);
     expect(armor.requests).toEqual([]);
   });
 
@@ -77,26 +81,34 @@ describe("post", () => {
   test("does not wait for longer than its deadline allows", async () => {
     const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));
     const { said } = await run(answers, SESSION);
-    expect(said).toEqual([expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/)]);
+    expect(said).toEqual([
+      expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/),
+    ]);
   });
 
   test("warns of what was not caught", async () => {
     const { exitCode, said } = await run([ok], SESSION, {}, crashWith(new Error("boom")));
-    expect([exitCode, said]).toEqual([0, [expect.stringMatching(/^::warning::Unexpected Error: boom/)]]);
+    expect([exitCode, said]).toEqual([
+      0,
+      [expect.stringMatching(/^::warning::Unexpected Error: boom/)],
+    ]);
   });
 
   test.each([
     ["gone", /had ended before the job did: it left no report/],
     ["file", /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/],
-  ])("ends the session, and says what is known of an agent whose folder is: %s", async (name, says) => {
-    // A folder of the test's own, as post removes what state names, whatever it is.
-    const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
-    await closing({ close: () => rm(temp, { recursive: true, force: true }) });
-    await writeFile(join(temp, "file"), "");
-    const state = { ...SESSION, agent_folder: join(temp, name) };
-    const { exitCode, said } = await run([ok], state);
-    expect([exitCode, said]).toEqual([0, [ENDED, expect.stringMatching(says)]]);
-    const late = await run([text(401, "")], { ...state, agent_folder: join(temp, name) });
-    expect(late.said[0]).toBe("The Armor session was over already.");
-  });
+  ])(
+    "ends the session, and says what is known of an agent whose folder is: %s",
+    async (name, says) => {
+      // A folder of the test's own, as post removes what state names, whatever it is.
+      const temp = await mkdtemp(join(tmpdir(), "armor-post-"));
+      await closing({ close: () => rm(temp, { recursive: true, force: true }) });
+      await writeFile(join(temp, "file"), "");
+      const state = { ...SESSION, agent_folder: join(temp, name) };
+      const { exitCode, said } = await run([ok], state);
+      expect([exitCode, said]).toEqual([0, [ENDED, expect.stringMatching(says)]]);
+      const late = await run([text(401, "")], { ...state, agent_folder: join(temp, name) });
+      expect(late.said[0]).toBe("The Armor session was over already.");
+    },
+  );
 });

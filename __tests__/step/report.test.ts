@@ -53,14 +53,21 @@ describe("of the agent, the post step tells", () => {
     const stats = new Stats();
     stats.reason = "it had enough.";
     stats.addAnswer(200);
-    const early = expect.stringMatching(/had ended before the job did: it had enough\. Calls after/);
+    const early = expect.stringMatching(
+      /had ended before the job did: it had enough\. Calls after/,
+    );
     const lines = ["Token agent: 1 call answered (2xx 1), 1 token fetched."];
     expect(reportOf(stats)).toEqual({ lines, warnings: [early] });
-    const killed = expect.stringMatching(/had ended before the job did: it left no report: it was killed, /);
+    const killed = expect.stringMatching(
+      /had ended before the job did: it left no report: it was killed, /,
+    );
     expect(reportOf(undefined)).toEqual({ lines: [], warnings: [killed] });
   });
 
   test("nothing where main has failed and stopped it", () => {
-    expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual({ lines: [], warnings: [] });
+    expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual({
+      lines: [],
+      warnings: [],
+    });
   });
 });

@@ -67,15 +67,23 @@ export const CASES: readonly Case[] = [
     vars: { POLL_SECONDS: "0", MAX_POLLS: "1" },
     scanSeconds: 3_600,
     fails: true,
-    says: [/Poll 1 of 1: 1 running/, /Scans still run after 1 polls/, /Token agent: \d+ calls? answered/],
+    says: [
+      /Poll 1 of 1: 1 running/,
+      /Scans still run after 1 polls/,
+      /Token agent: \d+ calls? answered/,
+    ],
   },
   {
     name: "nightly report, the first",
     workflow: "examples/nightly-report.yml",
     event: "schedule",
-    says: [/The first run: nothing to compare with\./, /^\| `aws-production` \| 412 \| 287 \| {2}\|$/m],
+    says: [
+      /The first run: nothing to compare with\./,
+      /^\| `aws-production` \| 412 \| 287 \| {2}\|$/m,
+    ],
     artifacts: {
-      "pqc-history": /^\{"runs": \[\{"at": "[^"]+", "connections": \{"aws-production": \[412, 287\]/,
+      "pqc-history":
+        /^\{"runs": \[\{"at": "[^"]+", "connections": \{"aws-production": \[412, 287\]/,
     },
   },
   {
@@ -122,15 +130,21 @@ export const CASES: readonly Case[] = [
     workflow: "examples/slack.yml",
     event: "schedule",
     says: [/Token agent: 1 call answered/],
-    sent: [/"text": "aws-production: 287 of 412 assets are quantum-vulnerable\\nazure-payments: 61 of 138/],
+    sent: [
+      /"text": "aws-production: 287 of 412 assets are quantum-vulnerable\\nazure-payments: 61 of 138/,
+    ],
   },
   {
     name: "inventory to files",
     workflow: "examples/inventory-files.yml",
     event: "schedule",
-    says: [/Token agent: \d+ calls answered \(2xx \d+\), .*([2-9]|\d\d) tokens fetched/, /2550 rows/],
+    says: [
+      /Token agent: \d+ calls answered \(2xx \d+\), .*([2-9]|\d\d) tokens fetched/,
+      /2550 rows/,
+    ],
     artifacts: {
-      "inventory/inventory.csv": /^connection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
+      "inventory/inventory.csv":
+        /^connection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
       "inventory/cbom.json": /"specVersion": "1\.6"/,
     },
   },
@@ -187,5 +201,10 @@ function historyOf(vulnerable: number): object {
 
 function issueOf(connection: string, vulnerable: number): object {
   const mark = JSON.stringify({ connection, total: 412, vulnerable });
-  return { title: connection, body: `<!-- armor ${mark} -->\nText.`, state: "open", labels: ["armor-pqc"] };
+  return {
+    title: connection,
+    body: `<!-- armor ${mark} -->\nText.`,
+    state: "open",
+    labels: ["armor-pqc"],
+  };
 }

@@ -12,7 +12,11 @@ export interface GitHub {
 }
 
 /** Its issues and artifacts: those of the case, and what is uploaded. What it is sent is in FOLDER/github. */
-export async function startGitHub(folder: string, token: string, state: object = {}): Promise<GitHub> {
+export async function startGitHub(
+  folder: string,
+  token: string,
+  state: object = {},
+): Promise<GitHub> {
   await writeFile(join(folder, "state"), JSON.stringify(state));
   const options = {
     state: join(folder, "state"),
@@ -20,10 +24,14 @@ export async function startGitHub(folder: string, token: string, state: object =
     artifacts: join(folder, "artifacts"),
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn("python3", ["-B", join(ROOT, "examples", "checks", "github_stand_in.py"), ...args], {
-    env: { ...process.env, GITHUB_TOKEN: token },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    "python3",
+    ["-B", join(ROOT, "examples", "checks", "github_stand_in.py"), ...args],
+    {
+      env: { ...process.env, GITHUB_TOKEN: token },
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const closed = new Promise((resolve) => child.once("close", resolve));
   const [line] = (await once(child.stdout, "data")) as [Buffer];
   return {

@@ -50,7 +50,9 @@ async function main(): Promise<void> {
     );
   }
   const names = process.argv.slice(2);
-  const chosen = CASES.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  const chosen = CASES.filter(
+    ({ name }) => names.length === 0 || names.some((part) => name.includes(part)),
+  );
   let failed = 0;
   await everyExampleIsRun();
   for (const one of chosen) {
@@ -127,12 +129,15 @@ async function writeRepository(repository: string): Promise<void> {
   git(repository, ["init", "--quiet", "--initial-branch=main"]);
   commit(repository, "Sign messages");
   const revision = git(repository, ["rev-parse", "HEAD"]);
-  if (revision !== SOURCE.revision) throw new Error(`checks/scanned is ${revision}, not ${SOURCE.revision}`);
+  if (revision !== SOURCE.revision)
+    throw new Error(`checks/scanned is ${revision}, not ${SOURCE.revision}`);
   await mkdir(join(repository, ".github", "workflows"), { recursive: true });
   for (const name of ["action.yml", "dist", "examples"]) {
     await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isNeeded });
   }
-  await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), { recursive: true });
+  await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), {
+    recursive: true,
+  });
   commit(repository, "Use the examples");
 }
 
@@ -184,7 +189,9 @@ async function runCase(one: Case, stage: Stage): Promise<string[]> {
   const { log, exitCode } = await act(one, stage, home);
   const faults = [
     ...(exitCode === (one.fails ? 1 : 0) ? [] : [`act ended with exit code ${exitCode}`]),
-    ...one.says.filter((pattern) => !pattern.test(log)).map((pattern) => `the log lacks ${pattern}`),
+    ...one.says
+      .filter((pattern) => !pattern.test(log))
+      .map((pattern) => `the log lacks ${pattern}`),
     ...(stage.leaks(log).length === 0 ? [] : ["the log shows a secret"]),
     ...(log.includes("***") ? [] : ["nothing was masked"]),
     ...(/Success - Post /.test(log) ? [] : ["no post step ran"]),
@@ -199,7 +206,11 @@ async function runCase(one: Case, stage: Stage): Promise<string[]> {
   return faults;
 }
 
-async function act(one: Case, stage: Stage, home: string): Promise<{ log: string; exitCode: number | null }> {
+async function act(
+  one: Case,
+  stage: Stage,
+  home: string,
+): Promise<{ log: string; exitCode: number | null }> {
   const [secretFile, varFile] = [join(home, "secrets"), join(home, "vars")];
   await writeFile(secretFile, dotenv(stage.secrets), { mode: 0o600 });
   await writeFile(varFile, dotenv({ ...stage.vars, ...one.vars }));
@@ -222,12 +233,18 @@ async function act(one: Case, stage: Stage, home: string): Promise<{ log: string
   );
   const child = spawn("act", [one.event, "--action-offline-mode", ...args], {
     cwd: stage.repository,
-    env: { PATH: process.env["PATH"], HOME: home, XDG_CACHE_HOME: join(home, ".cache"), TMPDIR: home },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: home,
+      XDG_CACHE_HOME: join(home, ".cache"),
+      TMPDIR: home,
+    },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: MAX_MS,
   });
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   const exitCode = await new Promise<number | null>((resolve) => child.once("close", resolve));
   return { log: Buffer.concat(chunks).toString("utf8"), exitCode };
 }
@@ -240,7 +257,9 @@ function dotenv(values: Values): string {
 
 async function missingArtifacts({ artifacts = {} }: Case, stage: Stage): Promise<string[]> {
   const faults = Object.entries(artifacts).map(async ([name, pattern]) => {
-    const content = await readFile(join(stage.env["ARTIFACTS"] ?? "", name), "utf8").catch(() => "");
+    const content = await readFile(join(stage.env["ARTIFACTS"] ?? "", name), "utf8").catch(
+      () => "",
+    );
     return pattern.test(content) ? [] : [`the artifact ${name} lacks ${pattern}`];
   });
   return (await Promise.all(faults)).flat();
@@ -248,7 +267,9 @@ async function missingArtifacts({ artifacts = {} }: Case, stage: Stage): Promise
 
 async function missingMessages({ sent = [] }: Case, stage: Stage): Promise<string[]> {
   const content = await readFile(join(stage.folder, "github"), "utf8").catch(() => "");
-  return sent.filter((pattern) => !pattern.test(content)).map((pattern) => `GitHub did not get ${pattern}`);
+  return sent
+    .filter((pattern) => !pattern.test(content))
+    .map((pattern) => `GitHub did not get ${pattern}`);
 }
 
 function say(line: string): void {

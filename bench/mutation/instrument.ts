@@ -28,7 +28,11 @@ export async function instrument(copy: string, files: readonly string[]): Promis
   await cp(ROOT, copy, { recursive: true, filter });
   await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"), "junction");
   const sources = await Promise.all(
-    files.map(async (name) => ({ name, mutate: true, content: await readFile(join(ROOT, name), "utf8") })),
+    files.map(async (name) => ({
+      name,
+      mutate: true,
+      content: await readFile(join(ROOT, name), "utf8"),
+    })),
   );
   const result = await new Instrumenter(LOGGER).instrument(sources, OPTIONS);
   for (const { name, content } of result.files) await writeFile(join(copy, name), content);
@@ -38,7 +42,14 @@ export async function instrument(copy: string, files: readonly string[]): Promis
     const text = (lines[0] ?? "").trim();
     const cut = [...lines.slice(0, -1), (lines.at(-1) ?? "").slice(0, end.column)].join("\n");
     const original = brief(cut.slice(start.column));
-    return { id, file: fileName, line: start.line + 1, text, original, replacement: brief(replacement) };
+    return {
+      id,
+      file: fileName,
+      line: start.line + 1,
+      text,
+      original,
+      replacement: brief(replacement),
+    };
   });
 }
 

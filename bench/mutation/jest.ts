@@ -97,7 +97,8 @@ export async function runTest({ block: own, body }: Test, begin: () => void): Pr
       failure ??= { error };
     }
   };
-  for (const hook of blocks.flatMap((one) => one.beforeEach)) if (failure === undefined) await attempt(hook);
+  for (const hook of blocks.flatMap((one) => one.beforeEach))
+    if (failure === undefined) await attempt(hook);
   if (failure === undefined) await attempt(body);
   for (const hook of blocks.toReversed().flatMap((one) => one.afterEach)) await attempt(hook);
   mocker.restoreAllMocks();

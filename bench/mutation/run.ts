@@ -17,7 +17,12 @@ import { endAll, runAll } from "./workers.ts";
 const GROUPS = [
   {
     target: 92,
-    files: ["src/armor/*.ts", "src/gateway/guard.ts", "src/redact.ts", "src/step/{inputs,outputs}.ts"],
+    files: [
+      "src/armor/*.ts",
+      "src/gateway/guard.ts",
+      "src/redact.ts",
+      "src/step/{inputs,outputs}.ts",
+    ],
   },
   {
     target: 88,
@@ -49,7 +54,9 @@ interface MutantJob extends Job {
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const find = (patterns: readonly string[]) =>
   patterns
-    .flatMap((pattern) => globSync(pattern, { cwd: ROOT }).map((file) => file.replaceAll("\\", "/")))
+    .flatMap((pattern) =>
+      globSync(pattern, { cwd: ROOT }).map((file) => file.replaceAll("\\", "/")),
+    )
     .sort();
 
 const names = process.argv.slice(2).map((name) => basename(name, ".ts"));
@@ -87,7 +94,9 @@ const importers = new Map(
   ]),
 );
 const covered = await runWithout(testFiles);
-say(`${mutants.length} mutants in ${files.length} files, ${covered.runs.length} tests, ${minutes()} min`);
+say(
+  `${mutants.length} mutants in ${files.length} files, ${covered.runs.length} tests, ${minutes()} min`,
+);
 const killed = await killedBy(mutants.flatMap((mutant) => jobFor(mutant, covered)));
 const isGood = report(mutants.filter(({ id }) => !killed.has(id)));
 say(`\n${minutes()} min`);
@@ -113,16 +122,24 @@ function jobFor({ id, file }: Mutant, { runs, before }: Reply): MutantJob[] {
   const isStatic = before.some(({ hits }) => id in hits);
   // What was made before the tests is used by whichever runs anything of the module, and perhaps by each test of a
   // file that imports it itself.
-  const inFile = new Set(mutants.filter((mutant) => mutant.file === file).map((mutant) => mutant.id));
+  const inFile = new Set(
+    mutants.filter((mutant) => mutant.file === file).map((mutant) => mutant.id),
+  );
   const covering = runs.filter((run) => {
     if (roomOf(run.file) !== roomOf(file)) return false;
     if (!isStatic) return id in run.hits;
-    return importers.get(file)?.has(run.file) || Object.keys(run.hits).some((hit) => inFile.has(hit));
+    return (
+      importers.get(file)?.has(run.file) || Object.keys(run.hits).some((hit) => inFile.has(hit))
+    );
   });
   if (covering.length === 0) return [];
-  const hitLimit = HIT_LIMIT + 100 * covering.reduce((most, { hits }) => Math.max(most, hits[id] ?? 0), 0);
+  const hitLimit =
+    HIT_LIMIT + 100 * covering.reduce((most, { hits }) => Math.max(most, hits[id] ?? 0), 0);
   const isSlow = ({ ms }: Run) => ms > SLOW_MS;
-  const chosen = [...byFile(covering.filter((run) => !isSlow(run))), ...byFile(covering.filter(isSlow))];
+  const chosen = [
+    ...byFile(covering.filter((run) => !isSlow(run))),
+    ...byFile(covering.filter(isSlow)),
+  ];
   return [{ mutant: id, isStatic, files: chosen, hitLimit }];
 }
 
@@ -150,10 +167,14 @@ async function killedBy(jobs: readonly MutantJob[]): Promise<ReadonlySet<string>
 
 function report(survivors: readonly Mutant[]): boolean {
   const isMeant = (mutant: Mutant) => (entry: Accepted) =>
-    (["file", "text", "original", "replacement"] as const).every((key) => entry[key] === mutant[key]);
+    (["file", "text", "original", "replacement"] as const).every(
+      (key) => entry[key] === mutant[key],
+    );
   const isAccepted = (mutant: Mutant) => ACCEPTED.some(isMeant(mutant));
   const row = (name: string, some: readonly string[]) => {
-    const [all, left] = [mutants, survivors].map((list) => list.filter(({ file }) => some.includes(file)));
+    const [all, left] = [mutants, survivors].map((list) =>
+      list.filter(({ file }) => some.includes(file)),
+    );
     const [total, survived] = [all?.length ?? 0, left?.length ?? 0];
     const accepted = left?.filter(isAccepted).length ?? 0;
     const score = total === accepted ? 100 : (100 * (total - survived)) / (total - accepted);

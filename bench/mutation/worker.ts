@@ -95,10 +95,12 @@ function resolveForTests(): void {
   const root = pathToFileURL(join(copy, "/")).href;
   registerHooks({
     resolve(specifier, context, next) {
-      if (specifier === "@jest/globals") return next(new URL("./jest.ts", import.meta.url).href, context);
+      if (specifier === "@jest/globals")
+        return next(new URL("./jest.ts", import.meta.url).href, context);
       const resolved = next(specifier, context);
       const { url } = resolved;
-      if (!url.startsWith(root) || url.includes("/node_modules/") || url.includes("?")) return resolved;
+      if (!url.startsWith(root) || url.includes("/node_modules/") || url.includes("?"))
+        return resolved;
       const [, own = instance] = context.parentURL?.split("?") ?? [];
       return { ...resolved, url: `${url}?${own}` };
     },
@@ -129,7 +131,8 @@ async function work({ mutant, isStatic = false, files, hitLimit = 0 }: Job): Pro
       failures.push({ kind: "failed", test: file, why: String(error) });
       return [];
     });
-    for (const { place, limitMs } of chosen ?? tests.map((_, at) => ({ place: at, limitMs: LIMIT_MS }))) {
+    for (const { place, limitMs } of chosen ??
+      tests.map((_, at) => ({ place: at, limitMs: LIMIT_MS }))) {
       const test = tests[place];
       if (test === undefined) continue;
       switches.mutantCoverage.perTest = {};

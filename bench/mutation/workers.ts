@@ -85,7 +85,8 @@ async function ask(worker: ChildProcess, job: Job): Promise<Reply> {
   const onExit = () => fail("the process ended");
   const onMessage = (message: Alive | Reply) => {
     clearTimeout(timer);
-    if ("withinMs" in message) timer = setTimeout(fail, message.withinMs + GRACE_MS, "the process hung");
+    if ("withinMs" in message)
+      timer = setTimeout(fail, message.withinMs + GRACE_MS, "the process hung");
     else resolve(message);
   };
   worker.on("message", onMessage).once("exit", onExit);

@@ -67,7 +67,8 @@ export async function startBadArmor(tls: { key: string; cert: string }): Promise
   const used = new WeakSet<Socket>();
   let [issued, revocations] = [0, 0];
   const isLive = (token: string) => performance.now() < (tokens.get(token) ?? 0);
-  const isDisabled = () => (performance.now() - start) % DISABLED.everyMs > DISABLED.everyMs - DISABLED.ms;
+  const isDisabled = () =>
+    (performance.now() - start) % DISABLED.everyMs > DISABLED.everyMs - DISABLED.ms;
 
   function mint(response: ServerResponse): void {
     const [name, fault] = isDisabled() ? DISABLED_FAULT : randomFault();

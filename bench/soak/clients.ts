@@ -44,7 +44,8 @@ const small =
   async ({ gatewayUrl, proxy }) => {
     const path = `/api/v1/discovery/${Math.floor(Math.random() * 1e6)}`;
     const { body } = await call(`${gatewayUrl}${path}?limit=10`, proxy, { agent });
-    if (!body.includes(`"${path}"`)) throw new Error(`the reply of another call: ${body.slice(0, 100)}`);
+    if (!body.includes(`"${path}"`))
+      throw new Error(`the reply of another call: ${body.slice(0, 100)}`);
   };
 
 /** 3 MiB, with a pause after each piece. */
@@ -58,14 +59,17 @@ const download =
 
 const tokenAsker: Try = async ({ controlUrl, proxy }) => {
   const { body } = await call(`${controlUrl}/token`, proxy);
-  if (typeof JSON.parse(body).access_token !== "string") throw new Error("no token in a reply of /token");
+  if (typeof JSON.parse(body).access_token !== "string")
+    throw new Error("no token in a reply of /token");
 };
 
 const command: Try = async ({ command }) => {
-  const { stdout } = await promisify(execFile)(command).catch(({ stderr = "" }: { stderr?: string }) => {
-    if (stderr.includes("has no token")) throw new NotNow("armor-token has none");
-    throw new Error(stderr.trim() || "armor-token failed without a word");
-  });
+  const { stdout } = await promisify(execFile)(command).catch(
+    ({ stderr = "" }: { stderr?: string }) => {
+      if (stderr.includes("has no token")) throw new NotNow("armor-token has none");
+      throw new Error(stderr.trim() || "armor-token failed without a word");
+    },
+  );
   if (!/^\S+\n$/.test(stdout)) throw new Error("armor-token printed no token");
 };
 
@@ -105,14 +109,21 @@ export async function runClient(
 ): Promise<void> {
   const { attempt, calls = 1, pauseMs = 20 } = CLIENTS[name] as Client;
   while (!isOver()) {
-    await Promise.all(Array.from({ length: calls }, () => callPatiently(name, attempt, target, tally)));
+    await Promise.all(
+      Array.from({ length: calls }, () => callPatiently(name, attempt, target, tally)),
+    );
     const next = performance.now() + Math.random() * pauseMs;
     do await sleep(Math.min(pauseMs, 100));
     while (performance.now() < next && !isOver());
   }
 }
 
-async function callPatiently(name: string, attempt: Try, target: Target, tally: Tally): Promise<void> {
+async function callPatiently(
+  name: string,
+  attempt: Try,
+  target: Target,
+  tally: Tally,
+): Promise<void> {
   const start = performance.now();
   for (;;) {
     try {
@@ -154,7 +165,8 @@ async function call(url: string, proxy: BadProxy, options: CallOptions = {}) {
     throw new NotNow(`${response.statusCode} ${JSON.parse(body).error}`);
   } catch (error) {
     const isReset = (error as NodeJS.ErrnoException).code === "ECONNRESET";
-    if (isReset && proxy.lastRestart >= start) throw new NotNow("broken off by a restart of the proxy");
+    if (isReset && proxy.lastRestart >= start)
+      throw new NotNow("broken off by a restart of the proxy");
     throw error;
   }
 }

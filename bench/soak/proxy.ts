@@ -49,7 +49,8 @@ export async function startBadProxy(armorPort: number): Promise<BadProxy> {
       from.on("close", () => to.destroySoon());
     }
   });
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const listen = (port: number) =>
+    new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   await listen(0);
   const { port } = server.address() as AddressInfo;
 

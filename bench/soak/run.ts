@@ -54,7 +54,10 @@ async function soak(minutes: number): Promise<string[]> {
     const agent = await startAgent({
       apiUrl: `https://${ARMOR}`,
       certificates: [authority.certificate],
-      route: { proxy: { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` }, noProxy: "" },
+      route: {
+        proxy: { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` },
+        noProxy: "",
+      },
       temp,
       timeoutMs: 12_000,
       limits: { connectMs: 5_000, headMs: 10_000, idleMs: 10_000 },
@@ -133,7 +136,9 @@ function report(
   say(`tries that did not: ${sum(failedTries)} (${list(failedTries)})`);
   const longest = [...longestMs].map(([name, ms]) => `${name} ${(ms / 1000).toFixed(1)} s`);
   say(`longest call, patience included: ${longest.join(", ")}`);
-  say(`tokens ${armor.issued}, revocations ${armor.revocations}, restarts of the proxy ${proxy.restarts}`);
+  say(
+    `tokens ${armor.issued}, revocations ${armor.revocations}, restarts of the proxy ${proxy.restarts}`,
+  );
   say(`failed mints ${sum(armor.faults)} (${list(armor.faults)})`);
   say(
     `memory: ${first.MiB.toFixed(0)} MiB at the start, by quarters ${quarters.join(", ")}, at most ${most}, ${last.MiB.toFixed(0)} at the end`,
@@ -154,12 +159,16 @@ function quartersOf(samples: readonly Sample[]): number[] {
 function growth(first: Sample, samples: readonly Sample[], last: Sample): string[] {
   const quarters = quartersOf(samples);
   const isJudged = samples.length * SAMPLE_MS >= JUDGED_MINUTES * 60_000;
-  const grows = quarters.slice(2).every((MiB, index) => MiB > (quarters[index + 1] ?? 0) * MAX_GROWTH);
+  const grows = quarters
+    .slice(2)
+    .every((MiB, index) => MiB > (quarters[index + 1] ?? 0) * MAX_GROWTH);
   const most = Math.max(...samples.map(({ MiB }) => MiB));
   const moreFiles = last.files - first.files;
   return [
     ...(isJudged && grows ? ["memory grows from quarter to quarter"] : []),
-    ...(most > MAX_MIB ? [`${most.toFixed(0)} MiB of memory at most, which should be ${MAX_MIB}`] : []),
+    ...(most > MAX_MIB
+      ? [`${most.toFixed(0)} MiB of memory at most, which should be ${MAX_MIB}`]
+      : []),
     ...(moreFiles > MAX_MORE_FILES ? [`${moreFiles} more files open than before`] : []),
   ];
 }

@@ -6,7 +6,9 @@ export async function cbomFaults(folder) {
   const faults = await Promise.all(
     (await filesIn(folder, ".cbom.json")).map(async ({ name, text }) => {
       const errors = (await validator.validate(text)) ?? [];
-      return [...errors, ...strayReferences(JSON.parse(text))].map((fault) => `${name}: ${show(fault)}`);
+      return [...errors, ...strayReferences(JSON.parse(text))].map(
+        (fault) => `${name}: ${show(fault)}`,
+      );
     }),
   );
   return faults.flat();
@@ -20,9 +22,9 @@ function strayReferences({ components, dependencies }) {
   const known = new Set(refs);
   const used = [
     ...dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]),
-    ...[...JSON.stringify(components).matchAll(/"\w*AlgorithmRef":"(.*?)"|"algorithmRef":"(.*?)"/g)].map(
-      ([, one, other]) => one ?? other,
-    ),
+    ...[
+      ...JSON.stringify(components).matchAll(/"\w*AlgorithmRef":"(.*?)"|"algorithmRef":"(.*?)"/g),
+    ].map(([, one, other]) => one ?? other),
   ];
   const stray = [...new Set(used)].filter((ref) => !known.has(ref));
   return [

@@ -49,7 +49,9 @@ function run(file) {
     count += 1;
     if (validate(get(path))) continue;
     for (const { instancePath, message, params } of validate.errors) {
-      faults.add(`${template}${instancePath.replace(/\/\d+/g, "/*")} ${message} ${JSON.stringify(params)}`);
+      faults.add(
+        `${template}${instancePath.replace(/\/\d+/g, "/*")} ${message} ${JSON.stringify(params)}`,
+      );
     }
   }
   for (const fault of faults) process.stderr.write(`${fault}\n`);

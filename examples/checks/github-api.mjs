@@ -4,7 +4,9 @@ import Ajv from "ajv";
 import addFormats from "ajv-formats";
 import { filesIn } from "./out.mjs";
 
-const DOCUMENT = createRequire(import.meta.url).resolve("@octokit/openapi/generated/api.github.com.json");
+const DOCUMENT = createRequire(import.meta.url).resolve(
+  "@octokit/openapi/generated/api.github.com.json",
+);
 
 /** What the scripts asked for, and what the stand-in answered, is what GitHub's own description allows. */
 export async function exchangeFaults(folder) {
@@ -15,7 +17,8 @@ export async function exchangeFaults(folder) {
   const compiled = new Map();
   const check = (schema, value) => {
     const key = JSON.stringify(schema);
-    const validate = compiled.get(key) ?? ajv.compile(JSON.parse(key.replaceAll('"#/', '"github#/')));
+    const validate =
+      compiled.get(key) ?? ajv.compile(JSON.parse(key.replaceAll('"#/', '"github#/')));
     compiled.set(key, validate);
     return validate(value) ? [] : [ajv.errorsText(validate.errors)];
   };
@@ -24,8 +27,11 @@ export async function exchangeFaults(folder) {
   const faults = [...exchanges].flatMap((line) => {
     const exchange = JSON.parse(line);
     const found = operationOf(paths, exchange);
-    const problems = found === undefined ? unknown(exchange) : faultsOf(exchange, found, components, check);
-    return problems.map((problem) => `${exchange.method} ${exchange.path} ${exchange.status}: ${problem}`);
+    const problems =
+      found === undefined ? unknown(exchange) : faultsOf(exchange, found, components, check);
+    return problems.map(
+      (problem) => `${exchange.method} ${exchange.path} ${exchange.status}: ${problem}`,
+    );
   });
   return [...new Set(faults)];
 }

@@ -30,7 +30,18 @@ const settings = (modules) => ({
     ],
     // Names (Failure), limits of numbers, assertions of unittest, parameters that a base class names; and
     // tests that say first where the modules are.
-    ignore: ["A002", "E402", "N818", "PIE807", "PLR0911", "PLR0913", "PLR0917", "PLR2004", "PT009", "PT027"],
+    ignore: [
+      "A002",
+      "E402",
+      "N818",
+      "PIE807",
+      "PLR0911",
+      "PLR0913",
+      "PLR0917",
+      "PLR2004",
+      "PT009",
+      "PT027",
+    ],
     isort: { "known-first-party": modules },
   },
 });
@@ -53,5 +64,7 @@ export async function lintFaults(folders) {
 }
 
 async function pythonFiles(folder) {
-  return (await readdir(folder)).filter((name) => name.endsWith(".py")).map((name) => join(folder, name));
+  return (await readdir(folder))
+    .filter((name) => name.endsWith(".py"))
+    .map((name) => join(folder, name));
 }

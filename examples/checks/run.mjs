@@ -29,8 +29,11 @@ async function serveSandbox() {
 async function faultsOf(program, args, env = {}) {
   const child = spawn(program, args, { cwd: HERE, env: { ...process.env, ...env } });
   const chunks = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => chunks.push(chunk));
-  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk) => chunks.push(chunk));
+  const code = await new Promise((resolve, reject) =>
+    child.once("error", reject).once("close", resolve),
+  );
   return code === 0 ? [] : [Buffer.concat(chunks).toString("utf8")];
 }
 
@@ -54,7 +57,10 @@ function report(what, faults) {
 async function run() {
   const out = await mkdtemp(join(tmpdir(), "armor-examples-"));
   try {
-    const [tests, types] = await Promise.all([testFaults(out), faultsOf("npx", ["--no", "pyright"])]);
+    const [tests, types] = await Promise.all([
+      testFaults(out),
+      faultsOf("npx", ["--no", "pyright"]),
+    ]);
     report("tests of the scripts", tests);
     report("types (pyright)", types);
     report(

@@ -17,10 +17,14 @@ export async function sarifFaults(folder) {
   const files = (await filesIn(folder, ".sarif")).map(({ path }) => path);
   const verdict = join(folder, "verdict");
   const options = ["--rule-kind", "Sarif;GHAS", "--level", "Error;Warning", "--output", verdict];
-  const { stdout, error } = spawnSync(MULTITOOL, ["validate", ...files, ...options], { encoding: "utf8" });
+  const { stdout, error } = spawnSync(MULTITOOL, ["validate", ...files, ...options], {
+    encoding: "utf8",
+  });
   if (error !== undefined) throw error;
   const { runs } = JSON.parse(await readFile(verdict, "utf8").catch(() => `{"runs": []}`));
-  const isDone = runs.some(({ invocations }) => invocations.every((one) => one.executionSuccessful));
+  const isDone = runs.some(({ invocations }) =>
+    invocations.every((one) => one.executionSuccessful),
+  );
   const results = runs.flatMap((run) => run.results);
   return [
     ...(isDone ? [] : [stdout]),

@@ -50,7 +50,12 @@ export async function createAgentFolder(
 }
 
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
-export function shWrapper(node: string, program: string, folder: string, isWindows = false): string {
+export function shWrapper(
+  node: string,
+  program: string,
+  folder: string,
+  isWindows = false,
+): string {
   const quoted = [node, program, folder].map((path) => {
     const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
     return `'${posixPath.replaceAll("'", "'\\''")}'`;

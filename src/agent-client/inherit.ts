@@ -15,7 +15,11 @@ const ALLOWED_VARIABLES: ReadonlySet<string> = new Set([
   "NODE_USE_SYSTEM_CA",
 ]);
 /** They are made absolute, because the agent runs in another folder. */
-const PATH_VARIABLES: ReadonlySet<string> = new Set(["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"]);
+const PATH_VARIABLES: ReadonlySet<string> = new Set([
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+]);
 
 /** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
 const ALLOWED_FLAG =

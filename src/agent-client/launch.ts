@@ -22,7 +22,11 @@ export function createCapability(): string {
 }
 
 /** What the agent is started from; `dist` is the folder of the built files. */
-export type Parent = { readonly env: NodeJS.ProcessEnv; readonly dist: string; readonly execPath?: string };
+export type Parent = {
+  readonly env: NodeJS.ProcessEnv;
+  readonly dist: string;
+  readonly execPath?: string;
+};
 
 /** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
 export async function launchAgent(

@@ -42,7 +42,10 @@ async function askToStop(folder: string, signal: AbortSignal): Promise<StopResul
   }
   const stats = await readReport(folder);
   if (stats !== undefined) return { kind: "ended", stats };
-  return { kind: "unknown", reason: "what answered there left no report: another program, or a full disk" };
+  return {
+    kind: "unknown",
+    reason: "what answered there left no report: another program, or a full disk",
+  };
 }
 
 /** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */

@@ -39,7 +39,8 @@ export async function agent(
 }
 
 async function serve(config: AgentConfig, say: (what: string) => void, crash: Promise<never>) {
-  const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
+  const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } =
+    config;
   trustCertificates(config.certificates);
   const stats = new Stats();
   const context: RequestContext = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };

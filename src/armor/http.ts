@@ -79,7 +79,11 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
     size += chunk.length;
     if (size > MAX_REPLY_BYTES) {
       const problem = `${origin} answered with more than 1 MiB, which is no token response`;
-      throw new ArmorError("reply_invalid", problem, "Check that api-url is the address of the Armor API.");
+      throw new ArmorError(
+        "reply_invalid",
+        problem,
+        "Check that api-url is the address of the Armor API.",
+      );
     }
     chunks.push(chunk);
   }
@@ -90,8 +94,10 @@ async function readBody(message: IncomingMessage, { origin }: URL): Promise<stri
 export function trustCertificates(certificates: readonly string[]): void {
   if (certificates.length === 0) return;
   if (typeof tls.setDefaultCACertificates !== "function") {
-    const problem = "ca-certificate needs a newer Node than this runner's (tls.setDefaultCACertificates)";
-    const remedy = "Update the runner to 2.328.0 or newer, or name the file in NODE_EXTRA_CA_CERTS.";
+    const problem =
+      "ca-certificate needs a newer Node than this runner's (tls.setDefaultCACertificates)";
+    const remedy =
+      "Update the runner to 2.328.0 or newer, or name the file in NODE_EXTRA_CA_CERTS.";
     throw new ArmorError("runner_unsupported", problem, remedy);
   }
   tls.setDefaultCACertificates([...tls.getCACertificates("default"), ...certificates]);

@@ -21,10 +21,13 @@ interface Fault {
   readonly remedy: string;
 }
 
-const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
+const GIVE_CHAIN =
+  "Give its private CA as ca-certificate, or have the server send its whole chain.";
 const CHECK_PORT = "Check the scheme, the host and the port of its address.";
-const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
-const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+const CHECK_WAY =
+  "Check what stands between this runner and Armor, such as a proxy or load balancer.";
+const CHECK_DNS =
+  "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 
 /** The first match counts, so a family stands behind its special cases. */
@@ -39,7 +42,8 @@ const FAULTS: readonly Fault[] = [
     nodeCodes: /SELF_SIGNED/,
     code: "certificate_rejected",
     problem: "has a certificate that is self-signed, or of a self-signed authority",
-    remedy: "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
+    remedy:
+      "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
   },
   {
     nodeCodes: /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
@@ -51,7 +55,8 @@ const FAULTS: readonly Fault[] = [
     nodeCodes: /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/,
     code: "certificate_rejected",
     problem: "has a certificate that is expired or not valid yet",
-    remedy: "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
+    remedy:
+      "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
   },
   {
     nodeCodes: /ALTNAME|HOSTNAME_MISMATCH/,
@@ -81,7 +86,8 @@ const FAULTS: readonly Fault[] = [
     nodeCodes: /^(EPROTO$|ERR_(SSL|TLS|OSSL)_)/,
     code: "tls_failed",
     problem: "and this runner have no TLS version or cipher in common, or TLS was cut off",
-    remedy: "Check the server's TLS settings, the port, and whether a client certificate is wanted.",
+    remedy:
+      "Check the server's TLS settings, the port, and whether a client certificate is wanted.",
   },
   {
     nodeCodes: /^HPE_HEADER_OVERFLOW$/,
@@ -98,7 +104,8 @@ const FAULTS: readonly Fault[] = [
   {
     nodeCodes: /^HPE_/,
     code: "reply_invalid",
-    problem: "answered with HTTP that contradicts itself, or with a reply that this action does not take",
+    problem:
+      "answered with HTTP that contradicts itself, or with a reply that this action does not take",
     remedy: CHECK_WAY,
   },
 ];
@@ -114,7 +121,11 @@ export function networkError(error: unknown, state: CallState): ArmorError {
   const nodeCode = codeOf(error);
   const isCutOff = state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(nodeCode);
   if (isCutOff) {
-    return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
+    return new ArmorError(
+      "reply_incomplete",
+      `${origin} broke off its answer`,
+      "Run the job again later.",
+    );
   }
   if (nodeCode === "ENOTFOUND") {
     const problem = `DNS does not know the host ${hostname} (${nodeCode})`;
@@ -141,7 +152,11 @@ export function timeoutError(state: CallState): ArmorError {
     ? `${url.origin} began to answer and did not finish`
     : `No answer from ${via(state)}`;
   const who = proxy === undefined ? "this runner" : "the proxy";
-  return new ArmorError("reply_timeout", problem, `Check that ${who} can reach the host, or raise timeout.`);
+  return new ArmorError(
+    "reply_timeout",
+    problem,
+    `Check that ${who} can reach the host, or raise timeout.`,
+  );
 }
 
 function via({ url, proxy }: CallState): string {
@@ -196,12 +211,20 @@ export function proxyStatusError(
   // Some proxies, tinyproxy among them, say 401 where 407 is meant.
   if (status === 401 || status === 407) return proxyCredentialsError(proxy, status, challenge);
   if (status === 408 || status === 429 || (status >= 500 && status <= 599)) {
-    return new ArmorError("proxy_failed", `${who} cannot connect to ${target} (${status})`, CHECK_PROXY);
+    return new ArmorError(
+      "proxy_failed",
+      `${who} cannot connect to ${target} (${status})`,
+      CHECK_PROXY,
+    );
   }
   if (status >= 300 && status <= 499) {
     const remedy =
       "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
-    return new ArmorError("proxy_refused", `${who} refuses to connect to ${target} (${status})`, remedy);
+    return new ArmorError(
+      "proxy_refused",
+      `${who} refuses to connect to ${target} (${status})`,
+      remedy,
+    );
   }
   const problem = `${who} does not answer as an HTTP proxy (${status}): no connection to ${target}`;
   return new ArmorError("proxy_failed", problem, CHECK_PROXY);
@@ -209,14 +232,22 @@ export function proxyStatusError(
 
 function proxyCredentialsError(proxy: ProxyAddress, status: number, challenge: string): ArmorError {
   const who = `The proxy ${proxy.origin}`;
-  const named = challenge.toLowerCase().matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
+  const named = challenge
+    .toLowerCase()
+    .matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
   const schemes = [...named].map(([, scheme]) => scheme);
   if (schemes.length > 0 && !schemes.includes("basic")) {
     const wanted = `wants authentication by ${schemes.join(" or ")} (${status})`;
     const remedy = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
-    return new ArmorError("proxy_refused", `${who} ${wanted}, and this action sends Basic only`, remedy);
+    return new ArmorError(
+      "proxy_refused",
+      `${who} ${wanted}, and this action sends Basic only`,
+      remedy,
+    );
   }
-  const what = proxy.credentials ? "does not accept the user and password" : "wants a user and a password";
+  const what = proxy.credentials
+    ? "does not accept the user and password"
+    : "wants a user and a password";
   const remedy = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
   return new ArmorError("proxy_refused", `${who} ${what} (${status})`, remedy);
 }

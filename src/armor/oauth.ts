@@ -4,7 +4,11 @@ import { quote } from "../redact.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 
 /** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
-const HEADERS = { "X-Csrf-Header": '""', Accept: "application/json", "Accept-Encoding": "identity" };
+const HEADERS = {
+  "X-Csrf-Header": '""',
+  Accept: "application/json",
+  "Accept-Encoding": "identity",
+};
 
 const DEFAULT_EXPIRES_IN = 60; // seconds, where the reply does not say (vendor's article)
 const MAX_SECONDS = 2 ** 31 - 1; // 68 years: what lies above is no time to wait or to live
@@ -47,7 +51,8 @@ export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: n
   };
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(`${shapeOf(reply)} instead of a JSON object`);
-  if (fields["error"] !== undefined) throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
+  if (fields["error"] !== undefined)
+    throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
 
   const accessToken = fields["access_token"];
   if (typeof accessToken !== "string" || accessToken === "") throw invalid("no access_token");
@@ -67,7 +72,8 @@ export function judgeToken(reply: ApiReply): { accessToken: string; expiresIn: n
 
 /** @param value a number, or one in a text as some servers send it. @returns undefined where it is neither */
 function parseSeconds(value: unknown): number | undefined {
-  const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
+  const isNumeric =
+    typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
   const seconds = isNumeric ? Number(value) : 0;
   return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
 }
@@ -96,7 +102,8 @@ const CREDENTIALS: Rejection = {
 const DENIED: Rejection = {
   code: "access_denied",
   problem: "Armor denies access",
-  remedy: "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
+  remedy:
+    "Check what the client app is permitted to do, and whether an IP allow-list covers this runner.",
 };
 const NOT_FOUND: Rejection = {
   code: "endpoint_not_found",
@@ -106,7 +113,8 @@ const NOT_FOUND: Rejection = {
 const REJECTED: Rejection = {
   code: "request_rejected",
   problem: "Armor did not accept the request",
-  remedy: "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
+  remedy:
+    "Check that api-url is the address of the Armor API, and app-id and api-key those of a client app.",
 };
 const LIMITED: Rejection = {
   code: "rate_limited",
@@ -152,11 +160,17 @@ function statusError(reply: ApiReply): ArmorError {
   const { code, problem, remedy } = rejectionOf(status, fields["error"]);
   const canPass = code === "rate_limited" || code === "server_unavailable";
   // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think again.
-  const isFromTokenEndpoint = typeof fields["error"] === "string" && [400, 401, 403].includes(status);
-  return new ArmorError(code, `${problem}: ${url.origin} answered ${status}${saidBy(fields)}`, remedy, {
-    retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
-    isPermanent: !canPass && isFromTokenEndpoint,
-  });
+  const isFromTokenEndpoint =
+    typeof fields["error"] === "string" && [400, 401, 403].includes(status);
+  return new ArmorError(
+    code,
+    `${problem}: ${url.origin} answered ${status}${saidBy(fields)}`,
+    remedy,
+    {
+      retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
+      isPermanent: !canPass && isFromTokenEndpoint,
+    },
+  );
 }
 
 type Fields = Readonly<Record<string, unknown>>;

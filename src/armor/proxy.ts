@@ -4,7 +4,13 @@ import { BlockList, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type tls from "node:tls";
 import { ArmorError } from "../errors.ts";
-import { codeOf, EARLY_BYTES, type ProxyAddress, proxyError, proxyStatusError } from "./network-error.ts";
+import {
+  codeOf,
+  EARLY_BYTES,
+  type ProxyAddress,
+  proxyError,
+  proxyStatusError,
+} from "./network-error.ts";
 
 /** What the environment says about proxies, as it stands there. JSON, so that the agent can be given it. */
 export interface RouteConfig {
@@ -56,10 +62,12 @@ function parseProxy(variable: string, value: string): ProxyAddress {
       "percent-encoded (# is %23, / is %2F, % is %25).";
     return new ArmorError("proxy_refused", problem, remedy);
   };
-  if (!/^[\x21-\x7e]+$/.test(value)) throw refuse("it contains a blank or a character outside ASCII");
+  if (!/^[\x21-\x7e]+$/.test(value))
+    throw refuse("it contains a blank or a character outside ASCII");
   const parts = PROXY.exec(value)?.groups ?? {};
   const scheme = parts["scheme"]?.toLowerCase() ?? "http";
-  if (scheme !== "http" && scheme !== "https") throw refuse("only http:// and https:// are supported");
+  if (scheme !== "http" && scheme !== "https")
+    throw refuse("only http:// and https:// are supported");
   const credentials = decodeUserinfo(parts["userinfo"] ?? "");
   if (credentials === undefined)
     throw refuse("user or password holds a character that must be percent-encoded");
@@ -108,7 +116,8 @@ function isEntryFor(entry: string, host: string, port: string): boolean {
 
 /** @param range an address, or a subnet such as `10.0.0.0/8` */
 function isAddressIn(address: string, range: string): boolean {
-  const { base = "", length } = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/.exec(range)?.groups ?? {};
+  const { base = "", length } =
+    /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/.exec(range)?.groups ?? {};
   if (isIP(base) === 0) return false;
   const maxLength = isIP(base) === 6 ? 128 : 32;
   const prefixLength = length === undefined ? maxLength : Number(length);
@@ -139,7 +148,11 @@ export class RouteAgent extends https.Agent {
   readonly #proxy: ProxyAddress | undefined;
   readonly #connectMs: number;
 
-  constructor(proxy: ProxyAddress | undefined, options: https.AgentOptions = {}, connectMs = CONNECT_MS) {
+  constructor(
+    proxy: ProxyAddress | undefined,
+    options: https.AgentOptions = {},
+    connectMs = CONNECT_MS,
+  ) {
     super({ ...options, rejectUnauthorized: true });
     this.#proxy = proxy;
     this.#connectMs = connectMs;
@@ -167,7 +180,8 @@ function openTunnel(proxy: ProxyAddress, target: string, limitMs: number): Promi
   const host = withoutBrackets(hostname);
   const headers: http.OutgoingHttpHeaders = { Host: target };
   if (proxy.credentials !== undefined) {
-    headers["Proxy-Authorization"] = `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
+    headers["Proxy-Authorization"] =
+      `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
   }
   const request = (protocol === "https:" ? https : http).request({
     host,

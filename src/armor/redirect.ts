@@ -11,7 +11,11 @@ const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
  * Follows redirects, as the vendor's OpenAPI text demands, if they keep method and body (307, 308; RFC 9110
  * section 15.4) and stay with the origin or the vendor's API hosts. @throws ArmorError redirect_refused
  */
-export async function sendFollowing(send: Send, request: ApiRequest, signal: AbortSignal): Promise<ApiReply> {
+export async function sendFollowing(
+  send: Send,
+  request: ApiRequest,
+  signal: AbortSignal,
+): Promise<ApiReply> {
   let { url } = request;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     const reply = await send({ ...request, url }, signal);

@@ -33,7 +33,10 @@ export async function retry<T>(
   }
 }
 
-async function withDeadline<T>(attempt: (signal: AbortSignal) => Promise<T>, leftMs: number): Promise<T> {
+async function withDeadline<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  leftMs: number,
+): Promise<T> {
   const deadline = new AbortController();
   const limitMs = Math.min(leftMs, Math.max(leftMs / 2, MIN_ATTEMPT_LIMIT_MS));
   const timer = setTimeout(() => deadline.abort(), limitMs);

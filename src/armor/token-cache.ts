@@ -156,5 +156,9 @@ function failureMs(error: unknown): number {
 
 function stopping(): ArmorError {
   const problem = "The token agent is stopping, because the job is at its end";
-  return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
+  return new ArmorError(
+    "agent_stopping",
+    problem,
+    "Call Armor in a step before this action's post step.",
+  );
 }

@@ -1,7 +1,13 @@
 import { clock } from "../clock.ts";
 import { basicPairs, type Credentials } from "./credentials.ts";
 import type { Send } from "./http.ts";
-import { isClientUnknown, judgeTerminate, judgeToken, terminateRequest, tokenRequest } from "./oauth.ts";
+import {
+  isClientUnknown,
+  judgeTerminate,
+  judgeToken,
+  terminateRequest,
+  tokenRequest,
+} from "./oauth.ts";
 import { sendFollowing } from "./redirect.ts";
 import { type RetryOptions, retry } from "./retry.ts";
 
@@ -20,7 +26,10 @@ export interface RequestContext extends RetryOptions {
 }
 
 /** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
-export async function fetchToken(context: RequestContext, credentials: Credentials): Promise<Token> {
+export async function fetchToken(
+  context: RequestContext,
+  credentials: Credentials,
+): Promise<Token> {
   const { apiUrl, send } = context;
   const { encoded, raw } = basicPairs(credentials);
   return await retry(async (signal) => {
@@ -41,5 +50,8 @@ export async function fetchToken(context: RequestContext, credentials: Credentia
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
   const { apiUrl, send } = context;
   const request = terminateRequest(apiUrl, accessToken);
-  return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
+  return await retry(
+    async (signal) => judgeTerminate(await sendFollowing(send, request, signal)),
+    context,
+  );
 }

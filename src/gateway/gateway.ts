@@ -38,7 +38,11 @@ const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every t
 export function createGateway(options: GatewayOptions) {
   const slots = new Slots(MAX_CALLS);
   const fetchReply = createFetch(options);
-  return async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
+  return async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string,
+  ): Promise<void> => {
     const client = new Client(response);
     if (!(await slots.acquire(client))) return;
     try {
@@ -82,7 +86,13 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOpti
     let redirects = 0;
     for (;;) {
       const { origin, path } = place;
-      const headers = [...passedHeaders, "Host", origin.host, "Authorization", `Bearer ${accessToken}`];
+      const headers = [
+        ...passedHeaders,
+        "Host",
+        origin.host,
+        "Authorization",
+        `Bearer ${accessToken}`,
+      ];
       const message = await upstream.send({ origin, path, method, headers, client });
 
       if (message.statusCode === 401) {
@@ -134,7 +144,10 @@ function withoutQuery(path: string): string {
 }
 
 /** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
-function redirectTarget({ statusCode = 0, headers }: IncomingMessage, from: Place): URL | undefined {
+function redirectTarget(
+  { statusCode = 0, headers }: IncomingMessage,
+  from: Place,
+): URL | undefined {
   const { location } = headers;
   if (!REDIRECT_STATUS.has(statusCode) || location === undefined) return undefined;
   const base = from.origin.origin + from.path;
@@ -154,7 +167,12 @@ function replyHeaders({ message, location }: Reply): string[] {
 }
 
 /** Gives the reply to the client. @throws ArmorError where it breaks off */
-async function passOn(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
+async function passOn(
+  reply: Reply,
+  response: ServerResponse,
+  client: Client,
+  idleMs: number,
+): Promise<void> {
   const { message, origin } = reply;
   try {
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
@@ -170,7 +188,12 @@ async function passOn(reply: Reply, response: ServerResponse, client: Client, id
 }
 
 /** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
-function streamBody(reply: Reply, response: ServerResponse, client: Client, idleMs: number): Promise<void> {
+function streamBody(
+  reply: Reply,
+  response: ServerResponse,
+  client: Client,
+  idleMs: number,
+): Promise<void> {
   const { message, origin } = reply;
   const state = { url: origin, proxy: undefined, isReplying: true };
   return new Promise<void>((resolve, reject) => {

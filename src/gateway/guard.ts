@@ -3,7 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { AgentConfig } from "../protocol/config.ts";
 import { type Header, parseRawHeaders } from "./headers.ts";
 
-export interface GuardConfig extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
+export interface GuardConfig
+  extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
   readonly host: string; // `127.0.0.1:PORT`
 }
 
@@ -54,7 +55,10 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
   const { method = "", url = "", rawHeaders } = head;
   const request: ParsedRequest = {
     method,
-    headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({ name: normalName(name), value })),
+    headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
+      name: normalName(name),
+      value,
+    })),
     gatewayTarget: targetBelow(url, config.capability),
     controlTarget: targetBelow(url, config.controlCapability),
   };
@@ -73,7 +77,8 @@ function judge(request: ParsedRequest, config: GuardConfig): Admission | Refusal
   const { method, headers, gatewayTarget, controlTarget } = request;
   const foreign = foreignRequest(headers, config.host);
   if (foreign !== undefined) return foreign;
-  if (gatewayTarget !== undefined) return readRequest(method, headers, gatewayTarget, config.gatewayPaths);
+  if (gatewayTarget !== undefined)
+    return readRequest(method, headers, gatewayTarget, config.gatewayPaths);
   if (controlTarget !== undefined) return controlRequest(method, controlTarget);
   return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
@@ -149,7 +154,10 @@ export function allowedTarget(target: string, gatewayPaths: readonly string[]): 
   if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
     return refuse("bad_target", "The query has a character that must be percent-encoded.");
   if (!gatewayPaths.some((listed) => covers(listed, path)))
-    return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    return refuse(
+      "path_refused",
+      `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`,
+    );
   return target;
 }
 
@@ -160,7 +168,8 @@ function covers(listed: string, path: string): boolean {
 /** @returns what is wrong with a path, undefined where it is plain */
 export function pathFault(path: string): string | undefined {
   if (!path.startsWith("/")) return "no slash at its beginning";
-  if (path.includes("//")) return "two slashes in a row: is there one at the end of the base address?";
+  if (path.includes("//"))
+    return "two slashes in a row: is there one at the end of the base address?";
   if (path.includes("%")) return "an encoded character (%)";
   if (path.includes("/.")) return "a segment that begins with a dot";
   if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path)) return "a character other than A-Z a-z 0-9 - . _ ~ : @";

@@ -48,7 +48,10 @@ export function isPassedToClient(name: string): boolean {
 }
 
 /** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
-export function keepHeaders(message: IncomingMessage, isWanted: (name: string) => boolean): string[] {
+export function keepHeaders(
+  message: IncomingMessage,
+  isWanted: (name: string) => boolean,
+): string[] {
   const hopByHop = message.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
   const kept: string[] = [];
   for (const { name, value } of parseRawHeaders(message.rawHeaders)) {

@@ -23,7 +23,8 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs
   const { headers, body } = refusalReply(refusal);
   response.writeHead(refusal.status, headers);
   const request = response.req.headers;
-  const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+  const hasBody =
+    request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
   if (!hasBody) {
     response.end(body);
     return;
@@ -40,7 +41,9 @@ export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): v
   const { headers, body } = refusalReply(refusal);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.on("error", () => undefined);
-  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`,
+  );
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.resume().once("close", () => clearTimeout(timer));
 }

@@ -3,11 +3,22 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { clock } from "../clock.ts";
-import { type Admission, authorize, type GuardConfig, type Refusal, refuse, wrongMethod } from "./guard.ts";
+import {
+  type Admission,
+  authorize,
+  type GuardConfig,
+  type Refusal,
+  refuse,
+  wrongMethod,
+} from "./guard.ts";
 import { endSocket, sendRefusal } from "./reply.ts";
 
 /** Answers a request that was admitted. */
-export type Handle = (request: IncomingMessage, response: ServerResponse, admission: Admission) => void;
+export type Handle = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  admission: Admission,
+) => void;
 
 export interface ServerLimits {
   readonly headMs: number; // for a whole request head, and for what follows a refused one, in ms
@@ -22,12 +33,18 @@ const KEEP_ALIVE_MS = 120_000;
 /** For many calls that connect at the same moment. Node's default is 511. */
 const BACKLOG = 4_096;
 
-const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
+const NO_CONNECT = wrongMethod(
+  "The gateway is no proxy: use it as the base address of a call.",
+  "GET, HEAD",
+);
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
 /** By the codes of Node's parser. */
 const BAD_HEADS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
-  ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
+  ERR_HTTP_REQUEST_TIMEOUT: refuse(
+    "request_timeout",
+    "The request's headers did not come in time.",
+  ),
 };
 
 /** Listens on a free port of 127.0.0.1. */

@@ -57,7 +57,11 @@ export class Upstream {
     this.#lastSentAt = now;
     let agent = this.#agents.get(url.origin);
     if (agent === undefined) {
-      agent = this.#createAgent(url, { keepAlive: true, maxFreeSockets: 128, timeout: this.#maxIdleMs });
+      agent = this.#createAgent(url, {
+        keepAlive: true,
+        maxFreeSockets: 128,
+        timeout: this.#maxIdleMs,
+      });
       this.#agents.set(url.origin, agent);
     }
     return agent;

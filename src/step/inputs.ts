@@ -67,7 +67,8 @@ function parseCredentials(appId: string, apiKey: string): Credentials {
       "Workflows that a fork or Dependabot starts get no repository secrets.";
     throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
   }
-  const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
+  const again =
+    "Store the secret again: the value that Armor shows, on one line, and nothing else.";
   for (const { name, value } of credentials) {
     if (CONTROL.test(value))
       throw invalid(`${name} contains a line break or another control character`, again);
@@ -75,20 +76,28 @@ function parseCredentials(appId: string, apiKey: string): Credentials {
       throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
   }
   if (apiKey.length < MIN_KEY_LENGTH)
-    throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, `Usually it was cut off. ${again}`);
+    throw invalid(
+      `api-key is shorter than ${MIN_KEY_LENGTH} characters`,
+      `Usually it was cut off. ${again}`,
+    );
   return { appId, apiKey };
 }
 
 function parseApiUrl(value: string): string {
   const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
-  if (value === "") throw invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
-  if (CONTROL.test(value) || !URL.canParse(value)) throw invalid("api-url is not an absolute URL", remedy);
+  if (value === "")
+    throw invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
+  if (CONTROL.test(value) || !URL.canParse(value))
+    throw invalid("api-url is not an absolute URL", remedy);
   const url = new URL(value);
   if (url.username !== "" || url.password !== "")
     throw invalid("api-url contains a user name or password", remedy);
   if (/[?#]/.test(value)) throw invalid("api-url contains a query or a fragment", remedy);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
-    throw invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
+    throw invalid(
+      "api-url does not start with https://",
+      `${remedy} Only a loopback host may use http://.`,
+    );
   if (/^\/+api(\/|$)/.test(url.pathname))
     throw invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
   return url.href.replace(/\/+$/, "");
@@ -100,7 +109,8 @@ function parseGatewayPaths(value: string): string[] {
   const paths = lines.filter((line) => line !== "");
   if (paths.length === 0) return [DEFAULTS["gateway-paths"]];
   for (const [index, path] of paths.entries()) {
-    const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
+    const fault =
+      pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
     if (fault === undefined) continue;
     const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
     throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
@@ -113,7 +123,10 @@ function parseCertificates(value: string): string[] {
   const range = "from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
   const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
   if (value.includes("PRIVATE KEY-----"))
-    throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
+    throw invalid(
+      "ca-certificate contains a private key",
+      `${remedy} Consider that key compromised.`,
+    );
   const blocks = value.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1)
     throw invalid("ca-certificate is not PEM", remedy);
@@ -121,7 +134,10 @@ function parseCertificates(value: string): string[] {
     try {
       new X509Certificate(block);
     } catch {
-      throw invalid(`ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`, remedy);
+      throw invalid(
+        `ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`,
+        remedy,
+      );
     }
   }
   return blocks;

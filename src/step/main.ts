@@ -29,7 +29,11 @@ const STOP_MS = 5_000;
 const CANCEL_MS = 5_000;
 
 /** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
-export async function main(env: NodeJS.ProcessEnv, crash: Promise<never>, dist: string): Promise<void> {
+export async function main(
+  env: NodeJS.ProcessEnv,
+  crash: Promise<never>,
+  dist: string,
+): Promise<void> {
   runner.mask(readSecrets(core.getInput));
   const { cancel, deadline } = watchCancel();
   try {
@@ -62,7 +66,8 @@ function watchCancel(): { cancel: AbortSignal; deadline: Promise<never> } {
 /** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run: Run): Promise<void> {
   const { inputs } = run;
-  if (inputs.keepFresh && inputs.exportEnvironment) runner.checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
+  if (inputs.keepFresh && inputs.exportEnvironment)
+    runner.checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
   warnOfIam(inputs);
   trustCertificates(inputs.certificates);
   runner.saveState("api_url", inputs.apiUrl);
@@ -185,7 +190,9 @@ function handOnAgent({ env, inputs }: Run, folder: AgentFolder, gatewayUrl: stri
   if (!inputs.exportEnvironment) return;
   const wasNoProxyExtended = runner.exportAgent(env, gatewayUrl, folder.bin);
   if (wasNoProxyExtended)
-    runner.log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
+    runner.log(
+      "Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.",
+    );
 }
 
 /** The start of the one line of a good run. */
@@ -194,7 +201,10 @@ function tokenSummary({ apiUrl }: Inputs, { expiresIn }: Token): string {
 }
 
 /** The rest of it, with keep-fresh. */
-function agentSummary({ exportEnvironment, gatewayPaths }: Inputs, { canRun }: AgentFolder): string {
+function agentSummary(
+  { exportEnvironment, gatewayPaths }: Inputs,
+  { canRun }: AgentFolder,
+): string {
   const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
   const command = exportEnvironment && canRun ? "armor-token" : "the output token-command";
   const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;

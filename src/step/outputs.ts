@@ -74,7 +74,8 @@ export function exportAgent(env: NodeJS.ProcessEnv, gatewayUrl: string, bin: str
   write("GITHUB_PATH", () => core.addPath(bin));
   const noProxy = noProxyWithLoopback(env);
   if (noProxy === undefined) return false;
-  for (const name of NO_PROXY_VARIABLES) write("GITHUB_ENV", () => core.exportVariable(name, noProxy));
+  for (const name of NO_PROXY_VARIABLES)
+    write("GITHUB_ENV", () => core.exportVariable(name, noProxy));
   return true;
 }
 

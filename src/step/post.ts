@@ -50,10 +50,15 @@ async function finish(env: NodeJS.ProcessEnv, state: State): Promise<Report> {
 }
 
 /** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env: NodeJS.ProcessEnv, state: State, timeoutMs: number): Promise<Report> {
+async function finishSession(
+  env: NodeJS.ProcessEnv,
+  state: State,
+  timeoutMs: number,
+): Promise<Report> {
   const { accessToken, agentFolder, apiUrl, certificates, terminateSession } = state;
   const say = (line: string): Report => ({ lines: [line], warnings: [] });
-  if (!terminateSession) return say("The Armor session was not ended, as terminate-session is false.");
+  if (!terminateSession)
+    return say("The Armor session was not ended, as terminate-session is false.");
   if (accessToken === undefined) return NOTHING; // no token was issued
   try {
     trustCertificates(certificates);

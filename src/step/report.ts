@@ -10,8 +10,12 @@ export const NOTHING: Report = { lines: [], warnings: [] };
 /** What the agent did, or why it cannot be known. */
 export function agentReport(result: StopResult, isMainComplete: boolean): Report {
   if (result.kind === "unknown") {
-    const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
-    return { lines: [], warnings: [agentWarning("could not be asked to stop", result.reason, then)] };
+    const then =
+      "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
+    return {
+      lines: [],
+      warnings: [agentWarning("could not be asked to stop", result.reason, then)],
+    };
   }
   const { stats } = result;
   if (stats === undefined) {
@@ -25,7 +29,8 @@ export function agentReport(result: StopResult, isMainComplete: boolean): Report
 }
 
 function earlyEnd(reason: string): string {
-  const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
+  const then =
+    "Calls after that could not connect (curl: (7)): look at the first step that failed.";
   return agentWarning("had ended before the job did", reason, then);
 }
 

@@ -8,7 +8,9 @@ if (STATE_control) {
   const end = requests.findLastIndex((line) => line.endsWith("/session/terminate 204"));
   const calls = requests.filter((line) => /^GET .* 200$/.test(line)).length;
   if (token < 0 || end < token || calls === 0) {
-    process.stdout.write(`::error::token request ${token}, end of session ${end}, calls ${calls}\n`);
+    process.stdout.write(
+      `::error::token request ${token}, end of session ${end}, calls ${calls}\n`,
+    );
     process.exitCode = 1;
   }
 }

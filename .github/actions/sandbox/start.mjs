@@ -11,7 +11,11 @@ const READY_MS = 30_000;
 const file = join(RUNNER_TEMP, `sandbox-${process.pid}.json`);
 // On Windows the runner ends what is not detached with the step.
 const options = { cwd: tmpdir(), detached: true, stdio: "ignore", windowsHide: true };
-spawn(process.execPath, [fileURLToPath(new URL("serve.mjs", import.meta.url)), file], options).unref();
+spawn(
+  process.execPath,
+  [fileURLToPath(new URL("serve.mjs", import.meta.url)), file],
+  options,
+).unref();
 
 for (const until = Date.now() + READY_MS; !existsSync(file); await sleep(100)) {
   if (Date.now() > until) throw new Error("The sandbox did not start.");

@@ -60,7 +60,12 @@ async function run(): Promise<void> {
 
 async function tryTinyproxy(folder: string, armor: Sandbox, inputs: Values): Promise<void> {
   const port = await freePort();
-  const config = ["Listen 127.0.0.1", `Port ${port}`, "LogLevel Connect", `BasicAuth ${USER} ${PASSWORD}`];
+  const config = [
+    "Listen 127.0.0.1",
+    `Port ${port}`,
+    "LogLevel Connect",
+    `BasicAuth ${USER} ${PASSWORD}`,
+  ];
   const file = join(folder, "tinyproxy.conf");
   await writeFile(file, `${config.join("\n")}\n`);
   const version = execFileSync("tinyproxy", ["-v"], { env: { PATH }, encoding: "utf8" }).trim();
@@ -80,7 +85,10 @@ async function tryTinyproxy(folder: string, armor: Sandbox, inputs: Values): Pro
       "does not accept the user and password (401)",
     );
     const before = connects();
-    await expectJob(proxy, "no_proxy, so past it", armor, inputs, { ...wrong, no_proxy: `x.test, ${OWN}` });
+    await expectJob(proxy, "no_proxy, so past it", armor, inputs, {
+      ...wrong,
+      no_proxy: `x.test, ${OWN}`,
+    });
     check(connects() === before, "a host of no_proxy went through the proxy");
   } finally {
     await proxy.stop();
@@ -118,24 +126,42 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
       "wants a user and a password (407)",
     );
     const past = { ...variable(basic, credentials), no_proxy: ".corp.test" };
-    await expectFailure(basic, "no_proxy, so past it", inputs, past, /\((host_unknown|dns_failed),/, HIDDEN);
+    await expectFailure(
+      basic,
+      "no_proxy, so past it",
+      inputs,
+      past,
+      /\((host_unknown|dns_failed),/,
+      HIDDEN,
+    );
     const [, tlsPort] = basic.ports;
     const byTls = { https_proxy: `https://${credentials}127.0.0.1:${tlsPort}` };
-    if (tlsPort === undefined) say(basic, "TLS to the proxy: not tried, as this package has no https_port");
+    if (tlsPort === undefined)
+      say(basic, "TLS to the proxy: not tried, as this package has no https_port");
     else await expectJob(basic, "TLS to the proxy", armor, inputs, byTls);
   } finally {
     await basic.stop();
   }
   const digest = await startSquid(folder, "digest", "/bin/cat");
   try {
-    await expectRefusal(digest, "Digest only", inputs, variable(digest, credentials), "by digest (407)");
+    await expectRefusal(
+      digest,
+      "Digest only",
+      inputs,
+      variable(digest, credentials),
+      "by digest (407)",
+    );
   } finally {
     await digest.stop();
   }
 }
 
 /** @param helper the program that squid asks about users; with digest, it is never asked here */
-async function startSquid(folder: string, scheme: "basic" | "digest", helper: string): Promise<Proxy> {
+async function startSquid(
+  folder: string,
+  scheme: "basic" | "digest",
+  helper: string,
+): Promise<Proxy> {
   const [port, tlsPort] = [await freePort(), await freePort()];
   const certificate = `tls-cert=${join(folder, "cert.pem")} tls-key=${join(folder, "key.pem")}`;
   const tls = `https_port 127.0.0.1:${tlsPort} ${certificate}`;
@@ -145,7 +171,12 @@ async function startSquid(folder: string, scheme: "basic" | "digest", helper: st
     "acl known proxy_auth REQUIRED",
     "http_access allow known",
     "http_access deny all",
-    ...["cache deny all", "access_log none", `cache_log ${join(folder, "cache.log")}`, "pid_filename none"],
+    ...[
+      "cache deny all",
+      "access_log none",
+      `cache_log ${join(folder, "cache.log")}`,
+      "pid_filename none",
+    ],
     "shutdown_lifetime 0 seconds",
     "coredump_dir /",
     "pinger_enable off",
@@ -176,7 +207,8 @@ async function startProxy(
 ): Promise<Proxy> {
   const child = spawn(program, args, { env: { PATH }, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece) => (output += piece));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (piece) => (output += piece));
   const closed = new Promise<void>((resolve) =>
     child.once("close", () => resolve()).once("error", () => resolve()),
   );
@@ -196,7 +228,11 @@ async function startProxy(
 }
 
 async function listening(port: number, child: ChildProcess): Promise<void> {
-  for (const end = Date.now() + READY_MS; Date.now() < end && child.exitCode === null; await sleep(50)) {
+  for (
+    const end = Date.now() + READY_MS;
+    Date.now() < end && child.exitCode === null;
+    await sleep(50)
+  ) {
     const socket = connect(port, "127.0.0.1");
     const isOpen = await new Promise<boolean>((resolve) => {
       socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
@@ -235,7 +271,10 @@ async function expectJob(
     await job.end();
   }
   const paths = armor.requests.slice(asked).map((request) => request.replace(/^.*\//, ""));
-  check(paths.join() === "token 200,connections 200,terminate 204", `${what}: Armor saw ${paths.join()}`);
+  check(
+    paths.join() === "token 200,connections 200,terminate 204",
+    `${what}: Armor saw ${paths.join()}`,
+  );
   say(proxy, `${what}: a whole job works`);
 }
 
