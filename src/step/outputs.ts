@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, statSync, truncateSync } from "node:fs";
 import * as core from "@actions/core";
 import { ArmorError, fileError } from "../errors.ts";
-import { hide, scrub } from "../redact.ts";
+import { hide, printable } from "../redact.ts";
 
 type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
@@ -55,11 +55,6 @@ export function warn(line: string): void {
 /** Also sets the exit code to 1. */
 export function fail(line: string): void {
   core.setFailed(printable(line));
-}
-
-/** One line, without controls that a terminal or the runner would act on, and without a secret. */
-function printable(line: string): string {
-  return scrub(line.replace(/\p{C}+/gu, " "));
 }
 
 /** As action.yml describes them. */
