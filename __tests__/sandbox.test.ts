@@ -1,7 +1,8 @@
 // The sandbox is worth testing against only if it says no where Armor would.
 
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../sandbox/armor.ts";
+import type { Sandbox } from "../sandbox/armor.ts";
+import { openSandbox } from "./fixtures/sandbox.ts";
 import { API_KEY, APP_ID, ENCODED_PAIR, RAW_PAIR } from "./fixtures/step.ts";
 
 const CSRF = { "X-Csrf-Header": '""' };
@@ -11,7 +12,7 @@ describe("sandbox", () => {
   let armor: Sandbox;
 
   beforeAll(async () => {
-    armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+    armor = await openSandbox();
   });
 
   afterAll(() => armor.close());
@@ -83,26 +84,22 @@ describe("sandbox", () => {
   });
 
   test("refuses a client whose key was replaced, repeats what it sent on request, and honours its tokens", async () => {
-    const echoing = await startSandbox({ appId: APP_ID, apiKey: API_KEY, echoesCredentials: true });
-    try {
-      const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
-      const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
-      const mintThere = () =>
-        fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
-      const { access_token } = (await (await mintThere()).json()) as { access_token: string };
-      echoing.refuseClient();
-      const refusal = await mintThere();
-      expect([refusal.status, await refusal.json()]).toEqual([
-        401,
-        { error: "invalid_client", error_description: expect.stringContaining(API_KEY) },
-      ]);
-      const call = { headers: { Authorization: `Bearer ${access_token}` } };
-      await expect(fetch(`${echoing.url}/api/v1/discovery/scans`, call)).resolves.toMatchObject({
-        status: 200,
-      });
-    } finally {
-      await echoing.close();
-    }
+    await using echoing = await openSandbox({ echoesCredentials: true });
+    const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
+    const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
+    const mintThere = () =>
+      fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
+    const { access_token } = (await (await mintThere()).json()) as { access_token: string };
+    echoing.refuseClient();
+    const refusal = await mintThere();
+    expect([refusal.status, await refusal.json()]).toEqual([
+      401,
+      { error: "invalid_client", error_description: expect.stringContaining(API_KEY) },
+    ]);
+    const call = { headers: { Authorization: `Bearer ${access_token}` } };
+    await expect(fetch(`${echoing.url}/api/v1/discovery/scans`, call)).resolves.toMatchObject({
+      status: 200,
+    });
   });
 
   test("answers Key Insight calls to a token of its own only", async () => {

@@ -3,8 +3,8 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import { describe, expect, test } from "@jest/globals";
-import { CALL, open, pause, readAll, startGateway, until } from "../fixtures/agent.ts";
-import { type Answer, cutOff, drip, json, raw, stall, text } from "../fixtures/server.ts";
+import { pause, readAll, startGateway, until } from "../fixtures/agent.ts";
+import { type Answer, CALL, cutOff, drip, json, raw, stall, text } from "../fixtures/server.ts";
 
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
 
@@ -66,7 +66,8 @@ describe("a reply", () => {
       "referrer-policy": "unsafe-url",
       "x-armor-gateway": "1",
     };
-    const { call } = await startGateway([text(206, "part", { ...kept, ...dropped })]);
+    await using gateway = await startGateway([text(206, "part", { ...kept, ...dropped })]);
+    const { call } = gateway;
     const { status, headers, body } = await call();
     expect([status, body]).toEqual([206, "part"]);
     expect(headers).toMatchObject({ ...kept, "referrer-policy": "no-referrer" });
@@ -91,7 +92,8 @@ describe("a reply", () => {
     ["many informational replies before it", raw(EARLY + OK), 200, "ok"],
     ["trailers", raw(TRAILED), 200, "ok"],
   ])("with %s is passed on, and the next call works", async (_, answer, status, body) => {
-    const { call, stats } = await startGateway([answer, json(200, {})]);
+    await using gateway = await startGateway([answer, json(200, {})]);
+    const { call, stats } = gateway;
     await expect(call()).resolves.toMatchObject({ status, body });
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(Object.values(stats.answered).reduce((sum, times) => sum + times)).toBe(2);
@@ -99,12 +101,13 @@ describe("a reply", () => {
 
   test("begins when Armor's does, though the body comes later", async () => {
     let finish: () => void = () => undefined;
-    const { url } = await startGateway([
+    await using gateway = await startGateway([
       (response) => {
         response.flushHeaders();
         finish = () => response.end("later");
       },
     ]);
+    const { url } = gateway;
     const response = await get(url + CALL); // the body comes only now
     finish();
     expect(String((await response.toArray())[0])).toBe("later");
@@ -115,7 +118,8 @@ describe("a reply", () => {
       drip(response, request);
       setTimeout(() => response.end("done"), 900);
     };
-    const { call } = await startGateway([slowly], { limits: { idleMs: 600 } });
+    await using gateway = await startGateway([slowly], { limits: { idleMs: 600 } });
+    const { call } = gateway;
     await expect(call()).resolves.toMatchObject({
       status: 200,
       body: expect.stringMatching(/^ +done$/),
@@ -140,9 +144,10 @@ describe("a reply that breaks off", () => {
   ])(
     "(%s) is a broken connection, counted once, and the next call works",
     async (_, answer, code) => {
-      const { call, counts, stats } = await startGateway([answer, json(200, {})], {
+      await using gateway = await startGateway([answer, json(200, {})], {
         limits: { idleMs: 300 },
       });
+      const { call, counts, stats } = gateway;
       await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
       await expect(call()).resolves.toMatchObject({ status: 200 });
       expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
@@ -153,7 +158,8 @@ describe("a reply that breaks off", () => {
   );
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {
-    const { begin } = await startGateway([pieces(100, CHUNKED)]);
+    await using gateway = await startGateway([pieces(100, CHUNKED)]);
+    const { begin } = gateway;
     const socket = await begin(GET.replace("HTTP/1.1", version));
     const events: string[] = [];
     for (const name of ["end", "error"]) socket.on(name, () => events.push(name));
@@ -162,9 +168,10 @@ describe("a reply that breaks off", () => {
   });
 
   test("has nothing written into it when its client goes on with what is not HTTP", async () => {
-    const { begin } = await startGateway([
+    await using gateway = await startGateway([
       (response) => void response.writeHead(200, { "Content-Length": 99 }).write("begun"),
     ]);
+    const { begin } = gateway;
     const socket = await begin(GET);
     const got = readAll(socket);
     await once(socket, "data");
@@ -181,9 +188,10 @@ describe("a client that does not read", () => {
 
   test("slows Armor down, loses nothing, and may take longer than any limit", async () => {
     const sent = { bytes: 0 };
-    const { url, counts } = await startGateway([stream(64 * MIB, sent)], {
+    await using gateway = await startGateway([stream(64 * MIB, sent)], {
       limits: { idleMs: 600 },
     });
+    const { url, counts } = gateway;
     const response = await get(url + CALL);
     response.pause();
     await standstill(sent, 800);
@@ -197,7 +205,7 @@ describe("a client that does not read", () => {
   test("ends Armor's reply when it leaves, though nothing is being read", async () => {
     const sent = { bytes: 0 };
     let isClosed = false;
-    const { begin, counts } = await startGateway([
+    await using gateway = await startGateway([
       (response, request) => {
         response.on("close", () => {
           isClosed = true;
@@ -205,6 +213,7 @@ describe("a client that does not read", () => {
         stream(64 * MIB, sent)(response, request);
       },
     ]);
+    const { begin, counts } = gateway;
     const socket = await begin(GET);
     await standstill(sent, 100);
     socket.destroy();
@@ -214,9 +223,10 @@ describe("a client that does not read", () => {
 });
 
 test("a connection that is only opened is closed quietly, and counted as nothing", async () => {
-  const { port, stats } = await startGateway([json(200, {})], {
+  await using gateway = await startGateway([json(200, {})], {
     serverLimits: { headMs: 300, maxWaiting: 10, minWaitMs: 100 },
   });
-  expect(await readAll(await open(port))).toBe("");
+  const { openConnection, stats } = gateway;
+  expect(await readAll(await openConnection())).toBe("");
   expect(stats.refused).toBe(0);
 });
