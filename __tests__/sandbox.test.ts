@@ -46,38 +46,43 @@ describe("sandbox", () => {
     });
   });
 
-  test.each<[string, Record<string, string>, string, number]>([
-    [
-      "a wrong key",
-      { ...CSRF, ...FORM, Authorization: `Basic ${btoa(`${APP_ID}:no`)}` },
-      "grant_type=client_credentials",
-      401,
-    ],
-    [
-      "a pair that is not form-encoded",
-      { ...CSRF, ...FORM, Authorization: RAW_PAIR },
-      "grant_type=client_credentials",
-      400,
-    ],
-    [
-      "another grant",
-      { ...CSRF, ...FORM, Authorization: ENCODED_PAIR },
-      "grant_type=password",
-      400,
-    ],
-    [
-      "no X-Csrf-Header",
-      { ...FORM, Authorization: ENCODED_PAIR },
-      "grant_type=client_credentials",
-      403,
-    ],
-    [
-      "an empty X-Csrf-Header",
-      { ...FORM, "X-Csrf-Header": "", Authorization: ENCODED_PAIR },
-      "grant_type=client_credentials",
-      403,
-    ],
-  ])("refuses %s", async (_, headers, body, status) => {
+  test.each<{
+    readonly what: string;
+    readonly headers: Record<string, string>;
+    readonly body: string;
+    readonly status: number;
+  }>([
+    {
+      what: "a wrong key",
+      headers: { ...CSRF, ...FORM, Authorization: `Basic ${btoa(`${APP_ID}:no`)}` },
+      body: "grant_type=client_credentials",
+      status: 401,
+    },
+    {
+      what: "a pair that is not form-encoded",
+      headers: { ...CSRF, ...FORM, Authorization: RAW_PAIR },
+      body: "grant_type=client_credentials",
+      status: 400,
+    },
+    {
+      what: "another grant",
+      headers: { ...CSRF, ...FORM, Authorization: ENCODED_PAIR },
+      body: "grant_type=password",
+      status: 400,
+    },
+    {
+      what: "no X-Csrf-Header",
+      headers: { ...FORM, Authorization: ENCODED_PAIR },
+      body: "grant_type=client_credentials",
+      status: 403,
+    },
+    {
+      what: "an empty X-Csrf-Header",
+      headers: { ...FORM, "X-Csrf-Header": "", Authorization: ENCODED_PAIR },
+      body: "grant_type=client_credentials",
+      status: 403,
+    },
+  ])("refuses $what", async ({ headers, body, status }) => {
     const response = await ask(headers, body);
     expect(response.status).toBe(status);
     await expect(response.json()).resolves.toMatchObject({ error: expect.any(String) });

@@ -76,11 +76,11 @@ describe("launchAgent", () => {
   });
 
   test.each([
-    [say('"the k3y is odd."'), "the *** is odd. Without"],
-    ["process.exit(7)", "it ended with exit code 7 before it was ready."],
-    [`console.log("{}\\nnull\\nhello"); ${say('"late"')}`, "late."],
-    ["setInterval(() => {}, 1000)", "it was not ready within 0.5 s."],
-  ])("leaves no process of an agent that does not get ready: %s", async (script, says) => {
+    { script: say('"the k3y is odd."'), says: "the *** is odd. Without" },
+    { script: "process.exit(7)", says: "it ended with exit code 7 before it was ready." },
+    { script: `console.log("{}\\nnull\\nhello"); ${say('"late"')}`, says: "late." },
+    { script: "setInterval(() => {}, 1000)", says: "it was not ready within 0.5 s." },
+  ])("leaves no process of an agent that does not get ready: $script", async ({ script, says }) => {
     const pidFile = join(temp.path, "pid");
     const writePid = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));`;
     await expect(
@@ -95,9 +95,9 @@ describe("launchAgent", () => {
   });
 
   test.each([
-    ["is not there", "none", /did not start: .*ENOENT/],
-    ["has no possible name", "no\0ne", /did not start: .*null bytes/],
-  ])("fails where Node %s", async (_, name, says) => {
+    { what: "is not there", name: "none", says: /did not start: .*ENOENT/ },
+    { what: "has no possible name", name: "no\0ne", says: /did not start: .*null bytes/ },
+  ])("fails where Node $what", async ({ name, says }) => {
     const failure = launchProgram("", { execPath: join(temp.path, name) });
     await expect(failure).rejects.toMatchObject({
       code: "agent_failed",
@@ -136,20 +136,29 @@ describe("launchAgent", () => {
     expect([temp.path, ROOT]).not.toContain(folder);
   });
 
-  test.each<[string, string[]]>([
-    ["", []],
-    ["--inspect --require ./a.cjs --max-old-space-size=99 --tls-keylog=/tmp/k --import=x", []],
-    ["--use-system-ca-not --xuse-system-ca", []],
-    ["--use-system-ca  --use-openssl-ca", ["--use-system-ca", "--use-openssl-ca"]],
-    ["--use-bundled-ca --tls-min-v1.2", ["--use-bundled-ca", "--tls-min-v1.2"]],
-    [
-      "--tls-cipher-list=A:B --openssl-shared-config",
-      ["--tls-cipher-list=A:B", "--openssl-shared-config"],
-    ],
-    ["--dns-result-order ipv4first --trace-warnings", ["--dns-result-order=ipv4first"]],
-    ['"--openssl-config=a b.cnf"', [`--openssl-config=${resolve("a b.cnf")}`]],
-    ['--tls-cipher-list "C D"', ["--tls-cipher-list=C D"]],
-  ])("of NODE_OPTIONS %j gives the agent %j", (options, flags) => {
+  test.each<{ readonly options: string; readonly flags: string[] }>([
+    { options: "", flags: [] },
+    {
+      options: "--inspect --require ./a.cjs --max-old-space-size=99 --tls-keylog=/tmp/k --import=x",
+      flags: [],
+    },
+    { options: "--use-system-ca-not --xuse-system-ca", flags: [] },
+    {
+      options: "--use-system-ca  --use-openssl-ca",
+      flags: ["--use-system-ca", "--use-openssl-ca"],
+    },
+    { options: "--use-bundled-ca --tls-min-v1.2", flags: ["--use-bundled-ca", "--tls-min-v1.2"] },
+    {
+      options: "--tls-cipher-list=A:B --openssl-shared-config",
+      flags: ["--tls-cipher-list=A:B", "--openssl-shared-config"],
+    },
+    {
+      options: "--dns-result-order ipv4first --trace-warnings",
+      flags: ["--dns-result-order=ipv4first"],
+    },
+    { options: '"--openssl-config=a b.cnf"', flags: [`--openssl-config=${resolve("a b.cnf")}`] },
+    { options: '--tls-cipher-list "C D"', flags: ["--tls-cipher-list=C D"] },
+  ])("of NODE_OPTIONS $options gives the agent $flags", ({ options, flags }) => {
     expect(allowedNodeFlags(options)).toEqual(flags);
   });
 });
@@ -208,17 +217,17 @@ describe("stopAgent", () => {
 
   const late = "it did not end in time";
   const foreign = "what answered there left no report: another program, or a full disk";
-  test.each<[string, Answer, string]>([
-    ["says nothing", silence, late],
-    ["breaks off", reset, "the connection broke off (ECONNRESET)"],
-    [
-      "answers and keeps the connection",
-      raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }),
-      late,
-    ],
-    ["answers without end", endless({ bytes: 0 }), late],
-    ["answers and closes it", raw("HTTP/1.1 200 OK\r\n\r\n{}"), foreign],
-  ])("does not believe what listens on an agent's port and %s", async (_, answer, reason) => {
+  test.each<{ readonly what: string; readonly answer: Answer; readonly reason: string }>([
+    { what: "says nothing", answer: silence, reason: late },
+    { what: "breaks off", answer: reset, reason: "the connection broke off (ECONNRESET)" },
+    {
+      what: "answers and keeps the connection",
+      answer: raw("HTTP/1.1 204 No Content\r\n\r\n", { thenEnd: false }),
+      reason: late,
+    },
+    { what: "answers without end", answer: endless({ bytes: 0 }), reason: late },
+    { what: "answers and closes it", answer: raw("HTTP/1.1 200 OK\r\n\r\n{}"), reason: foreign },
+  ])("does not believe what listens on an agent's port and $what", async ({ answer, reason }) => {
     await using server = await startServer([answer]);
     const folder = await folderWith({ [CONTROL_FILE]: `${server.url}/c\n` });
     await expect(stopAgent(folder, AbortSignal.timeout(1_000))).resolves.toEqual({

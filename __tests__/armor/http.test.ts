@@ -86,30 +86,55 @@ const BAD_CHUNK = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
 const SWITCH = "HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
 
 describe("what goes wrong", () => {
-  test.each<[string, Answer, string, RegExp]>([
-    ["a reset", reset, "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
-    ["a reply that breaks off", cutOff, "reply_incomplete", / broke off its answer\. /],
-    [
-      "a head that breaks off",
-      raw(CUT_HEAD),
-      "connection_failed",
-      /^No connection to .* \(ECONNRESET\)\. /,
-    ],
-    [
-      "something else than HTTP",
-      raw("SSH-2.0-x\r\n"),
-      "reply_invalid",
-      /not HTTP \(HPE_INVALID_CONSTANT\)/,
-    ],
-    [
-      "headers above 16 KB",
-      raw(LONG_HEAD),
-      "reply_invalid",
-      /more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
-    ],
-    ["two lengths", raw(TWO_LENGTHS), "reply_invalid", /HTTP that contradicts itself/],
-    ["a chunk that is none", raw(BAD_CHUNK), "reply_incomplete", / broke off its answer\. /],
-  ])("%s", async (_, answer, code, says) => {
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly code: string;
+    readonly says: RegExp;
+  }>([
+    {
+      what: "a reset",
+      answer: reset,
+      code: "connection_failed",
+      says: /^No connection to .* \(ECONNRESET\)\. /,
+    },
+    {
+      what: "a reply that breaks off",
+      answer: cutOff,
+      code: "reply_incomplete",
+      says: / broke off its answer\. /,
+    },
+    {
+      what: "a head that breaks off",
+      answer: raw(CUT_HEAD),
+      code: "connection_failed",
+      says: /^No connection to .* \(ECONNRESET\)\. /,
+    },
+    {
+      what: "something else than HTTP",
+      answer: raw("SSH-2.0-x\r\n"),
+      code: "reply_invalid",
+      says: /not HTTP \(HPE_INVALID_CONSTANT\)/,
+    },
+    {
+      what: "headers above 16 KB",
+      answer: raw(LONG_HEAD),
+      code: "reply_invalid",
+      says: /more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
+    },
+    {
+      what: "two lengths",
+      answer: raw(TWO_LENGTHS),
+      code: "reply_invalid",
+      says: /HTTP that contradicts itself/,
+    },
+    {
+      what: "a chunk that is none",
+      answer: raw(BAD_CHUNK),
+      code: "reply_incomplete",
+      says: / broke off its answer\. /,
+    },
+  ])("$what", async ({ answer, code, says }) => {
     await using server = await serverOf(answer);
     const { url } = server;
     await expect(post(url)).rejects.toMatchObject({
@@ -120,10 +145,25 @@ describe("what goes wrong", () => {
   });
 
   /** How long the caller waits; the head of a reply comes far sooner. */
-  test.each<[string, number, Answer[], RegExp]>([
-    ["no reply", 200, [silence, raw(SWITCH, { thenEnd: false })], /^No answer from /],
-    ["no end of it", 1_500, [stall, drip], / began to answer and did not finish\. /],
-  ])("a deadline with %s", async (_, limitMs, answers, says) => {
+  test.each<{
+    readonly what: string;
+    readonly limitMs: number;
+    readonly answers: Answer[];
+    readonly says: RegExp;
+  }>([
+    {
+      what: "no reply",
+      limitMs: 200,
+      answers: [silence, raw(SWITCH, { thenEnd: false })],
+      says: /^No answer from /,
+    },
+    {
+      what: "no end of it",
+      limitMs: 1_500,
+      answers: [stall, drip],
+      says: / began to answer and did not finish\. /,
+    },
+  ])("a deadline with $what", async ({ limitMs, answers, says }) => {
     const late = async (answer: Answer) => {
       await using server = await serverOf(answer);
       await expect(post(server.url, AbortSignal.timeout(limitMs))).rejects.toMatchObject({
@@ -197,18 +237,22 @@ describe("TLS without a proxy", () => {
   });
 
   test.each([
-    [
-      "another authority",
-      () => stranger.sign(["127.0.0.1"]),
-      "not signed by an authority that this runner trusts",
-    ],
-    [
-      "an expired certificate",
-      () => authority.sign(["127.0.0.1"], EXPIRED),
-      "expired or not valid yet",
-    ],
-    ["another name", () => authority.sign(["armor.example"]), "for another host name"],
-  ])("sends nothing in case of %s", async (_, sign, says) => {
+    {
+      what: "another authority",
+      sign: () => stranger.sign(["127.0.0.1"]),
+      says: "not signed by an authority that this runner trusts",
+    },
+    {
+      what: "an expired certificate",
+      sign: () => authority.sign(["127.0.0.1"], EXPIRED),
+      says: "expired or not valid yet",
+    },
+    {
+      what: "another name",
+      sign: () => authority.sign(["armor.example"]),
+      says: "for another host name",
+    },
+  ])("sends nothing in case of $what", async ({ sign, says }) => {
     await using server = await serverOf(text(200, ""), { tls: await sign() });
     const { url, requests } = server;
     await expect(post(url)).rejects.toMatchObject({
@@ -219,18 +263,22 @@ describe("TLS without a proxy", () => {
   });
 
   test.each([
-    ["no TLS at all", {}, /does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)/],
-    [
-      "a client certificate that is wanted",
-      { requestCert: true, rejectUnauthorized: true },
-      /asks for a client certificate/,
-    ],
-    [
-      "an old TLS version",
-      { maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" },
-      /no TLS version or cipher in common/,
-    ],
-  ])("calls %s by its name", async (_, options, says) => {
+    {
+      what: "no TLS at all",
+      options: {},
+      says: /does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)/,
+    },
+    {
+      what: "a client certificate that is wanted",
+      options: { requestCert: true, rejectUnauthorized: true },
+      says: /asks for a client certificate/,
+    },
+    {
+      what: "an old TLS version",
+      options: { maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" },
+      says: /no TLS version or cipher in common/,
+    },
+  ])("calls $what by its name", async ({ options, says }) => {
     const isPlain = Object.keys(options).length === 0;
     const own = { ...(await authority.sign(["127.0.0.1"])), ...options };
     await using server = await serverOf(text(200, ""), isPlain ? {} : { tls: own });

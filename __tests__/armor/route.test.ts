@@ -11,7 +11,7 @@ import { createSend } from "../../src/armor/http.ts";
 import { networkError } from "../../src/armor/network-error.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
 import { proxyFor, RouteAgent, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
-import type { ArmorError } from "../../src/errors.ts";
+import type { ArmorError, ErrorCode } from "../../src/errors.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
@@ -100,10 +100,11 @@ function get(agent: https.Agent, options: RequestOptions): Promise<string> {
   });
 }
 
+/** Both ways to Armor, which have to do and to say the same. */
 const WAYS = [
-  ["exchange", send],
-  ["gateway", sendKept],
-] as const;
+  { name: "exchange", way: send },
+  { name: "gateway", way: sendKept },
+];
 
 async function failureOf(sending: Promise<unknown>): Promise<ArmorError> {
   try {
@@ -114,7 +115,7 @@ async function failureOf(sending: Promise<unknown>): Promise<ArmorError> {
   throw new Error("there was no failure");
 }
 
-describe.each(WAYS)("a tunnel of the %s", (_, way) => {
+describe.each(WAYS)("a tunnel of the $name", ({ way }) => {
   test("leads through proxy-chain, which checks user and password", async () => {
     const credentials = { username: "us@er", password: "p:a/s#ä" };
     await using proxy = await startProxy({ hosts: [HIDDEN], credentials });
@@ -141,9 +142,9 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
   });
 
   test.each([
-    ["a name", [PROXY_NAME], PROXY_NAME],
-    ["an address", ["127.0.0.1"], "127.0.0.1"],
-  ])("leads over TLS to a proxy whose certificate is for %s", async (_name, names, host) => {
+    { name: "a name", names: [PROXY_NAME], host: PROXY_NAME },
+    { name: "an address", names: ["127.0.0.1"], host: "127.0.0.1" },
+  ])("leads over TLS to a proxy whose certificate is for $name", async ({ names, host }) => {
     await using proxy = await ownProxy({ tls: await authority.sign(names) });
     const route = through(`https://user:pass@${host}:${proxy.port}`);
     await expect(way(route)).resolves.toBe("reached");
@@ -166,57 +167,94 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
   });
 });
 
-/** What the proxy says to CONNECT, whether it then ends the connection, the code, and the words after its name. */
-const ANSWERS: readonly [bytes: string, ends: boolean, code: string, says: string][] = [
-  ["HTTP/1.1 403 No\r\n\r\n", false, "proxy_refused", "refuses to connect to TARGET (403)."],
-  ["HTTP/1.1 503 x\r\n\r\nbody", false, "proxy_failed", "cannot connect to TARGET (503)."],
-  [
-    "HTTP/1.1 407 x\r\n\r\n",
-    false,
-    "proxy_refused",
-    "does not accept the user and password (407).",
-  ],
-  [
-    `${DIGEST}\r\n\r\n`,
-    false,
-    "proxy_refused",
-    "wants authentication by digest or ntlm (407), and this",
-  ],
-  [
-    "HTTP/1.1 100 Continue\r\n\r\n",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (100): no",
-  ],
-  [
-    "220 ftp ready\r\n",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no",
-  ],
-  [
-    "HTTP/1.1 200 OK\r\n\r\nhello",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (EARLY_BYTES): no",
-  ],
-  ["", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
-  ["HTTP/1.1 2", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
+interface ProxyAnswer {
+  /** What the proxy says to CONNECT. */
+  readonly bytes: string;
+  /** Whether it then ends the connection. */
+  readonly isEnd: boolean;
+  readonly code: ErrorCode;
+  /** The words after the name of the proxy. */
+  readonly says: string;
+}
+
+const ANSWERS: readonly ProxyAnswer[] = [
+  {
+    bytes: "HTTP/1.1 403 No\r\n\r\n",
+    isEnd: false,
+    code: "proxy_refused",
+    says: "refuses to connect to TARGET (403).",
+  },
+  {
+    bytes: "HTTP/1.1 503 x\r\n\r\nbody",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "cannot connect to TARGET (503).",
+  },
+  {
+    bytes: "HTTP/1.1 407 x\r\n\r\n",
+    isEnd: false,
+    code: "proxy_refused",
+    says: "does not accept the user and password (407).",
+  },
+  {
+    bytes: `${DIGEST}\r\n\r\n`,
+    isEnd: false,
+    code: "proxy_refused",
+    says: "wants authentication by digest or ntlm (407), and this",
+  },
+  {
+    bytes: "HTTP/1.1 100 Continue\r\n\r\n",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (100): no",
+  },
+  {
+    bytes: "220 ftp ready\r\n",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no",
+  },
+  {
+    bytes: "HTTP/1.1 200 OK\r\n\r\nhello",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (EARLY_BYTES): no",
+  },
+  {
+    bytes: "",
+    isEnd: true,
+    code: "proxy_failed",
+    says: "cannot be used (ECONNRESET): no connection to TARGET.",
+  },
+  {
+    bytes: "HTTP/1.1 2",
+    isEnd: true,
+    code: "proxy_failed",
+    says: "cannot be used (ECONNRESET): no connection to TARGET.",
+  },
 ];
 
 /** The certificate of a proxy over TLS. */
-const CERTIFICATES: readonly [string, () => Promise<{ key: string; cert: string }>, string][] = [
-  [
-    "of another authority",
-    () => stranger.sign(["127.0.0.1"]),
-    "that is not signed by an authority",
-  ],
-  ["that has expired", () => authority.sign(["127.0.0.1"], EXPIRED), "that is expired"],
-  ["for the Armor host", () => authority.sign([HIDDEN]), "for another host name"],
+const CERTIFICATES = [
+  {
+    what: "of another authority",
+    sign: () => stranger.sign(["127.0.0.1"]),
+    says: "that is not signed by an authority",
+  },
+  {
+    what: "that has expired",
+    sign: () => authority.sign(["127.0.0.1"], EXPIRED),
+    says: "that is expired",
+  },
+  {
+    what: "for the Armor host",
+    sign: () => authority.sign([HIDDEN]),
+    says: "for another host name",
+  },
 ];
 
 describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
-  async function expectFailure(address: string, code: string, says: string): Promise<void> {
+  async function expectFailure(address: string, code: ErrorCode, says: string): Promise<void> {
     const seen = armor.requests.length;
     const route = through(address);
     const [failure, kept] = [await failureOf(send(route)), await failureOf(sendKept(route))];
@@ -231,8 +269,9 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     expect(armor.requests).toHaveLength(seen);
   }
 
-  test.each(ANSWERS)("an answer of %j, at its end: %p", async (bytes, ends, code, says) => {
-    const answer = (client: Socket) => (ends ? client.end(bytes) : client.write(bytes));
+  test.each(ANSWERS)("an answer of $bytes, and then its end: $isEnd", async (row) => {
+    const { bytes, isEnd, code, says } = row;
+    const answer = (client: Socket) => (isEnd ? client.end(bytes) : client.write(bytes));
     await using proxy = await startAnsweringProxy(answer);
     await expectFailure(`http://user:Passw0rd@127.0.0.1:${proxy.port}`, code, says);
   });
@@ -251,7 +290,7 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     );
   });
 
-  test.each(CERTIFICATES)("a certificate %s", async (_, sign, says) => {
+  test.each(CERTIFICATES)("a certificate $what", async ({ sign, says }) => {
     await using proxy = await ownProxy({ tls: await sign() });
     const address = `https://127.0.0.1:${proxy.port}`;
     await expectFailure(address, "proxy_refused", `has a certificate ${says}`);
@@ -264,11 +303,11 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
   });
 
   test.each([
-    ["a head", "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536)],
-    ["nothing that is HTTP", "", "x".repeat(65_536)],
-    ["interim replies", "", "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000)],
-    ["a body", "HTTP/1.1 503 x\r\n\r\n", "x".repeat(65_536)],
-  ])("%s without end", async (_, start, chunk) => {
+    { what: "a head", start: "HTTP/1.1 200 OK\r\nX: ", chunk: "x".repeat(65_536) },
+    { what: "nothing that is HTTP", start: "", chunk: "x".repeat(65_536) },
+    { what: "interim replies", start: "", chunk: "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000) },
+    { what: "a body", start: "HTTP/1.1 503 x\r\n\r\n", chunk: "x".repeat(65_536) },
+  ])("$what without end", async ({ start, chunk }) => {
     let client: Socket | undefined;
     await using proxy = await startAnsweringProxy((socket) => {
       client = socket;
@@ -278,7 +317,7 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     expect(client?.bytesWritten).toBeLessThan(64 * 1024 * 1024);
   });
 
-  test.each(WAYS)("silence ends by the deadline: %s", async (_, way) => {
+  test.each(WAYS)("silence ends by the deadline: $name", async ({ way }) => {
     await using proxy = await startSilentProxy();
     expect(await failureOf(way(through(proxy), HIDDEN, 300))).toMatchObject({
       code: "proxy_failed",
@@ -295,9 +334,9 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     await using plain = await startConnectProxy({ to: fake.port });
     const hidden = `https://${HIDDEN}:${fake.port}`;
     const codes = await codesInChild([
-      [fake.url, ""],
-      [hidden, `http://127.0.0.1:${plain.port}`],
-      [hidden, `https://127.0.0.1:${untrusted.port}`],
+      { url: fake.url },
+      { url: hidden, proxy: `http://127.0.0.1:${plain.port}` },
+      { url: hidden, proxy: `https://127.0.0.1:${untrusted.port}` },
     ]);
     expect(codes).toEqual(["certificate_rejected", "certificate_rejected", "proxy_refused"]);
     expect(fake.requests).toEqual([]);
@@ -305,14 +344,19 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
   });
 });
 
+interface ChildCall {
+  readonly url: string;
+  /** Undefined for a direct connection. */
+  readonly proxy?: string;
+}
+
 /** What a process with that variable throws: Jest's own `process.env` is a copy, which Node does not see. */
-async function codesInChild(
-  calls: readonly (readonly [url: string, proxy: string])[],
-): Promise<unknown> {
+async function codesInChild(calls: readonly ChildCall[]): Promise<unknown> {
   const script = `
     import { createSend } from ${JSON.stringify(new URL("../../src/armor/http.ts", import.meta.url))};
-    const codes = ${JSON.stringify(calls)}.map(async ([url, value]) => {
-      const route = { noProxy: "", ...(value && { proxy: { variable: "https_proxy", value } }) };
+    const codes = ${JSON.stringify(calls)}.map(async ({ url, proxy: value }) => {
+      const proxy = value === undefined ? undefined : { variable: "https_proxy", value };
+      const route = { noProxy: "", proxy };
       const request = { url: new URL(url), headers: {}, body: "" };
       return (await createSend(route)(request, AbortSignal.timeout(15_000)).catch((thrown) => thrown)).code;
     });
@@ -325,7 +369,7 @@ async function codesInChild(
 }
 
 describe("once the tunnel stands", () => {
-  test.each(WAYS)("an end is Armor's, and names the proxy: %s", async (_, way) => {
+  test.each(WAYS)("an end is Armor's, and names the proxy: $name", async ({ way }) => {
     await using proxy = await startAnsweringProxy((client) => {
       client.write("HTTP/1.1 200 OK\r\n\r\n");
       client.once("data", () => client.resetAndDestroy());

@@ -35,9 +35,9 @@ async function startFakeAgent(answer: Answer | null = givesToken) {
 
 describe("armor-token", () => {
   test.concurrent.each([
-    ["armor-token", `${TOKEN}\n`],
-    ["armor-token --header", `Authorization: Bearer ${TOKEN}\n`],
-  ])("prints the mask on stderr and the token on stdout: %s", async (script, stdout) => {
+    { script: "armor-token", stdout: `${TOKEN}\n` },
+    { script: "armor-token --header", stdout: `Authorization: Bearer ${TOKEN}\n` },
+  ])("prints the mask on stderr and the token on stdout: $script", async ({ script, stdout }) => {
     await using agent = await startFakeAgent();
     const { sh, server } = agent;
     await expect(sh(script)).resolves.toMatchObject({ exitCode: 0, stdout, stderr: MASK });
@@ -86,7 +86,7 @@ describe("armor-token", () => {
     expect(result).toMatchObject({ exitCode: 0, stdout: `${TOKEN}\n`, stderr: MASK });
   });
 
-  test.concurrent.each([["-h"], ["--help"]])(
+  test.concurrent.each(["-h", "--help"])(
     "explains itself for %s, and asks no agent",
     async (option) => {
       await using agent = await startFakeAgent();
@@ -97,7 +97,7 @@ describe("armor-token", () => {
     },
   );
 
-  test.concurrent.each([["--token"], ["--header x"], ['--file ""'], ["--file a b"], ['""']])(
+  test.concurrent.each(["--token", "--header x", '--file ""', "--file a b", '""'])(
     "refuses the arguments %s with exit code 2",
     async (args) => {
       await using agent = await startFakeAgent();
@@ -161,14 +161,14 @@ describe("armor-token", () => {
   });
 
   test.concurrent.each([
-    ["armor-token 2>&-", /^$/],
-    ["armor-token 2>/dev/null", /^$/],
-    [
-      'armor-token --file "$OUT" >&-',
-      /^armor-token: stdout is closed or \/dev\/null, so the token could not be masked/,
-    ],
-    ['armor-token --file "$OUT" >/dev/null', /^armor-token: stdout is closed/],
-  ])("refuses to print where the mask would be lost: %s", async (script, says) => {
+    { script: "armor-token 2>&-", says: /^$/ },
+    { script: "armor-token 2>/dev/null", says: /^$/ },
+    {
+      script: 'armor-token --file "$OUT" >&-',
+      says: /^armor-token: stdout is closed or \/dev\/null, so the token could not be masked/,
+    },
+    { script: 'armor-token --file "$OUT" >/dev/null', says: /^armor-token: stdout is closed/ },
+  ])("refuses to print where the mask would be lost: $script", async ({ script, says }) => {
     await using agent = await startFakeAgent();
     const { sh, folder, server } = agent;
     const { exitCode, stdout, stderr } = await sh(script);
@@ -219,9 +219,9 @@ describe("armor-token --file", () => {
   });
 
   test.concurrent.each([
-    ["no/token", "ENOENT"],
-    [".", "not a regular file"],
-  ])("says why it cannot write: %s", async (name, why) => {
+    { name: "no/token", why: "ENOENT" },
+    { name: ".", why: "not a regular file" },
+  ])("says why it cannot write: $name", async ({ name, why }) => {
     await using agent = await startFakeAgent();
     const { sh } = agent;
     const stderr = `armor-token: the file cannot be written (${why}).\n`;

@@ -68,7 +68,7 @@ describe("dist/", () => {
     expect(bundle).toContain("\nasync function fetchToken(");
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
-    expect(others["main.js"]).toBe('require("./index.js").runBuiltMain();\n');
+    expect(others["main.js"]).toBe('require("./index.js").runMain();\n');
     expect(others["post.js"]).toBe('require("./index.js").runPost();\n');
     expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
   });

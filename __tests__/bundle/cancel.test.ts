@@ -36,7 +36,7 @@ async function startArmor() {
 
 // Windows has no signals that a process could handle.
 if (process.platform !== "win32") {
-  describe.each([["false"], ["true"]])("the main step, with keep-fresh: %s", (keepFresh) => {
+  describe.each(["false", "true"])("the main step, with keep-fresh: %s", (keepFresh) => {
     test.concurrent(`cancelled at ${TIMES} times, leaves no agent and no session behind post`, async () => {
       await using armor = await startArmor();
       const { live } = armor;

@@ -85,7 +85,7 @@ describe("a job", () => {
     expect(leaksIn(files.join("\n"), formsOf(API_KEY))).toEqual([]);
   });
 
-  test.concurrent.each([["false"], ["true"]])(
+  test.concurrent.each(["false", "true"])(
     "whose Armor is gone at its end warns, in time, and leaves nothing behind, with keep-fresh: %s",
     async (keepFresh) => {
       await using armor = await startServer([goodArmor]);
@@ -304,41 +304,52 @@ if (process.platform === "linux") {
       expect(log).toContain("Authorization: Bearer ***");
     });
 
-    test.concurrent.each<[NodeJS.Signals, string[], RegExp]>([
-      [
-        "SIGKILL",
-        ["The Armor session was ended."],
-        /had ended before the job did: .*it left no report: it was killed, /,
-      ],
-      [
-        "SIGTERM",
-        ["Token agent: it answered no call.", "The Armor session was over already."],
-        /had ended before the job did: .*SIGTERM/,
-      ],
-      ["SIGSTOP", ["The Armor session was ended."], /could not be asked to stop.*in time/],
-    ])("whose agent gets %s has its session ended, and a warning", async (signal, first, says) => {
-      await using armor = await openSandbox();
-      await using started = await startJob({ "api-url": armor.url });
-      const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
-      await signalAgent(started, signal);
-      await ended;
-      if (signal !== "SIGSTOP") await moveToClosedPort(started.job.temp);
-      if (signal === "SIGKILL") {
-        const stderr = expect.stringMatching(
-          /^armor-token: the token agent is not running\. .*\n$/,
-        );
-        const step = await started.job.run("armor-token");
-        expect(step).toMatchObject({ exitCode: 1, stdout: "", stderr });
-      }
-      const post = await started.job.post();
-      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      const log = started.job.log(post.stdout);
-      expect(log.slice(0, -1)).toEqual(first);
-      expect(log.at(-1)).toMatch(/^Warning: The token agent .*\(agent_failed, https:.*\)$/);
-      expect(log.at(-1)).toMatch(says);
-      expect(post.ms).toBeLessThan(15_000);
-      expect(count(armor, ENDED)).toBe(1);
-      if (signal !== "SIGSTOP") await expectNothingLeft(started.job.temp);
-    });
+    test.concurrent.each<{
+      readonly signal: NodeJS.Signals;
+      readonly first: string[];
+      readonly says: RegExp;
+    }>([
+      {
+        signal: "SIGKILL",
+        first: ["The Armor session was ended."],
+        says: /had ended before the job did: .*it left no report: it was killed, /,
+      },
+      {
+        signal: "SIGTERM",
+        first: ["Token agent: it answered no call.", "The Armor session was over already."],
+        says: /had ended before the job did: .*SIGTERM/,
+      },
+      {
+        signal: "SIGSTOP",
+        first: ["The Armor session was ended."],
+        says: /could not be asked to stop.*in time/,
+      },
+    ])(
+      "whose agent gets $signal has its session ended, and a warning",
+      async ({ signal, first, says }) => {
+        await using armor = await openSandbox();
+        await using started = await startJob({ "api-url": armor.url });
+        const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
+        await signalAgent(started, signal);
+        await ended;
+        if (signal !== "SIGSTOP") await moveToClosedPort(started.job.temp);
+        if (signal === "SIGKILL") {
+          const stderr = expect.stringMatching(
+            /^armor-token: the token agent is not running\. .*\n$/,
+          );
+          const step = await started.job.run("armor-token");
+          expect(step).toMatchObject({ exitCode: 1, stdout: "", stderr });
+        }
+        const post = await started.job.post();
+        expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+        const log = started.job.log(post.stdout);
+        expect(log.slice(0, -1)).toEqual(first);
+        expect(log.at(-1)).toMatch(/^Warning: The token agent .*\(agent_failed, https:.*\)$/);
+        expect(log.at(-1)).toMatch(says);
+        expect(post.ms).toBeLessThan(15_000);
+        expect(count(armor, ENDED)).toBe(1);
+        if (signal !== "SIGSTOP") await expectNothingLeft(started.job.temp);
+      },
+    );
   });
 }

@@ -97,22 +97,32 @@ const HEAD_WITHOUT_END = (client: Socket) =>
   flood(client, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536));
 
 describe("a proxy that fails is blamed by main, the agent's refresh and the gateway alike:", () => {
-  test.concurrent.each<[string, () => Promise<FakeProxy>, string, string]>([
-    ["is down", startNothing, "proxy_failed", "ECONNREFUSED"],
-    ["says nothing", () => startAnsweringProxy(""), "proxy_failed", "ETIMEDOUT"],
-    [
-      "sends without end",
-      () => startAnsweringProxy(HEAD_WITHOUT_END),
-      "proxy_failed",
-      "HPE_HEADER_OVERFLOW",
-    ],
-    [
-      "wants other credentials",
-      () => startProxy({ hosts: [], credentials: { username: "u", password: "r" } }),
-      "proxy_refused",
-      "does not accept the user and password (407)",
-    ],
-  ])("one that %s", async (_, start, code, says) => {
+  test.concurrent.each<{
+    readonly what: string;
+    readonly start: () => Promise<FakeProxy>;
+    readonly code: string;
+    readonly says: string;
+  }>([
+    { what: "is down", start: startNothing, code: "proxy_failed", says: "ECONNREFUSED" },
+    {
+      what: "says nothing",
+      start: () => startAnsweringProxy(""),
+      code: "proxy_failed",
+      says: "ETIMEDOUT",
+    },
+    {
+      what: "sends without end",
+      start: () => startAnsweringProxy(HEAD_WITHOUT_END),
+      code: "proxy_failed",
+      says: "HPE_HEADER_OVERFLOW",
+    },
+    {
+      what: "wants other credentials",
+      start: () => startProxy({ hosts: [], credentials: { username: "u", password: "r" } }),
+      code: "proxy_refused",
+      says: "does not accept the user and password (407)",
+    },
+  ])("one that $what", async ({ start, code, says }) => {
     const proxy = await start();
     const value = `http://u:Wr0ng@127.0.0.1:${proxy.port}`;
     const apiUrl = `https://${HIDDEN}:1`;
@@ -142,9 +152,9 @@ const DIRECT = "0.0.0.0";
 
 describe("a proxy variable that cannot be understood keeps the key from leaving:", () => {
   test.concurrent.each([
-    ["http://u:Wr#0ng@proxy.test:3128"],
-    ["socks5://u:Wr0ng@proxy.test:1080"],
-    [" "],
+    "http://u:Wr#0ng@proxy.test:3128",
+    "socks5://u:Wr0ng@proxy.test:1080",
+    " ",
   ])("%j", async (value) => {
     await using direct = await startServer([token()], { hostname: DIRECT });
     const inputs = { "api-url": direct.url.replace("http:", "https:"), timeout: "1" };

@@ -30,19 +30,23 @@ async function stepAgainst(
 }
 
 describe("the main step with bad input", () => {
-  test.concurrent.each<[string, Values, Says]>([
-    [
-      "no secrets",
-      { "app-id": "", "api-key": "" },
-      ["app-id and api-key are empty", "not defined here"],
-    ],
-    ["a key of 100 KB", { "api-key": "k".repeat(100_000) }, ["api-key is longer than"]],
-    [
-      "the key in api-url",
-      { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` },
-      ["user name"],
-    ],
-  ])("refuses %s, and sends nothing", async (_, inputs, says) => {
+  test.concurrent.each<{ readonly what: string; readonly inputs: Values; readonly says: Says }>([
+    {
+      what: "no secrets",
+      inputs: { "app-id": "", "api-key": "" },
+      says: ["app-id and api-key are empty", "not defined here"],
+    },
+    {
+      what: "a key of 100 KB",
+      inputs: { "api-key": "k".repeat(100_000) },
+      says: ["api-key is longer than"],
+    },
+    {
+      what: "the key in api-url",
+      inputs: { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` },
+      says: ["user name"],
+    },
+  ])("refuses $what, and sends nothing", async ({ inputs, says }) => {
     const { step, server } = await stepAgainst([token()], inputs);
     expectFailure(step, "input_invalid", says);
     expect(server.requests).toEqual([]);
@@ -72,16 +76,31 @@ describe("the main step", () => {
     ]);
   });
 
-  test.concurrent.each<[string, Answer, string, Says]>([
-    [
-      "429 for longer than is left",
-      text(429, "", { "Retry-After": "120" }),
-      "rate_limited",
-      ["120 s", "timeout"],
-    ],
-    ["a web page", text(200, "<!doctype html>"), "reply_invalid", ["with a web page"]],
-    ["no HTTP", raw("SSH-2.0-OpenSSH_9.9\r\n"), "reply_invalid", ["not HTTP"]],
-  ])("tells what %s means, and does not try again", async (_, answer, code, says) => {
+  test.concurrent.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly code: string;
+    readonly says: Says;
+  }>([
+    {
+      what: "429 for longer than is left",
+      answer: text(429, "", { "Retry-After": "120" }),
+      code: "rate_limited",
+      says: ["120 s", "timeout"],
+    },
+    {
+      what: "a web page",
+      answer: text(200, "<!doctype html>"),
+      code: "reply_invalid",
+      says: ["with a web page"],
+    },
+    {
+      what: "no HTTP",
+      answer: raw("SSH-2.0-OpenSSH_9.9\r\n"),
+      code: "reply_invalid",
+      says: ["not HTTP"],
+    },
+  ])("tells what $what means, and does not try again", async ({ answer, code, says }) => {
     const { step, server } = await stepAgainst([answer]);
     expectFailure(step, code, [server.url, ...says]);
     expect(server.requests).toHaveLength(1);

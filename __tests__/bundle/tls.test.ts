@@ -58,17 +58,20 @@ describe("the main step trusts", () => {
 });
 
 describe("a whole job trusts", () => {
-  test.concurrent.each<[string, () => [inputs: Values, env: Values]]>([
-    ["ca-certificate", () => [{ "ca-certificate": authority.certificate }, {}]],
-    [
-      "NODE_EXTRA_CA_CERTS with a relative path",
-      () => [{}, { NODE_EXTRA_CA_CERTS: certificateFile }],
-    ],
-    [
-      "SSL_CERT_FILE with a relative path, and --use-openssl-ca",
-      () => [{}, { SSL_CERT_FILE: certificateFile, NODE_OPTIONS: "--use-openssl-ca" }],
-    ],
-  ])("%s in main, agent and post", async (_, settings) => {
+  test.concurrent.each<{
+    readonly what: string;
+    readonly settings: () => [inputs: Values, env: Values];
+  }>([
+    { what: "ca-certificate", settings: () => [{ "ca-certificate": authority.certificate }, {}] },
+    {
+      what: "NODE_EXTRA_CA_CERTS with a relative path",
+      settings: () => [{}, { NODE_EXTRA_CA_CERTS: certificateFile }],
+    },
+    {
+      what: "SSL_CERT_FILE with a relative path, and --use-openssl-ca",
+      settings: () => [{}, { SSL_CERT_FILE: certificateFile, NODE_OPTIONS: "--use-openssl-ca" }],
+    },
+  ])("$what in main, agent and post", async ({ settings }) => {
     await using armor = await startServer([goodArmor], {
       tls: await authority.sign(["127.0.0.1"]),
     });
@@ -90,10 +93,20 @@ describe("the main step refuses", () => {
     expectFailure(step, "certificate_rejected", says);
   });
 
-  test.concurrent.each<[string, readonly string[], Validity | undefined, string]>([
-    ["that is expired", ["127.0.0.1"], EXPIRED, "expired"],
-    ["for another name", ["armor.other.test"], undefined, "for another host name"],
-  ])("a certificate %s", async (_, names, validity, says) => {
+  test.concurrent.each<{
+    readonly what: string;
+    readonly names: readonly string[];
+    readonly validity: Validity | undefined;
+    readonly says: string;
+  }>([
+    { what: "that is expired", names: ["127.0.0.1"], validity: EXPIRED, says: "expired" },
+    {
+      what: "for another name",
+      names: ["armor.other.test"],
+      validity: undefined,
+      says: "for another host name",
+    },
+  ])("a certificate $what", async ({ names, validity, says }) => {
     await using bad = await startServer([token()], { tls: await authority.sign(names, validity) });
     const step = await runBuiltMain({
       "api-url": bad.url,

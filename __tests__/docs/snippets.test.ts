@@ -64,16 +64,28 @@ const once = (script: string) =>
     .replace("sleep 30", "sleep 0.1");
 const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
 test.concurrent.each([
-  ["ends where no scan runs", 0, once, 0, [/^Poll 1: 0 running$/]],
-  [
-    "waits, but not for ever",
-    3600,
-    once,
-    1,
-    [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
-  ],
-  ["fails where a call fails", 0, broken, 1, [/^curl: \(22\).* 403$/]],
-])("README's long job %s", async (_, scanSeconds, change, exitCode, says) => {
+  {
+    what: "ends where no scan runs",
+    scanSeconds: 0,
+    change: once,
+    exitCode: 0,
+    says: [/^Poll 1: 0 running$/],
+  },
+  {
+    what: "waits, but not for ever",
+    scanSeconds: 3600,
+    change: once,
+    exitCode: 1,
+    says: [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
+  },
+  {
+    what: "fails where a call fails",
+    scanSeconds: 0,
+    change: broken,
+    exitCode: 1,
+    says: [/^curl: \(22\).* 403$/],
+  },
+])("README's long job $what", async ({ scanSeconds, change, exitCode, says }) => {
   const lines = says.map((pattern) => expect.stringMatching(pattern));
   await expect(runJob(1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
 });
@@ -101,11 +113,11 @@ const CHANGES =
   "## [1.0.0] - Unreleased\n\n- Old.\n";
 
 test.each([
-  ["v1.2.0", 0, /^\n?- Something\.\n$/],
-  ["v1.1.0", 1, /is empty/],
-  ["v1.0.0", 1, /has no line/],
-  ["v1.0.2", 1, /has no line/],
-])("the release notes of %s", async (tag, status, output) => {
+  { tag: "v1.2.0", status: 0, output: /^\n?- Something\.\n$/ },
+  { tag: "v1.1.0", status: 1, output: /is empty/ },
+  { tag: "v1.0.0", status: 1, output: /has no line/ },
+  { tag: "v1.0.2", status: 1, output: /has no line/ },
+])("the release notes of $tag", async ({ tag, status, output }) => {
   await using folder = await makeTempFolder("armor-docs-");
   writeFileSync(join(folder.path, "CHANGELOG.md"), CHANGES);
   const script = join(ROOT, ".github", "release-notes").replaceAll("\\", "/");

@@ -96,18 +96,27 @@ describe("a program", () => {
   });
 
   test.each([
-    [
-      "the JDK's client",
-      "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c",
-    ],
-    [
-      "Apache HttpClient",
-      "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4",
-    ],
-    ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"],
-    ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close"],
-    ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close"],
-  ])("that sends what %s does is served", async (_, headers) => {
+    {
+      what: "the JDK's client",
+      headers: "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c",
+    },
+    {
+      what: "Apache HttpClient",
+      headers: "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4",
+    },
+    {
+      what: "a websocket",
+      headers: "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x",
+    },
+    {
+      what: "one that names the gateway as Referer",
+      headers: "Referer: http://HOST/CAP/\r\nConnection: close",
+    },
+    {
+      what: "one that expects 100 Continue of a GET",
+      headers: "Expect: 100-continue\r\nConnection: close",
+    },
+  ])("that sends what $what does is served", async ({ headers }) => {
     await using gateway = await startGateway([json(200, { ok: true })]);
     const { armor, begin } = gateway;
     const socket = await begin(`${GET}${headers}\r\n\r\n`);
@@ -191,10 +200,10 @@ describe("many calls at once", () => {
 });
 
 describe("a client that leaves", () => {
-  test.each<[string, Answer]>([
-    ["before the reply", silence],
-    ["amid the reply", drip],
-  ])("%s ends the request to Armor, and is counted as nothing", async (_, answer) => {
+  test.each<{ readonly what: string; readonly answer: Answer }>([
+    { what: "before the reply", answer: silence },
+    { what: "amid the reply", answer: drip },
+  ])("$what ends the request to Armor, and is counted as nothing", async ({ answer }) => {
     let client: http.ClientRequest | undefined;
     let hasLeft = false;
     await using gateway = await startGateway([
@@ -259,12 +268,15 @@ describe("a client that leaves", () => {
   });
 
   test.each([
-    ["the request line", "GET /CA"],
-    ["the headers", `${GET}Acc`],
-    ["a refused body", `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc`],
-    ["a refused chunk", `${GET}Transfer-Encoding: chunked\r\n\r\nff\r\nabc`],
-    ["CONNECT", "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"],
-  ])("amid %s leaves nothing behind", async (_, bytes) => {
+    { what: "the request line", bytes: "GET /CA" },
+    { what: "the headers", bytes: `${GET}Acc` },
+    {
+      what: "a refused body",
+      bytes: `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc`,
+    },
+    { what: "a refused chunk", bytes: `${GET}Transfer-Encoding: chunked\r\n\r\nff\r\nabc` },
+    { what: "CONNECT", bytes: "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n" },
+  ])("amid $what leaves nothing behind", async ({ bytes }) => {
     await using gateway = await startGateway([json(200, {})]);
     const { begin, call, connections } = gateway;
     const socket = await begin(bytes);

@@ -15,21 +15,41 @@ const TWO_LENGTHS = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r
 const LONG_HEAD = `HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
 
 describe("an Armor that", () => {
-  test.each<[string, Answer, number, string]>([
-    ["resets the connection", reset, 502, "connection_failed"],
-    ["says nothing", silence, 504, "reply_timeout"],
-    ["switches protocols", raw(SWITCH, { thenEnd: false }), 502, "reply_invalid"],
-    ["does not speak HTTP", raw("SSH-2.0-OpenSSH_9.2\r\n"), 502, "reply_invalid"],
-    ["breaks off amid its head", raw("HTTP/1.1 200 OK\r\nX-Half: "), 502, "connection_failed"],
-    ["sends a head of 20 KB", raw(LONG_HEAD), 502, "reply_invalid"],
-    ["sends two lengths", raw(TWO_LENGTHS), 502, "reply_invalid"],
-    [
-      "sends no status",
-      raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
-      502,
-      "reply_invalid",
-    ],
-  ])("%s is told of, and counted once", async (_, answer, status, code) => {
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly status: number;
+    readonly code: string;
+  }>([
+    { what: "resets the connection", answer: reset, status: 502, code: "connection_failed" },
+    { what: "says nothing", answer: silence, status: 504, code: "reply_timeout" },
+    {
+      what: "switches protocols",
+      answer: raw(SWITCH, { thenEnd: false }),
+      status: 502,
+      code: "reply_invalid",
+    },
+    {
+      what: "does not speak HTTP",
+      answer: raw("SSH-2.0-OpenSSH_9.2\r\n"),
+      status: 502,
+      code: "reply_invalid",
+    },
+    {
+      what: "breaks off amid its head",
+      answer: raw("HTTP/1.1 200 OK\r\nX-Half: "),
+      status: 502,
+      code: "connection_failed",
+    },
+    { what: "sends a head of 20 KB", answer: raw(LONG_HEAD), status: 502, code: "reply_invalid" },
+    { what: "sends two lengths", answer: raw(TWO_LENGTHS), status: 502, code: "reply_invalid" },
+    {
+      what: "sends no status",
+      answer: raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
+      status: 502,
+      code: "reply_invalid",
+    },
+  ])("$what is told of, and counted once", async ({ answer, status, code }) => {
     let isClosed = false;
     const observed: Answer = (response, request) => {
       response.socket?.once("close", () => {
@@ -142,14 +162,29 @@ describe("a token that cannot be had", () => {
   const permanent = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
   const limited = new ArmorError("rate_limited", "P", "R.", { retryAfterMs: 7_100 });
 
-  test.each<[string, ArmorError, number, string | undefined]>([
-    ["for good", permanent, 424, undefined],
-    ["for as long as Armor says", limited, 503, "8"],
-    ["in time", new ArmorError("reply_timeout", "P", "R."), 504, undefined],
-    ["for now", new ArmorError("server_unavailable", "P", "R."), 502, undefined],
+  test.each<{
+    readonly what: string;
+    readonly error: ArmorError;
+    readonly status: number;
+    readonly retryAfter: string | undefined;
+  }>([
+    { what: "for good", error: permanent, status: 424, retryAfter: undefined },
+    { what: "for as long as Armor says", error: limited, status: 503, retryAfter: "8" },
+    {
+      what: "in time",
+      error: new ArmorError("reply_timeout", "P", "R."),
+      status: 504,
+      retryAfter: undefined,
+    },
+    {
+      what: "for now",
+      error: new ArmorError("server_unavailable", "P", "R."),
+      status: 502,
+      retryAfter: undefined,
+    },
   ])(
-    "%s is a reply that says so, and Armor is asked once",
-    async (_, error, status, retryAfter) => {
+    "$what is a reply that says so, and Armor is asked once",
+    async ({ error, status, retryAfter }) => {
       const fetch = () => Promise.reject(error);
       await using gateway = await startGateway([ok], { first: DEAD, fetch });
       const { armor, call, fetches, counts } = gateway;
@@ -173,9 +208,9 @@ describe("a token that cannot be had", () => {
 
 describe("a proxy that", () => {
   test.each([
-    ["refuses", "HTTP/1.1 403 Forbidden\r\n\r\n", "proxy_refused"],
-    ["never answers", "", "proxy_failed"],
-  ])("%s is named, without the password", async (_, answer, code) => {
+    { what: "refuses", answer: "HTTP/1.1 403 Forbidden\r\n\r\n", code: "proxy_refused" },
+    { what: "never answers", answer: "", code: "proxy_failed" },
+  ])("$what is named, without the password", async ({ answer, code }) => {
     await using proxy = await startAnsweringProxy(answer);
     const value = `http://user:Passw0rd@127.0.0.1:${proxy.port}`;
     await using gateway = await startGateway([], {

@@ -261,20 +261,23 @@ describe("a redirect", () => {
   );
 
   test.each([
-    ["another host", "https://other.example/api/v1/discovery/x"],
-    ["another port", "http://127.0.0.1:9/api/v1/discovery/x"],
-    ["an API host of the vendor's", "https://api.armor.fortanix.com/api/v1/discovery/x"],
-    ["another scheme", "ftp://127.0.0.1/api/v1/discovery/x"],
-    ["a path that is not listed", "/api/v1/iam/users"],
-    ["a way out of the listed path", "/api/v1/discovery/../iam/users"],
-    ["the same, encoded", "/api/v1/discovery/%2e%2e/iam/users"],
-    ["an encoded slash", "/api/v1/discovery/a%2fb"],
-    ["two slashes", "/api//v1/discovery/x"],
-    ["parameters of a segment", "/api/v1/discovery/..;/iam"],
-    ["a listed path in the query", "/login?next=/api/v1/discovery/x"],
+    { what: "another host", location: "https://other.example/api/v1/discovery/x" },
+    { what: "another port", location: "http://127.0.0.1:9/api/v1/discovery/x" },
+    {
+      what: "an API host of the vendor's",
+      location: "https://api.armor.fortanix.com/api/v1/discovery/x",
+    },
+    { what: "another scheme", location: "ftp://127.0.0.1/api/v1/discovery/x" },
+    { what: "a path that is not listed", location: "/api/v1/iam/users" },
+    { what: "a way out of the listed path", location: "/api/v1/discovery/../iam/users" },
+    { what: "the same, encoded", location: "/api/v1/discovery/%2e%2e/iam/users" },
+    { what: "an encoded slash", location: "/api/v1/discovery/a%2fb" },
+    { what: "two slashes", location: "/api//v1/discovery/x" },
+    { what: "parameters of a segment", location: "/api/v1/discovery/..;/iam" },
+    { what: "a listed path in the query", location: "/login?next=/api/v1/discovery/x" },
   ])(
-    "to %s is passed on with an absolute Location, and sends nothing there",
-    async (_, location) => {
+    "to $what is passed on with an absolute Location, and sends nothing there",
+    async ({ location }) => {
       await using gateway = await startGateway([redirect(307, location)]);
       const { armor, call } = gateway;
       const { status, headers } = await call();

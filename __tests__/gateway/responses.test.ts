@@ -82,16 +82,41 @@ describe("a reply", () => {
   const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const TRAILED = `${CHUNKED.replace("\r\n", "\r\nTrailer: X\r\n")}0\r\nX: 1\r\n\r\n`;
 
-  test.each<[string, Answer, number, string]>([
-    ["204", text(204, ""), 204, ""],
-    ["204 with a body", raw("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody"), 204, ""],
-    ["304", text(304, "", { ETag: '"x"' }), 304, ""],
-    ["an error of Armor's", json(422, { code: 5 }), 422, '{"code":5}'],
-    ["a compressed body", text(200, "\x1f\x8b…", { "Content-Encoding": "gzip" }), 200, "\x1f\x8b…"],
-    ["HTTP/1.0", raw("HTTP/1.0 200 OK\r\n\r\nold"), 200, "old"],
-    ["many informational replies before it", raw(EARLY + OK), 200, "ok"],
-    ["trailers", raw(TRAILED), 200, "ok"],
-  ])("with %s is passed on, and the next call works", async (_, answer, status, body) => {
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly status: number;
+    readonly body: string;
+  }>([
+    { what: "204", answer: text(204, ""), status: 204, body: "" },
+    {
+      what: "204 with a body",
+      answer: raw("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody"),
+      status: 204,
+      body: "",
+    },
+    { what: "304", answer: text(304, "", { ETag: '"x"' }), status: 304, body: "" },
+    {
+      what: "an error of Armor's",
+      answer: json(422, { code: 5 }),
+      status: 422,
+      body: '{"code":5}',
+    },
+    {
+      what: "a compressed body",
+      answer: text(200, "\x1f\x8b…", { "Content-Encoding": "gzip" }),
+      status: 200,
+      body: "\x1f\x8b…",
+    },
+    { what: "HTTP/1.0", answer: raw("HTTP/1.0 200 OK\r\n\r\nold"), status: 200, body: "old" },
+    {
+      what: "many informational replies before it",
+      answer: raw(EARLY + OK),
+      status: 200,
+      body: "ok",
+    },
+    { what: "trailers", answer: raw(TRAILED), status: 200, body: "ok" },
+  ])("with $what is passed on, and the next call works", async ({ answer, status, body }) => {
     await using gateway = await startGateway([answer, json(200, {})]);
     const { call, stats } = gateway;
     await expect(call()).resolves.toMatchObject({ status, body });
@@ -130,20 +155,24 @@ describe("a reply", () => {
 describe("a reply that breaks off", () => {
   const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n";
 
-  test.each<[string, Answer, string]>([
-    ["is cut off", cutOff, "reply_incomplete"],
-    ["has bad chunks", raw(`${CHUNKED}zz\r\n`), "reply_incomplete"],
-    ["ends before its last chunk", raw(CHUNKED), "reply_incomplete"],
-    ["is cut off a while after its head", pieces(50, `${LENGTH}\r\n`, "ok"), "reply_incomplete"],
-    [
-      "names its length in Connection",
-      raw(`${LENGTH}Connection: Content-Length\r\n\r\nok`),
-      "reply_incomplete",
-    ],
-    ["stalls", stall, "reply_timeout"],
+  test.each<{ readonly what: string; readonly answer: Answer; readonly code: string }>([
+    { what: "is cut off", answer: cutOff, code: "reply_incomplete" },
+    { what: "has bad chunks", answer: raw(`${CHUNKED}zz\r\n`), code: "reply_incomplete" },
+    { what: "ends before its last chunk", answer: raw(CHUNKED), code: "reply_incomplete" },
+    {
+      what: "is cut off a while after its head",
+      answer: pieces(50, `${LENGTH}\r\n`, "ok"),
+      code: "reply_incomplete",
+    },
+    {
+      what: "names its length in Connection",
+      answer: raw(`${LENGTH}Connection: Content-Length\r\n\r\nok`),
+      code: "reply_incomplete",
+    },
+    { what: "stalls", answer: stall, code: "reply_timeout" },
   ])(
-    "(%s) is a broken connection, counted once, and the next call works",
-    async (_, answer, code) => {
+    "($what) is a broken connection, counted once, and the next call works",
+    async ({ answer, code }) => {
       await using gateway = await startGateway([answer, json(200, {})], {
         limits: { idleMs: 300 },
       });

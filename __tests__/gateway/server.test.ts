@@ -254,29 +254,45 @@ describe("every route", () => {
 });
 
 describe("a request with a body", () => {
-  test.each<[string, string, string]>([
-    ["GET with a length", `${GET}Content-Length: 4\r\n\r\nbody`, "400"],
-    ["GET with chunks", `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, "400"],
-    ["GET with another encoding", `${GET}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, "400"],
-    [
-      "both lengths",
-      `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-      "400",
-    ],
-    ["two lengths", `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`, "400"],
-    [
-      "chunked that is not last",
-      `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
-      "400",
-    ],
-    ["bad chunks", `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, "405"],
-    ["a folded header", `${GET}X: a\r\n b\r\nContent Length: 5\r\n\r\n`, "400"],
-    [
-      "a length named in Connection",
-      `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`,
-      "400",
-    ],
-  ])("(%s) is refused, and what follows it is no second request", async (_, bytes, status) => {
+  test.each<{ readonly what: string; readonly bytes: string; readonly status: string }>([
+    { what: "GET with a length", bytes: `${GET}Content-Length: 4\r\n\r\nbody`, status: "400" },
+    {
+      what: "GET with chunks",
+      bytes: `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "GET with another encoding",
+      bytes: `${GET}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "both lengths",
+      bytes: `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "two lengths",
+      bytes: `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`,
+      status: "400",
+    },
+    {
+      what: "chunked that is not last",
+      bytes: `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    { what: "bad chunks", bytes: `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, status: "405" },
+    {
+      what: "a folded header",
+      bytes: `${GET}X: a\r\n b\r\nContent Length: 5\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "a length named in Connection",
+      bytes: `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`,
+      status: "400",
+    },
+  ])("($what) is refused, and what follows it is no second request", async ({ bytes, status }) => {
     await using gateway = await startGateway([json(200, {})]);
     const { armor, begin } = gateway;
     const socket = await begin(`${bytes}${GET}\r\n`);
@@ -331,13 +347,23 @@ describe("what Node's parser gives up", () => {
   const [LARGE, HUGE] = [20_000, 2_000_000].map((size) => `${GET}X: ${"x".repeat(size)}\r\n\r\n`);
   const CONNECT = "CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\n\r\n";
 
-  test.each<[string, string | undefined, number, string]>([
-    ["headers of 20 KB", LARGE, 431, "head_too_large"],
-    ["headers of 2 MB", HUGE, 431, "head_too_large"],
-    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"],
-    ["CONNECT", CONNECT, 405, "method_not_allowed"],
-    ["half a head", "GET /CAP", 408, "request_timeout"],
-  ])("(%s) is answered like any other refusal", async (_, bytes = "", status, error) => {
+  test.each<{
+    readonly what: string;
+    readonly bytes: string | undefined;
+    readonly status: number;
+    readonly error: string;
+  }>([
+    { what: "headers of 20 KB", bytes: LARGE, status: 431, error: "head_too_large" },
+    { what: "headers of 2 MB", bytes: HUGE, status: 431, error: "head_too_large" },
+    {
+      what: "TLS",
+      bytes: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+      status: 400,
+      error: "bad_request",
+    },
+    { what: "CONNECT", bytes: CONNECT, status: 405, error: "method_not_allowed" },
+    { what: "half a head", bytes: "GET /CAP", status: 408, error: "request_timeout" },
+  ])("($what) is answered like any other refusal", async ({ bytes = "", status, error }) => {
     const serverLimits = { headMs: 500, maxWaiting: 9, minWaitMs: 100 };
     await using gateway = await startGateway([], { serverLimits });
     const { armor, speak, stats } = gateway;

@@ -118,36 +118,61 @@ describe("main", () => {
     expect(safe.said).toHaveLength(1);
   });
 
-  test.each<[string, string, Values, Values]>([
-    ["GITHUB_OUTPUT is not set", "runner_unsupported", {}, { GITHUB_OUTPUT: "" }],
-    ["GITHUB_STATE is not set", "runner_unsupported", {}, { GITHUB_STATE: "" }],
-    [
-      "The file that GITHUB_OUTPUT names .* no such file or directory \\(ENOENT\\)",
-      "file_failed",
-      {},
-      { GITHUB_OUTPUT: "/no/x" },
-    ],
-    [
-      "The file that GITHUB_STATE names .* on a directory \\(EISDIR\\)",
-      "file_failed",
-      {},
-      { GITHUB_STATE: "/" },
-    ],
-    ["GITHUB_ENV is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_ENV: "" }],
-    ["GITHUB_PATH is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_PATH: "" }],
-    [
-      "RUNNER_TEMP is not set",
-      "runner_unsupported",
-      UNEXPORTED,
-      { GITHUB_ENV: "", RUNNER_TEMP: "" },
-    ],
-    [
-      "The folder that RUNNER_TEMP .* \\(ENOENT\\)",
-      "file_failed",
-      UNEXPORTED,
-      { RUNNER_TEMP: "/no" },
-    ],
-  ])("asks for nothing where it fails with: %s", async (problem, code, inputs, env) => {
+  test.each<{
+    readonly problem: string;
+    readonly code: string;
+    readonly inputs: Values;
+    readonly env: Values;
+  }>([
+    {
+      problem: "GITHUB_OUTPUT is not set",
+      code: "runner_unsupported",
+      inputs: {},
+      env: { GITHUB_OUTPUT: "" },
+    },
+    {
+      problem: "GITHUB_STATE is not set",
+      code: "runner_unsupported",
+      inputs: {},
+      env: { GITHUB_STATE: "" },
+    },
+    {
+      problem: "The file that GITHUB_OUTPUT names .* no such file or directory \\(ENOENT\\)",
+      code: "file_failed",
+      inputs: {},
+      env: { GITHUB_OUTPUT: "/no/x" },
+    },
+    {
+      problem: "The file that GITHUB_STATE names .* on a directory \\(EISDIR\\)",
+      code: "file_failed",
+      inputs: {},
+      env: { GITHUB_STATE: "/" },
+    },
+    {
+      problem: "GITHUB_ENV is not set",
+      code: "runner_unsupported",
+      inputs: { "keep-fresh": "true" },
+      env: { GITHUB_ENV: "" },
+    },
+    {
+      problem: "GITHUB_PATH is not set",
+      code: "runner_unsupported",
+      inputs: { "keep-fresh": "true" },
+      env: { GITHUB_PATH: "" },
+    },
+    {
+      problem: "RUNNER_TEMP is not set",
+      code: "runner_unsupported",
+      inputs: UNEXPORTED,
+      env: { GITHUB_ENV: "", RUNNER_TEMP: "" },
+    },
+    {
+      problem: "The folder that RUNNER_TEMP .* \\(ENOENT\\)",
+      code: "file_failed",
+      inputs: UNEXPORTED,
+      env: { RUNNER_TEMP: "/no" },
+    },
+  ])("asks for nothing where it fails with: $problem", async ({ problem, code, inputs, env }) => {
     await using main = await runAgainst([token()], inputs, env);
     const { armor, exitCode, said } = main;
     expect(exitCode).toBe(1);
@@ -156,9 +181,13 @@ describe("main", () => {
   });
 
   test.each([
-    ["ends the session itself", "true", ["token", "terminate"]],
-    ["leaves the session alone, where that was wanted,", "false", ["token"]],
-  ])("%s where post will not know of it", async (_, wanted, requests) => {
+    { what: "ends the session itself", wanted: "true", requests: ["token", "terminate"] },
+    {
+      what: "leaves the session alone, where that was wanted,",
+      wanted: "false",
+      requests: ["token"],
+    },
+  ])("$what where post will not know of it", async ({ wanted, requests }) => {
     const answer: Answer = (response, request) => {
       if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
       (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);

@@ -108,11 +108,11 @@ describe("post", () => {
   });
 
   test.each([
-    ["gone", /had ended before the job did: it left no report/],
-    ["file", /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/],
+    { name: "gone", says: /had ended before the job did: it left no report/ },
+    { name: "file", says: /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/ },
   ])(
-    "ends the session, and says what is known of an agent whose folder is: %s",
-    async (name, says) => {
+    "ends the session, and says what is known of an agent whose folder is: $name",
+    async ({ name, says }) => {
       // A folder of the test's own, as post removes what state names, whatever it is.
       await using temp = await makeTempFolder("armor-post-");
       await writeFile(join(temp.path, "file"), "");
