@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import type { ErrorCode } from "../../src/errors.ts";
 import { expectFailure, expectToken, type MainStep, runBuiltMain } from "../fixtures/job.ts";
 import {
   type Answer,
@@ -79,7 +80,7 @@ describe("the main step", () => {
   test.concurrent.each<{
     readonly what: string;
     readonly answer: Answer;
-    readonly code: string;
+    readonly code: ErrorCode;
     readonly says: Says;
   }>([
     {

@@ -20,7 +20,7 @@ const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 /** On 32-bit ARM, runners have Node 20. Where this machine's `node` is another one, its test is left out. */
-const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(machineNode()) ?? [];
+const NODE_20 = /^v20\.\S+ (?<path>.+)$/m.exec(machineNode())?.groups?.["path"];
 const CUT: readonly Answer[] = [
   cutOff,
   raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),

@@ -91,10 +91,10 @@ test.concurrent.each([
 });
 
 const SHELL = DOCUMENTS.flatMap((name) =>
-  codeBlocks(read(name), "sh").map((text) => [name, text] as const),
+  codeBlocks(read(name), "sh").map((script) => ({ name, script })),
 );
 
-test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
+test.each(SHELL)("shell in $name is valid: $script", ({ script }) => {
   expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });
 });
 

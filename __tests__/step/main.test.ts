@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import type { ErrorCode } from "../../src/errors.ts";
 import { crashWith, runMain, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 import {
@@ -120,7 +121,7 @@ describe("main", () => {
 
   test.each<{
     readonly problem: string;
-    readonly code: string;
+    readonly code: ErrorCode;
     readonly inputs: Values;
     readonly env: Values;
   }>([

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, json, startServer, text } from "../fixtures/server.ts";
@@ -109,7 +110,10 @@ describe("post", () => {
 
   test.each([
     { name: "gone", says: /had ended before the job did: it left no report/ },
-    { name: "file", says: /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/ },
+    {
+      name: "file",
+      says: new RegExp(`could not be asked to stop: ${CONTROL_FILE} cannot be read \\(ENOTDIR\\)`),
+    },
   ])(
     "ends the session, and says what is known of an agent whose folder is: $name",
     async ({ name, says }) => {
