@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import type { RefusalCode } from "../../src/gateway/guard.ts";
 import {
   CAPABILITY,
   CONTROL,
