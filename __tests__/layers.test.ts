@@ -40,7 +40,7 @@ function isUpwards(from: string, to: string): boolean {
   return to === COMMAND || roomOf(to) < roomOf(from);
 }
 
-/** The files on the way from this one back to itself, where there is such a way. */
+/** The files on the way from this one back to itself, if there is such a way. */
 function cycleFrom(
   file: string,
   path: readonly string[] = [file],

@@ -97,7 +97,7 @@ describe("launchAgent", () => {
   test.each([
     { what: "is not there", name: "none", says: /did not start: .*ENOENT/ },
     { what: "has no possible name", name: "no\0ne", says: /did not start: .*null bytes/ },
-  ])("fails where Node $what", async ({ name, says }) => {
+  ])("fails if Node $what", async ({ name, says }) => {
     const failure = launchProgram("", { execPath: join(temp.path, name) });
     await expect(failure).rejects.toMatchObject({
       code: "agent_failed",

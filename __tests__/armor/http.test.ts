@@ -299,13 +299,13 @@ describe("trustCertificates", () => {
     expect(set).toHaveBeenCalledWith([...tls.getCACertificates("default"), "PEM"]);
   });
 
-  test("asks Node for nothing where there are none", () => {
+  test("asks Node for nothing if there are none", () => {
     const set = jest.spyOn(tls, "setDefaultCACertificates");
     trustCertificates([]);
     expect(set).not.toHaveBeenCalled();
   });
 
-  test("says what is missing where Node cannot", async () => {
+  test("says what is missing if Node cannot", async () => {
     const { setDefaultCACertificates } = tls;
     const restore = () => Object.assign(tls, { setDefaultCACertificates });
     await using _without = disposable({}, restore);

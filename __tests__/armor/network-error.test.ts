@@ -164,7 +164,7 @@ describe("networkError, with Armor", () => {
     { word: "ECONNRESET", isReplying: true },
     { word: "HPE_INVALID_CHUNK_SIZE", isReplying: true },
     { word: "ERR_SSL_DECRYPTION_FAILED", isReplying: true },
-  ])("$word breaks a reply off, where it had begun: $isReplying", ({ word, isReplying }) => {
+  ])("$word breaks a reply off, if it had begun: $isReplying", ({ word, isReplying }) => {
     expect(networkError(failure(word), { ...direct, isReplying })).toMatchObject({
       code: "reply_incomplete",
       problem: "https://armor.example broke off its answer",
@@ -279,7 +279,7 @@ describe("proxyError", () => {
     });
   });
 
-  test("does not blame the proxy where this runner has no free file or port", () => {
+  test("does not blame the proxy if this runner has no free file or port", () => {
     expect(proxyError(proxy, url.host, "EMFILE")).toMatchObject({
       code: "connection_failed",
       problem: `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
@@ -309,7 +309,7 @@ describe("timeoutError", () => {
     });
   });
 
-  test("says that Armor did not finish, where the reply had begun", () => {
+  test("says that Armor did not finish, if the reply had begun", () => {
     expect(timeoutError({ ...direct, isReplying: true })).toMatchObject({
       code: "reply_timeout",
       problem: "https://armor.example began to answer and did not finish",
@@ -331,7 +331,7 @@ describe("timeoutError", () => {
     });
   });
 
-  test("blames no proxy where there is none, or where nothing is known of a tunnel", () => {
+  test("blames no proxy if there is none, or if nothing is known of a tunnel", () => {
     const { hasTunnel: _, ...unknown } = proxied;
     expect(timeoutError(unknown)).toMatchObject({ code: "reply_timeout" });
     expect(timeoutError({ ...direct, hasTunnel: false })).toMatchObject({ code: "reply_timeout" });

@@ -183,7 +183,7 @@ describe("judgeToken", () => {
     );
   });
 
-  test("a compressed reply is called one, also where only its header says so", () => {
+  test("a compressed reply is called one, also if only its header says so", () => {
     for (const encoding of ["gzip", "br", "zstd"]) {
       expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }))).toThrow(
         expect.objectContaining({
@@ -309,7 +309,7 @@ describe("judgeToken", () => {
   });
 
   test.each([
-    { what: "nothing where there is nothing", body: "", says: "answered 401" },
+    { what: "nothing if there is nothing", body: "", says: "answered 401" },
     { what: "nothing of a web page", body: "<html>S3cr3t</html>", says: "answered 401" },
     { what: "the code", body: { error: "invalid_client" }, says: "answered 401 invalid_client" },
     {

@@ -52,7 +52,7 @@ describe("fetchToken", () => {
     });
   });
 
-  test("tries the raw pair once where the form-encoded one is answered by 401", async () => {
+  test("tries the raw pair once if the form-encoded one is answered by 401", async () => {
     const { armor, authorizations } = armorWith([{ status: 401 }, GRANT]);
     await expect(fetchToken(armor, credentials)).resolves.toMatchObject({ accessToken: "abc" });
     expect(authorizations()).toEqual([ENCODED, RAW]);
@@ -77,7 +77,7 @@ describe("fetchToken", () => {
     expect(authorizations()).toEqual([ENCODED, RAW]);
   });
 
-  test("reports the first answer where the raw pair is only called malformed", async () => {
+  test("reports the first answer if the raw pair is only called malformed", async () => {
     const { armor } = armorWith([{ status: 401 }, { status: 400 }]);
     await expect(fetchToken(armor, credentials)).rejects.toMatchObject({
       code: "credentials_rejected",
@@ -93,7 +93,7 @@ describe("fetchToken", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("begins again with the form-encoded pair where the raw one met a failure that can pass", async () => {
+  test("begins again with the form-encoded pair if the raw one met a failure that can pass", async () => {
     const { armor, authorizations } = armorWith([
       { status: 401 },
       { status: 502 },
@@ -104,7 +104,7 @@ describe("fetchToken", () => {
     expect(authorizations()).toEqual([ENCODED, RAW, ENCODED, RAW]);
   });
 
-  test.each([400, 403, 404])("asks once where the answer is %i", async (status) => {
+  test.each([400, 403, 404])("asks once if the answer is %i", async (status) => {
     const { armor, sent } = armorWith([{ status }, GRANT]);
     await expect(fetchToken(armor, credentials)).rejects.toThrow(`answered ${status}`);
     expect(sent).toHaveLength(1);

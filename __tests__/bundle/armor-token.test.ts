@@ -190,7 +190,7 @@ describe("armor-token", () => {
     await expect(readdir(folder)).resolves.not.toContain("token");
   });
 
-  test.concurrent("is quiet where its reader leaves early", async () => {
+  test.concurrent("is quiet when its reader leaves early", async () => {
     await using agent = await startFakeAgent();
     const { sh } = agent;
     const output = (stdout: string) => ({ exitCode: 0, stdout, stderr: MASK });
@@ -219,7 +219,7 @@ describe("armor-token --file", () => {
     await expect(readdir(folder)).resolves.not.toContain("token");
   });
 
-  test.concurrent("keeps the old content where there is no token, and leaves no other file", async () => {
+  test.concurrent("keeps the old content if there is no token, and leaves no other file", async () => {
     await using agent = await startFakeAgent(null);
     const { sh, folder, file } = agent;
     await writeFile(file, "old");

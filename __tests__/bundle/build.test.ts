@@ -74,7 +74,7 @@ describe("dist/", () => {
     expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
   });
 
-  test("what is left out fails where it is called", () => {
+  test("what is left out fails when it is called", () => {
     const { ProxyAgent, getExecOutput } = createRequire(import.meta.url)(
       join(ROOT, "dist", "not-bundled.js"),
     );

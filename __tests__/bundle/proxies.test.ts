@@ -66,7 +66,7 @@ describe("the main step behind a proxy", () => {
     expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
   });
 
-  test.concurrent("goes past it where no_proxy says so", async () => {
+  test.concurrent("goes past it if no_proxy says so", async () => {
     await using proxy = await startProxy({ hosts: [HIDDEN] });
     const env = { https_proxy: `http://127.0.0.1:${proxy.port}`, no_proxy: "corp.test" };
     const step = await runBuiltMain(hidden(), env);

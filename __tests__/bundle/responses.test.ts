@@ -68,7 +68,7 @@ describe("the main step with bad input", () => {
 });
 
 describe("the main step", () => {
-  test.concurrent("tries the raw pair where the form-encoded one is refused", async () => {
+  test.concurrent("tries the raw pair when the form-encoded one is refused", async () => {
     const { step, server } = await stepAgainst([json(401, { error: "invalid_client" }), token()]);
     expectToken(step);
     expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([
@@ -121,7 +121,7 @@ describe("the main step", () => {
     expect(step.ms).toBeGreaterThan(1_000);
   });
 
-  test.concurrent("ends in time where Armor never comes to an end", async () => {
+  test.concurrent("ends in time though Armor never comes to an end", async () => {
     const { step, server } = await stepAgainst([stall], { timeout: "1" });
     expectFailure(step, "reply_timeout", [server.url, "began to answer and did not finish"]);
   });

@@ -57,7 +57,7 @@ describe("npm start", () => {
     expect(code).toBe(0);
   });
 
-  test.concurrent("takes the real Armor where credentials are set, prints none of them, and tries no wrong key there", async () => {
+  test.concurrent("takes the real Armor if credentials are set, prints none of them, and tries no wrong key there", async () => {
     await using armor = await real();
     const { code, output } = await run(START, target(armor));
     expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
@@ -73,7 +73,7 @@ describe("npm start", () => {
     expect(code).toBe(0);
   });
 
-  test.concurrent("ends with 1 where anything fails", async () => {
+  test.concurrent("ends with 1 if anything fails", async () => {
     await using armor = await real(json(401, { error: "invalid_client" }));
     const { code, output } = await run(START, target(armor));
     expect(output).toMatch(/Error: Armor does not accept this client app/);
@@ -82,7 +82,7 @@ describe("npm start", () => {
     expect(code).toBe(1);
   });
 
-  test.concurrent("leaves no agent and no folder where its reader leaves early", async () => {
+  test.concurrent("leaves no agent and no folder when its reader leaves early", async () => {
     await using folder = await makeTempFolder("armor start ");
     await using armor = await real();
     const env = { ...target(armor), TMPDIR: folder.path, START_SECONDS: "1" };

@@ -54,7 +54,7 @@ describe("the built action", () => {
     }
   });
 
-  test.concurrent("says how to run armor-token where RUNNER_TEMP allows no programs (noexec)", async () => {
+  test.concurrent("says how to run armor-token if RUNNER_TEMP allows no programs (noexec)", async () => {
     await using armor = await startServer([goodArmor]);
     await using job = await openHooked(NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
     const { exitCode, stdout } = await job.main();
@@ -68,7 +68,7 @@ describe("the built action", () => {
   });
 
   if (NODE_20 !== undefined) {
-    test.concurrent("works on Node 20, where a reply that breaks off does not look whole either", async () => {
+    test.concurrent("works on Node 20, with which a reply that breaks off does not look whole either", async () => {
       const answer: Answer = (response, request) =>
         (CUT[Number(request.path.split("/cut/")[1])] ?? goodArmor)(response, request);
       await using armor = await startServer([answer]);
@@ -92,7 +92,7 @@ describe("the built action", () => {
 
   // Windows has neither this signal nor this shell.
   if (process.platform !== "win32") {
-    test.concurrent("leaves no part of a line where the disk fills amid an output", async () => {
+    test.concurrent("leaves no part of a line when the disk fills amid an output", async () => {
       await using armor = await startServer([token({ access_token: TOKEN.repeat(60) })]);
       await using temp = await makeTempFolder();
       const [output, state] = [join(temp.path, "output"), join(temp.path, "state")];

@@ -106,7 +106,7 @@ test("troubleshooting.md has an entry for each code of an error or refusal, and 
 
 // Links and anchors lead somewhere, and the owner's name is the same everywhere.
 
-/** Whether a path below ROOT exists and, where the link names an anchor of a document, has it. */
+/** Whether a path below ROOT exists and, if the link names an anchor of a document, has it. */
 function leadsSomewhere(from: string, link: string): boolean {
   const [path = "", anchor] = link.split("#");
   const target = path === "" ? from : join(dirname(from), path);

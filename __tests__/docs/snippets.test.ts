@@ -65,7 +65,7 @@ const once = (script: string) =>
 const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
 test.concurrent.each([
   {
-    what: "ends where no scan runs",
+    what: "ends if no scan runs",
     scanSeconds: 0,
     change: once,
     exitCode: 0,
@@ -79,7 +79,7 @@ test.concurrent.each([
     says: [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
   },
   {
-    what: "fails where a call fails",
+    what: "fails if a call fails",
     scanSeconds: 0,
     change: broken,
     exitCode: 1,

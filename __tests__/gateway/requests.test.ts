@@ -227,7 +227,7 @@ describe("a 401", () => {
     expect(fetches()).toBeGreaterThan(1);
   }, 60_000);
 
-  test("where no new token can be had is the reason why, for all calls, with one question", async () => {
+  test("is answered with the reason, after one question for all calls, if no new token can be had", async () => {
     const rejected = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
     const fetch = () => Promise.reject(rejected);
     await using gateway = await startGateway([text(401, "")], { fetch });

@@ -135,7 +135,7 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is a bad target, also where it does not begin as a listed path does", async () => {
+  test("is a bad target, also if it does not begin as a listed path does", async () => {
     await expectRefused(
       BAD_PREFIXES.map((target) => `/CAP${target}`),
       400,
@@ -143,7 +143,7 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is refused where its path is not listed", async () => {
+  test("is refused if its path is not listed", async () => {
     await expectRefused(
       NOT_LISTED.map((target) => `/CAP${target}`),
       403,
@@ -151,7 +151,7 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is refused where it does not begin with the capability and a path", async () => {
+  test("is refused if it does not begin with the capability and a path", async () => {
     await expectRefused(WITHOUT_CAPABILITY, 403, "wrong_capability");
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { DEFAULTS, readInputs, readSecrets } from "../../src/step/inputs.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 
-/** Reads as @actions/core does: trimmed, empty where not given. */
+/** Reads as @actions/core does: trimmed, empty if not given. */
 function source(changes: Readonly<Record<string, string>> = {}) {
   const values: Record<string, string> = {
     "app-id": "id",
@@ -54,7 +54,7 @@ describe("readInputs", () => {
     expect(reading("app-id", "x".repeat(4_096))().credentials.appId).toHaveLength(4_096);
   });
 
-  test("names both credentials where both are empty", () => {
+  test("names both credentials if both are empty", () => {
     const both = source({ "app-id": "", "api-key": " " });
     expect(() => readInputs(both)).toThrow(
       failure("app-id and api-key are empty", /secret is not defined/),
@@ -322,7 +322,7 @@ describe("readInputs", () => {
       values: ["", "no"],
       remedy: "leave the input out for true",
     },
-  ])("refuses $input where $problem", ({ input, problem, values, remedy }) => {
+  ])("refuses $input if $problem", ({ input, problem, values, remedy }) => {
     for (const value of values) {
       expect(reading(input, value)).toThrow(failure(problem, remedy));
       expect(reading(input, value)).not.toThrow(/Passw0rd|1234567|xxxxx|\p{Cc}/u);
