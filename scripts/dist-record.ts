@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** All that decides what is in dist/, but for packages, which have a lock of their own. */
-const SOURCES = ["src", "scripts", "tsconfig.json", "tsconfig.build.json"];
+const SOURCES = ["src", "scripts", "tsconfig.json"];
 
 /** A clone writes all files within this time; nobody edits a file of it sooner. */
 const CLONE_MS = 60_000;

@@ -29,7 +29,7 @@ describe("what reaches a user's runner", () => {
   });
 
   test("SECURITY.md names all of them", async () => {
-    const security = await read("SECURITY.md");
+    const security = await read(".github", "SECURITY.md");
     for (const name of [
       ...BUNDLED,
       "undici",
