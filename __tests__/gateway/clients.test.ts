@@ -106,7 +106,6 @@ describe("a program", () => {
     ],
     ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"],
     ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close"],
-    ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close"],
   ])("that sends what %s does is served", async (_, headers) => {
     const { armor, begin } = await startGateway([json(200, { ok: true })]);
     const socket = await begin(`${GET}${headers}\r\n\r\n`);
