@@ -16,7 +16,8 @@ export const BOUNDS = {
     value: 4_000,
     unit: "connections",
     protects: "Memory: one takes up to 40 KB, with a head of 16 KB. A job needs some 1,000.",
-    beyond: "The one that waited longest is closed; if all are new or busy, the new one is.",
+    beyond:
+      "The one that waited longest is closed, else an idle one; if all are busy, the new one.",
   },
   maxWaiting: {
     value: 2_000,
@@ -28,7 +29,7 @@ export const BOUNDS = {
     value: 2_000,
     unit: "ms",
     protects: "Clients that open many connections first and use them later, as Go's does.",
-    beyond: "A connection that waited for so long may be closed to make room.",
+    beyond: "A connection beyond maxWaiting that waited for so long is closed to make room.",
   },
   backlog: {
     value: 4_096,

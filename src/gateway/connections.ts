@@ -13,7 +13,8 @@ export interface Exchange {
 /** What is known of one connection. */
 export class Connection {
   readonly socket: Duplex;
-  readonly since: number; // by the monotonic clock, in ms
+  readonly since: number; // when it was opened, by the monotonic clock, in ms
+  readonly turn: number; // the turn of the event loop in which it was opened
   admittedAt: number | undefined; // when its last request was admitted; undefined: none was, or one was refused
   isRefused = false; // it has had its refusal, and no further request of it is served
   lastResponse: ServerResponse | undefined; // to the request that is being served, or was served last
@@ -22,9 +23,10 @@ export class Connection {
   requestsHeld = 0; // those in line, and those that came when its line was full
   bytesHeld = 0; // of their heads
 
-  constructor(socket: Duplex, since: number) {
+  constructor(socket: Duplex, since: number, turn: number) {
     this.socket = socket;
     this.since = since;
+    this.turn = turn;
   }
 
   get isReplying(): boolean {
@@ -32,12 +34,17 @@ export class Connection {
   }
 }
 
+/** After so many turns of the event loop, what a client sent when it connected has been read. */
+const TURNS_TO_READ = 2;
+
 /** The server's connections, and which of them are closed when there are too many. */
 export class Connections {
   readonly #limits: Limits;
   readonly #all = new Map<Duplex, Connection>();
   /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
   readonly #strangers = new Set<Connection>();
+  #turn = 0; // of the event loop; counts only those in which connections are opened
+  #isTurnCounted = false;
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -45,16 +52,14 @@ export class Connections {
 
   /** Takes a new connection, and makes room for it or closes it. */
   open(socket: Duplex): void {
-    const connection = new Connection(socket, clock.now());
+    this.#countTurn();
+    const connection = new Connection(socket, clock.now(), this.#turn);
     this.#all.set(socket, connection);
     this.#strangers.add(connection);
     socket.once("close", () => this.#forget(connection));
-    this.#closeStrangers(this.#strangers.size - this.#limits.maxWaiting);
-    if (this.#all.size <= this.#limits.maxConnections) return;
-    this.#closeStrangers(1);
-    if (this.#all.size <= this.#limits.maxConnections) return;
-    this.#closeIdle();
-    if (this.#all.size > this.#limits.maxConnections) this.#close(connection);
+    const tooMany = this.#strangers.size - this.#limits.maxWaiting;
+    if (tooMany > 0) this.#closeStrangers(tooMany, ({ since }) => this.#isOld(since));
+    if (this.#all.size > this.#limits.maxConnections) this.#makeRoomFor(connection);
   }
 
   /** @returns undefined for a connection that has been closed */
@@ -74,23 +79,46 @@ export class Connections {
     this.#strangers.add(connection);
   }
 
-  #closeStrangers(count: number): void {
-    let left = count;
+  /**
+   * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
+   * stranger goes as soon as it could have sent its request.
+   */
+  #makeRoomFor(connection: Connection): void {
+    const hadItsTurn = ({ turn }: Connection) => this.#turn - turn >= TURNS_TO_READ;
+    if (this.#closeStrangers(1, hadItsTurn)) return;
+    if (this.#closeIdle()) return;
+    this.#close(connection);
+  }
+
+  /** Closes the first ones of those that may be closed. @returns whether it closed any */
+  #closeStrangers(count: number, mayClose: (connection: Connection) => boolean): boolean {
+    let closed = 0;
     for (const connection of this.#strangers) {
-      if (left <= 0 || !this.#isOld(connection.since)) return;
+      if (closed === count || !mayClose(connection)) break;
       this.#close(connection);
-      left -= 1;
+      closed += 1;
     }
+    return closed > 0;
   }
 
   /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
-  #closeIdle(): void {
+  #closeIdle(): boolean {
     for (const connection of this.#all.values()) {
       const { admittedAt } = connection;
       if (admittedAt === undefined || connection.isReplying || !this.#isOld(admittedAt)) continue;
       this.#close(connection);
-      return;
+      return true;
     }
+    return false;
+  }
+
+  #countTurn(): void {
+    if (this.#isTurnCounted) return;
+    this.#isTurnCounted = true;
+    setImmediate(() => {
+      this.#turn += 1;
+      this.#isTurnCounted = false;
+    });
   }
 
   #isOld(since: number): boolean {

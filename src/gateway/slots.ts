@@ -55,6 +55,7 @@ export class Slots {
   #wait(client: Client): Promise<Outcome> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => waiting.leaveWith("tooLate"), this.#limits.callWaitMs);
+      timer.unref(); // the server keeps the agent alive, not a call in line
       const waiting: Waiting = {
         client,
         since: clock.now(),
@@ -76,7 +77,7 @@ export class Slots {
   #startChecking(): void {
     if (this.#check !== undefined) return;
     const ms = Math.min(MAX_CHECK_MS, this.#limits.maxUnreadMs / 5);
-    this.#check = setInterval(() => this.#endClientsThatDoNotRead(), ms);
+    this.#check = setInterval(() => this.#endClientsThatDoNotRead(), ms).unref();
   }
 
   #stopChecking(): void {
