@@ -16,8 +16,8 @@ const MEMORY_CALLS = 10_000;
 export const STREAM_MIB = 300;
 const SAMPLE_MS = 20;
 const BURST_ROUNDS = 3;
-const SCANS = "/api/v1/discovery/scans";
-const DAY_S = 86_400;
+export const SCANS = "/api/v1/discovery/scans";
+export const DAY_S = 86_400;
 
 export interface Load {
   readonly cpuMicros: number;
@@ -162,8 +162,8 @@ async function minted({ armor }: World): Promise<number> {
   return Number(headers["x-minted"]);
 }
 
-/** @param expiresIn seconds that are left of the agent's first token's life */
-async function withAgent<T>(
+/** Gives a new agent to `use`, and ends it. @param expiresIn seconds that are left of the agent's first token's life */
+export async function withAgent<T>(
   { armor, folder, trust }: World,
   expiresIn: number,
   use: (gateway: Program) => Promise<T>,
@@ -191,7 +191,7 @@ interface Reply {
 }
 
 /** @throws where the status is another, or the reply breaks off */
-function get(url: string, agent: http.Agent | false, expected = 200): Promise<Reply> {
+export function get(url: string, agent: http.Agent | false, expected = 200): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const request = http.get(url, { agent }, (response) => {
       const headAt = process.hrtime.bigint();
