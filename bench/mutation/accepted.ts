@@ -13,4 +13,20 @@ export interface Accepted {
 }
 
 /** By file, as a path below the project's root. */
-export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {};
+export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
+  "src/armor/redirect.ts": [
+    {
+      function: "VENDOR_ORIGIN",
+      mutator: "Regex",
+      why: "It is tried on an origin, in front of which nothing can stand.",
+    },
+  ],
+  "src/redact.ts": [
+    {
+      function: "secretsOfThisProcess",
+      mutator: "ArrayDeclaration",
+      why: "No text has the words that take the place of the empty list.",
+    },
+    { function: "foldCase", mutator: "Regex", why: "Letter by letter gives the same text." },
+  ],
+};

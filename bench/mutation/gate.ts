@@ -11,6 +11,8 @@ export interface Outcome {
   readonly killed: ReadonlySet<string>;
   /** Ids of those that time did not allow. */
   readonly untried: ReadonlySet<string>;
+  /** All files of src/, mutated or not. */
+  readonly sources: readonly string[];
   /** Whether all mutants of these files were made, so that entries which stand for nothing can be told. */
   readonly isWhole: boolean;
 }
@@ -25,24 +27,27 @@ interface Group {
 
 /** @returns the lines to be printed, and whether nothing is left over */
 export function judge(outcome: Outcome, accepted = ACCEPTED): { lines: string[]; isGood: boolean } {
-  const { mutants, killed, untried, isWhole } = outcome;
+  const { mutants, killed, untried, sources, isWhole } = outcome;
   const survivors = mutants.filter(({ id }) => !killed.has(id) && !untried.has(id));
   const groups = groupsOf(survivors);
   const open = groups.filter((group) => group.survivors.length > countFor(accepted, group));
   const files = new Set(mutants.map(({ file }) => file));
   const judged = Object.keys(accepted).filter((file) => isWhole && files.has(file));
-  const void_ = judged.flatMap((file) => voidEntries(file, accepted[file] ?? [], groups));
+  const gone = Object.keys(accepted).filter((file) => !sources.includes(file));
+  const stale = [...judged, ...gone].flatMap((file) =>
+    staleEntries(file, accepted[file] ?? [], groups),
+  );
   const unexplained = Object.entries(accepted).flatMap(([file, entries]) =>
     entries.filter(({ why }) => why.trim() === "").map((entry) => nameOf(file, entry)),
   );
   const lines = [
     ...tableOf(outcome, survivors),
     ...openLines(open),
-    ...void_.map((line) => `accepted, but survives no longer so often: ${line}`),
+    ...stale.map((line) => `accepted, but survives no longer so often: ${line}`),
     ...unexplained.map((line) => `accepted without a reason: ${line}`),
   ];
   if (untried.size > 0) lines.push(`${untried.size} mutants were not tried: the time was over.`);
-  return { lines, isGood: open.length + void_.length + unexplained.length === 0 };
+  return { lines, isGood: open.length + stale.length + unexplained.length === 0 };
 }
 
 function groupsOf(survivors: readonly Mutant[]): Group[] {
@@ -65,7 +70,7 @@ function countFor(accepted: typeof ACCEPTED, group: Group): number {
 }
 
 /** Entries of a file whose whole group has fewer survivors than are accepted. */
-function voidEntries(
+function staleEntries(
   file: string,
   entries: readonly Accepted[],
   groups: readonly Group[],

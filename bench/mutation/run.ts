@@ -39,6 +39,9 @@ const { values, positionals } = parseArgs({
 });
 const bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
 const changed = values.changed ? changedLines() : undefined;
+const sources = globSync("src/**/*.ts", { cwd: ROOT })
+  .map((file) => file.replaceAll("\\", "/"))
+  .sort();
 const files = chooseFiles(positionals, changed);
 if (files.length === 0) {
   say("No file of src/ has changed since this branch left main.");
@@ -64,16 +67,14 @@ const killed = new Set<string>();
 const untried = new Set<string>();
 await tryOn("own");
 await tryOn("others");
-const { lines, isGood } = judge({ mutants, killed, untried, isWhole: changed === undefined });
+const isWhole = changed === undefined;
+const { lines, isGood } = judge({ mutants, killed, untried, sources, isWhole });
 for (const line of lines) say(line);
 say(`${minutes().toFixed(1)} min`);
 process.exit(isGood ? 0 : 1);
 
 /** @throws if a name is none of a file or folder of src/ */
 function chooseFiles(names: readonly string[], lines: ChangedLines | undefined): string[] {
-  const sources = globSync("src/**/*.ts", { cwd: ROOT })
-    .map((file) => file.replaceAll("\\", "/"))
-    .sort();
   const isNamed = (file: string, name: string) =>
     basename(file, ".ts") === basename(name, ".ts") || file.startsWith(`src/${name}/`);
   const unknown = names.filter((name) => !sources.some((file) => isNamed(file, name)));
