@@ -72,3 +72,17 @@ test("Dependabot looks at every folder that has a lock or a workflow", () => {
   expect(watched("pip")).toEqual(foldersWith("requirements.txt"));
   expect(watched("github-actions")).toEqual(expect.arrayContaining(["/", "/examples"]));
 });
+
+// A runner executes action.yml and what is in dist/, and nothing else.
+test("a release signs every file that a runner executes, and RELEASING shows how to verify each", () => {
+  const { jobs: releaseJobs } = parse(textOf("release.yml"));
+  const { steps } = releaseJobs.attest as {
+    steps: readonly { readonly with?: Readonly<Record<string, string>> }[];
+  };
+  const paths = steps.map((step) => step.with?.["subject-path"]?.trim().split("\n"));
+  expect(paths).toContainEqual(["action.yml", "dist/*"]);
+  const entries = readdirSync(join(ROOT, "dist"), { withFileTypes: true });
+  expect(entries.filter((entry) => !entry.isFile())).toEqual([]); // dist/* names no file of a folder
+  const verify = read("docs", "RELEASING.md").split("\n## Verify\n")[1]?.split("\n## ")[0];
+  expect(verify).toContain("for file in action.yml dist/*; do\n  gh attestation verify ");
+});
