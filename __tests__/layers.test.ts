@@ -8,7 +8,10 @@ import { ROOT } from "../sandbox/runner.ts";
 /** What lies at the top of src/, but for index.ts and the command. */
 const SHARED = "shared";
 
-/** The folders of src/, from the edge to the leaves: each imports from those below it, and inside itself not in a circle. */
+/**
+ * The folders of src/, from the edge to the leaves: each imports from those below it, and inside
+ * itself not in a circle.
+ */
 const ROOMS = ["index", "step", "agent-client", "agent", "gateway", "protocol", "armor", SHARED];
 
 /** A program of its own, in a bundle of its own. */

@@ -1,4 +1,5 @@
-// Measures the action if the first address of Armor's name swallows packets, as a broken IPv6 or a dead A record does.
+// Measures the action if the first address of Armor's name swallows packets, as a broken IPv6 or a
+// dead A record does.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +14,10 @@ import { BLACK_HOLE_HOST, type World } from "./world.ts";
 /** A loopback address at which no server of the benchmarks listens. */
 const BLACK_HOLE = "127.0.0.2";
 
-/** Gives a process both addresses for the name, the dead one first, whatever the machine's resolver says. */
+/**
+ * Gives a process both addresses for the name, the dead one first, whatever the machine's resolver
+ * says.
+ */
 const HOOK = `
   const dns = require("node:dns");
   const { lookup } = dns;

@@ -1,4 +1,5 @@
-// Measures the agent under floods of hostile connections: its memory, and how long the job's own call takes amid them.
+// Measures the agent under floods of hostile connections: its memory, and how long the job's own
+// call takes amid them.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { FLOODS, type Flood, startFlood } from "../__tests__/fixtures/flood.ts";
@@ -6,7 +7,9 @@ import { DAY_S, get, SCANS, withAgent } from "./gateway.ts";
 import { memoryMiB, type Program } from "./measure.ts";
 import type { World } from "./world.ts";
 
-/** Longer than the gateway waits for the rest of a head, so that a flood has done all that it can. */
+/**
+ * Longer than the gateway waits for the rest of a head, so that a flood has done all that it can.
+ */
 const FLOOD_MS = 12_000;
 const FLOOD_PATIENCE_MS = 30_000;
 

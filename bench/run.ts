@@ -1,5 +1,5 @@
-// `npm run bench`: what the action costs, beside floors that are measured in the same run, into docs/benchmarks.md.
-// Needs Linux, curl and jq, and takes some minutes.
+// `npm run bench`: what the action costs, beside floors that are measured in the same run, into
+// docs/benchmarks.md. Needs Linux, curl and jq, and takes some minutes.
 
 import { benchBlackHole } from "./black-hole.ts";
 import { benchFloods } from "./floods.ts";

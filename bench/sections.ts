@@ -168,7 +168,10 @@ export async function memorySection(
   ];
 }
 
-/** What a step costs beside those of other actions. They need accounts, so they are not measured by each run. */
+/**
+ * What a step costs beside those of other actions. They need accounts, so they are not measured by
+ * each run.
+ */
 export function othersSection(): string[] {
   const seconds: Readonly<Record<string, string>> = {
     "an empty action": "0.073 s",

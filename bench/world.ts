@@ -1,4 +1,5 @@
-// What every benchmark needs around it: a server in Armor's place, with TLS or without, and a folder for files.
+// What every benchmark needs around it: a server in Armor's place, with TLS or without, and a
+// folder for files.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

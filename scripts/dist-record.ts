@@ -10,7 +10,10 @@ const SOURCES = ["src", "scripts", "tsconfig.json"];
 /** A clone writes all files within this time; nobody edits a file of it sooner. */
 const CLONE_MS = 60_000;
 
-/** Hashes of contents. Times would not do: git gives each file that it writes the time of the checkout. */
+/**
+ * Hashes of contents. Times would not do: git gives each file that it writes the time of the
+ * checkout.
+ */
 interface DistRecord {
   readonly sources: string;
   readonly dist: string;

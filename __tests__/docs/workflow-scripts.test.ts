@@ -7,7 +7,10 @@ import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 
-/** Runs a script of .github/ with a `gh` that runs this shell code. @returns its exit code and all that it prints */
+/**
+ * Runs a script of .github/ with a `gh` that runs this shell code. @returns its exit code and all
+ * that it prints
+ */
 async function runScript(name: string, args: readonly string[], gh: string) {
   await using folder = await makeTempFolder("armor-scripts-");
   writeFileSync(join(folder.path, "gh"), `#!/usr/bin/env bash\n${gh}\n`, { mode: 0o755 });

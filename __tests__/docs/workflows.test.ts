@@ -22,7 +22,8 @@ const jobs = WORKFLOWS.flatMap((workflow) =>
 );
 
 describe("workflows", () => {
-  // Whoever may write a variable needs no review for it: an address or an authority in one decides where a key goes.
+  // Whoever may write a variable needs no review for it: an address or an authority in one decides
+  // where a key goes.
   test("take no variable of the repository but the pause of the end-to-end test", () => {
     const variables = WORKFLOWS.flatMap((workflow) => textOf(workflow).match(/\bvars\.\w+/g) ?? []);
     expect(variables).toEqual(["vars.CALL_PAUSE"]);

@@ -1,12 +1,15 @@
-// Survivors that are no gap in the tests: what they change cannot be seen, or need not be. They are known by where they
-// are and by the kind of change, so that an edit of the line beside them changes nothing here.
+// Survivors that are no gap in the tests: what they change cannot be seen, or need not be. They are
+// known by where they are and by the kind of change, so that an edit of the line beside them
+// changes nothing here.
 
 export interface Accepted {
   /** As `npm run mutate` names it, such as `Gateway.serve`. */
   readonly function: string;
   /** Stryker's name of the kind of change, such as `StringLiteral`. */
   readonly mutator: string;
-  /** How many survivors of this kind in this function the reason is about; undefined stands for one. */
+  /**
+   * How many survivors of this kind in this function the reason is about; undefined stands for one.
+   */
   readonly count?: number;
   /** Why no test should kill it, in a sentence. */
   readonly why: string;

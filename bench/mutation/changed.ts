@@ -6,10 +6,13 @@ import { ROOT } from "../../sandbox/runner.ts";
 /** Of each file that changed, its lines that are new or changed, counted from 1. */
 export type ChangedLines = ReadonlyMap<string, ReadonlySet<number>>;
 
-/** Where main is: GitHub's in CI, where a pull request has no branch main of its own; else that of the clone. */
+/** In a pull request's checkout, CI has no branch main of its own, so GitHub's comes first. */
 const MAIN = ["origin/main", "main"];
 
-/** What is committed, staged and edited in src/ since this branch left main. @throws if git knows no main */
+/**
+ * What is committed, staged and edited in src/ since this branch left main. @throws if git knows no
+ * main
+ */
 export function changedLines(): ChangedLines {
   const main = MAIN.find((name) => git("rev-parse", "--verify", "--quiet", name) !== undefined);
   const base = main === undefined ? undefined : git("merge-base", main, "HEAD");

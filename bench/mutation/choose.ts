@@ -19,10 +19,15 @@ const LIMIT_MS = 3_000;
 const SLOW_MS = 500;
 /** A mutant may run a hundred times as often in a test as before, and this often. */
 const HIT_LIMIT = 1_000;
-/** What is used everywhere is covered by hundreds of tests: of other rooms, the quickest that take this together. */
+/**
+ * What is used everywhere is covered by hundreds of tests: of other rooms, the quickest that take
+ * this together.
+ */
 const OTHERS_MS = 5_000;
 
-/** `gateway` of `src/gateway/guard.ts` and of its test; empty for the files that all rooms share. */
+/**
+ * `gateway` of `src/gateway/guard.ts` and of its test; empty for the files that all rooms share.
+ */
 function roomOf(file: string): string {
   return posix.dirname(file).split("/").slice(1).join("/");
 }

@@ -1,4 +1,5 @@
-// The names of functions by place in a source, so that a mutant is known by where it is and not by the text of a line.
+// The names of functions by place in a source, so that a mutant is known by where it is and not by
+// the text of a line.
 
 import { parse } from "@babel/parser";
 
@@ -33,7 +34,9 @@ const FUNCTIONS = new Set(["ArrowFunctionExpression", "FunctionExpression"]);
 const METHODS = new Set(["ClassMethod", "ClassPrivateMethod", "ObjectMethod"]);
 const PROPERTIES = new Set(["ClassProperty", "ClassPrivateProperty"]);
 
-/** All functions, methods, classes and constants of the top level, the outer before what is in it. */
+/**
+ * All functions, methods, classes and constants of the top level, the outer before what is in it.
+ */
 export function namedRangesOf(source: string): readonly NamedRange[] {
   const ranges: NamedRange[] = [];
   const { program } = parse(source, { sourceType: "module", plugins: ["typescript"] });
@@ -66,7 +69,10 @@ function collect(node: AstNode, outer: readonly string[], ranges: NamedRange[]):
   for (const child of childrenOf(node)) collect(child, names, ranges);
 }
 
-/** Undefined for what has no name of its own, and for constants inside of functions that hold no function. */
+/**
+ * Undefined for what has no name of its own, and for constants inside of functions that hold no
+ * function.
+ */
 function nameOf(node: AstNode, isTopLevel: boolean): string | undefined {
   if (node.type === "FunctionDeclaration" || node.type === "ClassDeclaration") return node.id?.name;
   if (METHODS.has(node.type)) return keyOf(node);

@@ -1,5 +1,5 @@
-// What a run of `npm run mutate` has to say, and whether it is good: every survivor is accepted by name, and every
-// entry of the list still stands for something.
+// What a run of `npm run mutate` has to say, and whether it is good: every survivor is accepted by
+// name, and every entry of the list still stands for something.
 
 import { ACCEPTED, type Accepted } from "./accepted.ts";
 import type { Mutant } from "./instrument.ts";
@@ -13,7 +13,10 @@ export interface Outcome {
   readonly untried: ReadonlySet<string>;
   /** All files of src/, mutated or not. */
   readonly sources: readonly string[];
-  /** Whether all mutants of these files were made, so that entries which stand for nothing can be told. */
+  /**
+   * Whether all mutants of these files were made, so that entries which stand for nothing can be
+   * told.
+   */
   readonly isWhole: boolean;
 }
 

@@ -1,4 +1,5 @@
-// The parts of `npm run mutate` that decide: where a mutant is, what a branch has changed, and what is left over.
+// The parts of `npm run mutate` that decide: where a mutant is, what a branch has changed, and what
+// is left over.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

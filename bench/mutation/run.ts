@@ -1,14 +1,15 @@
-// `npm run mutate`: changes the sources in every small way that Stryker knows, and tells which changes no test notices.
-// Needs `npm --prefix bench ci`.
+// `npm run mutate`: changes the sources in every small way that Stryker knows, and tells which
+// changes no test notices. Needs `npm --prefix bench ci`.
 //
 //   npm run mutate                      all of src/
 //   npm run mutate -- guard armor       these files, or all files of these folders
-//   npm run mutate -- --changed         lines that were changed since the branch left main, for ten minutes at most
+//   npm run mutate -- --changed         what the branch has changed, for ten minutes at most
 //   npm run mutate -- --minutes 30      another bound
 //
-// It fails if a change survives that accepted.ts does not name, or if an entry there stands for nothing, and prints
-// what is left over in the form of accepted.ts. The tests that run the sources in their own process do the noticing.
-// Those of dist/ see none of this; what they alone can hold is accepted by name.
+// It fails if a change survives that accepted.ts does not name, or if an entry there stands for
+// nothing, and prints what is left over in the form of accepted.ts. The tests that run the sources
+// in their own process do the noticing. Those of dist/ see none of this; what they alone can hold
+// is accepted by name.
 
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -23,7 +24,10 @@ import { instrument, type Mutant } from "./instrument.ts";
 import type { Reply } from "./worker.ts";
 import { endAll, runAll } from "./workers.ts";
 
-/** Of a run for what was changed: as long as one waits for a gate. What is left is tried by the job of CI. */
+/**
+ * Of a run for what was changed: as long as one waits for a gate. What is left is tried by the job
+ * of CI.
+ */
 const CHANGED_MINUTES = 10;
 
 /** Tests of dist/, of documents and of whole jobs start other processes, which hold no mutant. */

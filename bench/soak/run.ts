@@ -1,6 +1,6 @@
-// `npm run soak -- --minutes N`: a real token agent between an Armor in bad shape, behind a proxy that restarts, and
-// clients of every kind, while strangers flood its port. It fails if a call is lost that a patient caller could have had,
-// or if the agent's memory or open files grow. Linux.
+// `npm run soak -- --minutes N`: a real token agent between an Armor in bad shape, behind a proxy
+// that restarts, and clients of every kind, while strangers flood its port. It fails if a call is
+// lost that a patient caller could have had, or if the agent's memory or open files grow. Linux.
 
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,7 +25,10 @@ const REPORT_MS = 10_000;
 const SETTLE_MS = 18_000;
 /** The budget under a flood (docs/benchmarks.md); here many replies stream meanwhile. */
 const MAX_MIB = 400;
-/** From quarter to quarter of the run. A burst may fill memory that is then kept: only what grows on and on is a leak. */
+/**
+ * From quarter to quarter of the run. A burst may fill memory that is then kept: only what grows on
+ * and on is a leak.
+ */
 const MAX_GROWTH = 1.05;
 /** The first minute or two fill the heap. */
 const JUDGED_MINUTES = 3;
@@ -45,7 +48,10 @@ const list = (counts: ReadonlyMap<string, number>) =>
 const sum = (counts: ReadonlyMap<string, number>) =>
   [...counts.values()].reduce((total, count) => total + count, 0);
 
-/** Sets everything up, and ends what it started. @returns what is wrong, a line each; empty where all is well */
+/**
+ * Sets everything up, and ends what it started. @returns what is wrong, a line each; empty if all
+ * is well
+ */
 async function soak(minutes: number): Promise<string[]> {
   const temp = await mkdtemp(join(tmpdir(), "armor-soak-"));
   const authority = await createAuthority("soak");

@@ -1,4 +1,5 @@
-// Other programs of the machine, which do not know the gateway's address and flood its port beside the job's own calls.
+// Other programs of the machine, which do not know the gateway's address and flood its port beside
+// the job's own calls.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { FLOODS, startFlood } from "../../__tests__/fixtures/flood.ts";
