@@ -51,7 +51,9 @@ function isBusy(got: Got): boolean {
 }
 
 describe("an agent survives", () => {
-  test.each(FLOODS)(
+  const floods = FLOODS.filter(({ fewer }) => IS_IN_CI || fewer > 0);
+
+  test.each(floods)(
     "$title",
     async (flood) => {
       await using agent = await startAgent();
@@ -60,8 +62,7 @@ describe("an agent survives", () => {
       const own = () => call(agent.gatewayUrl + OWN);
       await expect(own()).resolves.toMatchObject({ status: 200 });
       const target = { port: Number(port), path };
-      const count = Math.ceil(flood.connections * SHARE);
-      const running = startFlood(flood, target, count);
+      const running = startFlood(flood, target, IS_IN_CI ? flood.connections : flood.fewer);
       try {
         await pause(flood.hasAddress ? 500 : 200);
         // Who has no address cannot keep a call from being answered; who has it can make it wait or be repeated.
