@@ -280,3 +280,14 @@ function expectPlain(allowed: string): void {
   expect(plain === "/api/v1/exact" || plain.startsWith("/api/v1/discovery/")).toBe(true);
   expect(new URL(`https://armor.example${allowed}`)).toMatchObject({ pathname: plain, hash: "" });
 }
+
+test("the requests and targets that these properties try are often admitted, and often refused", () => {
+  const requests = fc.sample(request, { numRuns: 1_000, seed: 1 });
+  const admitted = requests.filter((made) => authorize(made, config).route !== "refused");
+  const targets = fc.sample(fc.oneof(path, below), { numRuns: 1_000, seed: 1 });
+  const allowed = targets.filter((made) => allowedTarget(made, config.gatewayPaths) === made);
+  for (const { length } of [admitted, allowed]) {
+    expect(length).toBeGreaterThan(50);
+    expect(length).toBeLessThan(950);
+  }
+});
