@@ -73,7 +73,10 @@ test("calls that are over leave no timer", async () => {
   expect(timers()).toBeLessThan(before + 10);
 });
 
-/** Nothing in this process runs meanwhile, as when a virtual machine is paused. */
+/**
+ * Nothing in this process runs meanwhile, as when a virtual machine is paused. Called from `setImmediate`, behind
+ * which the event loop looks at its timers before it reads.
+ */
 function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
@@ -82,10 +85,10 @@ describe("what had arrived before a pause of the machine is read before a time-o
   test("of Armor's reply", async () => {
     const answer: Answer = (response) => {
       response.writeHead(200, { "Content-Length": "4" }).write("ab");
-      setTimeout(() => {
+      setTimeout(setImmediate, 200, () => {
         response.end("cd");
         standStill(700);
-      }, 200);
+      });
     };
     await using gateway = await startGateway([answer], { limits: { idleMs: 500 } });
     await expect(gateway.call()).resolves.toMatchObject({ status: 200, body: "abcd" });
@@ -102,6 +105,7 @@ describe("what had arrived before a pause of the machine is read before a time-o
       reply += String(chunk);
     });
     const url = new URL(gateway.url);
+    await new Promise(setImmediate);
     socket.write(end.replaceAll("HOST", url.host).replaceAll("CAP", url.pathname.slice(1)));
     standStill(900);
     await until(() => reply !== "");
@@ -116,6 +120,7 @@ describe("what had arrived before a pause of the machine is read before a time-o
     await until(() => gateway.counts().answered["2xx"] === 1);
     const url = new URL(gateway.url);
     await pause(200);
+    await new Promise(setImmediate);
     socket.write(GET.replaceAll("HOST", url.host).replaceAll("CAP", url.pathname.slice(1)));
     standStill(3_500); // Node adds a second to what it announces
     await until(() => socket.closed || gateway.counts().answered["2xx"] === 2);
