@@ -215,7 +215,8 @@ const path = fc.array(segment, { maxLength: 6 }).map((segments) => segments.join
 const below = fc.oneof(
   path.map((rest) => `/api/v1/discovery/${rest}`),
   path.map((rest) => `/${rest}`),
-  fc.constantFrom("/token", "/stop", "/token?x", "/api/v1/exact", ""),
+  oneOf("/token /stop /token?x /api/v1/exact /api/v1/discovery/a /api/v1/discovery/a/b?x=/.."),
+  fc.constant(""),
 );
 const capability = mostly(
   config.capability,
@@ -226,7 +227,7 @@ const header = fc.tuple(
   fc.constantFrom("", "0", "1", "chunked", config.host, `http://${config.host}/`),
 );
 const request: fc.Arbitrary<RequestHead> = fc.record({
-  method: fc.oneof(oneOf("GET POST HEAD DELETE get"), anyText),
+  method: mostly("GET", fc.oneof(oneOf("POST HEAD DELETE get"), anyText)),
   url: fc.tuple(capability, below).map(([start, rest]) => `/${start}${rest}`),
   rawHeaders: fc
     .tuple(
@@ -280,3 +281,14 @@ function expectPlain(allowed: string): void {
   expect(plain === "/api/v1/exact" || plain.startsWith("/api/v1/discovery/")).toBe(true);
   expect(new URL(`https://armor.example${allowed}`)).toMatchObject({ pathname: plain, hash: "" });
 }
+
+test("the requests and targets that these properties try are often admitted, and often refused", () => {
+  const requests = fc.sample(request, { numRuns: 1_000, seed: 1 });
+  const admitted = requests.filter((made) => authorize(made, config).route !== "refused");
+  const targets = fc.sample(fc.oneof(path, below), { numRuns: 1_000, seed: 1 });
+  const allowed = targets.filter((made) => allowedTarget(made, config.gatewayPaths) === made);
+  for (const { length } of [admitted, allowed]) {
+    expect(length).toBeGreaterThan(50);
+    expect(length).toBeLessThan(950);
+  }
+});

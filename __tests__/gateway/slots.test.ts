@@ -101,12 +101,16 @@ async function startTwo() {
       slots.release(client);
     });
   }
-  return { time, slots, ended, ...under };
+  const stop = (client: Client) => {
+    client.stopsReading(time.now);
+    slots.notePause(client);
+  };
+  return { time, slots, ended, stop, stuck: under.stuck, reads: under.reads };
 }
 
 test("a client that does not read loses its slot when another has waited as long", async () => {
-  const { time, slots, ended, stuck } = await startTwo();
-  stuck.stopsReading(time.now);
+  const { time, slots, ended, stop, stuck } = await startTwo();
+  stop(stuck);
   time.now += 60_000;
   const waiting = slots.acquire(someone().client);
   time.now += 999;
@@ -119,26 +123,26 @@ test("a client that does not read loses its slot when another has waited as long
 });
 
 test("a client that reads too seldom loses its slot, too, one that reads again does not", async () => {
-  const { time, slots, ended, stuck, reads } = await startTwo();
-  for (const client of [stuck, reads]) client.stopsReading(time.now);
+  const { time, slots, ended, stop, stuck, reads } = await startTwo();
+  for (const client of [stuck, reads]) stop(client);
   time.now += 4_000;
   for (const client of [stuck, reads]) client.readsAgain(time.now);
-  stuck.stopsReading(time.now);
+  stop(stuck);
   slots.acquire(someone().client);
   slots.acquire(someone().client);
   time.now += 999;
   stuck.readsAgain(time.now);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(ended).toEqual([]);
-  stuck.stopsReading(time.now);
+  stop(stuck);
   time.now += 1;
   await until(() => ended.length > 0);
   expect(ended).toEqual(["stuck"]);
 });
 
 test("nobody is ended while nobody waits, and no timer is left then", async () => {
-  const { time, slots, ended, stuck } = await startTwo();
-  stuck.stopsReading(time.now);
+  const { time, slots, ended, stop, stuck } = await startTwo();
+  stop(stuck);
   const inLine = someone();
   slots.acquire(inLine.client);
   inLine.leave();

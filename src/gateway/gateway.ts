@@ -60,7 +60,7 @@ export class Gateway {
     const { calls, stats, idleMs } = this.#options;
     const { request, response, target, client } = call;
     const reply = await calls.send(request, target, client);
-    const length = await passOn(reply, response, client, idleMs);
+    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots });
     const { statusCode } = response;
     stats.addAnswer(statusCode);
     stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);

