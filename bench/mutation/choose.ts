@@ -2,7 +2,6 @@
 
 import { readFileSync } from "node:fs";
 import { basename, join, posix } from "node:path";
-import { ROOT } from "../../sandbox/runner.ts";
 import type { Mutant } from "./instrument.ts";
 import type { Job, Reply, Run } from "./worker.ts";
 
@@ -40,15 +39,23 @@ export class Choice {
   /** By source, the test files that import it themselves. */
   readonly #importers = new Map<string, ReadonlySet<string>>();
 
-  /** @param covered what each test covers, from a run without a mutant */
-  constructor(mutants: readonly Mutant[], testFiles: readonly string[], covered: Reply) {
+  /**
+   * @param root of the copy that the tests run in
+   * @param covered what each test covers, from a run without a mutant
+   */
+  constructor(
+    root: string,
+    mutants: readonly Mutant[],
+    testFiles: readonly string[],
+    covered: Reply,
+  ) {
     this.#covered = covered;
     this.#statics = new Set(covered.before.flatMap(({ hits }) => Object.keys(hits)));
     const byFile = Map.groupBy(mutants, ({ file }) => file);
     this.#idsByFile = new Map(
       [...byFile].map(([file, some]) => [file, new Set(some.map(({ id }) => id))]),
     );
-    const texts = testFiles.map((file) => ({ file, text: readFileSync(join(ROOT, file), "utf8") }));
+    const texts = testFiles.map((file) => ({ file, text: readFileSync(join(root, file), "utf8") }));
     for (const file of byFile.keys()) {
       const importing = texts.filter(({ text }) => text.includes(`/${basename(file)}"`));
       this.#importers.set(file, new Set(importing.map((test) => test.file)));

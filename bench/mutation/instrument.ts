@@ -37,7 +37,7 @@ export async function instrument(copy: string, files: readonly string[]): Promis
     files.map(async (name) => ({
       name,
       mutate: true,
-      content: await readFile(join(ROOT, name), "utf8"),
+      content: await readFile(join(copy, name), "utf8"), // the project may be edited meanwhile
     })),
   );
   const result = await new Instrumenter(LOGGER).instrument(sources, OPTIONS);
