@@ -1,12 +1,11 @@
-// The shape of the request, seen by nock; all else of http.ts has real servers in http.test.ts.
+// The shape of the requests, as a server sees them; all else of http.ts is in http.test.ts.
 
 import { afterEach, expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { terminateRequest, tokenRequest } from "../../src/armor/oauth.ts";
-import { useNock } from "../fixtures/nock.ts";
+import { disposable } from "../fixtures/opened.ts";
+import { startServer, text } from "../fixtures/server.ts";
 
-const nock = useNock();
-const HOST = "https://armor.example";
 const BASE = "/behind/a-gateway";
 
 afterEach(() => {
@@ -14,41 +13,43 @@ afterEach(() => {
 });
 
 test.each([
-  [
-    "the exchange",
-    tokenRequest(HOST + BASE, "id:key"),
-    `${BASE}/api/v1/iam/session/oauth2/token`,
-    "grant_type=client_credentials",
-    {
+  {
+    what: "the exchange",
+    request: (host: string) => tokenRequest(host + BASE, "id:key"),
+    path: `${BASE}/api/v1/iam/session/oauth2/token`,
+    body: "grant_type=client_credentials",
+    own: {
       authorization: "Basic aWQ6a2V5",
       "content-length": "29",
       "content-type": "application/x-www-form-urlencoded",
     },
-  ],
-  [
-    "the end of a session",
-    terminateRequest(HOST, "abc"),
-    "/api/v1/iam/session/terminate",
-    "",
-    { authorization: "Bearer abc", "content-length": "0" },
-  ],
-])("%s is sent as asked, and nothing about the runner", async (_, request, path, body, own) => {
+  },
+  {
+    what: "the end of a session",
+    request: (host: string) => terminateRequest(host, "abc"),
+    path: "/api/v1/iam/session/terminate",
+    body: "",
+    own: { authorization: "Bearer abc", "content-length": "0" },
+  },
+])("$what is sent as asked, and nothing about the runner", async ({ request, path, body, own }) => {
   process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
-  let headers: object = {};
-  nock(HOST)
-    .post(path, body)
-    .reply(200, "{}")
-    .on("request", (sent: { headers: Headers }) => {
-      headers = Object.fromEntries(sent.headers);
-    });
-  await createSend({ noProxy: "" })(request, new AbortController().signal);
-  expect(headers).toEqual({
-    accept: "application/json",
-    "accept-encoding": "identity",
-    connection: "close",
-    host: "armor.example",
-    "user-agent": "armor-token-action",
-    "x-csrf-header": '""',
-    ...own,
-  });
+  const server = await startServer([text(200, "{}")]);
+  await using _armor = disposable(server, () => server.close());
+  await createSend({ noProxy: "" })(request(server.url), AbortSignal.timeout(15_000));
+  expect(server.requests).toEqual([
+    {
+      method: "POST",
+      path,
+      body,
+      headers: {
+        accept: "application/json",
+        "accept-encoding": "identity",
+        connection: "close",
+        host: new URL(server.url).host,
+        "user-agent": "armor-token-action",
+        "x-csrf-header": '""',
+        ...own,
+      },
+    },
+  ]);
 });
