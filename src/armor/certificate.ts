@@ -13,7 +13,7 @@ export interface CertificateFault {
 /** Faults that share a cause and a remedy. */
 interface Family {
   readonly names: ReadonlySet<string>;
-  readonly problem: string;
+  readonly problem?: string; // undefined: OpenSSL's words tell it
   readonly remedy: string;
 }
 
@@ -60,17 +60,14 @@ const FAMILIES: readonly Family[] = [
   },
   {
     names: new Set(["CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "EE_KEY_TOO_SMALL"]),
-    problem: "has a certificate that was rejected, because a key or a signature is too weak",
     remedy:
       "Have it, or that of its authority, replaced: RSA keys of 2048 bits or more, and SHA-256 " +
       "instead of SHA-1. ca-certificate does not help here.",
   },
 ];
 
-const OTHER: Omit<Family, "names"> = {
-  problem: "has a certificate that was rejected",
-  remedy: "Have it replaced on the server by one that OpenSSL accepts, with its whole chain.",
-};
+const OTHER_REMEDY =
+  "Have it replaced on the server by one that OpenSSL accepts, with its whole chain.";
 
 /** OpenSSL can raise some of them amid the handshake, too: Node's code is then ERR_SSL_ and the name. */
 const RAISED_IN_HANDSHAKE: ReadonlySet<string> = new Set([
@@ -89,10 +86,12 @@ export function certificateFault(nodeCode: string, error: unknown): CertificateF
   const name = nameOf(nodeCode, message);
   if (name === undefined) return undefined;
   const family = FAMILIES.find(({ names }) => names.has(name));
-  const { problem, remedy } = family ?? OTHER;
-  // Within a family, its problem tells more than OpenSSL's words.
-  const words = family === undefined ? reasonOf(name, message) : "";
-  return { name, problem: problem + words, remedy };
+  const rejected = `has a certificate that was rejected${reasonOf(name, message)}`;
+  return {
+    name,
+    problem: family?.problem ?? rejected,
+    remedy: family?.remedy ?? OTHER_REMEDY,
+  };
 }
 
 function nameOf(nodeCode: string, message: string): string | undefined {
