@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import fs from "node:fs";
 
 /** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
 export function withoutBrackets(hostname: string): string {
@@ -29,7 +29,7 @@ function isInContainer(): boolean {
   // A process that was brought in from outside, as steps of a `container:` job are, has no parent there.
   if (process.ppid === 0) return true;
   try {
-    return CONTAINER_FILES.some((file) => existsSync(file));
+    return CONTAINER_FILES.some((file) => fs.existsSync(file));
   } catch {
     return false; // the agent may not look, and what it can reach the main step has reached before
   }
