@@ -245,8 +245,7 @@ describe("over TLS", () => {
 async function failureWith(served: tls.TlsOptions, authority: string): Promise<ArmorError> {
   // OpenSSL would not even serve weak certificates otherwise.
   const options = { ciphers: "DEFAULT:@SECLEVEL=0", ...served } as { key: string; cert: string };
-  const server = await startServer([text(200, "")], { tls: options });
-  await using _server = disposable(server, () => server.close());
+  await using server = await startServer([text(200, "")], { tls: options });
   await using _names = nameHere({ [HOST]: [["127.0.0.1"]] });
   trustCertificates([authority]);
   await using _trust = disposable({}, () => trustCertificates([]));

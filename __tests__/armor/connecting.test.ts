@@ -154,12 +154,11 @@ describe("an abort", () => {
 
   test("ends the CONNECT of the exchange", async () => {
     const closed = { sockets: 0 };
-    const proxy = await startAnsweringProxy((client) => {
+    await using proxy = await startAnsweringProxy((client) => {
       client.once("close", () => {
         closed.sockets += 1;
       });
     });
-    await using _proxy = disposable(proxy, () => proxy.close());
     const variable = { variable: "https_proxy", value: `http://${HERE}:${proxy.port}` };
     const send = createSend({ proxy: variable, noProxy: "" });
     const request = { url: new URL("https://armor.corp.test/x"), headers: {}, body: "" };
@@ -178,8 +177,7 @@ function post(base: string, signal = AbortSignal.timeout(SOON_MS)) {
 
 describe("a name that DNS does not know", () => {
   test.each(["ENOTFOUND", "EAI_AGAIN"])("for a moment (%s) is reached", async (code) => {
-    const armor = await startServer([text(200, "reached")]);
-    await using _armor = disposable(armor, () => armor.close());
+    await using armor = await startServer([text(200, "reached")]);
     await using names = nameHere({ [NAME]: [code, code, [HERE]] });
     await expect(post(`http://${NAME}:${armor.port}`)).resolves.toMatchObject({ body: "reached" });
     expect(names.asked).toHaveBeenCalledTimes(3);

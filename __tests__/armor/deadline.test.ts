@@ -19,8 +19,7 @@ const withoutEnd: Answer = (response) => {
 };
 
 test("a reply without a length that has not ended at the deadline is not judged as whole", async () => {
-  const armor = await startServer([withoutEnd]);
-  await using _armor = disposable(armor, () => armor.close());
+  await using armor = await startServer([withoutEnd]);
   const request = { url: new URL(armor.url), headers: {}, body: "" };
   await expect(
     createSend({ noProxy: "" })(request, AbortSignal.timeout(1_000)),
@@ -31,13 +30,12 @@ test("a reply without a length that has not ended at the deadline is not judged 
 });
 
 test("a reply without a length that ends in time is whole", async () => {
-  const armor = await startServer([
+  await using armor = await startServer([
     (response, request) => {
       withoutEnd(response, request);
       response.socket?.end();
     },
   ]);
-  await using _armor = disposable(armor, () => armor.close());
   const request = { url: new URL(armor.url), headers: {}, body: "" };
   const sent = createSend({ noProxy: "" })(request, AbortSignal.timeout(15_000));
   await expect(sent).resolves.toMatchObject({ body: REPLY });

@@ -46,7 +46,7 @@ async function openWorld() {
   const value = `http://user:${PASSWORD}@127.0.0.1:${proxy.port}`;
   const route = { proxy: { variable: "HTTPS_PROXY", value }, noProxy: "" };
   const close = async () => {
-    distrust();
+    await distrust[Symbol.asyncDispose]();
     await proxy.close();
     await armor.close();
   };

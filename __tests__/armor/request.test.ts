@@ -3,7 +3,6 @@
 import { afterEach, expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { terminateRequest, tokenRequest } from "../../src/armor/oauth.ts";
-import { disposable } from "../fixtures/opened.ts";
 import { startServer, text } from "../fixtures/server.ts";
 
 const BASE = "/behind/a-gateway";
@@ -33,8 +32,7 @@ test.each([
   },
 ])("$what is sent as asked, and nothing about the runner", async ({ request, path, body, own }) => {
   process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
-  const server = await startServer([text(200, "{}")]);
-  await using _armor = disposable(server, () => server.close());
+  await using server = await startServer([text(200, "{}")]);
   await createSend({ noProxy: "" })(request(server.url), AbortSignal.timeout(15_000));
   expect(server.requests).toEqual([
     {

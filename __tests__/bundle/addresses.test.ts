@@ -5,16 +5,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, jest, test } from "@jest/globals";
-import { Job, ROOT } from "../../sandbox/runner.ts";
+import { ROOT } from "../../sandbox/runner.ts";
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
 import { createCapability } from "../../src/agent-client/launch.ts";
 import { clock } from "../../src/clock.ts";
 import { type AgentConfig, READY_LINE } from "../../src/protocol/config.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
-import { CALL, expectToken, GOOD, runMain } from "../fixtures/job.ts";
+import { expectToken, goodArmor, openJob, runBuiltMain } from "../fixtures/job.ts";
 import { BLACK_HOLE, hasBlackHole, openBlackHole, writeHook } from "../fixtures/names.ts";
 import { disposable } from "../fixtures/opened.ts";
-import { type FakeServer, startServer } from "../fixtures/server.ts";
+import { CALL, type FakeServer, startServer } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 jest.setTimeout(60_000);
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 async function openWorld() {
-  const armor = await startServer([GOOD], { tls: await authority.sign([HOST]) });
+  const armor = await startServer([goodArmor], { tls: await authority.sign([HOST]) });
   const temp = await mkdtemp(join(tmpdir(), "armor-names-"));
   const addresses = [BLACK_HOLE, "127.0.0.1"];
   const hook = await writeHook(temp, { [HOST]: [addresses], [PROXY_HOST]: [addresses] });
@@ -49,7 +49,7 @@ test("main gets a token within a short timeout", async () => {
   await using world = await openWorld();
   const inputs = { "api-url": world.url, "ca-certificate": authority.certificate };
   const env = { NODE_OPTIONS: `--require "${world.hook}"` };
-  expectToken(await runMain({ ...inputs, timeout: String(LIMIT_S) }, env));
+  expectToken(await runBuiltMain({ ...inputs, timeout: String(LIMIT_S) }, env));
 });
 
 test("post ends the session, for which it has six seconds in all", async () => {
@@ -61,8 +61,7 @@ test("post ends the session, for which it has six seconds in all", async () => {
     STATE_ca_certificate: authority.certificate,
   };
   const env = { ...state, NODE_OPTIONS: `--require "${world.hook}"` };
-  const job = await Job.start({ "app-id": APP_ID, "api-key": API_KEY }, env);
-  await using _job = disposable(job, () => job.end());
+  await using job = await openJob({}, env);
   const post = await job.post();
   expect(post.stdout).not.toContain("not ended");
   expect(world.armor.requests.map(({ path }) => path)).toEqual(["/api/v1/iam/session/terminate"]);

@@ -5,13 +5,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
-import { Job, type Values } from "../../sandbox/runner.ts";
+import type { Values } from "../../sandbox/runner.ts";
 import { type Authority, createAuthority } from "../fixtures/certificates.ts";
-import { CALL, expectFailure, expectToken, GOOD, runMain } from "../fixtures/job.ts";
-import { disposable } from "../fixtures/opened.ts";
-import { agentsBelow, kill } from "../fixtures/processes.ts";
+import { expectFailure, expectToken, goodArmor, runBuiltMain, startJob } from "../fixtures/job.ts";
 import { type FakeServer, startServer } from "../fixtures/server.ts";
-import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 jest.setTimeout(60_000);
 
@@ -29,8 +26,8 @@ beforeAll(async () => {
     createAuthority("Input CA"),
     createAuthority(MACHINE_CA),
   ]);
-  inputServer = await startServer([GOOD], { tls: await ofInput.sign(["127.0.0.1"]) });
-  machineServer = await startServer([GOOD], { tls: await ofMachine.sign(["127.0.0.1"]) });
+  inputServer = await startServer([goodArmor], { tls: await ofInput.sign(["127.0.0.1"]) });
+  machineServer = await startServer([goodArmor], { tls: await ofMachine.sign(["127.0.0.1"]) });
   folder = await mkdtemp(join(tmpdir(), "armor-trust-"));
   await mkdir(join(folder, "certs"));
   await writeFile(join(folder, "ca.pem"), ofMachine.certificate);
@@ -94,37 +91,24 @@ const ways = process.platform === "linux" ? [...WAYS, ...SYSTEM_WAYS] : WAYS;
 describe("beside ca-certificate, main trusts what the machine trusts by", () => {
   test.each(ways)("$title", async ({ env }) => {
     const inputs = { "ca-certificate": ofInput.certificate };
-    expectToken(await runMain({ ...inputs, "api-url": machineServer.url }, env()));
-    expectToken(await runMain({ ...inputs, "api-url": inputServer.url }, env()));
+    expectToken(await runBuiltMain({ ...inputs, "api-url": machineServer.url }, env()));
+    expectToken(await runBuiltMain({ ...inputs, "api-url": inputServer.url }, env()));
   });
 });
 
 test("SSL_CERT_FILE alone does not count, as in every Node", async () => {
   const inputs = { "ca-certificate": ofInput.certificate, "api-url": machineServer.url };
-  const main = await runMain(inputs, { SSL_CERT_FILE: inFolder("ca.pem") });
+  const main = await runBuiltMain(inputs, { SSL_CERT_FILE: inFolder("ca.pem") });
   expectFailure(main, "certificate_rejected", [`its issuer is "${MACHINE_CA}"`]);
 });
 
 describe("a whole job with both, where the machine trusts by", () => {
   test.each(ways)("$title", async ({ env }) => {
     const before = machineServer.requests.length;
-    const job = await Job.start(
-      {
-        "app-id": APP_ID,
-        "api-key": API_KEY,
-        "api-url": machineServer.url,
-        "ca-certificate": ofInput.certificate,
-        "keep-fresh": "true",
-      },
-      env(),
-    );
-    await using _job = disposable(job, async () => {
-      for (const { pid } of agentsBelow(job.temp)) kill(pid, "SIGKILL");
-      await job.end();
-    });
-    expect(await job.main()).toMatchObject({ exitCode: 0 });
-    const reply = await fetch(`${job.outputs["gateway-url"]}${CALL}`);
-    expect(reply.status).toBe(200);
+    const inputs = { "api-url": machineServer.url, "ca-certificate": ofInput.certificate };
+    await using started = await startJob(inputs, env());
+    const { job, call } = started;
+    expect((await call()).status).toBe(200);
     await job.post();
     const asked = machineServer.requests.slice(before).map(({ path }) => path);
     expect(asked.at(-1)).toBe("/api/v1/iam/session/terminate");
