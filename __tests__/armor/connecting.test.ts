@@ -54,7 +54,8 @@ describe("the order of the attempts", () => {
 describe("a name with several addresses", () => {
   test("is reached though the first address swallows packets, and nothing stays open", async () => {
     await using here = await listenHere();
-    // Elsewhere than on Linux nothing listens there, so that the first attempt fails instead of hanging.
+    // Elsewhere than on Linux nothing listens there, so that the first attempt fails instead of
+    // hanging.
     await using _hole = hasBlackHole ? await openBlackHole(here.port) : disposable({}, () => {});
     await using _names = nameHere({ [NAME]: [[BLACK_HOLE, HERE]] });
     const connecting = jest.spyOn(net, "connect");

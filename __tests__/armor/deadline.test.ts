@@ -1,4 +1,5 @@
-// What is decided at a deadline: never whole without its end, and never late if the answer was there in time.
+// What is decided at a deadline: never whole without its end, and never late if the answer was
+// there in time.
 
 import { EventEmitter, once } from "node:events";
 import type { ServerResponse } from "node:http";

@@ -1,4 +1,5 @@
-// The built action and a name whose first address swallows packets: a broken IPv6, or a dead A record.
+// The built action and a name whose first address swallows packets: a broken IPv6, or a dead A
+// record.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -21,7 +22,9 @@ jest.setTimeout(60_000);
 
 const HOST = "armor.corp.test";
 const PROXY_HOST = "proxy.corp.test";
-/** Far below what one system's own attempt takes, and above a quarter of a second on a busy machine. */
+/**
+ * Far below what one system's own attempt takes, and above a quarter of a second on a busy machine.
+ */
 const LIMIT_S = 4;
 
 let authority: Authority;
@@ -35,7 +38,8 @@ async function openWorld() {
   const temp = await mkdtemp(join(tmpdir(), "armor-names-"));
   const addresses = [BLACK_HOLE, "127.0.0.1"];
   const hook = await writeHook(temp, { [HOST]: [addresses], [PROXY_HOST]: [addresses] });
-  // Elsewhere than on Linux nothing listens there, so that the first attempt fails instead of hanging.
+  // Elsewhere than on Linux nothing listens there, so that the first attempt fails instead of
+  // hanging.
   const hole = hasBlackHole ? await openBlackHole(armor.port) : disposable({}, () => undefined);
   const close = async () => {
     await hole[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
-// `ca-certificate` is added to whatever the built action's Node trusts, by whatever way it was told to.
+// `ca-certificate` is added to whatever the built action's Node trusts, by whatever way it was told
+// to.
 
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -40,7 +41,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The name by which OpenSSL looks in a folder for the authority with this common name (X509_NAME_hash). */
+/**
+ * The name by which OpenSSL looks in a folder for the authority with this common name
+ * (X509_NAME_hash).
+ */
 function hashOf(commonName: string): string {
   const tlv = (tag: number, value: Buffer) =>
     Buffer.concat([Buffer.from([tag, value.length]), value]);
@@ -74,7 +78,10 @@ const WAYS: readonly Way[] = [
   },
 ];
 
-/** On Linux the system's store is OpenSSL's; elsewhere it belongs to the machine, and no test adds to it. */
+/**
+ * On Linux the system's store is OpenSSL's; elsewhere it belongs to the machine, and no test adds
+ * to it.
+ */
 const SYSTEM_WAYS: readonly Way[] = [
   {
     title: "NODE_USE_SYSTEM_CA and SSL_CERT_FILE",

@@ -3,7 +3,9 @@ import { debug } from "../debug.ts";
 import { quote } from "../redact.ts";
 import { VERIFY_ERRORS } from "./verify-errors.ts";
 
-/** What a rejected certificate means, told behind `https://armor.example ` or `The proxy http://… `. */
+/**
+ * What a rejected certificate means, told behind `https://armor.example ` or `The proxy http://… `.
+ */
 export interface CertificateFault {
   readonly name: string; // OpenSSL's or Node's, such as CERT_HAS_EXPIRED
   readonly problem: string;
@@ -30,7 +32,8 @@ const FAMILIES: readonly Family[] = [
       "has a certificate that is not signed by an authority that this runner trusts: " +
       "the root of its chain is missing",
     remedy:
-      "Give the root certificate of its private CA as ca-certificate: an intermediate one alone is not enough.",
+      "Give the root certificate of its private CA as ca-certificate: an intermediate one alone " +
+      "is not enough.",
   },
   {
     names: new Set([
@@ -40,7 +43,8 @@ const FAMILIES: readonly Family[] = [
     ]),
     problem: "has a certificate that is not signed by an authority that this runner trusts",
     remedy:
-      "Give its private CA, the root certificate, as ca-certificate, or have the server send its whole chain.",
+      "Give its private CA, the root certificate, as ca-certificate, or have the server send its " +
+      "whole chain.",
   },
   {
     names: new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]),
@@ -69,7 +73,10 @@ const FAMILIES: readonly Family[] = [
 const OTHER_REMEDY =
   "Have it replaced on the server by one that OpenSSL accepts, with its whole chain.";
 
-/** OpenSSL can raise some of them amid the handshake, too: Node's code is then ERR_SSL_ and the name. */
+/**
+ * OpenSSL can raise some of them amid the handshake, too: Node's code is then ERR_SSL_ and the
+ * name.
+ */
 const RAISED_IN_HANDSHAKE: ReadonlySet<string> = new Set([
   "CA_KEY_TOO_SMALL",
   "CA_MD_TOO_WEAK",
@@ -106,7 +113,9 @@ function nameOf(nodeCode: string, message: string): string | undefined {
   return isKnown ? nodeCode : undefined;
 }
 
-/** OpenSSL's words; Node's code UNSPECIFIED says nothing, so there the message does, which has them. */
+/**
+ * OpenSSL's words; Node's code UNSPECIFIED says nothing, so there the message does, which has them.
+ */
 function reasonOf(name: string, message: string): string {
   const words = name === "UNSPECIFIED" ? message : VERIFY_ERRORS.get(name);
   return words === undefined || words === "" ? "" : `: ${quote(words)}`;
@@ -118,8 +127,8 @@ interface CertificateError extends Error {
 }
 
 /**
- * Keeps the peer's certificate for the error that rejects it, because Node has closed the socket by the time at which
- * it reports the error. Without it, nobody could tell whose certificate it was.
+ * Keeps the peer's certificate for the error that rejects it, because Node has closed the socket by
+ * the time at which it reports the error. Without it, nobody could tell whose certificate it was.
  */
 export function watchCertificate(socket: TLSSocket): void {
   let certificate: PeerCertificate | undefined;
@@ -143,7 +152,10 @@ function describe(certificate: PeerCertificate): string {
   return `certificate of "${subject}" by "${issuer}" until ${quote(String(certificate.valid_to))}`;
 }
 
-/** @returns the name of whoever signed the certificate that was rejected, quoted; undefined if nobody knows */
+/**
+ * @returns the name of whoever signed the certificate that was rejected, quoted; undefined if
+ * nobody knows
+ */
 export function issuerOf(error: unknown): string | undefined {
   const { cert } = error as CertificateError;
   return cert === undefined ? undefined : nameIn(cert.issuer);

@@ -4,13 +4,16 @@ import { clock } from "../clock.ts";
 import { debug } from "../debug.ts";
 
 /**
- * `looking-up`: DNS has not said where the host, or the proxy, is. `connecting`: nothing has accepted the
- * connection, or the proxy has not opened the tunnel. `connected`: the way to Armor stands, as it does from the
- * start for a request on a kept connection.
+ * `looking-up`: DNS has not said where the host, or the proxy, is. `connecting`: nothing has
+ * accepted the connection, or the proxy has not opened the tunnel. `connected`: the way to Armor
+ * stands, as it does from the start for a request on a kept connection.
  */
 export type Stage = "looking-up" | "connecting" | "connected";
 
-/** How far the connection for one request has come. The agent writes it; who sends reads it and may end it. */
+/**
+ * How far the connection for one request has come. The agent writes it; who sends reads it and may
+ * end it.
+ */
 export class Progress {
   stage: Stage = "connected";
   /** What DNS answered last, if that was an error: a code of Node's. */
@@ -24,7 +27,10 @@ export class Progress {
     if (this.#isEnded) giveUp();
   }
 
-  /** Ends the look-up, the attempts or the CONNECT that is under way: the request needs no connection any more. */
+  /**
+   * Ends the look-up, the attempts or the CONNECT that is under way: the request needs no
+   * connection any more.
+   */
   end(): void {
     this.#isEnded = true;
     this.#giveUp();
@@ -38,9 +44,9 @@ export interface Endpoint {
 }
 
 /**
- * Connects to whichever address of the host answers first ("Happy Eyeballs", RFC 8305). Node's own selection ends
- * each attempt when it starts the next one, which no limit makes right both for a host far away and for an
- * address that swallows packets.
+ * Connects to whichever address of the host answers first ("Happy Eyeballs", RFC 8305). Node's own
+ * selection ends each attempt when it starts the next one, which no limit makes right both for a
+ * host far away and for an address that swallows packets.
  * @throws the error of DNS, or of the attempt that tells most; the signal's reason at an abort
  */
 export async function connect(
@@ -55,14 +61,18 @@ export async function connect(
 }
 
 /**
- * For how long, in ms, a name that DNS does not know is asked for again. While a VPN or a container's network comes
- * up, names are unknown for a second or two, and the error is final for the whole job.
+ * For how long, in ms, a name that DNS does not know is asked for again. While a VPN or a
+ * container's network comes up, names are unknown for a second or two, and the error is final for
+ * the whole job.
  */
 const UNKNOWN_NAME_MS = 5_000;
 const FIRST_DNS_PAUSE_MS = 250;
 const MAX_DNS_PAUSE_MS = 1_000;
 
-/** ENOTFOUND is a name that does not exist; EAI_AGAIN is a name server that says "not now", or none at all. */
+/**
+ * ENOTFOUND is a name that does not exist; EAI_AGAIN is a name server that says "not now", or none
+ * at all.
+ */
 const MAY_BE_KNOWN_SOON: ReadonlySet<string> = new Set(["ENOTFOUND", "EAI_AGAIN"]);
 
 /** @returns at least one address, in the order that --dns-result-order asks for */
@@ -92,7 +102,9 @@ async function lookUp(
   }
 }
 
-/** As Node's own connections ask; Windows gives no address for that hint where only loopback is up. */
+/**
+ * As Node's own connections ask; Windows gives no address for that hint where only loopback is up.
+ */
 const HINTS = process.platform === "win32" ? 0 : dns.ADDRCONFIG;
 
 /** Nothing can end a question to the system, so at an abort its answer is left alone. */
@@ -189,8 +201,8 @@ class Race {
       socket.off("error", onError);
       won(socket);
     });
-    // RFC 8305 section 5 recommends 250 ms, which is Node's default for its own selection, too. Users may set it
-    // by --network-family-autoselection-attempt-timeout.
+    // RFC 8305 section 5 recommends 250 ms, which is Node's default for its own selection, too.
+    // Users may set it by --network-family-autoselection-attempt-timeout.
     const delayMs = net.getDefaultAutoSelectFamilyAttemptTimeout();
     this.#timer = setTimeout(() => this.#startNext(won, lost), delayMs);
   }

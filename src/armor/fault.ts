@@ -89,10 +89,14 @@ export function faultOf(error: unknown): Fault | undefined {
   return { code, problem: `${problem} (${nodeCode})`, remedy };
 }
 
-/** OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…` */
+/**
+ * OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…`
+ */
 const OPENSSL_REASON = /:error:\w+:[^:]*:[^:]*:(?<reason>[\w /]+):/;
 
-/** @returns the code that Node or OpenSSL gave this error; "" if there is none that can be printed */
+/**
+ * @returns the code that Node or OpenSSL gave this error; "" if there is none that can be printed
+ */
 export function codeOf(error: unknown): string {
   const { name, code, message = "" } = error as NodeJS.ErrnoException;
   if (name === "AbortError" || name === "TimeoutError") return "ETIMEDOUT";

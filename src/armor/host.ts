@@ -15,18 +15,21 @@ const CONTAINER_FILES = ["/.dockerenv", "/run/.containerenv"];
 
 /**
  * @param hostname that refused a connection, as a URL writes it
- * @returns a sentence to be put before the usual remedy, if loopback is a container's here; "" if it is not
+ * @returns a sentence to be put before the usual remedy, if loopback is a container's here; "" if
+ * it is not
  */
 export function containerHint(hostname: string): string {
   if (!isLoopback(hostname) || !isInContainer()) return "";
   return (
-    "In a container, 127.0.0.1 and localhost are the container itself: give the name or the address by " +
-    "which it reaches the other side, such as host.docker.internal or the name of a service. Otherwise: "
+    "In a container, 127.0.0.1 and localhost are the container itself: give the name or the " +
+    "address by which it reaches the other side, such as host.docker.internal or the name of a " +
+    "service. Otherwise: "
   );
 }
 
 function isInContainer(): boolean {
-  // A process that was brought in from outside, as steps of a `container:` job are, has no parent there.
+  // A process that was brought in from outside, as steps of a `container:` job are, has no parent
+  // there.
   if (process.ppid === 0) return true;
   try {
     return CONTAINER_FILES.some((file) => fs.existsSync(file));

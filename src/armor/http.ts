@@ -29,7 +29,9 @@ export type Send = (request: ApiRequest, signal: AbortSignal) => Promise<ApiRepl
 const USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
 
-/** A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says */
+/**
+ * A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says
+ */
 export function createSend(route: RouteConfig): Send {
   return async (request, signal) => {
     const proxy = proxyFor(request.url, route);
@@ -95,7 +97,10 @@ class Exchange {
     options.progress = this.#progress;
   }
 
-  /** After a reply such as 101, Node drops the connection, and http-client alone would wait for ever. */
+  /**
+   * After a reply such as 101, Node drops the connection, and http-client alone would wait for
+   * ever.
+   */
   #rejectAtDeadline(): Promise<never> {
     return new Promise((_, reject) => {
       this.#deadline.signal.addEventListener("abort", reject, { once: true });

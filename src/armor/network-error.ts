@@ -16,7 +16,10 @@ export interface CallState {
 const CHECK_DNS =
   "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
 
-/** What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged it. */
+/**
+ * What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged
+ * it.
+ */
 export function networkError(error: unknown, state: CallState): ArmorError {
   if (error instanceof ArmorError) return error;
   const { origin, hostname } = state.url;
@@ -54,7 +57,8 @@ function dnsError(hostname: string, nodeCode: string): ArmorError {
 export function timeoutError(state: CallState): ArmorError {
   const { url, proxy, progress, isReplying } = state;
   const stage = progress?.stage ?? "connected";
-  // A name that DNS did not know a moment ago is asked for again, so the deadline may fall into the pause.
+  // A name that DNS did not know a moment ago is asked for again, so the deadline may fall into the
+  // pause.
   const dnsCode = progress?.dnsCode ?? "ETIMEDOUT";
   if (proxy !== undefined && stage !== "connected") {
     const code = stage === "looking-up" ? dnsCode : "ETIMEDOUT";

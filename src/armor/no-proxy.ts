@@ -2,9 +2,11 @@ import { BlockList, isIP } from "node:net";
 import { withoutBrackets } from "./host.ts";
 
 /**
- * The list has names, `.name`, `*.name`, addresses, ranges (CIDR), each with or without a port, and `*`, between commas
- * or blanks, as curl 8 takes it. An entry that cannot be understood matches nothing.
- * @returns the entry of no_proxy that names this URL's host, in small letters; undefined if none does
+ * The list has names, `.name`, `*.name`, addresses, ranges (CIDR), each with or without a port, and
+ * `*`, between commas or blanks, as curl 8 takes it. An entry that cannot be understood matches
+ * nothing.
+ * @returns the entry of no_proxy that names this URL's host, in small letters; undefined if none
+ * does
  */
 export function bypassingEntry(url: URL, noProxy: string): string | undefined {
   const host = withoutBrackets(url.hostname).replace(/\.$/, "");
@@ -13,10 +15,16 @@ export function bypassingEntry(url: URL, noProxy: string): string | undefined {
   return entries.find((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
 
-/** `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no port. */
+/**
+ * `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no
+ * port.
+ */
 const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
 
-/** @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a port */
+/**
+ * @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a
+ * port
+ */
 function isEntryFor(entry: string, host: string, port: string): boolean {
   const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
   const pattern = parts["bracketed"] ?? parts["plain"] ?? "";

@@ -4,7 +4,10 @@ import { codeOf, faultOf } from "./fault.ts";
 import { containerHint } from "./host.ts";
 import type { ProxyAddress } from "./proxy.ts";
 
-/** The code of the error that a proxy makes if it opens the tunnel and sends bytes of its own behind its reply. */
+/**
+ * The code of the error that a proxy makes if it opens the tunnel and sends bytes of its own behind
+ * its reply.
+ */
 export const EARLY_BYTES = "EARLY_BYTES";
 
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
@@ -46,7 +49,10 @@ export function proxyError(
   return new ArmorError("proxy_failed", problem, hint + CHECK_PROXY);
 }
 
-/** No tunnel, because the proxy answered CONNECT with this status. @param challenge is Proxy-Authenticate */
+/**
+ * No tunnel, because the proxy answered CONNECT with this status. @param challenge is
+ * Proxy-Authenticate
+ */
 export function proxyStatusError(
   proxy: ProxyAddress,
   target: string,

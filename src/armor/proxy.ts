@@ -21,8 +21,8 @@ export interface ProxyAddress {
 }
 
 /**
- * Takes the proxy variables out of the environment, because http-client would act on them in its own way. As
- * in curl, small letters go first, and an empty variable is not set.
+ * Takes the proxy variables out of the environment, because http-client would act on them in its
+ * own way. As in curl, small letters go first, and an empty variable is not set.
  */
 export function takeRoute(env: Record<string, string | undefined>): RouteConfig {
   const proxy = takeVariable(env, ["https_proxy", "HTTPS_PROXY"]);
@@ -42,20 +42,27 @@ function takeVariable(
   return found;
 }
 
-/** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
+/**
+ * @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused
+ */
 export function proxyFor(url: URL, route: RouteConfig): ProxyAddress | undefined {
   if (route.proxy === undefined || reasonToBypass(url, route) !== undefined) return undefined;
   return parseProxy(route.proxy);
 }
 
-/** @returns why this URL is reached past the proxy that is set; undefined if it is reached through it */
+/**
+ * @returns why this URL is reached past the proxy that is set; undefined if it is reached through
+ * it
+ */
 function reasonToBypass(url: URL, { noProxy }: RouteConfig): string | undefined {
   if (isLoopback(url.hostname)) return "the host is this machine";
   const entry = bypassingEntry(url, noProxy);
   return entry === undefined ? undefined : `no_proxy has the entry ${entry}`;
 }
 
-/** @returns a line for the debug log: the way to this URL, and why. @throws ArmorError proxy_refused */
+/**
+ * @returns a line for the debug log: the way to this URL, and why. @throws ArmorError proxy_refused
+ */
 export function explainRoute(url: URL, route: RouteConfig): string {
   const direct = `Route to ${url.origin}: direct, because`;
   if (route.proxy === undefined) return `${direct} neither https_proxy nor HTTPS_PROXY is set`;
@@ -68,7 +75,8 @@ export function explainRoute(url: URL, route: RouteConfig): string {
 }
 
 const SCHEME = /(?:(?<scheme>[a-z][a-z\d+.-]*):\/\/)?/.source;
-const USERINFO = /(?:(?<userinfo>.*)@)?/.source; // greedy up to the last `@`, as a password may hold one
+// Greedy up to the last `@`, as a password may hold one.
+const USERINFO = /(?:(?<userinfo>.*)@)?/.source;
 const HOST = /(?<host>\[[\da-f:.]+\]|[\w.-]+)/.source;
 const PORT = /(?::(?<port>\d{1,5}))?/.source;
 const PROXY = new RegExp(`^${SCHEME}${USERINFO}${HOST}${PORT}/?$`, "i");
@@ -108,7 +116,10 @@ function refusal(variable: string, cause: string): ArmorError {
   return new ArmorError("proxy_refused", problem, remedy);
 }
 
-/** @returns `user:password`, undefined if a character should have been encoded (RFC 3986 section 3.2.1) */
+/**
+ * @returns `user:password`, undefined if a character should have been encoded (RFC 3986 section
+ * 3.2.1)
+ */
 function decodeUserinfo(userinfo: string): string | undefined {
   if (userinfo === "") return "";
   if (/[#/\\?@]/.test(userinfo)) return undefined;

@@ -20,7 +20,10 @@ interface ConnectionOptions extends http.ClientRequestArgs {
 
 type Done = (error: Error | null, socket?: Duplex | null) => void;
 
-/** Opens the connections of one agent, and ends those that are under way when the agent is destroyed. */
+/**
+ * Opens the connections of one agent, and ends those that are under way when the agent is
+ * destroyed.
+ */
 class Opener {
   readonly #proxy: ProxyAddress | undefined;
   readonly #underWay = new Set<AbortController>();
@@ -29,7 +32,9 @@ class Opener {
     this.#proxy = proxy;
   }
 
-  /** @returns a connection on which Armor itself is heard. @throws ArmorError for a proxy's fault */
+  /**
+   * @returns a connection on which Armor itself is heard. @throws ArmorError for a proxy's fault
+   */
   async open(options: ConnectionOptions): Promise<Duplex> {
     const { host, port, progress = new Progress() } = options;
     const ending = new AbortController();
@@ -61,9 +66,10 @@ class Opener {
 }
 
 /**
- * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
- * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
- * buffered without limit, and Node 24.5 puts the proxy's password into an error.
+ * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a
+ * `proxyError`. With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends
+ * before the tunnel stands is buffered without limit, and Node 24.5 puts the proxy's password into
+ * an error.
  */
 export class RouteAgent extends https.Agent {
   readonly #opener: Opener;
@@ -106,7 +112,10 @@ class LoopbackAgent extends http.Agent {
   }
 }
 
-/** @returns an agent for requests to this URL's origin. @param proxy on the way there, undefined for none */
+/**
+ * @returns an agent for requests to this URL's origin. @param proxy on the way there, undefined for
+ * none
+ */
 export function createAgent(
   url: URL,
   proxy: ProxyAddress | undefined,

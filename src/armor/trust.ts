@@ -10,10 +10,11 @@ interface NativeContext {
 }
 
 /**
- * From now on, connections to Armor and to proxies trust these (PEM, one certificate each) beside what Node trusts by
- * its defaults, flags and environment. Node has no documented way to add: its `ca` option replaces the defaults,
- * and `tls.getCACertificates("default")`, from which a whole list could be made, leaves out OpenSSL's own store,
- * which --use-openssl-ca and the Node of some distributions use.
+ * From now on, connections to Armor and to proxies trust these (PEM, one certificate each) beside
+ * what Node trusts by its defaults, flags and environment. Node has no documented way to add: its
+ * `ca` option replaces the defaults, and `tls.getCACertificates("default")`, from which a whole
+ * list could be made, leaves out OpenSSL's own store, which --use-openssl-ca and the Node of some
+ * distributions use.
  * @throws ArmorError runner_unsupported if this Node cannot add
  */
 export function trustCertificates(certificates: readonly string[]): void {
@@ -22,7 +23,8 @@ export function trustCertificates(certificates: readonly string[]): void {
   const secureContext = tls.createSecureContext();
   const native = secureContext.context as NativeContext;
   if (typeof native.addCACert !== "function") {
-    const problem = `ca-certificate cannot be added to what this runner's Node ${process.version} trusts`;
+    const node = `this runner's Node ${process.version}`;
+    const problem = `ca-certificate cannot be added to what ${node} trusts`;
     const remedy =
       "Use the Node that comes with the runner, or name the file in NODE_EXTRA_CA_CERTS.";
     throw new ArmorError("runner_unsupported", problem, remedy);
@@ -31,7 +33,10 @@ export function trustCertificates(certificates: readonly string[]): void {
   contextWithMore = secureContext;
 }
 
-/** @returns the options with which TLS trusts what `trustCertificates` was given; a check is never left out */
+/**
+ * @returns the options with which TLS trusts what `trustCertificates` was given; a check is never
+ * left out
+ */
 export function trustOptions(): tls.ConnectionOptions {
   const options: tls.ConnectionOptions = { rejectUnauthorized: true };
   if (contextWithMore !== undefined) options.secureContext = contextWithMore;

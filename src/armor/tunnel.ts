@@ -97,7 +97,8 @@ function askForTunnel(
         return `CONNECT ${target} through ${proxy.origin}: ${answer}`;
       });
       const answer = new ProxyAnswer(statusCode, headers["proxy-authenticate"]);
-      // In TLS the client speaks first, so early bytes are the proxy's; they would be read as Armor's.
+      // In TLS the client speaks first, so early bytes are the proxy's; they would be read as
+      // Armor's.
       if (answer.isOpen && head.length === 0) return resolve(socket);
       socket.destroy();
       reject(answer);
@@ -111,7 +112,8 @@ function connectHeaders(proxy: ProxyAddress, target: string): http.OutgoingHttpH
   const headers: http.OutgoingHttpHeaders = {
     Host: target,
     "User-Agent": USER_AGENT,
-    // No standard knows it, but curl and browsers send it, and some proxies close the tunnel without it.
+    // No standard knows it, but curl and browsers send it, and some proxies close the tunnel
+    // without it.
     "Proxy-Connection": "keep-alive",
   };
   if (proxy.credentials !== undefined) {

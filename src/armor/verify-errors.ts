@@ -1,7 +1,8 @@
 /**
- * Why OpenSSL 3 rejects a certificate: each X509_V_ERR_… of its x509_vfy.h, without that beginning, and OpenSSL's words
- * for it (crypto/x509/x509_txt.c). Node makes the name the error's code (ncrypto.cc, X509Pointer::ErrorCode), as long
- * as it knows it; for some fifty others the code is UNSPECIFIED, and only the words, in the message, tell them apart.
+ * Why OpenSSL 3 rejects a certificate: each X509_V_ERR_… of its x509_vfy.h, without that beginning,
+ * and OpenSSL's words for it (crypto/x509/x509_txt.c). Node makes the name the error's code
+ * (ncrypto.cc, X509Pointer::ErrorCode), as long as it knows it; for some fifty others the code is
+ * UNSPECIFIED, and only the words, in the message, tell them apart.
  */
 export const VERIFY_ERRORS: ReadonlyMap<string, string> = new Map([
   ["UNSPECIFIED", "unspecified certificate verification error"],
