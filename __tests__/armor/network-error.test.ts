@@ -296,6 +296,31 @@ describe("proxyError", () => {
   );
 });
 
+describe("an IPv6 address to which this machine has no way", () => {
+  const WHAT = "has an IPv6 address, and this runner has no way there by IPv6";
+
+  test.each(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EHOSTUNREACH", "ENETUNREACH"])(
+    "is named (%s), instead of this runner's files and ports",
+    (code) => {
+      const error = Object.assign(failure(code), { address: "2001:db8::1" });
+      expect(networkError(error, direct)).toMatchObject({
+        code: "connection_failed",
+        problem: `https://armor.example ${WHAT} (${code})`,
+        remedy: expect.stringContaining("IPv4"),
+      });
+      expect(proxyError(proxy, url.host, error)).toMatchObject({
+        code: "connection_failed",
+        problem: `${WHO}${WHAT} (${code})`,
+      });
+    },
+  );
+
+  test("is not meant if an IPv4 address has no port left", () => {
+    const error = Object.assign(failure("EADDRNOTAVAIL"), { address: "192.0.2.1" });
+    expect(networkError(error, direct).problem).toContain("no free file or port");
+  });
+});
+
 const connecting = { stage: "connecting", dnsCode: undefined } as const;
 
 describe("timeoutError", () => {
