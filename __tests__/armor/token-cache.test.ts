@@ -491,7 +491,7 @@ describe("close", () => {
     expect(await closing).toEqual({ accessTokens: ["fetched-1"], ...NOTHING_ELSE });
     expect(await trial.call()).toMatchObject(stopping);
     expect(await trial.refuse("fetched-1")).toMatchObject(stopping);
-    expect(trial.fetches).toBe(1);
+    expect([trial.fetches, trial.pauses]).toEqual([1, []]);
   });
 
   test("ends the pause before a replacement without a refresh", async () => {

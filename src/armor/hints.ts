@@ -90,8 +90,8 @@ const MISTAKES: readonly Mistake[] = [
   },
   { shape: /\ufffd/, shows: "contains a character that was damaged on the way" },
   {
-    shape: /\p{Zs}|\s/u,
-    shows: "contains a blank or a line end, as wrapped lines leave behind",
+    shape: /^[\w+/=.~-]{8,}(?:[\s\p{Zs}]+[\w+/=.~-]+)+$/u,
+    shows: "contains blanks, as wrapped lines leave behind",
   },
   {
     shape: /[\u2010-\u2015\u2212\u2026\uff01-\uff5e]/,
