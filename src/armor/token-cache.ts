@@ -154,7 +154,7 @@ export class TokenCache {
     const willFailAtOnce = clock.now() < this.#failedUntil;
     if (pauseMs > 0 && !willFailAtOnce) await clock.sleep(pauseMs);
     // A refresh ahead of need may have brought a newer one in the pause.
-    if (!this.isCurrent(accessToken)) return this.#current;
+    if (!this.isCurrent(accessToken)) return await this.get();
     this.#nextReplacementAt = clock.now() + REPLACE_PAUSE_MS;
     return await this.#refresh();
   }

@@ -12,7 +12,7 @@ import {
   tokenRequest,
 } from "./oauth.ts";
 import { sendFollowing } from "./redirect.ts";
-import { answerOf, SESSION_ENDS } from "./refusal.ts";
+import { answerOf, SESSION_ENDS, tokenRefusal } from "./refusal.ts";
 import { type RetryOptions, retry } from "./retry.ts";
 
 /** An access token and its lifetime, counted from before the request was sent. */
@@ -43,24 +43,21 @@ export async function fetchToken(
 ): Promise<Token> {
   const { encoded, raw } = basicPairs(credentials);
   let refusal: ApiReply | undefined; // of the form-encoded pair
-  let otherAnswer: string | undefined; // what the error at the end does not say by itself
   const attempt = async (signal: AbortSignal): Promise<Token> => {
     if (raw === undefined || refusal === undefined) {
       const asked = await askForToken(context, encoded, signal);
       if (raw === undefined || !isClientUnknown(asked.reply)) return toToken(asked);
       refusal = asked.reply;
-      otherAnswer = `after it had refused the key in form-encoded form (${answerOf(refusal)})`;
     }
     const asked = await askForToken(context, raw, signal);
-    if (asked.reply.status !== 400) return toToken(asked);
     // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-    otherAnswer = `and ${answerOf(asked.reply)} to the key as it is`;
-    return toToken({ ...asked, reply: refusal });
+    if (asked.reply.status === 400) throw tokenRefusal(refusal);
+    return toToken(asked);
   };
   try {
     return await retry(attempt, context);
   } catch (error) {
-    throw withCause(withOtherAnswer(error, otherAnswer), credentials, last);
+    throw withCause(withRefusal(error, refusal), credentials, last);
   }
 }
 
@@ -101,10 +98,11 @@ async function sendAndTell(
   return reply;
 }
 
-/** Whatever ends the attempts, what was answered to the other form of the key is said beside it. */
-function withOtherAnswer(error: unknown, otherAnswer: string | undefined): unknown {
-  if (otherAnswer === undefined || !(error instanceof ArmorError)) return error;
-  return error.code === "cancelled" ? error : error.adding(otherAnswer);
+/** Whatever ends the attempts says that the key was refused in its other form, unless it is that itself. */
+function withRefusal(error: unknown, refusal: ApiReply | undefined): unknown {
+  if (refusal === undefined || !(error instanceof ArmorError)) return error;
+  if (error.code === "credentials_rejected" || error.code === "cancelled") return error;
+  return error.adding(`after it had refused the key in form-encoded form (${answerOf(refusal)})`);
 }
 
 /** After a 401: when the pair was last accepted, or else the copying mistakes that its shape shows. */
