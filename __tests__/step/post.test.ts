@@ -95,7 +95,7 @@ describe("post", () => {
     await using post = await runAgainst(answers, SESSION);
     const { said } = post;
     expect(said).toEqual([
-      expect.stringMatching(/^::warning::.*tried 2 times in .* asks to wait 9\.0 s/),
+      expect.stringMatching(/^::warning::The Armor session .* Armor answered 503\. /),
     ]);
   });
 
