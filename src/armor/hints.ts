@@ -17,6 +17,18 @@ const DECLARATION = /(?:(?:export|set|env|const|let|var|-)\s+|\$env:)?/.source;
 const SIGN = /\s*(?:=|:=|:\s)\s*/.source;
 const ASSIGNMENT = new RegExp(`^${DECLARATION}["']?${NAME}["']?${SIGN}[^\\s=]`, "i");
 
+/** A variable as shells, cmd, PowerShell and templates write it, if its name says that it is one of the two. */
+const TELLING_NAME = /\w*(?:key|secret|token|pass|cred|client|armor|api|app_?id)\w*/.source;
+const VARIABLES: readonly string[] = [
+  `\\$\\{?${TELLING_NAME}\\}?`,
+  "\\$env:\\w+",
+  `%${TELLING_NAME}%`,
+  `!${TELLING_NAME}!`,
+  "\\$\\(.*\\)",
+  "\\{\\{.*\\}\\}",
+];
+const VARIABLE = new RegExp(`^(?:${VARIABLES.join("|")})$`, "i");
+
 /**
  * The first match of a value is told, so a mistake stands behind those that look like it. The texts use none of the
  * words that such values are made of, so that not even those are repeated.
@@ -39,12 +51,12 @@ const MISTAKES: readonly Mistake[] = [
     shows: "is an expression without the dollar sign and the two pairs of braces around it",
   },
   {
-    shape: /^\$\{?\w+\}?$|^\$\(.*\)$|^\$env:\w+$|^%\w+%$|^!\w+!$|^\{\{.*\}\}$/i,
+    shape: VARIABLE,
     shows: "is the name of a variable, which nothing replaces here",
   },
   {
     shape: /^-----BEGIN|^ssh-(?:rsa|ed25519) /,
-    shows: "is a certificate or a key of another kind",
+    shows: "is a PEM or SSH file, which is something else",
   },
   {
     shape: /^[a-z][a-z\d+.-]*:\/\/\S|^arn:aws/i,
@@ -56,7 +68,7 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     shape: /^(?:authorization\s*:\s*)?(?:basic|bearer)\s+\S/i,
-    shows: "begins like the content of an Authorization header",
+    shows: "begins with a scheme, as in an HTTP header: store what follows it",
   },
   { shape: /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/, shows: "has the shape of a session's token (JWT)" },
   {
@@ -137,7 +149,11 @@ function repeats(text: string, values: readonly string[]): boolean {
   return false;
 }
 
+/** No value is so long, and some of the shapes take long to compare with a text that nearly has them. */
+const MAX_LENGTH = 4_096;
+
 function hintOf(name: "app-id" | "api-key", value: string): string | undefined {
+  if (value.length > MAX_LENGTH) return undefined;
   const mistake = MISTAKES.find(({ shape }) => shape.test(value));
   if (mistake !== undefined) return `${name} ${mistake.shows}.`;
   // A letter and its accent as two characters, as some systems store file names, look like one.
