@@ -4,8 +4,8 @@ import type { ApiReply } from "./http.ts";
 export type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The JSON object in a reply, without its members that are null, which some servers send for "none". A byte
- * order mark is dropped. Undefined if the text is no JSON object.
+ * The JSON object in a reply, without its members that are null, which some servers send for
+ * "none". A byte order mark is dropped. Undefined if the text is no JSON object.
  */
 export function parseObject(body: string): Fields | undefined {
   try {

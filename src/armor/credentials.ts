@@ -1,6 +1,9 @@
 import { maskedForms } from "../redact.ts";
 
-/** The client app's identifier and secret: `client_id` and `client_secret` of RFC 6749 section 2.3.1. */
+/**
+ * The client app's identifier and secret: `client_id` and `client_secret` of RFC 6749 section
+ * 2.3.1.
+ */
 export type Credentials = { readonly appId: string; readonly apiKey: string };
 
 /** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
@@ -14,7 +17,10 @@ export interface BasicPairs {
   readonly raw: string | undefined; // as the vendor's article joins them; undefined: not to be tried
 }
 
-/** The two ways to join the credentials. The raw one is there only if it differs and can be understood. */
+/**
+ * The two ways to join the credentials. The raw one is there only if it differs and can be
+ * understood.
+ */
 export function basicPairs({ appId, apiKey }: Credentials): BasicPairs {
   const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
   const raw = `${appId}:${apiKey}`;
@@ -24,13 +30,14 @@ export function basicPairs({ appId, apiKey }: Credentials): BasicPairs {
 }
 
 /**
- * Every form of the key that is worth a mask, each once: 6 at most for a key of letters and digits, some 20 for
- * one with signs, as each costs the runner time on every later line.
+ * Every form of the key that is worth a mask, each once: 6 at most for a key of letters and digits,
+ * some 20 for one with signs, as each costs the runner time on every later line.
  *
- * The runner itself masks of each form base64 and some escapes (actions/runner, ValueEncoders.cs), but nothing of
- * what it has derived. So base64 of the key, and of the pairs, is masked again here: of that, the runner derives
- * what base64 makes of a whole `Authorization: Basic …`. Unpadded base64 needs no mask of its own, since
- * `maskedForms` has the key in three lengths, one of which needs no padding.
+ * The runner itself masks of each form base64 and some escapes (actions/runner, ValueEncoders.cs),
+ * but nothing of what it has derived. So base64 of the key, and of the pairs, is masked again here:
+ * of that, the runner derives what base64 makes of a whole `Authorization: Basic …`. Unpadded
+ * base64 needs no mask of its own, since `maskedForms` has the key in three lengths, one of which
+ * needs no padding.
  *
  * The app id is never masked: the runner drops every job output that contains a masked text.
  */
@@ -67,7 +74,10 @@ function lowerCaseEscapes(text: string): string {
   return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
 }
 
-/** As `urllib.parse.quote` writes it, which encodes five signs more than JavaScript, and leaves slashes. */
+/**
+ * As `urllib.parse.quote` writes it, which encodes five signs more than JavaScript, and leaves
+ * slashes.
+ */
 function pythonQuoted(percentEncoded: string): string {
   const strictly = percentEncoded.replace(/[!'()*]/g, (sign) => `%${hexOf(sign, 2)}`);
   return strictly.replaceAll("%2F", "/");
@@ -101,7 +111,10 @@ function base64Forms(text: string): string[] {
   return padded.startsWith(urlSafe) ? [padded] : [padded, urlSafe];
 }
 
-/** GNU base64 begins a new line after so many characters; the vendor's article has it in its pipeline. */
+/**
+ * GNU base64 begins a new line after so many characters; the vendor's article has it in its
+ * pipeline.
+ */
 const LINE_LENGTH = 76;
 /** A shorter line shows less than four bytes of the key, and its mask would cover common words. */
 const MIN_LINE_LENGTH = 8;

@@ -7,8 +7,9 @@ interface Mistake {
 }
 
 /**
- * Names under which people keep the two values, such as ARMOR_API_KEY or clientSecret, and what a shell or a
- * program has before them. A random value hardly begins with such a name and an equals sign.
+ * Names under which people keep the two values, such as ARMOR_API_KEY or clientSecret, and what a
+ * shell or a program has before them. A random value hardly begins with such a name and an equals
+ * sign.
  */
 const ID_NAME = /(?:app|client|armor|api)[-_]?id/.source;
 const SECRET_NAME = /(?:(?:app|client|armor|api|access)[-_]?)?(?:key|secret|token|password)/.source;
@@ -17,7 +18,10 @@ const DECLARATION = /(?:(?:export|set|env|const|let|var|-)\s+|\$env:)?/.source;
 const SIGN = /\s*(?:=|:=|:\s)\s*/.source;
 const ASSIGNMENT = new RegExp(`^${DECLARATION}["']?${NAME}["']?${SIGN}[^\\s=]`, "i");
 
-/** A variable as shells, cmd, PowerShell and templates write it, if its name says that it is one of the two. */
+/**
+ * A variable as shells, cmd, PowerShell and templates write it, if its name says that it is one of
+ * the two.
+ */
 const TELLING_NAME = /\w*(?:key|secret|token|pass|cred|client|armor|api|app_?id)\w*/.source;
 const VARIABLES: readonly string[] = [
   `\\$\\{?${TELLING_NAME}\\}?`,
@@ -30,8 +34,8 @@ const VARIABLES: readonly string[] = [
 const VARIABLE = new RegExp(`^(?:${VARIABLES.join("|")})$`, "i");
 
 /**
- * The first match of a value is told, so a mistake stands behind those that look like it. The texts use none of the
- * words that such values are made of, so that not even those are repeated.
+ * The first match of a value is told, so a mistake stands behind those that look like it. The texts
+ * use none of the words that such values are made of, so that not even those are repeated.
  */
 const MISTAKES: readonly Mistake[] = [
   {
@@ -128,9 +132,9 @@ const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 const LONG_RANDOM = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/=.~-]{32,}$/;
 
 /**
- * What the shape of the two values shows about why they may have been refused, in sentences; none if they look
- * like what they should be. To be said only after a refusal: a value is not wrong because it looks so. No text
- * repeats anything of the values.
+ * What the shape of the two values shows about why they may have been refused, in sentences; none
+ * if they look like what they should be. To be said only after a refusal: a value is not wrong
+ * because it looks so. No text repeats anything of the values.
  */
 export function hintsOf(credentials: Credentials): string[] {
   const { appId, apiKey } = credentials;
@@ -138,7 +142,10 @@ export function hintsOf(credentials: Credentials): string[] {
   return hints.filter((hint) => hint !== undefined && !repeats(hint, [appId, apiKey])) as string[];
 }
 
-/** Whether a text shares four characters in a row with a value. The names of the inputs are no secret. */
+/**
+ * Whether a text shares four characters in a row with a value. The names of the inputs are no
+ * secret.
+ */
 function repeats(text: string, values: readonly string[]): boolean {
   const words = text.replaceAll("app-id", "").replaceAll("api-key", "").toLowerCase();
   const folded = values.map((value) => value.toLowerCase());
@@ -149,7 +156,10 @@ function repeats(text: string, values: readonly string[]): boolean {
   return false;
 }
 
-/** No value is so long, and some of the shapes take long to compare with a text that nearly has them. */
+/**
+ * No value is so long, and some of the shapes take long to compare with a text that nearly has
+ * them.
+ */
 const MAX_LENGTH = 4_096;
 
 function hintOf(name: "app-id" | "api-key", value: string): string | undefined {
@@ -178,7 +188,10 @@ function isPair(text: string, other: string): boolean {
   return text.startsWith(`${other}:`) || text.endsWith(`:${other}`);
 }
 
-/** What the text is the base64 of: standard or URL-safe, with or without padding, also behind its scheme. */
+/**
+ * What the text is the base64 of: standard or URL-safe, with or without padding, also behind its
+ * scheme.
+ */
 function decoded(text: string): string {
   const base64 = text.replace(/^basic\s+/i, "");
   return Buffer.from(base64, "base64").toString("utf8").trim();

@@ -4,7 +4,10 @@ import { type Fields, parseObject, shapeOf } from "./body.ts";
 import type { ApiReply, ApiRequest } from "./http.ts";
 import { MAX_SECONDS, saidBy, terminateRefusal, tokenRefusal } from "./refusal.ts";
 
-/** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
+/**
+ * The vendor's article wants the first one on session endpoints, with two double quotes as its
+ * value.
+ */
 const HEADERS = {
   "X-Csrf-Header": '""',
   Accept: "application/json",
@@ -32,7 +35,10 @@ export function terminateRequest(apiUrl: string, accessToken: string): ApiReques
   return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
 }
 
-/** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
+/**
+ * Whether the server may know the client by the other form of Basic: 401, or 400 with
+ * invalid_client.
+ */
 export function isClientUnknown({ status, body }: ApiReply): boolean {
   if (status === 401) return true;
   return status === 400 && parseObject(body)?.["error"] === "invalid_client";
@@ -45,15 +51,16 @@ export interface Grant {
 }
 
 /**
- * Gives what a token response grants (RFC 6749 section 5.1). Every value is checked for its type before it is
- * used or printed.
+ * Gives what a token response grants (RFC 6749 section 5.1). Every value is checked for its type
+ * before it is used or printed.
  * @throws ArmorError if the reply is an error, or no token response at all
  */
 export function judgeToken(reply: ApiReply): Grant {
   if (reply.status !== 200) throw tokenRefusal(reply);
   const fields = parseObject(reply.body);
   if (fields === undefined) throw invalid(reply, `${shapeOf(reply)} instead of a JSON object`);
-  // Some servers send their errors with 200. The error is told as what it is, unless a token is beside it.
+  // Some servers send their errors with 200. The error is told as what it is, unless a token is
+  // beside it.
   if (isErrorAlone(fields)) throw tokenRefusal(reply);
   if (fields["error"] !== undefined)
     throw invalid(reply, `an OAuth error instead of a token${saidBy(fields)}`);

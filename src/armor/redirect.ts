@@ -8,14 +8,15 @@ export const REDIRECT_STATUS: ReadonlySet<number> = new Set([301, 302, 303, 307,
 const KEEPS_METHOD: ReadonlySet<number> = new Set([307, 308]);
 
 /**
- * The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a region, which has
- * 63 characters at most (RFC 1035 section 2.3.4).
+ * The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a
+ * region, which has 63 characters at most (RFC 1035 section 2.3.4).
  */
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]{1,63}\.)?armor\.fortanix\.com$/;
 
 /**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method and body and
- * stay with the origin or the vendor's API hosts. Nothing is sent to any other address.
+ * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method
+ * and body and stay with the origin or the vendor's API hosts. Nothing is sent to any other
+ * address.
  * @throws ArmorError redirect_refused, and whatever `send` throws
  */
 export async function sendFollowing(
@@ -34,8 +35,8 @@ export async function sendFollowing(
 }
 
 /**
- * Where the reply redirects to; undefined if it is no redirect. What the server said is quoted in the error: it
- * may be of any length, and may repeat the key.
+ * Where the reply redirects to; undefined if it is no redirect. What the server said is quoted in
+ * the error: it may be of any length, and may repeat the key.
  * @throws ArmorError redirect_refused
  */
 function redirectTarget({ url: from, status, headers }: ApiReply): URL | undefined {

@@ -70,24 +70,31 @@ const BY_STATUS: ReadonlyMap<number, Rejection> = new Map([
 /** With these, an OAuth error is the token endpoint's own and final word (RFC 6749 section 5.2). */
 const FINAL_STATUS: ReadonlySet<number> = new Set([400, 401, 403]);
 
-/** What a refusal means: by the status if it leaves no doubt, else by the OAuth error, else by the status. */
+/**
+ * What a refusal means: by the status if it leaves no doubt, else by the OAuth error, else by the
+ * status.
+ */
 function rejectionOf(status: number, oauthError: unknown): Rejection {
   // A server that is overloaded may say anything, so these statuses count whatever the body says.
   if (status === 429) return LIMITED;
   if (status === 408 || status >= 500) return UNAVAILABLE;
-  // 401 means that the client is not known (RFC 6749 section 5.2). Servers put other codes beside it, too:
-  // Keycloak and Armor's own OpenAPI document have unauthorized_client.
+  // 401 means that the client is not known (RFC 6749 section 5.2). Servers put other codes beside
+  // it, too: Keycloak and Armor's own OpenAPI document have unauthorized_client.
   if (status === 401) return CREDENTIALS;
   return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? REJECTED;
 }
 
-/** The error for a reply to a token request that says no, with the server's own words where they help. */
+/**
+ * The error for a reply to a token request that says no, with the server's own words where they
+ * help.
+ */
 export function tokenRefusal(reply: ApiReply): ArmorError {
   const { url, status, body } = reply;
   const fields = parseObject(body) ?? {};
   const { code, problem, remedy } = rejectionOf(status, fields["error"]);
   const canPass = code === "rate_limited" || code === "server_unavailable";
-  // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think again.
+  // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think
+  // again.
   const isFromTokenEndpoint = typeof fields["error"] === "string" && FINAL_STATUS.has(status);
   return new ArmorError(
     code,
@@ -101,8 +108,9 @@ export function tokenRefusal(reply: ApiReply): ArmorError {
 }
 
 /**
- * The error for a reply that did not end a session. Its problem is a phrase such as `Armor answered 503`, and its
- * remedy is none of the exchange's: nobody can do anything about it, and nobody has to.
+ * The error for a reply that did not end a session. Its problem is a phrase such as `Armor answered
+ * 503`, and its remedy is none of the exchange's: nobody can do anything about it, and nobody has
+ * to.
  */
 export function terminateRefusal(reply: ApiReply): ArmorError {
   const { status, body } = reply;
@@ -121,9 +129,10 @@ export function answerOf({ status, body }: ApiReply): string {
 }
 
 /**
- * The server's own words, fit to print: `error`, and `error_description` in quotation marks. Servers that are no
- * OAuth servers, and gateways before them, have `message`, `detail` or `title` in its place (RFC 9457), or an
- * object as `error`. Nothing is repeated that came beside a token, which has no mask yet.
+ * The server's own words, fit to print: `error`, and `error_description` in quotation marks.
+ * Servers that are no OAuth servers, and gateways before them, have `message`, `detail` or `title`
+ * in its place (RFC 9457), or an object as `error`. Nothing is repeated that came beside a token,
+ * which has no mask yet.
  */
 export function saidBy(fields: Fields): string {
   if (fields["access_token"] !== undefined) return "";
@@ -146,8 +155,8 @@ function isWords(value: unknown): value is string {
 }
 
 /**
- * How long the server asks to wait (RFC 9110 section 10.2.3), in ms; undefined if it does not ask. A date is
- * compared with the server's own `Date`, because the clock of this machine may be off.
+ * How long the server asks to wait (RFC 9110 section 10.2.3), in ms; undefined if it does not ask.
+ * A date is compared with the server's own `Date`, because the clock of this machine may be off.
  */
 function retryAfterMs({ headers }: ApiReply): number | undefined {
   const value = headers["retry-after"]?.trim() ?? "";

@@ -6,20 +6,29 @@ import { ArmorError, type ErrorCode } from "../errors.ts";
 export interface RetryOptions {
   readonly timeoutMs: number; // for everything together: attempts and pauses
   /**
-   * Is told before each pause what failed, how long the pause is, and a line for the log that says so. What it
-   * throws ends the attempts.
+   * Is told before each pause what failed, how long the pause is, and a line for the log that says
+   * so. What it throws ends the attempts.
    */
   readonly onRetry?: (error: ArmorError, pauseMs: number, line: string) => void;
-  /** True: the error at the end is thrown as it is, without how often it was tried and what would have helped. */
+  /**
+   * True: the error at the end is thrown as it is, without how often it was tried and what would
+   * have helped.
+   */
   readonly isBrief?: boolean;
 }
 
 const FIRST_BACKOFF_MS = 500;
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
-/** Limits are counted by the second or longer, so that an earlier attempt would only be counted as one more. */
+/**
+ * Limits are counted by the second or longer, so that an earlier attempt would only be counted as
+ * one more.
+ */
 const MIN_RATE_LIMIT_PAUSE_MS = 1_000;
 const MAX_BACKOFF_MS = 8_000;
-/** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
+/**
+ * An attempt gets half of what is left, to leave room for another after a stall, but not less than
+ * this.
+ */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
 const MAX_TIMEOUT_S = 300; // the largest value of the input `timeout`
@@ -29,8 +38,9 @@ const ANSWERS: ReadonlySet<ErrorCode> = new Set(["rate_limited", "server_unavail
 
 /**
  * Gives what the first attempt gives that succeeds.
- * @throws the error of an attempt that cannot pass, at once; else, when no time is left for another attempt, the
- * last error that was an answer of the server's, or the last one if there was no answer
+ * @throws the error of an attempt that cannot pass, at once; else, when no time is left for another
+ * attempt, the last error that was an answer of the server's, or the last one if there was no
+ * answer
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
@@ -89,18 +99,18 @@ class Backoff {
     const askedMs = error.details.retryAfterMs ?? 0;
     const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
     if (askedMs > 0) return askedPause(askedMs, spareMs, this.#nextLongest(error));
-    // The pause must have room for jitter: otherwise all jobs that failed together would make their last attempt
-    // together.
+    // The pause must have room for jitter: otherwise all jobs that failed together would make their
+    // last attempt together.
     const shortestMs = error.code === "rate_limited" ? MIN_RATE_LIMIT_PAUSE_MS : 0;
     if (spareMs < Math.max(FIRST_BACKOFF_MS, shortestMs)) return undefined;
 
-    // Where the time is short, the pause is drawn from what is left, but from no less than the one before it.
-    // If what was drawn does not fit, that is the end: shorter and shorter pauses would put a cluster of attempts
-    // into the last seconds, when the server needs rest most.
+    // Where the time is short, the pause is drawn from what is left, but from no less than the one
+    // before it. If what was drawn does not fit, that is the end: shorter and shorter pauses would
+    // put a cluster of attempts into the last seconds, when the server needs rest most.
     const nextLongestMs = this.#nextLongest(error);
     this.#longestMs = Math.max(this.#longestMs, Math.min(nextLongestMs, spareMs));
-    // Drawn from the shortest up ("full jitter"), so that jobs that failed together do not come back together
-    // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    // Drawn from the shortest up ("full jitter"), so that jobs that failed together do not come
+    // back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     const rangeMs = Math.max(0, this.#longestMs - shortestMs);
     const pauseMs = shortestMs + clock.random() * rangeMs;
     return pauseMs <= spareMs ? pauseMs : undefined;
@@ -112,15 +122,18 @@ class Backoff {
   }
 }
 
-/** As long as the server asks, and jitter on top, for which little room is enough: it spreads its clients itself. */
+/**
+ * As long as the server asks, and jitter on top, for which little room is enough: it spreads its
+ * clients itself.
+ */
 function askedPause(askedMs: number, spareMs: number, longestMs: number): number | undefined {
   if (spareMs < 0) return undefined;
   return askedMs + clock.random() * Math.min(longestMs, spareMs);
 }
 
 /**
- * The line for the log before a pause: the problem once, and then the number of the next attempt alone, such as
- * `Try 3 in 2.2 s.`
+ * The line for the log before a pause: the problem once, and then the number of the next attempt
+ * alone, such as `Try 3 in 2.2 s.`
  * @param tries attempts so far. @param last the error of the attempt before, if there was one
  */
 export function retryLine(
@@ -142,7 +155,8 @@ interface Effort {
 }
 
 /**
- * The error to be told when no time is left, with what was done and, if that is known, what would be enough.
+ * The error to be told when no time is left, with what was done and, if that is known, what would
+ * be enough.
  * @param answer the last error that was an answer, if there was one
  */
 function gaveUp(

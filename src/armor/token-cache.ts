@@ -19,11 +19,14 @@ const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
 const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
-/** Of older tokens; with frequent revocations there would be thousands. The post step ends all of them at once. */
+/**
+ * Of older tokens; with frequent revocations there would be thousands. The post step ends all of
+ * them at once.
+ */
 export const MAX_SESSIONS = 50;
 /**
- * Not every server of Armor's may know a token in the moment in which it arrives. One that is refused is tried
- * again at these ages before it is replaced, because another one would be as new.
+ * Not every server of Armor's may know a token in the moment in which it arrives. One that is
+ * refused is tried again at these ages before it is replaced, because another one would be as new.
  */
 export const TRY_AGAIN_AT_MS: readonly number[] = [500, 1_000, 2_000];
 
@@ -37,7 +40,10 @@ export interface OpenSessions {
   readonly isFetching: boolean; // a refresh is still under way, which may begin one more
 }
 
-/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
+/**
+ * Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no
+ * timers.
+ */
 export class TokenCache {
   readonly #fetch: FetchNext;
   readonly #onFailure: (error: unknown) => void; // told of every refresh that fails
@@ -62,7 +68,8 @@ export class TokenCache {
 
   /**
    * A token that lives.
-   * @throws what the refresh threw, if there is no such token; ArmorError agent_stopping after `close`
+   * @throws what the refresh threw, if there is no such token; ArmorError agent_stopping after
+   * `close`
    */
   async get(): Promise<Token> {
     if (this.#isClosed) throw stopping();
@@ -83,8 +90,9 @@ export class TokenCache {
   }
 
   /**
-   * To be called when the server answers 401. Gives a newer token; or, after a pause, the same one, if that is
-   * so new that the server may not have known it yet. A caller that counts its repeats counts only newer tokens.
+   * To be called when the server answers 401. Gives a newer token; or, after a pause, the same one,
+   * if that is so new that the server may not have known it yet. A caller that counts its repeats
+   * counts only newer tokens.
    * @throws as `get` does
    */
   async replace(accessToken: string): Promise<Token> {
@@ -135,8 +143,8 @@ export class TokenCache {
   }
 
   /**
-   * How long to wait until the current token, which was refused, is tried again; undefined if it is to be
-   * replaced, because it is old enough to be known everywhere, or would expire before.
+   * How long to wait until the current token, which was refused, is tried again; undefined if it is
+   * to be replaced, because it is old enough to be known everywhere, or would expire before.
    */
   #msUntilNextTry(): number | undefined {
     if (this.#isClosed || this.#rejected === this.#current.accessToken) return undefined;

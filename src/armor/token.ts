@@ -30,11 +30,13 @@ export interface RequestContext extends RetryOptions {
 }
 
 /**
- * Gets a token by the client credentials grant (RFC 6749 section 4.4): with the form-encoded pair, and if the
- * client is unknown by that, with the raw one. Once the form-encoded pair has been refused, the raw one alone is
- * tried again, so that no later answer takes the place of that refusal.
+ * Gets a token by the client credentials grant (RFC 6749 section 4.4): with the form-encoded pair,
+ * and if the client is unknown by that, with the raw one. Once the form-encoded pair has been
+ * refused, the raw one alone is tried again, so that no later answer takes the place of that
+ * refusal.
  * @param last a token that this pair got before, if there was one
- * @throws ArmorError; after a 401, with what the shape of the two values shows, or since when they are refused
+ * @throws ArmorError; after a 401, with what the shape of the two values shows, or since when they
+ * are refused
  */
 export async function fetchToken(
   context: RequestContext,
@@ -50,7 +52,8 @@ export async function fetchToken(
       refusal = asked.reply;
     }
     const asked = await askForToken(context, raw, signal);
-    // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
+    // A server that insists on the encoding calls the raw pair malformed; its first answer says
+    // more.
     if (asked.reply.status === 400) throw tokenRefusal(refusal);
     return toToken(asked);
   };
@@ -98,14 +101,19 @@ async function sendAndTell(
   return reply;
 }
 
-/** Whatever ends the attempts says that the key was refused in its other form, unless it is that itself. */
+/**
+ * Whatever ends the attempts says that the key was refused in its other form, unless it is that
+ * itself.
+ */
 function withRefusal(error: unknown, refusal: ApiReply | undefined): unknown {
   if (refusal === undefined || !(error instanceof ArmorError)) return error;
   if (error.code === "credentials_rejected" || error.code === "cancelled") return error;
   return error.adding(`after it had refused the key in form-encoded form (${answerOf(refusal)})`);
 }
 
-/** After a 401: when the pair was last accepted, or else the copying mistakes that its shape shows. */
+/**
+ * After a 401: when the pair was last accepted, or else the copying mistakes that its shape shows.
+ */
 function withCause(error: unknown, credentials: Credentials, last: Token | undefined): unknown {
   if (!(error instanceof ArmorError) || error.code !== "credentials_rejected") return error;
   const { code, problem, details } = error;
@@ -126,8 +134,8 @@ function refusedSince({ expiresAt, expiresIn }: Token): string {
 
 /**
  * Ends the session of which the token is, and gives whether there still was one.
- * @throws ArmorError whose `problem` is a short reason, such as `Armor answered 503`, fit to stand in brackets;
- * `timeout` and the other remedies of the exchange have no part in it
+ * @throws ArmorError whose `problem` is a short reason, such as `Armor answered 503`, fit to stand
+ * in brackets; `timeout` and the other remedies of the exchange have no part in it
  */
 export async function endSession(context: RequestContext, accessToken: string): Promise<boolean> {
   const { apiUrl, send } = context;
