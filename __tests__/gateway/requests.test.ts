@@ -151,7 +151,9 @@ describe("the way to Armor", () => {
 
 describe("a 401", () => {
   test.each(["GET", "HEAD"])("makes %s go out again with a newer token", async (method) => {
-    await using gateway = await startGateway([refusing((token) => token === "first")]);
+    // An hour old, so that it is replaced at once: a new one would be tried again first.
+    const first = { ...tokenOf("first", 7_200), requestedAt: clock.now() - 3_600_000 };
+    await using gateway = await startGateway([refusing((token) => token === "first")], { first });
     const { armor, call, fetches } = gateway;
     await expect(call(CALL, { method })).resolves.toMatchObject({ status: 200 });
     expect(armor.requests).toHaveLength(2);
