@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 /** All that decides what is in dist/, but for packages, which have a lock of their own. */
 const SOURCES = ["src", "scripts", "tsconfig.json"];
@@ -59,7 +59,7 @@ function hashOf(root: string, names: readonly string[]): string {
   const hash = createHash("sha256");
   for (const file of filesOf(root, names)) {
     const content = readFileSync(file);
-    hash.update(`${file.slice(root.length)} ${content.length}\n`).update(content);
+    hash.update(`${relative(root, file)} ${content.length}\n`).update(content);
   }
   return hash.digest("hex");
 }

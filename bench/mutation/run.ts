@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../../sandbox/runner.ts";
+import { isDistCurrent } from "../../scripts/dist-record.ts";
 import { type ChangedLines, changedLines } from "./changed.ts";
 import { Choice, type MutantJob, type Rooms } from "./choose.ts";
 import { judge } from "./gate.ts";
@@ -50,6 +51,12 @@ const files = chooseFiles(positionals, changed);
 if (files.length === 0) {
   say("No file of src/ has changed since this branch left main.");
   process.exit(0);
+}
+
+// Some tests start the built agent beside the sources.
+if (!isDistCurrent(ROOT)) {
+  say("dist/ is not what src/ builds, and tests run it: run npm run build");
+  process.exit(1);
 }
 
 const folder = mkdtempSync(join(tmpdir(), "armor-mutation-"));
