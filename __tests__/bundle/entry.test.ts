@@ -154,10 +154,12 @@ describe("main never ends without a word", () => {
   });
 
   test.concurrent("where the process runs dry, because nothing is left that could settle", async () => {
-    // A socket that never connects, and timers that keep no process alive.
-    const hook = `require("net").Socket.prototype.connect = function () { return this; };
+    // A request that stays silent, and holds nothing that keeps the process alive.
+    const hook = `const { EventEmitter } = require("events");
       const { setTimeout } = global;
-      global.setTimeout = (...args) => setTimeout(...args).unref();`;
+      global.setTimeout = (...args) => setTimeout(...args).unref();
+      require("http").request = () =>
+        Object.assign(new EventEmitter(), { end() {}, write() {}, destroy() {}, setTimeout() {} });`;
     await using job = await startHooked(hook, { "api-url": "http://127.0.0.1:1" });
     const main = await job.main();
     expect(main).toMatchObject({ exitCode: 1, stderr: "" });

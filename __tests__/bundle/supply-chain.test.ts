@@ -32,12 +32,7 @@ describe("what reaches a user's runner", () => {
 
   test("SECURITY.md names all of them", async () => {
     const security = await read("SECURITY.md");
-    for (const name of [
-      ...BUNDLED,
-      ...LEFT_OUT,
-      "dist/not-bundled.js",
-      "dist/licenses.txt",
-    ]) {
+    for (const name of [...BUNDLED, ...LEFT_OUT, "dist/not-bundled.js", "dist/licenses.txt"]) {
       expect(security).toContain(`\`${name}\``);
     }
   });
