@@ -43,3 +43,9 @@ export class Stats {
     return failure;
   }
 }
+
+/** @returns the report that the value is; undefined if it is none, as its sender may be another program */
+export function parseStats(value: unknown): Stats | undefined {
+  if (typeof value !== "object" || value === null || !("minted" in value)) return undefined;
+  return value as Stats;
+}
