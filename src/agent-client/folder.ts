@@ -86,7 +86,8 @@ async function copyCommand(built: string, copy: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
-    const remedy = "A step has removed or changed the action's files: use the action before that step.";
+    const remedy =
+      "A step has removed or changed the action's files: use the action before that step.";
     throw new ArmorError("runner_unsupported", problem, remedy);
   }
   await copyFile(built, copy, constants.COPYFILE_EXCL);
@@ -103,7 +104,8 @@ async function giveToOwnerOf(temp: string, folders: readonly string[]): Promise<
   try {
     // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the outer one.
     for (const folder of folders.toReversed()) await chown(folder, uid, gid);
-    for (const folder of folders) await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const folder of folders)
+      await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch {
     // Root may not give folders away, or could not use them any more: then it keeps them.
     for (const folder of folders) await chown(folder, 0, 0).catch(() => undefined);

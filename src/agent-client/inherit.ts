@@ -55,7 +55,8 @@ export function agentEnvironment(env: NodeJS.ProcessEnv): Record<string, string>
 function inheritedVariable(name: string, value: string): string | undefined {
   if (PLAIN_VARIABLES.has(name) || value === "") return isInherited(name) ? value : undefined;
   if (PATH_VARIABLES.has(name)) return resolve(value);
-  if (FOLDERS_VARIABLES.has(name)) return value.split(delimiter).map(absoluteFolder).join(delimiter);
+  if (FOLDERS_VARIABLES.has(name))
+    return value.split(delimiter).map(absoluteFolder).join(delimiter);
   if (name === LD_PRELOAD) return value.split(/[:\s]/).map(absoluteLibrary).join(":");
   if (name.startsWith(DYLD_PREFIX)) return value.split(":").map(absoluteLibrary).join(":");
   return undefined;

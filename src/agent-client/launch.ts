@@ -121,6 +121,7 @@ function readyPort(child: AgentProcess, ms: number): Promise<number> {
 /** What Node or the system's loader says: the line that names an error, else the first one. */
 function reasonIn(errors: string): string | undefined {
   const lines = errors.split(/\r?\n/).map((line) => line.trim());
-  const isReason = (line: string) => /\b(error|failed|assertion|unavailable|bad option)\b/i.test(line);
+  const isReason = (line: string) =>
+    /\b(error|failed|assertion|unavailable|bad option)\b/i.test(line);
   return lines.find(isReason) ?? lines.find((line) => line !== "");
 }

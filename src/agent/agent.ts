@@ -3,24 +3,21 @@ import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
-import { TokenCache } from "../armor/token-cache.ts";
 import { within } from "../clock.ts";
+import { debug, writeDebugTo } from "../debug.ts";
 import { asArmorError, fileError } from "../errors.ts";
-import { createGateway } from "../gateway/gateway.ts";
-import { listen } from "../gateway/server.ts";
-import { Upstream } from "../gateway/upstream.ts";
+import { Service } from "../gateway/serve.ts";
 import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "../protocol/config.ts";
 import { placeFile } from "../protocol/files.ts";
 import { Stats } from "../protocol/stats.ts";
 import { hide } from "../redact.ts";
-import { debug, writeDebugTo } from "../debug.ts";
 import { Control } from "./control.ts";
 import { DebugFile } from "./debug-file.ts";
 import { Life } from "./life.ts";
 
-/** For a stop that no post step waits for: a system that shuts down leaves little time. */
+/** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** For the report to be written: a disk that hangs must not keep the agent, nor the post step. */
+/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
 const REPORT_MS = 1_000;
 
 /** The streams by which the agent and the main step know each other. */
@@ -52,43 +49,37 @@ export async function agent(
   }
 }
 
-async function serve(config: AgentConfig, say: (what: string) => void, crash: Promise<never>) {
-  const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } =
-    config;
-  const debugFile = config.isDebug ? openDebugFile(config.folder) : undefined;
+/** @param say tells the main step on which port the agent listens */
+async function serve(
+  config: AgentConfig,
+  say: (what: string) => void,
+  crash: Promise<never>,
+): Promise<void> {
+  const { apiUrl, folder, route, terminateSession, timeoutMs, workerPid } = config;
+  const debugFile = config.isDebug ? openDebugFile(folder) : undefined;
   trustCertificates(config.certificates);
   const stats = new Stats();
-  const context: RequestContext = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
+  const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
   const fetch = async () => {
     const token = await fetchToken(context, config.credentials);
     stats.minted += 1;
+    debug(() => `token agent: fetched a token, valid for ${token.expiresIn} s`);
     return token;
   };
-  const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
-  const upstream = new Upstream(route, limits);
-  const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
-  const controlFile = join(config.folder, CONTROL_FILE);
-  const life = new Life({ controlFile, workerPid: config.workerPid });
+  const service = new Service(config, fetch, stats);
+  const { tokenCache } = service;
+  const controlFile = join(folder, CONTROL_FILE);
+  const life = new Life({ controlFile, workerPid });
   const onStopped = () => life.end();
   const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
 
-  const { port, server } = await listen(
-    { capability, controlCapability, gatewayPaths },
-    (request, response, admission) => {
-      life.wasAsked();
-      switch (admission.route) {
-        case "gateway":
-          return gateway(request, response, admission.target);
-        case "token":
-          return control.answerToken(response);
-        case "stop":
-          return control.answerStop(response);
-      }
-    },
-    (refusal) => stats.addRefusal(refusal),
-  );
+  const { port } = await service.listen({
+    onAdmitted: () => life.wasAsked(),
+    answerToken: (response) => control.answerToken(response),
+    answerStop: (response) => control.answerStop(response),
+  });
   try {
-    await placeControlFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}`);
+    await placeControlFile(controlFile, `http://127.0.0.1:${port}/${config.controlCapability}`);
     life.begin();
     say(`port ${port}`);
     stats.reason = await Promise.race([life.ended, crash]);
@@ -99,12 +90,11 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
     throw error;
   } finally {
     life.forget();
+    debug(() => `token agent: ends, ${stats.reason ?? "as it was told to"}`);
     // Before the connections close, which the post step waits for.
-    const left = [leaveReport(config.folder, stats), debugFile?.close()];
+    const left = [leaveReport(folder, stats), debugFile?.close()];
     await within<unknown>(REPORT_MS, Promise.all(left), () => undefined);
-    server.close();
-    server.closeAllConnections();
-    upstream.close();
+    service.close();
   }
 }
 
@@ -117,7 +107,10 @@ function openDebugFile(folder: string): DebugFile {
   return file;
 }
 
-/** @throws ArmorError file_failed, also if the folder is gone and so the job is over */
+/**
+ * Tells later steps and the post step where the agent listens.
+ * @throws ArmorError file_failed, also if the folder is gone and so the job is over
+ */
 async function placeControlFile(path: string, url: string): Promise<void> {
   try {
     await placeFile(path, `${url}\n`);

@@ -6,8 +6,7 @@ import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
  * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO among its
  * files.
  */
-const READ_FLAGS =
-  constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Why a file was not read, beside the codes of the system. A link is ELOOP, as the system says. */
 export type UnfitFileCode = "NOT_A_FILE" | "TOO_LARGE";

@@ -4,6 +4,7 @@ import * as core from "@actions/core";
 import { type AgentFolder, createAgentFolder, removeFolder } from "../agent-client/folder.ts";
 import { createCapability, launchAgent } from "../agent-client/launch.ts";
 import { stopAgent } from "../agent-client/stop.ts";
+import { findWorker } from "../agent-client/worker.ts";
 import { createSend, trustCertificates } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
 import { seconds } from "../armor/retry.ts";
@@ -174,6 +175,8 @@ async function startAgent(
     controlCapability,
     folder,
     first: firstToken,
+    workerPid: await findWorker(),
+    isDebug: core.isDebug(),
   };
   const { gatewayUrl } = await launchAgent(config, { env, dist });
   return gatewayUrl;
