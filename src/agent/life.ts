@@ -26,6 +26,10 @@ export class Life {
   readonly #workerPid: number | undefined;
   readonly #beganAt = clock.now(); // by the monotonic clock, as the next
   #lastAskedAt = clock.now();
+  readonly #signalListeners = END_SIGNALS.map((signal) => ({
+    signal,
+    listener: () => this.end(`it was told to end by a signal (${signal})`),
+  }));
   #resolve: (reason?: string) => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -36,7 +40,7 @@ export class Life {
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    for (const signal of END_SIGNALS) process.on(signal, this.#onSignal);
+    for (const { signal, listener } of this.#signalListeners) process.on(signal, listener);
   }
 
   /** To be called when the control file is there. From now on, each sign below ends the agent. */
@@ -57,11 +61,8 @@ export class Life {
   /** Nothing ends the agent any more, and nothing of this keeps the process alive. */
   forget(): void {
     clearInterval(this.#timer);
-    for (const signal of END_SIGNALS) process.off(signal, this.#onSignal);
+    for (const { signal, listener } of this.#signalListeners) process.off(signal, listener);
   }
-
-  readonly #onSignal = (signal: NodeJS.Signals) =>
-    this.end(`it was told to end by a signal (${signal})`);
 
   async #watch(): Promise<void> {
     // A worker that was killed runs no post step, and the next job may not be able to clear the folder away.
