@@ -93,10 +93,16 @@ describe("networkError, with Armor", () => {
   });
 
   test.each([
-    ["wrong version number", "does not speak TLS (ERR_SSL_WRONG_VERSION_NUMBER)"],
-    ["ssl/tls alert handshake failure", "cut off (ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE)"],
-    ["tlsv13 alert certificate required", "(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)"],
-  ])("EPROTO is told by OpenSSL's reason: %s", (reason, says) => {
+    { reason: "wrong version number", says: "does not speak TLS (ERR_SSL_WRONG_VERSION_NUMBER)" },
+    {
+      reason: "ssl/tls alert handshake failure",
+      says: "cut off (ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE)",
+    },
+    {
+      reason: "tlsv13 alert certificate required",
+      says: "(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)",
+    },
+  ])("EPROTO is told by OpenSSL's reason: $reason", ({ reason, says }) => {
     expect(networkError(EPROTO(reason), direct)).toMatchObject({
       code: "tls_failed",
       problem: expect.stringContaining(says),
@@ -104,13 +110,13 @@ describe("networkError, with Armor", () => {
   });
 
   test.each([
-    ["HPE_INVALID_EOF_STATE", false],
-    ["HPE_CLOSED_CONNECTION", false],
-    ["HPE_INVALID_EOF_STATE", true],
-    ["ECONNRESET", true],
-    ["HPE_INVALID_CHUNK_SIZE", true],
-    ["ERR_SSL_DECRYPTION_FAILED", true],
-  ])("%s breaks a reply off, where it had begun: %p", (word, isReplying) => {
+    { word: "HPE_INVALID_EOF_STATE", isReplying: false },
+    { word: "HPE_CLOSED_CONNECTION", isReplying: false },
+    { word: "HPE_INVALID_EOF_STATE", isReplying: true },
+    { word: "ECONNRESET", isReplying: true },
+    { word: "HPE_INVALID_CHUNK_SIZE", isReplying: true },
+    { word: "ERR_SSL_DECRYPTION_FAILED", isReplying: true },
+  ])("$word breaks a reply off, where it had begun: $isReplying", ({ word, isReplying }) => {
     expect(networkError(failure(word), { ...direct, isReplying })).toMatchObject({
       code: "reply_incomplete",
       problem: "https://armor.example broke off its answer",
@@ -286,37 +292,37 @@ describe("timeoutError", () => {
 
 describe("a code is known as a whole", () => {
   test.each([
-    ["X_ENOTFOUND", "connection_failed", "No connection"],
-    ["ENOTFOUND_X", "connection_failed", "No connection"],
-    ["X_EAI_AGAIN", "connection_failed", "No connection"],
-    ["X_EMFILE", "connection_failed", "No connection"],
-    ["EADDRNOTAVAIL_X", "connection_failed", "No connection"],
-    ["X_UNABLE_TO_GET_ISSUER_CERT", "connection_failed", "No connection"],
-    ["X_CERT_HAS_EXPIRED", "connection_failed", "No connection"],
-    ["CERT_HAS_EXPIRED_X", "certificate_rejected", "was rejected"],
-    ["X_EPROTO", "connection_failed", "No connection"],
-    ["EPROTO_X", "connection_failed", "No connection"],
-    ["X_ERR_SSL_X", "connection_failed", "No connection"],
-    ["X_HPE_HEADER_OVERFLOW", "connection_failed", "No connection"],
-    ["HPE_HEADER_OVERFLOW_X", "reply_invalid", "contradicts itself"],
-    ["X_HPE_STRICT", "connection_failed", "No connection"],
-    ["HPE_STRICT_X", "reply_invalid", "contradicts itself"],
-    ["X_HPE_CLOSED_CONNECTION", "connection_failed", "No connection"],
-    ["HPE_CLOSED_CONNECTION_X", "reply_invalid", "contradicts itself"],
-  ])("%s is %s", (word, code, says) => {
+    { word: "X_ENOTFOUND", code: "connection_failed", says: "No connection" },
+    { word: "ENOTFOUND_X", code: "connection_failed", says: "No connection" },
+    { word: "X_EAI_AGAIN", code: "connection_failed", says: "No connection" },
+    { word: "X_EMFILE", code: "connection_failed", says: "No connection" },
+    { word: "EADDRNOTAVAIL_X", code: "connection_failed", says: "No connection" },
+    { word: "X_UNABLE_TO_GET_ISSUER_CERT", code: "connection_failed", says: "No connection" },
+    { word: "X_CERT_HAS_EXPIRED", code: "connection_failed", says: "No connection" },
+    { word: "CERT_HAS_EXPIRED_X", code: "certificate_rejected", says: "was rejected" },
+    { word: "X_EPROTO", code: "connection_failed", says: "No connection" },
+    { word: "EPROTO_X", code: "connection_failed", says: "No connection" },
+    { word: "X_ERR_SSL_X", code: "connection_failed", says: "No connection" },
+    { word: "X_HPE_HEADER_OVERFLOW", code: "connection_failed", says: "No connection" },
+    { word: "HPE_HEADER_OVERFLOW_X", code: "reply_invalid", says: "contradicts itself" },
+    { word: "X_HPE_STRICT", code: "connection_failed", says: "No connection" },
+    { word: "HPE_STRICT_X", code: "reply_invalid", says: "contradicts itself" },
+    { word: "X_HPE_CLOSED_CONNECTION", code: "connection_failed", says: "No connection" },
+    { word: "HPE_CLOSED_CONNECTION_X", code: "reply_invalid", says: "contradicts itself" },
+  ])("$word is $code", ({ word, code, says }) => {
     const error = networkError(failure(word), direct);
     expect(error).toMatchObject({ code, problem: expect.stringContaining(says) });
   });
 
   test.each([
-    ["a time-out", new DOMException("words", "TimeoutError"), "ETIMEDOUT"],
-    ["a cancellation", new DOMException("words", "AbortError"), "ETIMEDOUT"],
-    [
-      "OpenSSL's words in another error",
-      failure("ECONNRESET", EPROTO("no protocol").message),
-      "ECONNRESET",
-    ],
-  ])("%s is told by its own", (_, error, word) => {
+    { what: "a time-out", error: new DOMException("words", "TimeoutError"), word: "ETIMEDOUT" },
+    { what: "a cancellation", error: new DOMException("words", "AbortError"), word: "ETIMEDOUT" },
+    {
+      what: "OpenSSL's words in another error",
+      error: failure("ECONNRESET", EPROTO("no protocol").message),
+      word: "ECONNRESET",
+    },
+  ])("$what is told by its own", ({ error, word }) => {
     expect(networkError(error, direct).problem).toBe(
       `No connection to https://armor.example (${word})`,
     );

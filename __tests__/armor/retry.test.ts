@@ -70,9 +70,9 @@ describe("retry", () => {
   });
 
   test.each([
-    ["an error that cannot pass", new ArmorError("access_denied", "P", "R.")],
-    ["a fault of the program", new TypeError("x is not a function")],
-  ])("does not repeat %s", async (_, error) => {
+    { what: "an error that cannot pass", error: new ArmorError("access_denied", "P", "R.") },
+    { what: "a fault of the program", error: new TypeError("x is not a function") },
+  ])("does not repeat $what", async ({ error }) => {
     const clock = virtualClock();
     const { attempt, count } = attempts(clock, [error]);
     await expect(retry(attempt, options())).rejects.toBe(error);
@@ -104,18 +104,23 @@ describe("retry", () => {
   });
 
   test.each([
-    [
-      120_000,
-      "tried once in 0.1 s; it asks to wait 120 s, which does not fit into what is left of timeout. Wait.",
-    ],
-    [29_900, "it asks to wait 30 s"],
-    [1e25, "it asks to wait more than a day"],
-    [Number.POSITIVE_INFINITY, "it asks to wait more than a day"],
-  ])("fails at once where the server asks for more than is left: %p ms", async (askedMs, says) => {
-    const clock = virtualClock();
-    await expect(retry(attempts(clock, [down(askedMs)]).attempt, options())).rejects.toThrow(says);
-    expect(clock.pauses).toEqual([]);
-  });
+    {
+      askedMs: 120_000,
+      says: "tried once in 0.1 s; it asks to wait 120 s, which does not fit into what is left of timeout. Wait.",
+    },
+    { askedMs: 29_900, says: "it asks to wait 30 s" },
+    { askedMs: 1e25, says: "it asks to wait more than a day" },
+    { askedMs: Number.POSITIVE_INFINITY, says: "it asks to wait more than a day" },
+  ])(
+    "fails at once where the server asks for more than is left: $askedMs ms",
+    async ({ askedMs, says }) => {
+      const clock = virtualClock();
+      await expect(retry(attempts(clock, [down(askedMs)]).attempt, options())).rejects.toThrow(
+        says,
+      );
+      expect(clock.pauses).toEqual([]);
+    },
+  );
 
   test("gives each attempt half of what is left, but five seconds where there are five", async () => {
     const clock = virtualClock(0);

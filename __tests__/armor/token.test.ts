@@ -85,9 +85,9 @@ describe("fetchToken", () => {
   });
 
   test.each([
-    ["a plain key", { appId: "id", apiKey: "key" }],
-    ["an app id with a colon", { appId: "i:d", apiKey: "k+y" }],
-  ])("there is no second pair for %s", async (_, pair) => {
+    { what: "a plain key", pair: { appId: "id", apiKey: "key" } },
+    { what: "an app id with a colon", pair: { appId: "i:d", apiKey: "k+y" } },
+  ])("there is no second pair for $what", async ({ pair }) => {
     const { armor, sent } = armorWith([{ status: 401 }, GOOD]);
     await expect(fetchToken(armor, pair)).rejects.toMatchObject({ code: "credentials_rejected" });
     expect(sent).toHaveLength(1);
@@ -122,9 +122,9 @@ describe("fetchToken", () => {
 
 describe("endSession", () => {
   test.each([
-    ["ends one that lives", { status: 204 }, true],
-    ["finds one that has ended", { status: 401 }, false],
-  ])("%s", async (_, reply, expected) => {
+    { what: "ends one that lives", reply: { status: 204 }, expected: true },
+    { what: "finds one that has ended", reply: { status: 401 }, expected: false },
+  ])("$what", async ({ reply, expected }) => {
     const { armor, sent } = armorWith([reply]);
     await expect(endSession(armor, "abc")).resolves.toBe(expected);
     expect(sent.map(({ url, headers }) => [url.pathname, headers["Authorization"]])).toEqual([

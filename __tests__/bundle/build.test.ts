@@ -1,13 +1,13 @@
 // dist/ is what the sources build, and small enough to be read.
 
 import { exec } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
 
 type Files = Readonly<Record<string, string>>;
 
@@ -46,16 +46,9 @@ async function build(folder: string): Promise<Files> {
 }
 
 describe("dist/", () => {
-  let folder: string;
-
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), "armor build "));
-  });
-
-  afterEach(() => rm(folder, { recursive: true }));
-
   test("is what the sources build, byte for byte, also in another folder", async () => {
-    await expect(build(join(folder, "a", "b c"))).resolves.toEqual(await distOf(ROOT));
+    await using folder = await makeTempFolder("armor build ");
+    await expect(build(join(folder.path, "a", "b c"))).resolves.toEqual(await distOf(ROOT));
   }, 60_000);
 
   test("has these files, is small enough to be read, and not minified", async () => {

@@ -1,16 +1,15 @@
 // What the documents show is run, or at least parsed.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { startSandbox } from "../../sandbox/armor.ts";
 import { ROOT } from "../../sandbox/runner.ts";
-import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
+import { openJob } from "../fixtures/job.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
+import { openSandbox } from "../fixtures/sandbox.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
-import { closing } from "../fixtures/teardown.ts";
 import { codeBlocks, DOCUMENTS, ourFiles, read } from "./markdown.ts";
 
 /** `shell: bash` of a workflow. @returns its output, whatever its exit code is */
@@ -20,12 +19,6 @@ function bash(script: string, cwd = ROOT): { status: number | null; output: stri
   return { status, output: stdout + stderr };
 }
 
-async function openFolder(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "armor-docs-"));
-  await closing({ close: () => rmSync(folder, { recursive: true, force: true }) });
-  return folder;
-}
-
 interface Step {
   readonly with?: Readonly<Record<string, string>>;
   readonly run?: string;
@@ -33,18 +26,13 @@ interface Step {
 }
 
 /** Runs the only job of README's workflow with this number: the action, a script, and the post step. */
-async function runJob(
-  open: Open,
-  index: number,
-  scanSeconds: number,
-  change: (script: string) => string,
-) {
+async function runJob(index: number, scanSeconds: number, change: (script: string) => string) {
   const { jobs } = parse(codeBlocks(read("README.md"), "yaml")[index] ?? "");
   const [{ steps }] = Object.values<{ steps: [Step, Step] }>(jobs) as [{ steps: [Step, Step] }];
   const [use, step] = steps;
-  const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY, scanSeconds }));
+  await using armor = await openSandbox({ scanSeconds });
   const inputs = { ...use.with, "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url };
-  const job = await openJob(open, inputs);
+  await using job = await openJob(inputs);
   expect([steps.length, (await job.main()).exitCode]).toEqual([2, 0]);
   const value = (text: string) =>
     text.replace(
@@ -64,13 +52,10 @@ async function runJob(
   return { exitCode, lines: (stdout + stderr).trim().split(/\r?\n/) };
 }
 
-scopedTest(
-  "README's first workflow reads the report, and prints only a number of it",
-  async (open) => {
-    const lines = [expect.stringMatching(/^connections: \d+$/)];
-    await expect(runJob(open, 0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
-  },
-);
+test.concurrent("README's first workflow reads the report, and prints only a number of it", async () => {
+  const lines = [expect.stringMatching(/^connections: \d+$/)];
+  await expect(runJob(0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
+});
 
 const once = (script: string) =>
   script
@@ -78,19 +63,31 @@ const once = (script: string) =>
     .replace("{1..240}", "{1..2}")
     .replace("sleep 30", "sleep 0.1");
 const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
-scopedTest.each([
-  ["ends where no scan runs", 0, once, 0, [/^Poll 1: 0 running$/]],
-  [
-    "waits, but not for ever",
-    3600,
-    once,
-    1,
-    [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
-  ],
-  ["fails where a call fails", 0, broken, 1, [/^curl: \(22\).* 403$/]],
-])("README's long job %s", async (open, _, scanSeconds, change, exitCode, says) => {
+test.concurrent.each([
+  {
+    what: "ends where no scan runs",
+    scanSeconds: 0,
+    change: once,
+    exitCode: 0,
+    says: [/^Poll 1: 0 running$/],
+  },
+  {
+    what: "waits, but not for ever",
+    scanSeconds: 3600,
+    change: once,
+    exitCode: 1,
+    says: [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
+  },
+  {
+    what: "fails where a call fails",
+    scanSeconds: 0,
+    change: broken,
+    exitCode: 1,
+    says: [/^curl: \(22\).* 403$/],
+  },
+])("README's long job $what", async ({ scanSeconds, change, exitCode, says }) => {
   const lines = says.map((pattern) => expect.stringMatching(pattern));
-  await expect(runJob(open, 1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
+  await expect(runJob(1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
 });
 
 const SHELL = DOCUMENTS.flatMap((name) =>
@@ -102,12 +99,12 @@ test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
 });
 
 test("RELEASING's command replaces the owner's name everywhere", async () => {
-  const folder = await openFolder();
-  for (const path of ourFiles()) cpSync(join(ROOT, path), join(folder, path));
+  await using folder = await makeTempFolder("armor-docs-");
+  for (const path of ourFiles()) cpSync(join(ROOT, path), join(folder.path, path));
   const [line] = (codeBlocks(read("RELEASING.md"), "sh")[0] ?? "").split("\n");
   const command = `git init --quiet && git add --all && ${line?.replace("{OWNER/", "{acme/")}`;
-  expect(bash(command, folder)).toMatchObject({ status: 0 });
-  const text = (path: string) => readFileSync(join(folder, path), "utf8");
+  expect(bash(command, folder.path)).toMatchObject({ status: 0 });
+  const text = (path: string) => readFileSync(join(folder.path, path), "utf8");
   expect(ourFiles().filter((path) => /\borg\/armor-token-action/.test(text(path)))).toEqual([]);
 });
 
@@ -116,15 +113,15 @@ const CHANGES =
   "## [1.0.0] - Unreleased\n\n- Old.\n";
 
 test.each([
-  ["v1.2.0", 0, /^\n?- Something\.\n$/],
-  ["v1.1.0", 1, /is empty/],
-  ["v1.0.0", 1, /has no line/],
-  ["v1.0.2", 1, /has no line/],
-])("the release notes of %s", async (tag, status, output) => {
-  const folder = await openFolder();
-  writeFileSync(join(folder, "CHANGELOG.md"), CHANGES);
+  { tag: "v1.2.0", status: 0, output: /^\n?- Something\.\n$/ },
+  { tag: "v1.1.0", status: 1, output: /is empty/ },
+  { tag: "v1.0.0", status: 1, output: /has no line/ },
+  { tag: "v1.0.2", status: 1, output: /has no line/ },
+])("the release notes of $tag", async ({ tag, status, output }) => {
+  await using folder = await makeTempFolder("armor-docs-");
+  writeFileSync(join(folder.path, "CHANGELOG.md"), CHANGES);
   const script = join(ROOT, ".github", "release-notes").replaceAll("\\", "/");
-  expect(bash(`bash '${script}' ${tag} CHANGELOG.md`, folder)).toEqual({
+  expect(bash(`bash '${script}' ${tag} CHANGELOG.md`, folder.path)).toEqual({
     status,
     output: expect.stringMatching(output),
   });

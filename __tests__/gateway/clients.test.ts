@@ -7,18 +7,16 @@ import http from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import {
-  CALL,
   DEAD,
-  open,
   pause,
   type RunningGateway,
   readAll,
   startGateway,
-  tempFolder,
   tokenOf,
   until,
 } from "../fixtures/agent.ts";
-import { type Answer, drip, json, silence } from "../fixtures/server.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
+import { type Answer, CALL, drip, json, silence } from "../fixtures/server.ts";
 
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n`;
 
@@ -68,7 +66,8 @@ const uploaders = await programs(
 
 describe("a program", () => {
   test("that is well known is served", async () => {
-    const { armor, url, counts } = await startGateway([json(200, { ok: true })]);
+    await using gateway = await startGateway([json(200, { ok: true })]);
+    const { armor, url, counts } = gateway;
     const ran = await Promise.all(
       readers.map(([program, ...args]) => run(program, [...args, url + CALL])),
     );
@@ -78,14 +77,15 @@ describe("a program", () => {
   });
 
   test("can read why its upload of 20 MB is refused", async () => {
-    const { armor, url } = await startGateway([json(200, {})]);
-    const folder = await tempFolder();
-    await writeFile(join(folder, "body"), Buffer.alloc(20 * 1024 * 1024, "x"));
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, url } = gateway;
+    await using folder = await makeTempFolder();
+    await writeFile(join(folder.path, "body"), Buffer.alloc(20 * 1024 * 1024, "x"));
     const ran = uploaders.map(([program, ...args]) =>
       run(
         program,
         program === "curl" ? [...args, url + CALL] : [...args, url + CALL, "body"],
-        folder,
+        folder.path,
       ),
     );
     for (const { stdout, ...rest } of await Promise.all(ran)) {
@@ -96,19 +96,29 @@ describe("a program", () => {
   });
 
   test.each([
-    [
-      "the JDK's client",
-      "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c",
-    ],
-    [
-      "Apache HttpClient",
-      "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4",
-    ],
-    ["a websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"],
-    ["one that names the gateway as Referer", "Referer: http://HOST/CAP/\r\nConnection: close"],
-    ["one that expects 100 Continue of a GET", "Expect: 100-continue\r\nConnection: close"],
-  ])("that sends what %s does is served", async (_, headers) => {
-    const { armor, begin } = await startGateway([json(200, { ok: true })]);
+    {
+      what: "the JDK's client",
+      headers: "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAE\r\nUpgrade: h2c",
+    },
+    {
+      what: "Apache HttpClient",
+      headers: "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\nUser-Agent: Apache-HttpClient/5.4",
+    },
+    {
+      what: "a websocket",
+      headers: "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x",
+    },
+    {
+      what: "one that names the gateway as Referer",
+      headers: "Referer: http://HOST/CAP/\r\nConnection: close",
+    },
+    {
+      what: "one that expects 100 Continue of a GET",
+      headers: "Expect: 100-continue\r\nConnection: close",
+    },
+  ])("that sends what $what does is served", async ({ headers }) => {
+    await using gateway = await startGateway([json(200, { ok: true })]);
+    const { armor, begin } = gateway;
     const socket = await begin(`${GET}${headers}\r\n\r\n`);
     const [reply] = (await once(socket, "data")) as [Buffer];
     expect(String(reply)).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"ok":true\}/);
@@ -152,9 +162,9 @@ describe("many calls at once", () => {
     return replies.filter(({ status }) => status === 200).length;
   };
   const viaGo = async ({ url }: RunningGateway) => {
-    const folder = await tempFolder();
-    await writeFile(join(folder, "main.go"), GO);
-    return Number((await run("go", ["run", "main.go", url + CALL], folder)).stdout);
+    await using folder = await makeTempFolder();
+    await writeFile(join(folder.path, "main.go"), GO);
+    return Number((await run("go", ["run", "main.go", url + CALL], folder.path)).stdout);
   };
 
   test.each([
@@ -163,7 +173,7 @@ describe("many calls at once", () => {
   ])(
     "of %s are all answered, though the first token has expired",
     async (_, callAll, times) => {
-      const gateway = await startGateway([slow], { first: DEAD });
+      await using gateway = await startGateway([slow], { first: DEAD });
       await expect(callAll(gateway)).resolves.toBe(times);
       expect(gateway.fetches()).toBe(1);
       expect(gateway.counts()).toEqual({ answered: { "2xx": times }, failed: {}, refused: 0 });
@@ -173,8 +183,9 @@ describe("many calls at once", () => {
 
   test("that all connect first and send later are all answered", async () => {
     const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };
-    const { port, url, counts } = await startGateway([slow], { serverLimits });
-    const sockets = await Promise.all(Array.from({ length: MANY }, () => open(port)));
+    await using gateway = await startGateway([slow], { serverLimits });
+    const { port, url, counts, openConnection } = gateway;
+    const sockets = await Promise.all(Array.from({ length: MANY }, () => openConnection()));
     await pause(200);
     const replies = sockets.map((socket) => {
       socket.write(`GET ${new URL(url + CALL).pathname} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`);
@@ -189,13 +200,13 @@ describe("many calls at once", () => {
 });
 
 describe("a client that leaves", () => {
-  test.each<[string, Answer]>([
-    ["before the reply", silence],
-    ["amid the reply", drip],
-  ])("%s ends the request to Armor, and is counted as nothing", async (_, answer) => {
+  test.each<{ readonly what: string; readonly answer: Answer }>([
+    { what: "before the reply", answer: silence },
+    { what: "amid the reply", answer: drip },
+  ])("$what ends the request to Armor, and is counted as nothing", async ({ answer }) => {
     let client: http.ClientRequest | undefined;
     let hasLeft = false;
-    const { url, counts } = await startGateway([
+    await using gateway = await startGateway([
       (response, request) => {
         response.on("close", () => {
           hasLeft = true;
@@ -204,6 +215,7 @@ describe("a client that leaves", () => {
         setTimeout(() => client?.destroy(), 50);
       },
     ]);
+    const { url, counts } = gateway;
     client = http.get(url + CALL, { agent: false }, (response) => response.resume());
     client.on("error", () => undefined);
     await until(() => hasLeft);
@@ -212,9 +224,10 @@ describe("a client that leaves", () => {
 
   test("gives up its places: in the gateway, in line, and of more requests on its connection", async () => {
     let isHanging = true;
-    const { armor, begin, call, connections } = await startGateway([
+    await using gateway = await startGateway([
       (response) => (isHanging ? undefined : response.end("{}")),
     ]);
+    const { armor, begin, call, connections } = gateway;
     const beginMany = (names: readonly number[]) =>
       Promise.all(
         names.map((name) => begin(GET.replace(CALL, `${CALL}?${name}`).concat("\r\n").repeat(3))),
@@ -235,13 +248,14 @@ describe("a client that leaves", () => {
 
   test("as the first of 60 amid a refresh leaves 59 that are served, with one token", async () => {
     let finish: () => void = () => undefined;
-    const { begin, call, fetches, connections } = await startGateway([json(200, {})], {
+    await using gateway = await startGateway([json(200, {})], {
       first: DEAD,
       fetch: () =>
         new Promise((resolve) => {
           finish = () => resolve(tokenOf("new"));
         }),
     });
+    const { begin, call, fetches, connections } = gateway;
     const first = await begin(`${GET}\r\n`);
     await until(() => fetches() === 1);
     const others = Array.from({ length: 59 }, () => call());
@@ -254,13 +268,17 @@ describe("a client that leaves", () => {
   });
 
   test.each([
-    ["the request line", "GET /CA"],
-    ["the headers", `${GET}Acc`],
-    ["a refused body", `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc`],
-    ["a refused chunk", `${GET}Transfer-Encoding: chunked\r\n\r\nff\r\nabc`],
-    ["CONNECT", "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n"],
-  ])("amid %s leaves nothing behind", async (_, bytes) => {
-    const { begin, call, connections } = await startGateway([json(200, {})]);
+    { what: "the request line", bytes: "GET /CA" },
+    { what: "the headers", bytes: `${GET}Acc` },
+    {
+      what: "a refused body",
+      bytes: `POST /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999\r\n\r\nabc`,
+    },
+    { what: "a refused chunk", bytes: `${GET}Transfer-Encoding: chunked\r\n\r\nff\r\nabc` },
+    { what: "CONNECT", bytes: "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n" },
+  ])("amid $what leaves nothing behind", async ({ bytes }) => {
+    await using gateway = await startGateway([json(200, {})]);
+    const { begin, call, connections } = gateway;
     const socket = await begin(bytes);
     await pause(50);
     socket.resetAndDestroy();
@@ -270,11 +288,12 @@ describe("a client that leaves", () => {
 });
 
 test("requests that are sent before the replies are answered in order", async () => {
-  const { speak } = await startGateway([
+  await using gateway = await startGateway([
     (response) => setTimeout(() => response.end("first"), 50),
     (response) => response.end("second"),
     (response) => response.end("third"),
   ]);
+  const { speak } = gateway;
   const replies = await speak(`${GET}\r\n${GET}\r\n${GET}Connection: close\r\n\r\n`);
   expect(replies).toMatch(/first[\s\S]*second[\s\S]*third/);
 });

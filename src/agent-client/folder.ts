@@ -65,9 +65,9 @@ export async function createAgentFolder(
 async function fillFolder(path: string, dist: string, isWindows: boolean): Promise<AgentFolder> {
   const bin = join(path, "bin");
   const script = join(bin, "armor-token");
-  const program = join(path, COPIED_COMMAND);
-  await copyCommand(join(dist, BUILT_COMMAND), program);
+  const program = join(bin, COPIED_COMMAND);
   await mkdir(bin);
+  await copyCommand(join(dist, BUILT_COMMAND), program);
   await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
   if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
   const canRun = await access(script, constants.X_OK).then(
@@ -128,11 +128,11 @@ export function shWrapper(
 
 /**
  * `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes.
- * @param program the name of the program, which lies beside the folder of the .cmd
+ * @param program the name of the program, which lies beside the .cmd
  */
 export function cmdWrapper(node: string, program: string): string {
   const quotedNode = `"${node.replaceAll("%", "%%")}"`;
-  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0..\\${program}" "%~dp0.." %*\r\n`;
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0${program}" "%~dp0.." %*\r\n`;
 }
 
 /**
