@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { allowedNodeFlags } from "./inherit.ts";
 
 /** What the agent's Node may read and write. */
@@ -33,8 +34,8 @@ function permissionFlags({ dist, folder }: AgentPaths): string[] {
   const flags = [
     "--permission",
     `--allow-fs-read=${dist}`,
-    `--allow-fs-read=${folder}`,
-    `--allow-fs-write=${folder}`,
+    `--allow-fs-read=${join(folder, "*")}`,
+    `--allow-fs-write=${join(folder, "*")}`,
   ];
   // Since Node 25 the model concerns the network, too.
   if (isKnown("--allow-net")) flags.push("--allow-net");
