@@ -94,7 +94,10 @@ const FILE_REMEDIES: ReadonlyMap<string, string> = new Map([
   ["EMFILE", "Raise the runner's limit of open files (ulimit -n)."],
   ["ENFILE", "Raise the machine's limit of open files (sysctl fs.file-max)."],
   ["EFBIG", "Raise the runner's limit for the size of a file (ulimit -f)."],
-  ["ENOENT", "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP."],
+  [
+    "ENOENT",
+    "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
+  ],
 ]);
 
 /**
@@ -107,7 +110,11 @@ export function fileError(what: string, error: unknown, ownerId?: number): Armor
   const { code = "", reason } =
     /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec((error as Error).message)?.groups ?? {};
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-  return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedyFor(code, ownerId));
+  return new ArmorError(
+    "file_failed",
+    `${what} cannot be written: ${why}`,
+    remedyFor(code, ownerId),
+  );
 }
 
 function remedyFor(code: string, ownerId: number | undefined): string {
@@ -115,5 +122,7 @@ function remedyFor(code: string, ownerId: number | undefined): string {
     const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
     return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
   }
-  return FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names.";
+  return (
+    FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names."
+  );
 }

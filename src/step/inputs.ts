@@ -52,7 +52,7 @@ export function readSecrets(getInput: GetInput): string[] {
 export function readInputs(getInput: GetInput, env: NodeJS.ProcessEnv = {}): Inputs {
   refuseMisspeltInputs(getInput, env, INPUT_NAMES, DEFAULTS);
   return {
-    credentials: parseCredentials(getInput("app-id"), getInput("api-key"), env),
+    credentials: readCredentials(getInput, env),
     apiUrl: parseApiUrl(getInput("api-url")),
     certificates: parseCertificates(getInput("ca-certificate")),
     timeoutMs: parseTimeout(getInput("timeout")),
@@ -63,13 +63,16 @@ export function readInputs(getInput: GetInput, env: NodeJS.ProcessEnv = {}): Inp
   };
 }
 
-function parseCredentials(appId: string, apiKey: string, env: NodeJS.ProcessEnv): Credentials {
+function readCredentials(getInput: GetInput, env: NodeJS.ProcessEnv): Credentials {
+  const appId = getInput("app-id");
+  const apiKey = getInput("api-key");
   const credentials = [
     { name: "app-id", value: appId },
     { name: "api-key", value: apiKey },
   ];
   const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
-  if (empty.length > 0) throw missingError(empty, env);
+  const areAllLost = INPUT_NAMES.every((name) => getInput(name) === "");
+  if (empty.length > 0) throw missingError(empty, areAllLost, env);
   const again =
     "Store the secret again: the value that Armor shows, on one line, and nothing else.";
   for (const { name, value } of credentials) {
@@ -131,7 +134,7 @@ function parseCertificates(value: string): readonly string[] {
       `${remedy} Consider that key compromised.`,
     );
   const result = readCertificates(value);
-  if ("problem" in result) throw invalid(`ca-certificate ${result.problem}`, remedy);
+  if ("problem" in result) throw invalid(result.problem, remedy);
   return result.certificates;
 }
 

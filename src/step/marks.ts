@@ -57,8 +57,11 @@ export async function endMain(
 ): Promise<boolean> {
   const temp = env["RUNNER_TEMP"];
   if (!temp || dirname(mark) !== resolve(temp) || !NAME.test(basename(mark))) return true;
-  if (!isRunning(mark)) return true;
   const own = postMark(mark);
+  if (!isRunning(mark)) {
+    remove(mark); // of a main that was killed
+    return true;
+  }
   try {
     writeFileSync(own, "", { flag: "wx", mode: 0o600 });
   } catch {
@@ -68,7 +71,7 @@ export async function endMain(
     await sleep(LOOK_EVERY_MS);
   if (isRunning(mark)) return false; // its own look at the mark still ends it
   remove(own);
-  remove(mark); // of a main that was killed
+  remove(mark);
   return true;
 }
 

@@ -71,10 +71,17 @@ function isAlmost(name: string, given: string): boolean {
   );
 }
 
-/** Gives the error for required inputs that are empty, with the one cause that applies. @param names of them */
-export function missingError(names: readonly string[], env: NodeJS.ProcessEnv): ArmorError {
-  // The runner sets api-url in any case, because it has a default.
-  if (env["INPUT_API-URL"] === undefined && names.length > 1) {
+/**
+ * Gives the error for required inputs that are empty, with the one cause that applies.
+ * @param names of them
+ * @param areAllLost no input has a value, although the runner gives each that has a default
+ */
+export function missingError(
+  names: readonly string[],
+  areAllLost: boolean,
+  env: NodeJS.ProcessEnv,
+): ArmorError {
+  if (areAllLost) {
     const problem = "No input arrived, not even api-url, which has a default";
     const remedy =
       "What starts this action drops variables with a hyphen in their names, as a script for sh does: " +

@@ -9,9 +9,14 @@ export function mask(secrets: readonly string[]): void {
   hide(secrets);
 }
 
-/** Turns the debug log on if the workflow runs with step debug logging (ACTIONS_STEP_DEBUG). */
+/** Gives whether the workflow runs with step debug logging (ACTIONS_STEP_DEBUG). */
+export function isDebug(): boolean {
+  return core.isDebug();
+}
+
+/** Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are here. */
 export function startDebugLog(): void {
-  if (!core.isDebug()) return;
+  if (!isDebug()) return;
   writeDebugTo(core.debug);
   const { node, openssl } = process.versions;
   debug(() => `Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`);
@@ -32,7 +37,12 @@ export function fail(line: string): void {
   core.setFailed(printable(line));
 }
 
-/** Prints lines behind a title that one opens them by. */
+/** Prints a line that only the debug log shows. */
+export function logDebug(line: string): void {
+  core.debug(printable(line));
+}
+
+/** Prints lines behind a title, which has to be clicked to see them. */
 export function group(title: string, lines: readonly string[]): void {
   core.startGroup(printable(title));
   lines.forEach(log);

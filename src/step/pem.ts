@@ -10,22 +10,25 @@ const LINE = /.{1,64}/g; // RFC 7468 section 2
 /** Certificates in a text, or the first thing that is wrong with it. */
 export type CertificatesIn =
   | { readonly certificates: readonly string[] } // PEM, one each, in lines of 64 characters
-  | { readonly problem: string }; // what the text is or has, as the end of a sentence
+  | { readonly problem: string }; // a sentence without its full stop
 
 /**
- * Reads the PEM certificates in a text, between which there may be other lines. The line ends inside a certificate
+ * Reads the PEM certificates in the input ca-certificate, between which there may be other lines. The line ends inside a certificate
  * may be lost, escaped, folded to blanks, or indented: base64 means the same without them.
  */
 export function readCertificates(text: string): CertificatesIn {
   const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");
   const begun = text.split("-----BEGIN").length - 1;
-  if (blocks.length === 0 || blocks.length !== begun) return { problem: "is not PEM" };
+  if (blocks.length === 0 || blocks.length !== begun)
+    return { problem: "ca-certificate is not PEM" };
   const certificates: string[] = [];
   for (const [index, body] of blocks.entries()) {
     const lines = body.replace(BETWEEN, "").match(LINE) ?? [];
     const certificate = [BEGIN, ...lines, END].join("\n");
     if (!isCertificate(certificate))
-      return { problem: `has a certificate that cannot be read (${index + 1} of ${blocks.length})` };
+      return {
+        problem: `ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`,
+      };
     certificates.push(certificate);
   }
   return { certificates };

@@ -1,4 +1,12 @@
-import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  openSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { ArmorError, fileError } from "../errors.ts";
 
 /** The variables of the runner that name the files of a step (GitHub's documentation, workflow commands). */

@@ -81,7 +81,7 @@ export function loadState(env: NodeJS.ProcessEnv): State | undefined {
 }
 
 /** A value between two lines that name the same delimiter, as core writes each (GitHub's documentation). */
-const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[^]*?)\r?\n\k<delimiter>$/gm;
+const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
 
 /**
  * Gives what main has saved by now, as environment variables. The runner reads the file once, when it takes the

@@ -1,6 +1,7 @@
 import { type AgentFolder, createAgentFolder, removeFolder } from "../agent-client/folder.ts";
 import { createCapability, launchAgent } from "../agent-client/launch.ts";
 import { stopAgent } from "../agent-client/stop.ts";
+import { findWorker } from "../agent-client/worker.ts";
 import { createSend } from "../armor/http.ts";
 import type { RouteConfig } from "../armor/proxy.ts";
 import { seconds } from "../armor/retry.ts";
@@ -80,10 +81,10 @@ function saveComplete({ cancellation }: Run): void {
 /** What this step started, it stops, and does not leave to a post step that may not know of it. */
 async function giveBack(run: Run, { folder, token, isTokenSaved, isAgentRunning }: Got) {
   if (folder !== undefined && isAgentRunning) {
-    await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS)); // also ends the session
+    await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS), run.env); // ends the session
     return;
   }
-  if (folder !== undefined) await removeFolder(folder.path);
+  if (folder !== undefined) await removeFolder(folder.path, run.env);
   // Post reads saved state when it begins: what was saved later, it does not know.
   const isLeftToPost = isTokenSaved && !run.mark.hasPostBegun();
   if (token === undefined || isLeftToPost || !run.inputs.terminateSession) return;
@@ -144,6 +145,8 @@ async function startAgent(run: Run, folder: string, first: Token): Promise<strin
     controlCapability,
     folder,
     first,
+    workerPid: await findWorker(),
+    isDebug: runner.isDebug(),
   };
   const { gatewayUrl } = await launchAgent(config, { env, dist });
   return gatewayUrl;
