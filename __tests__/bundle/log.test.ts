@@ -82,7 +82,8 @@ describe("the job's log", () => {
     const { url } = server;
     const { post } = await logOf({ "api-url": url, "keep-fresh": "true" });
     expect(post).toEqual([
-      "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.",
+      "Token agent: no call came, 1 token fetched, 1 session ended. " +
+        "If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.",
     ]);
   });
 
@@ -97,8 +98,8 @@ describe("the job's log", () => {
     await expect(logOf({ "app-id": "", "api-key": "" })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
-        "Error: app-id and api-key are empty. Usually the secret is not defined here under the name that the workflow uses. " +
-          "Workflows that a fork or Dependabot starts get no repository secrets. (input_invalid, DOCS#input_invalid)",
+        "Error: app-id and api-key are empty. Check the secret's name. " +
+          'If it is stored in an environment, the job needs "environment: NAME". (input_invalid, DOCS#input_invalid)',
       ],
       post: [],
     });
@@ -168,8 +169,8 @@ describe("the job's log", () => {
       );
       expect(post).toEqual([
         "The Armor session was ended.",
-        "Warning: The token agent had ended before the job did: it left no report: it was killed, its folder was removed, or the disk is full. " +
-          "Calls after that could not connect (curl: (7)): look at the first step that failed. " +
+        "Warning: The token agent ended before the job did and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full. " +
+          "Later calls failed with curl (7): start at the first failed step. " +
           "Sessions of tokens that it fetched end when these expire. (agent_failed, DOCS#agent_failed)",
       ]);
     });

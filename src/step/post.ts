@@ -7,7 +7,7 @@ import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { endMain } from "./marks.ts";
 import * as runner from "./outputs.ts";
-import { agentReport, joined, type Report } from "./report.ts";
+import { agentReport, hasOnlyOwnToken, joined, lineReport, type Report } from "./report.ts";
 import { closeFilesToOthers } from "./runner-files.ts";
 import { endSessionOf } from "./session-end.ts";
 import { loadState, parseStateFile, type State } from "./state.ts";
@@ -16,6 +16,7 @@ const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for i
 const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
 const STOP_MS = 4_000; // of it, for the agent to stop
 const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
+const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
 
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
@@ -57,12 +58,17 @@ async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
   const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
   const agent = agentReport(result, isComplete);
-  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
-  const wasToldToStop =
-    result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-  if (wasToldToStop && terminateSession) return agent;
+  const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  return joined(agent, await endSessionOf(state, context, leftMs));
+  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
+  const wasToldToStop = stats !== undefined && stats.reason === undefined;
+  if (!wasToldToStop || !terminateSession)
+    return joined(agent, await endSessionOf(state, context, leftMs));
+  if (stats.sessionsNotEnded > 0 && hasOnlyOwnToken(stats))
+    return joined(agent, await endSessionOf(state, context, Math.min(leftMs, SECOND_TRY_MS)));
+  const isNothingSaid = stats.sessionsEnded === 0 && stats.sessionsNotEnded === 0;
+  if (!isNothingSaid || !isComplete) return agent;
+  return joined(agent, lineReport("The Armor session was over already."));
 }
 
 /** Gives what main has left, once it has ended: when it was cancelled in a container, it went on. */
