@@ -1,7 +1,7 @@
 import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/proxy.ts";
 import { ArmorError } from "../errors.ts";
-import { pathFault } from "../gateway/guard.ts";
+import { pathFault } from "../gateway/targets.ts";
 import { missingError, refuseMisspeltInputs } from "./missing.ts";
 import { readCertificates } from "./pem.ts";
 
