@@ -5,7 +5,7 @@ import type { Values } from "../../sandbox/runner.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
-import { type Answer, CLOSED_PORT, json, startServer, text } from "../fixtures/server.ts";
+import { type Answer, json, startServer, text } from "../fixtures/server.ts";
 
 /** What post did with an Armor that gives these answers, and that Armor, which goes on. */
 async function runAgainst(
@@ -91,16 +91,16 @@ describe("post", () => {
   });
 
   test.each([
-    { inMs: 60_000, says: /\(no connection\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/ },
-    { inMs: -60_000, says: /\(no connection\); it has ended by itself at \d\d:\d\d:\d\d UTC\.$/ },
-  ])(
-    "says when the session ends, $inMs ms from now, if Armor is not reached",
-    async ({ inMs, says }) => {
-      const state = { ...SESSION, expires_at: String(Date.now() + inMs) };
-      const post = await runPost({ api_url: `http://127.0.0.1:${CLOSED_PORT}`, ...state });
-      expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
+    { inMs: 60_000, says: /\(Armor answered 400\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/ },
+    {
+      inMs: -60_000,
+      says: /\(Armor answered 400\); it has ended by itself at \d\d:\d\d:\d\d UTC\.$/,
     },
-  );
+  ])("says when the session ends, $inMs ms from now, if Armor refuses", async ({ inMs, says }) => {
+    const state = { ...SESSION, expires_at: String(Date.now() + inMs) };
+    await using post = await runAgainst([text(400, "")], state);
+    expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
+  });
 
   test("does not wait for longer than its deadline allows", async () => {
     const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));

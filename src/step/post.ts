@@ -41,8 +41,8 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
 
 function say({ lines, warnings, read, debugLog }: Report): void {
   lines.forEach(runner.log);
-  warnings.forEach(runner.warn);
   if (read.length > 0) runner.group("What was read from Armor", read);
+  warnings.forEach(runner.warn);
   debugLog.forEach(runner.logDebug);
 }
 
