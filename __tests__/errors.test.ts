@@ -13,8 +13,14 @@ import { hide } from "../src/redact.ts";
 import { anyText, holds, trickyText } from "./fixtures/property.ts";
 
 const CAN_PASS: readonly ErrorCode[] = [
-  ...(["connection_failed", "dns_failed", "proxy_failed", "rate_limited"] as const),
-  ...(["reply_incomplete", "reply_timeout", "server_unavailable", "token_expired"] as const),
+  "connection_failed",
+  "dns_failed",
+  "proxy_failed",
+  "rate_limited",
+  "reply_incomplete",
+  "reply_timeout",
+  "server_unavailable",
+  "token_expired",
 ];
 
 describe("ArmorError", () => {

@@ -1,4 +1,4 @@
-// The sandbox is worth testing against only if it says no where Armor would.
+// The sandbox is worth testing against only if it says no whenever Armor would.
 
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Sandbox } from "../sandbox/armor.ts";

@@ -34,7 +34,7 @@ beforeEach(async () => {
 afterEach(async () => await temp[Symbol.asyncDispose]());
 
 /** The built agent, and its control address. It is killed if the test has not ended it. */
-async function startAgent(apiUrl: string, env = {}) {
+async function openBuiltAgent(apiUrl: string, env = {}) {
   const first = { accessToken: "first", expiresIn: 60 };
   const agent = await startBuiltAgent({ apiUrl, temp: temp.path, first, env });
   const control = (await readFile(join(agent.folder, CONTROL_FILE), "utf8")).trim();
@@ -60,7 +60,7 @@ const say = (problem: string) => `console.log("token agent: " + ${problem});`;
 describe("launchAgent", () => {
   test("starts an agent that serves; stopAgent ends it with its session, and removes its folder", async () => {
     await using armor = await startArmor();
-    await using agent = await startAgent(armor.url);
+    await using agent = await openBuiltAgent(armor.url);
     const { folder, pid, gatewayUrl, control, command } = agent;
     for (const url of [control, gatewayUrl])
       expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
@@ -99,7 +99,7 @@ describe("launchAgent", () => {
   test.each([
     { what: "is not there", name: "none", says: /did not start: .*ENOENT/ },
     { what: "has no possible name", name: "no\0ne", says: /did not start: .*null bytes/ },
-  ])("fails where Node $what", async ({ name, says }) => {
+  ])("fails if Node $what", async ({ name, says }) => {
     const failure = launchProgram("", { execPath: join(temp.path, name) });
     await expect(failure).rejects.toMatchObject({
       code: "agent_failed",
@@ -169,7 +169,7 @@ describe("launchAgent", () => {
 if (process.platform !== "win32") {
   describe("the built agent", () => {
     test("has no inspector that SIGUSR1 or NODE_OPTIONS could open, and lives on", async () => {
-      await using agent = await startAgent("http://127.0.0.1:9", {
+      await using agent = await openBuiltAgent("http://127.0.0.1:9", {
         NODE_OPTIONS: "--inspect=127.0.0.1:0",
       });
       const { pid, control } = agent;
@@ -183,7 +183,7 @@ if (process.platform !== "win32") {
 
     test("ends at SIGTERM though Armor does not answer, and leaves the reason", async () => {
       await using armor = await startArmor({ terminate: silence });
-      await using agent = await startAgent(armor.url);
+      await using agent = await openBuiltAgent(armor.url);
       const { pid, folder } = agent;
       process.kill(pid, "SIGTERM");
       await until(() => !isAlive(pid));

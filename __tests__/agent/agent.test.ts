@@ -60,7 +60,7 @@ describe("the agent", () => {
     expect((await readdir(folder)).toSorted()).toEqual([CONTROL_FILE, REPORT_FILE]);
   });
 
-  test("begins with the step's token, and leaves its session alone where it is told so", async () => {
+  test("begins with the step's token, and leaves its session alone if it is told so", async () => {
     await using armor = await startArmor();
     await using running = await startAgent({ apiUrl: armor.url, terminateSession: false });
     const { body } = await call(`${running.controlUrl}/token`);

@@ -24,14 +24,14 @@ describe("formEncode", () => {
 });
 
 describe("basicPairs", () => {
-  test("has no raw pair where encoding changes nothing", () => {
+  test("has no raw pair if encoding changes nothing", () => {
     expect(basicPairs({ appId: "id", apiKey: "key" })).toEqual({
       encoded: "id:key",
       raw: undefined,
     });
   });
 
-  test("has both pairs where encoding changes the key", () => {
+  test("has both pairs if encoding changes the key", () => {
     expect(basicPairs({ appId: "id", apiKey: "k+y" })).toEqual({
       encoded: "id:k%2By",
       raw: "id:k+y",
@@ -89,7 +89,7 @@ describe("secretForms", () => {
     expect(all).toContain(Buffer.from(apiKey).toString("base64url"));
   });
 
-  test("hold what travels, as it travels, also where an app id with a colon rules the raw pair out", () => {
+  test("hold what travels, as it travels, also if an app id with a colon rules the raw pair out", () => {
     for (const pair of [...pairsOf(credentials), ...pairsOf({ ...credentials, appId: "a:b" })]) {
       const { headers } = tokenRequest("https://armor.example", pair);
       const all = [...forms, ...secretForms({ ...credentials, appId: "a:b" })];
@@ -97,7 +97,7 @@ describe("secretForms", () => {
     }
   });
 
-  test("hold the raw pair also where it is never sent: other steps may make it of the same secrets", () => {
+  test("hold the raw pair also if it is never sent: other steps may make it of the same secrets", () => {
     expect(secretForms({ appId: "a:b", apiKey: "k+y" })).toContain(btoa("a:b:k+y"));
   });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import fc from "fast-check";
 import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
 import { judgeToken, tokenRequest } from "../../src/armor/oauth.ts";
-import { ERROR_CODES } from "../../src/errors.ts";
+import { ERROR_CODES, type ErrorCode } from "../../src/errors.ts";
 import { until } from "../fixtures/agent.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";
@@ -89,7 +89,7 @@ describe("what goes wrong", () => {
   test.each<{
     readonly what: string;
     readonly answer: Answer;
-    readonly code: string;
+    readonly code: ErrorCode;
     readonly says: RegExp;
   }>([
     {
@@ -299,13 +299,13 @@ describe("trustCertificates", () => {
     expect(set).toHaveBeenCalledWith([...tls.getCACertificates("default"), "PEM"]);
   });
 
-  test("asks Node for nothing where there are none", () => {
+  test("asks Node for nothing if there are none", () => {
     const set = jest.spyOn(tls, "setDefaultCACertificates");
     trustCertificates([]);
     expect(set).not.toHaveBeenCalled();
   });
 
-  test("says what is missing where Node cannot", async () => {
+  test("says what is missing if Node cannot", async () => {
     const { setDefaultCACertificates } = tls;
     const restore = () => Object.assign(tls, { setDefaultCACertificates });
     await using _without = disposable({}, restore);
@@ -359,7 +359,11 @@ const header = fc.oneof(
     "Retry-After: 5",
     "Content-Length: 5",
     "Content-Length: -1",
-    ...["Content-Length: 99999999", " folded: line", ": nameless", "no colon", "X-Null: \0"],
+    "Content-Length: 99999999",
+    " folded: line",
+    ": nameless",
+    "no colon",
+    "X-Null: \0",
     `X-Long: ${"x".repeat(20_000)}`,
   ),
   fc.constant(`Content-Length: ${TOKEN_REPLY.length}`),

@@ -15,7 +15,7 @@ function reply(status: number, body: unknown = "", headers: ApiReply["headers"] 
   };
 }
 
-const GOOD = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
+const TOKEN_BODY = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
 
 describe("isClientUnknown", () => {
   test.each([
@@ -33,32 +33,51 @@ describe("isClientUnknown", () => {
 
 describe("judgeToken", () => {
   test.each([
-    { what: "as documented", body: GOOD, expiresIn: 60 },
-    { what: "with a lifetime of an hour", body: { ...GOOD, expires_in: 3600 }, expiresIn: 3600 },
-    { what: "bearer in small letters", body: { ...GOOD, token_type: "bearer" }, expiresIn: 60 },
-    { what: "no token_type", body: { ...GOOD, token_type: undefined }, expiresIn: 60 },
-    { what: "expires_in as text", body: { ...GOOD, expires_in: "90" }, expiresIn: 90 },
-    { what: "expires_in as a fraction", body: { ...GOOD, expires_in: 0.25 }, expiresIn: 0.25 },
+    { what: "as documented", body: TOKEN_BODY, expiresIn: 60 },
     {
-      what: "expires_in as a fraction in a text",
-      body: { ...GOOD, expires_in: "60.25" },
-      expiresIn: 60.25,
+      what: "with a lifetime of an hour",
+      body: { ...TOKEN_BODY, expires_in: 3600 },
+      expiresIn: 3600,
     },
-    { what: "no expires_in", body: { ...GOOD, expires_in: undefined }, expiresIn: 60 },
     {
-      what: "members that are null",
-      body: { ...GOOD, token_type: null, expires_in: null, error: null },
+      what: "bearer in small letters",
+      body: { ...TOKEN_BODY, token_type: "bearer" },
       expiresIn: 60,
     },
-    { what: "a byte order mark before it", body: `\uFEFF${JSON.stringify(GOOD)}`, expiresIn: 60 },
-    { what: "more fields than known", body: { ...GOOD, scope: "x" }, expiresIn: 60 },
+    { what: "no token_type", body: { ...TOKEN_BODY, token_type: undefined }, expiresIn: 60 },
+    { what: "expires_in as text", body: { ...TOKEN_BODY, expires_in: "90" }, expiresIn: 90 },
+    {
+      what: "expires_in as a fraction",
+      body: { ...TOKEN_BODY, expires_in: 0.25 },
+      expiresIn: 0.25,
+    },
+    {
+      what: "expires_in as a fraction in a text",
+      body: { ...TOKEN_BODY, expires_in: "60.25" },
+      expiresIn: 60.25,
+    },
+    { what: "no expires_in", body: { ...TOKEN_BODY, expires_in: undefined }, expiresIn: 60 },
+    {
+      what: "members that are null",
+      body: { ...TOKEN_BODY, token_type: null, expires_in: null, error: null },
+      expiresIn: 60,
+    },
+    {
+      what: "a byte order mark before it",
+      body: `\uFEFF${JSON.stringify(TOKEN_BODY)}`,
+      expiresIn: 60,
+    },
+    { what: "more fields than known", body: { ...TOKEN_BODY, scope: "x" }, expiresIn: 60 },
     {
       what: "a lifetime at the limit",
-      body: { ...GOOD, expires_in: 2 ** 31 - 1 },
+      body: { ...TOKEN_BODY, expires_in: 2 ** 31 - 1 },
       expiresIn: 2 ** 31 - 1,
     },
   ])("accepts one $what", ({ body, expiresIn }) => {
-    expect(judgeToken(reply(200, body))).toEqual({ accessToken: GOOD.access_token, expiresIn });
+    expect(judgeToken(reply(200, body))).toEqual({
+      accessToken: TOKEN_BODY.access_token,
+      expiresIn,
+    });
   });
 
   test.each([
@@ -87,28 +106,28 @@ describe("judgeToken", () => {
       body: '{"access_token":"abc',
       says: "something else instead of a JSON object",
     },
-    { what: "no token", body: { ...GOOD, access_token: undefined }, says: "no access_token" },
-    { what: "an empty token", body: { ...GOOD, access_token: "" }, says: "no access_token" },
-    { what: "a numeric token", body: { ...GOOD, access_token: 5 }, says: "no access_token" },
-    { what: "a null token", body: { ...GOOD, access_token: null }, says: "no access_token" },
+    { what: "no token", body: { ...TOKEN_BODY, access_token: undefined }, says: "no access_token" },
+    { what: "an empty token", body: { ...TOKEN_BODY, access_token: "" }, says: "no access_token" },
+    { what: "a numeric token", body: { ...TOKEN_BODY, access_token: 5 }, says: "no access_token" },
+    { what: "a null token", body: { ...TOKEN_BODY, access_token: null }, says: "no access_token" },
     {
       what: "a token with a line break",
-      body: { ...GOOD, access_token: "a\nb" },
+      body: { ...TOKEN_BODY, access_token: "a\nb" },
       says: "characters that no header can carry",
     },
     {
       what: "a token with a space",
-      body: { ...GOOD, access_token: "a b" },
+      body: { ...TOKEN_BODY, access_token: "a b" },
       says: "characters that no header can carry",
     },
     {
       what: "a token of 100 KB",
-      body: { ...GOOD, access_token: "x".repeat(100_000) },
+      body: { ...TOKEN_BODY, access_token: "x".repeat(100_000) },
       says: "longer than a header can be",
     },
     {
       what: "two byte order marks",
-      body: `\uFEFF\uFEFF${JSON.stringify(GOOD)}`,
+      body: `\uFEFF\uFEFF${JSON.stringify(TOKEN_BODY)}`,
       says: "something else instead of a JSON object",
     },
     {
@@ -118,23 +137,23 @@ describe("judgeToken", () => {
     },
     {
       what: "a token beyond ASCII",
-      body: { ...GOOD, access_token: "aü" },
+      body: { ...TOKEN_BODY, access_token: "aü" },
       says: "characters that no header can carry",
     },
     ...["mac", "bearers", "a bearer", ["Bearer"]].map((token_type) => ({
       what: `token_type ${token_type}`,
-      body: { ...GOOD, token_type },
+      body: { ...TOKEN_BODY, token_type },
       says: "a token_type other than Bearer",
     })),
     {
       what: "a numeric token_type",
-      body: { ...GOOD, token_type: 1 },
+      body: { ...TOKEN_BODY, token_type: 1 },
       says: "a token_type other than Bearer",
     },
     ...["abc", "", "-5", "1e3", " 60", "0", -5, 0, true, [60], 2 ** 31, "99999999999999999999"].map(
       (value) => ({
         what: `expires_in ${JSON.stringify(value)}`,
-        body: { ...GOOD, expires_in: value },
+        body: { ...TOKEN_BODY, expires_in: value },
         says: "an expires_in that is no number of seconds above 0",
       }),
     ),
@@ -155,7 +174,7 @@ describe("judgeToken", () => {
     },
     {
       what: "an error beside a token",
-      body: { ...GOOD, error: GOOD.access_token },
+      body: { ...TOKEN_BODY, error: TOKEN_BODY.access_token },
       says: "an OAuth error instead of a token.",
     },
   ])("refuses $what", ({ body, says }) => {
@@ -164,7 +183,7 @@ describe("judgeToken", () => {
     );
   });
 
-  test("a compressed reply is called one, also where only its header says so", () => {
+  test("a compressed reply is called one, also if only its header says so", () => {
     for (const encoding of ["gzip", "br", "zstd"]) {
       expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }))).toThrow(
         expect.objectContaining({
@@ -172,7 +191,7 @@ describe("judgeToken", () => {
         }),
       );
     }
-    expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }))).toMatchObject({
+    expect(judgeToken(reply(200, TOKEN_BODY, { "content-encoding": "identity" }))).toMatchObject({
       expiresIn: 60,
     });
   });
@@ -216,7 +235,7 @@ describe("judgeToken", () => {
       isPermanent: boolean,
     ) {
       const { code, problem, remedy } = meaning;
-      expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
+      expect(() => judgeToken(reply(status, { ...TOKEN_BODY, error }))).toThrow(
         expect.objectContaining({
           code,
           problem: expect.stringContaining(`${problem}: https://armor.example answered ${status}`),
@@ -290,7 +309,7 @@ describe("judgeToken", () => {
   });
 
   test.each([
-    { what: "nothing where there is nothing", body: "", says: "answered 401" },
+    { what: "nothing if there is nothing", body: "", says: "answered 401" },
     { what: "nothing of a web page", body: "<html>S3cr3t</html>", says: "answered 401" },
     { what: "the code", body: { error: "invalid_client" }, says: "answered 401 invalid_client" },
     {

@@ -1,4 +1,4 @@
-// Tunnels through real proxies to real TLS servers, and what is said where there is none.
+// Tunnels through real proxies to real TLS servers, and what is said if there is no tunnel.
 
 import { execFile } from "node:child_process";
 import type { RequestOptions } from "node:http";
@@ -276,7 +276,7 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     await expectFailure(`http://user:Passw0rd@127.0.0.1:${proxy.port}`, code, says);
   });
 
-  test("no credentials where they are wanted", async () => {
+  test("no credentials though they are wanted", async () => {
     await using proxy = await startAnsweringProxy("HTTP/1.1 407 x\r\n\r\n");
     const says = "wants a user and a password (407).";
     await expectFailure(`http://127.0.0.1:${proxy.port}`, "proxy_refused", says);

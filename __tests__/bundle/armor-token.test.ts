@@ -112,38 +112,51 @@ describe("armor-token", () => {
     },
   );
 
+  interface AgentAnswer {
+    readonly what: string;
+    /** Null for no agent. */
+    readonly answer: Answer | null;
+    /** What armor-token makes of it, on stderr. */
+    readonly says: RegExp;
+  }
   const notRunning =
     /is not running\. It lives from the step with keep-fresh: true to the end of that job\.\n$/;
   const noToken = /^armor-token: the token agent has no token: it answered without one\.\n$/;
   const problem = (description: string) => json(502, { error_description: description });
-  const unfit = (access_token: unknown): [string, Answer, RegExp] => {
-    return [`the token ${JSON.stringify(access_token)}`, json(200, { access_token }), noToken];
-  };
-  test.concurrent.each<[string, Answer | null, RegExp]>([
-    ["no agent", null, notRunning],
-    ["an agent that dies", reset, notRunning],
-    ["half an answer", raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), notRunning],
-    [
-      "a switch of protocols",
-      raw("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
-      notRunning,
-    ],
-    ["an answer without an end", endless({ bytes: 0 }), notRunning],
-    ["a web page", text(404, "<html>::error::forged"), notRunning],
-    ["null", text(200, "null"), noToken],
-    ["a text", text(200, '"::error::forged"'), noToken],
-    [
-      "an agent without a token",
-      problem("Armor is\nnot available."),
-      /no token: Armor is not available\.\n$/,
-    ],
-    [
-      "commands in the description",
-      problem("x\n::error::a\u001b[31m ##[error]b"),
-      /: x :error:a \[31m (## )?\[error\]b\.\n$/,
-    ],
+  const unfit = (access_token: unknown): AgentAnswer => ({
+    what: `the token ${JSON.stringify(access_token)}`,
+    answer: json(200, { access_token }),
+    says: noToken,
+  });
+  test.concurrent.each<AgentAnswer>([
+    { what: "no agent", answer: null, says: notRunning },
+    { what: "an agent that dies", answer: reset, says: notRunning },
+    {
+      what: "half an answer",
+      answer: raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+      says: notRunning,
+    },
+    {
+      what: "a switch of protocols",
+      answer: raw("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"),
+      says: notRunning,
+    },
+    { what: "an answer without an end", answer: endless({ bytes: 0 }), says: notRunning },
+    { what: "a web page", answer: text(404, "<html>::error::forged"), says: notRunning },
+    { what: "null", answer: text(200, "null"), says: noToken },
+    { what: "a text", answer: text(200, '"::error::forged"'), says: noToken },
+    {
+      what: "an agent without a token",
+      answer: problem("Armor is\nnot available."),
+      says: /no token: Armor is not available\.\n$/,
+    },
+    {
+      what: "commands in the description",
+      answer: problem("x\n::error::a\u001b[31m ##[error]b"),
+      says: /: x :error:a \[31m (## )?\[error\]b\.\n$/,
+    },
     ...["::error::forged", "a##[error]forged", "a\n::error::forged", "a b", "", 7].map(unfit),
-  ])("with %s says so in one line on stderr, and exit code 1", async (_, answer, says) => {
+  ])("with $what says so in one line on stderr, and exit code 1", async ({ answer, says }) => {
     await using agent = await startFakeAgent(answer);
     const { sh } = agent;
     const { exitCode, stdout, stderr } = await sh("armor-token");
@@ -177,7 +190,7 @@ describe("armor-token", () => {
     await expect(readdir(folder)).resolves.not.toContain("token");
   });
 
-  test.concurrent("is quiet where its reader leaves early", async () => {
+  test.concurrent("is quiet when its reader leaves early", async () => {
     await using agent = await startFakeAgent();
     const { sh } = agent;
     const output = (stdout: string) => ({ exitCode: 0, stdout, stderr: MASK });
@@ -206,7 +219,7 @@ describe("armor-token --file", () => {
     await expect(readdir(folder)).resolves.not.toContain("token");
   });
 
-  test.concurrent("keeps the old content where there is no token, and leaves no other file", async () => {
+  test.concurrent("keeps the old content if there is no token, and leaves no other file", async () => {
     await using agent = await startFakeAgent(null);
     const { sh, folder, file } = agent;
     await writeFile(file, "old");

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
+import { fetchToken } from "../../src/armor/token.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -65,7 +66,7 @@ describe("dist/", () => {
     ]);
     expect(Buffer.byteLength(Object.values(files).join(""))).toBeLessThan(300_000);
     const { "index.js": bundle = "", ...others } = files;
-    expect(bundle).toContain("\nasync function fetchToken(");
+    expect(bundle).toContain(`\nasync function ${fetchToken.name}(`);
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
     expect(others["main.js"]).toBe('require("./index.js").runMain();\n');
@@ -73,7 +74,7 @@ describe("dist/", () => {
     expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
   });
 
-  test("what is left out fails where it is called", () => {
+  test("what is left out fails when it is called", () => {
     const { ProxyAgent, getExecOutput } = createRequire(import.meta.url)(
       join(ROOT, "dist", "not-bundled.js"),
     );

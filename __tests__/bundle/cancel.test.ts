@@ -16,7 +16,7 @@ const AT_ONCE = 5;
 const ANSWER_MS = 100;
 
 /** Issues tokens of an hour, whoever waits for them, and knows whose sessions have not ended. */
-async function startArmor() {
+async function startCountingArmor() {
   const live = new Set<string>();
   let issued = 0;
   const answer: Answer = async (response, request) => {
@@ -38,7 +38,7 @@ async function startArmor() {
 if (process.platform !== "win32") {
   describe.each(["false", "true"])("the main step, with keep-fresh: %s", (keepFresh) => {
     test.concurrent(`cancelled at ${TIMES} times, leaves no agent and no session behind post`, async () => {
-      await using armor = await startArmor();
+      await using armor = await startCountingArmor();
       const { live } = armor;
       const cancelAfter = async (ms?: number) => {
         await using job = await openJob({ "api-url": armor.url, "keep-fresh": keepFresh });

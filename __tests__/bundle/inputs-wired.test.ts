@@ -93,7 +93,9 @@ const EFFECTS: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 describe("the input", () => {
-  test.concurrent.each(Object.entries(EFFECTS))("%s has its effect", async (_, effect) => effect());
+  const effects = Object.entries(EFFECTS).map(([input, effect]) => ({ input, effect }));
+
+  test.concurrent.each(effects)("$input has its effect", async ({ effect }) => await effect());
 
   test("list is that of action.yml", async () => {
     expect(Object.keys(EFFECTS)).toEqual(Object.keys((await readAction()).inputs));

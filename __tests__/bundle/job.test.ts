@@ -39,7 +39,7 @@ async function agentEnds({ gateway }: StartedJob): Promise<void> {
   await expect(fetch(gateway)).rejects.toThrow();
 }
 
-/** The one agent of this job; the test fails where there is none, or more than one. */
+/** The one agent of this job; the test fails if there is none, or more than one. */
 async function signalAgent({ job }: StartedJob, signal: NodeJS.Signals): Promise<void> {
   const agents = agentsBelow(job.temp);
   expect(agents).toHaveLength(1);
@@ -118,7 +118,7 @@ describe("a job", () => {
     expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
   });
 
-  test.concurrent("does nothing in post where main has saved nothing", async () => {
+  test.concurrent("does nothing in post if main has saved nothing", async () => {
     await using armor = await startServer([goodArmor]);
     await using job = await openJob({ "api-url": armor.url, "keep-fresh": "true" });
     await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import type { ErrorCode } from "../../src/errors.ts";
 import { expectFailure, expectToken, type MainStep, runBuiltMain } from "../fixtures/job.ts";
 import {
   type Answer,
@@ -67,7 +68,7 @@ describe("the main step with bad input", () => {
 });
 
 describe("the main step", () => {
-  test.concurrent("tries the raw pair where the form-encoded one is refused", async () => {
+  test.concurrent("tries the raw pair when the form-encoded one is refused", async () => {
     const { step, server } = await stepAgainst([json(401, { error: "invalid_client" }), token()]);
     expectToken(step);
     expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([
@@ -79,7 +80,7 @@ describe("the main step", () => {
   test.concurrent.each<{
     readonly what: string;
     readonly answer: Answer;
-    readonly code: string;
+    readonly code: ErrorCode;
     readonly says: Says;
   }>([
     {
@@ -120,7 +121,7 @@ describe("the main step", () => {
     expect(step.ms).toBeGreaterThan(1_000);
   });
 
-  test.concurrent("ends in time where Armor never comes to an end", async () => {
+  test.concurrent("ends in time though Armor never comes to an end", async () => {
     const { step, server } = await stepAgainst([stall], { timeout: "1" });
     expectFailure(step, "reply_timeout", [server.url, "began to answer and did not finish"]);
   });

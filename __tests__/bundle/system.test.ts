@@ -20,7 +20,7 @@ const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 /** On 32-bit ARM, runners have Node 20. Where this machine's `node` is another one, its test is left out. */
-const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(machineNode()) ?? [];
+const NODE_20 = /^v20\.\S+ (?<path>.+)$/m.exec(machineNode())?.groups?.["path"];
 const CUT: readonly Answer[] = [
   cutOff,
   raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
@@ -54,7 +54,7 @@ describe("the built action", () => {
     }
   });
 
-  test.concurrent("says how to run armor-token where RUNNER_TEMP allows no programs (noexec)", async () => {
+  test.concurrent("says how to run armor-token if RUNNER_TEMP allows no programs (noexec)", async () => {
     await using armor = await startServer([goodArmor]);
     await using job = await openHooked(NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
     const { exitCode, stdout } = await job.main();
@@ -68,7 +68,7 @@ describe("the built action", () => {
   });
 
   if (NODE_20 !== undefined) {
-    test.concurrent("works on Node 20, where a reply that breaks off does not look whole either", async () => {
+    test.concurrent("works on Node 20, with which a reply that breaks off does not look whole either", async () => {
       const answer: Answer = (response, request) =>
         (CUT[Number(request.path.split("/cut/")[1])] ?? goodArmor)(response, request);
       await using armor = await startServer([answer]);
@@ -92,7 +92,7 @@ describe("the built action", () => {
 
   // Windows has neither this signal nor this shell.
   if (process.platform !== "win32") {
-    test.concurrent("leaves no part of a line where the disk fills amid an output", async () => {
+    test.concurrent("leaves no part of a line when the disk fills amid an output", async () => {
       await using armor = await startServer([token({ access_token: TOKEN.repeat(60) })]);
       await using temp = await makeTempFolder();
       const [output, state] = [join(temp.path, "output"), join(temp.path, "state")];

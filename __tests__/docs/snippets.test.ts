@@ -3,10 +3,10 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { ROOT } from "../../sandbox/runner.ts";
-import { openJob } from "../fixtures/job.ts";
+import { type Job, ROOT } from "../../sandbox/runner.ts";
+import { openJob, startJob } from "../fixtures/job.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 import { openSandbox } from "../fixtures/sandbox.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
@@ -25,76 +25,65 @@ interface Step {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs the only job of README's workflow with this number: the action, a script, and the post step. */
-async function runJob(index: number, scanSeconds: number, change: (script: string) => string) {
-  const { jobs } = parse(codeBlocks(read("README.md"), "yaml")[index] ?? "");
+const README = read("README.md");
+
+/** Runs README's workflow, with one line of its script changed: the action, the script, and the post step. */
+async function runFirstWorkflow(change: (script: string) => string) {
+  const { jobs } = parse(codeBlocks(README, "yaml")[0] ?? "");
   const [{ steps }] = Object.values<{ steps: [Step, Step] }>(jobs) as [{ steps: [Step, Step] }];
   const [use, step] = steps;
-  await using armor = await openSandbox({ scanSeconds });
+  await using armor = await openSandbox();
   const inputs = { ...use.with, "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url };
   await using job = await openJob(inputs);
   expect([steps.length, (await job.main()).exitCode]).toEqual([2, 0]);
-  const value = (text: string) =>
-    text.replace(
-      /^\$\{\{ steps\.armor\.outputs\.([\w-]+) \}\}$/,
-      (_, name) => job.outputs[name] ?? "",
-    );
-  const env = Object.entries(step.env ?? {}).map(
-    ([name, text]) => `export ${name}='${value(text)}'\n`,
-  );
-  const script = step.run?.replaceAll("https://api.armor.fortanix.com", armor.url) ?? "";
-  const file = join(job.temp, "step.sh").replaceAll("\\", "/");
-  writeFileSync(file, env.join("") + change(script));
-  const { exitCode, stdout, stderr } = await job.run(
-    `bash --noprofile --norc -eo pipefail '${file}'`,
-  );
+  const env = Object.entries(step.env ?? {}).map(([name, text]) => {
+    const output = /^\$\{\{ steps\.armor\.outputs\.(?<output>[\w-]+) \}\}$/.exec(text)?.groups?.[
+      "output"
+    ];
+    return `export ${name}='${job.outputs[output ?? ""]}'\n`;
+  });
+  const result = await runBash(job, env.join("") + change(step.run ?? ""));
   await job.post();
+  return result;
+}
+
+/** A later step of the job, with `shell: bash`. */
+async function runBash(job: Job, script: string) {
+  const file = join(job.temp, "step.sh").replaceAll("\\", "/");
+  writeFileSync(file, script);
+  const command = `bash --noprofile --norc -eo pipefail '${file}'`;
+  const { exitCode, stdout, stderr } = await job.run(command);
   return { exitCode, lines: (stdout + stderr).trim().split(/\r?\n/) };
 }
 
-test.concurrent("README's first workflow reads the report, and prints only a number of it", async () => {
-  const lines = [expect.stringMatching(/^connections: \d+$/)];
-  await expect(runJob(0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
+describe("README's first workflow", () => {
+  test.concurrent("reads the report, and prints only a number of it", async () => {
+    const lines = [expect.stringMatching(/^connections: \d+$/)];
+    await expect(runFirstWorkflow(String)).resolves.toEqual({ exitCode: 0, lines });
+  });
+
+  test.concurrent("prints Armor's own words if Armor refuses, without a command in them", async () => {
+    const result = await runFirstWorkflow((script) => script.replace("pqc/report", "pqc/nothing"));
+    expect(result.exitCode).toBe(1);
+    expect(result.lines).toContainEqual(expect.stringContaining('{"error""not_found"'));
+    expect(result.lines.join("\n")).not.toContain("::");
+  });
 });
 
-const once = (script: string) =>
-  script
-    .replace("limit=100", "limit=2")
-    .replace("{1..240}", "{1..2}")
-    .replace("sleep 30", "sleep 0.1");
-const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
-test.concurrent.each([
-  {
-    what: "ends where no scan runs",
-    scanSeconds: 0,
-    change: once,
-    exitCode: 0,
-    says: [/^Poll 1: 0 running$/],
-  },
-  {
-    what: "waits, but not for ever",
-    scanSeconds: 3600,
-    change: once,
-    exitCode: 1,
-    says: [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
-  },
-  {
-    what: "fails where a call fails",
-    scanSeconds: 0,
-    change: broken,
-    exitCode: 1,
-    says: [/^curl: \(22\).* 403$/],
-  },
-])("README's long job $what", async ({ scanSeconds, change, exitCode, says }) => {
-  const lines = says.map((pattern) => expect.stringMatching(pattern));
-  await expect(runJob(1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
+test.concurrent("README's call through the gateway works as it stands there", async () => {
+  const command = codeBlocks(README, "sh").find((block) => block.includes("ARMOR_GATEWAY_URL"));
+  await using armor = await openSandbox();
+  await using started = await startJob({ "api-url": armor.url });
+  const { exitCode, lines } = await runBash(started.job, command ?? "exit 1");
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(lines.join(""))).toBeInstanceOf(Object);
 });
 
 const SHELL = DOCUMENTS.flatMap((name) =>
-  codeBlocks(read(name), "sh").map((text) => [name, text] as const),
+  codeBlocks(read(name), "sh").map((script) => ({ name, script })),
 );
 
-test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
+test.each(SHELL)("shell in $name is valid: $script", ({ script }) => {
   expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });
 });
 

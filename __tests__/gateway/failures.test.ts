@@ -3,7 +3,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, jest, test } from "@jest/globals";
-import { ArmorError } from "../../src/errors.ts";
+import { ArmorError, type ErrorCode } from "../../src/errors.ts";
 import { DEAD, errorOf, startGateway, until } from "../fixtures/agent.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
@@ -19,7 +19,7 @@ describe("an Armor that", () => {
     readonly what: string;
     readonly answer: Answer;
     readonly status: number;
-    readonly code: string;
+    readonly code: ErrorCode;
   }>([
     { what: "resets the connection", answer: reset, status: 502, code: "connection_failed" },
     { what: "says nothing", answer: silence, status: 504, code: "reply_timeout" },

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import { describe, expect, test } from "@jest/globals";
+import type { ErrorCode } from "../../src/errors.ts";
 import { pause, readAll, startGateway, until } from "../fixtures/agent.ts";
 import { type Answer, CALL, cutOff, drip, json, raw, stall, text } from "../fixtures/server.ts";
 
@@ -155,7 +156,7 @@ describe("a reply", () => {
 describe("a reply that breaks off", () => {
   const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n";
 
-  test.each<{ readonly what: string; readonly answer: Answer; readonly code: string }>([
+  test.each<{ readonly what: string; readonly answer: Answer; readonly code: ErrorCode }>([
     { what: "is cut off", answer: cutOff, code: "reply_incomplete" },
     { what: "has bad chunks", answer: raw(`${CHUNKED}zz\r\n`), code: "reply_incomplete" },
     { what: "ends before its last chunk", answer: raw(CHUNKED), code: "reply_incomplete" },

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import type { ErrorCode } from "../../src/errors.ts";
 import { crashWith, runMain, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 import {
@@ -56,7 +57,7 @@ describe("main", () => {
     });
   });
 
-  test("leaves no token in state where no session is to be ended", async () => {
+  test("leaves no token in state if no session is to be ended", async () => {
     await using main = await runAgainst([token()], { "terminate-session": "false" });
     const { state } = main;
     expect(state).toMatchObject({ access_token: "", terminate_session: "false", complete: "true" });
@@ -120,7 +121,7 @@ describe("main", () => {
 
   test.each<{
     readonly problem: string;
-    readonly code: string;
+    readonly code: ErrorCode;
     readonly inputs: Values;
     readonly env: Values;
   }>([
@@ -172,7 +173,7 @@ describe("main", () => {
       inputs: UNEXPORTED,
       env: { RUNNER_TEMP: "/no" },
     },
-  ])("asks for nothing where it fails with: $problem", async ({ problem, code, inputs, env }) => {
+  ])("asks for nothing if it fails with: $problem", async ({ problem, code, inputs, env }) => {
     await using main = await runAgainst([token()], inputs, env);
     const { armor, exitCode, said } = main;
     expect(exitCode).toBe(1);
@@ -183,11 +184,11 @@ describe("main", () => {
   test.each([
     { what: "ends the session itself", wanted: "true", requests: ["token", "terminate"] },
     {
-      what: "leaves the session alone, where that was wanted,",
+      what: "leaves the session alone, if that was wanted,",
       wanted: "false",
       requests: ["token"],
     },
-  ])("$what where post will not know of it", async ({ wanted, requests }) => {
+  ])("$what if post will not know of it", async ({ wanted, requests }) => {
     const answer: Answer = (response, request) => {
       if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
       (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
@@ -281,7 +282,7 @@ describe("with keep-fresh", () => {
     await expect(readdir(temp.path)).resolves.toEqual([]);
   });
 
-  test("main says where the agent is and what it reads, where that is not the default", async () => {
+  test("main says where the agent is and what it reads, if that is not the default", async () => {
     const inputs = {
       "export-environment": "false",
       "gateway-paths": "/api/v1/discovery/scans\n/api/v1/x/",
@@ -310,7 +311,7 @@ describe("with keep-fresh", () => {
     await expect(readdir(temp.path)).resolves.toEqual([]);
   });
 
-  test("main leaves no folder where no token comes", async () => {
+  test("main leaves no folder if no token comes", async () => {
     await using main = await startMain({}, {}, text(403, ""));
     expect(main.exitCode).toBe(1);
     await expect(readdir(temp.path)).resolves.toEqual([]);

@@ -76,7 +76,7 @@ describe("state", () => {
     });
   });
 
-  test("there is none where main saved nothing, whatever else is in the environment", () => {
+  test("there is none if main saved nothing, whatever else is in the environment", () => {
     expect(
       loadState({ "INPUT_API-URL": "https://x", STATE_complete: "true", STATE_api_url: "" }),
     ).toBeUndefined();

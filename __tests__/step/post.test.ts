@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, json, startServer, text } from "../fixtures/server.ts";
@@ -53,7 +54,7 @@ describe("post", () => {
     expect(armor.requests).toHaveLength(1);
   });
 
-  test("leaves a session alone where terminate-session was false", async () => {
+  test("leaves a session alone if terminate-session was false", async () => {
     await using post = await runAgainst([ok], { complete: "true", terminate_session: "false" });
     const { armor, lines } = post;
     expect(lines).toEqual([
@@ -62,13 +63,13 @@ describe("post", () => {
     expect(armor.requests).toEqual([]);
   });
 
-  test("where main failed before it had a token, does and says nothing", async () => {
+  test("if main failed before it had a token, does and says nothing", async () => {
     await using post = await runAgainst([ok], {});
     const { armor, exitCode, lines } = post;
     expect([exitCode, lines, armor.requests]).toEqual([0, [], []]);
   });
 
-  test("where main failed, ends the session in silence, but says that it was not ended", async () => {
+  test("if main failed, ends the session in silence, but says that it was not ended", async () => {
     const { access_token } = SESSION;
     await using ended = await runAgainst([ok], { access_token });
     expect(ended).toMatchObject({
@@ -80,7 +81,7 @@ describe("post", () => {
     expect(said).toEqual([expect.stringMatching(/^::warning::The Armor session was not ended/)]);
   });
 
-  test("warns in one line, without the token, where Armor refuses", async () => {
+  test("warns in one line, without the token, if Armor refuses", async () => {
     const refusal = json(400, { error: "bad", error_description: "t0k3n-1" });
     await using post = await runAgainst([refusal], SESSION);
     const { exitCode, said } = post;
@@ -109,7 +110,10 @@ describe("post", () => {
 
   test.each([
     { name: "gone", says: /had ended before the job did: it left no report/ },
-    { name: "file", says: /could not be asked to stop: control-url cannot be read \(ENOTDIR\)/ },
+    {
+      name: "file",
+      says: new RegExp(`could not be asked to stop: ${CONTROL_FILE} cannot be read \\(ENOTDIR\\)`),
+    },
   ])(
     "ends the session, and says what is known of an agent whose folder is: $name",
     async ({ name, says }) => {
