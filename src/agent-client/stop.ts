@@ -12,7 +12,7 @@ import {
   REPORT_FILE,
 } from "../protocol/config.ts";
 import { readSmallFile } from "../protocol/files.ts";
-import { parseStats, type Stats } from "../protocol/stats.ts";
+import { type AgentReport, parseStats } from "../protocol/stats.ts";
 import { askToStop } from "./ask-to-stop.ts";
 import { removeFolder } from "./folder.ts";
 
@@ -26,7 +26,7 @@ const MAX_PORT = 65_535;
 /** The agent has ended. This is said only if it is certain. */
 export interface EndedAgent {
   readonly kind: "ended";
-  readonly stats: Stats | undefined; // undefined if it left no report: it was killed, or could not write
+  readonly stats: AgentReport | undefined; // undefined if it left no report: it was killed, or could not write
   readonly debugLog?: readonly string[] | undefined; // its lines; undefined without debug logging
 }
 
@@ -101,13 +101,13 @@ async function readControlFile(folder: string): Promise<string> {
 }
 
 /** @returns undefined if the agent was killed or could not write, or if the file is not its own */
-async function readReport(folder: string): Promise<Stats | undefined> {
+async function readReport(folder: string): Promise<AgentReport | undefined> {
   const path = join(folder, REPORT_FILE);
   return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
 }
 
 /** @returns undefined if the text is none that the agent writes: another program may have its port by now */
-function parseReport(text: string | undefined): Stats | undefined {
+function parseReport(text: string | undefined): AgentReport | undefined {
   if (text === undefined) return undefined;
   try {
     return parseStats(JSON.parse(text));

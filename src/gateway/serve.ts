@@ -3,8 +3,11 @@ import type { Token } from "../armor/token.ts";
 import { TokenCache } from "../armor/token-cache.ts";
 import type { AgentConfig } from "../protocol/config.ts";
 import type { Stats } from "../protocol/stats.ts";
-import { createGateway } from "./gateway.ts";
-import { listen, type ServerLimits } from "./server.ts";
+import { ArmorCalls } from "./armor-calls.ts";
+import { LIMITS, type Limits } from "./bounds.ts";
+import { Gateway } from "./gateway.ts";
+import type { Handle } from "./requests.ts";
+import { listen } from "./server.ts";
 import { Upstream } from "./upstream.ts";
 
 /** What the gateway needs of the agent's configuration: neither the credentials nor the folder. */
@@ -13,9 +16,9 @@ export type ServiceConfig = Pick<
   "apiUrl" | "capability" | "controlCapability" | "first" | "gatewayPaths" | "limits" | "route"
 >;
 
-/** Bounds that a test may set, because it cannot wait for the real ones. */
-export interface ServiceLimits {
-  readonly server?: ServerLimits | undefined; // undefined: those of server.ts
+/** What a test may set, because it cannot wait for the real values, or fill them. */
+export interface ServiceOptions {
+  readonly bounds?: Partial<Limits> | undefined; // what is left out is as in bounds.ts
   readonly maxIdleMs?: number | undefined; // of a connection to Armor; undefined: that of upstream.ts
 }
 
@@ -32,7 +35,7 @@ export class Service {
   readonly tokenCache: TokenCache;
   readonly #config: ServiceConfig;
   readonly #stats: Stats;
-  readonly #limits: ServiceLimits;
+  readonly #bounds: Limits;
   readonly #upstream: Upstream;
   #server: Server | undefined; // undefined until `listen` has resolved
 
@@ -41,41 +44,27 @@ export class Service {
     config: ServiceConfig,
     fetchToken: () => Promise<Token>,
     stats: Stats,
-    limits: ServiceLimits = {},
+    options: ServiceOptions = {},
   ) {
     this.#config = config;
     this.#stats = stats;
-    this.#limits = limits;
-    this.#upstream = new Upstream(config.route, config.limits, limits.maxIdleMs);
+    this.#bounds = { ...LIMITS, ...options.bounds };
+    this.#upstream = new Upstream(config.route, config.limits, options.maxIdleMs);
     const onProblem = (error: unknown) => stats.addProblem(error);
     this.tokenCache = new TokenCache(config.first, fetchToken, onProblem);
   }
 
   /** Serves from now on. @returns the server, and the port of 127.0.0.1 on which it listens */
   async listen(control: ControlHandlers): Promise<{ port: number; server: Server }> {
-    const { apiUrl, capability, controlCapability, gatewayPaths, limits } = this.#config;
-    const { tokenCache } = this;
-    const upstream = this.#upstream;
-    const stats = this.#stats;
-    const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
-    const { port, server } = await listen(
-      { capability, controlCapability, gatewayPaths },
-      (request, response, admission) => {
-        control.onAdmitted();
-        switch (admission.route) {
-          case "gateway":
-            return gateway(request, response, admission.target);
-          case "token":
-            return control.answerToken(response);
-          case "stop":
-            return control.answerStop(response);
-        }
-      },
-      (refusal) => stats.addRefusal(refusal),
-      this.#limits.server,
-    );
-    this.#server = server;
-    return { port, server };
+    const { capability, controlCapability, gatewayPaths } = this.#config;
+    const listening = await listen({
+      guard: { capability, controlCapability, gatewayPaths },
+      handle: this.#handler(control),
+      limits: this.#bounds,
+      onRefusal: (refusal) => this.#stats.addRefusal(refusal),
+    });
+    this.#server = listening.server;
+    return listening;
   }
 
   /** Breaks every connection, to clients and to Armor. */
@@ -83,5 +72,35 @@ export class Service {
     this.#server?.close();
     this.#server?.closeAllConnections();
     this.#upstream.close();
+  }
+
+  #handler(control: ControlHandlers): Handle {
+    const gateway = this.#createGateway();
+    return (request, response, admission) => {
+      control.onAdmitted();
+      switch (admission.route) {
+        case "gateway":
+          gateway.handle(request, response, admission.target);
+          break;
+        case "token":
+          control.answerToken(response);
+          break;
+        case "stop":
+          control.answerStop(response);
+          break;
+      }
+    };
+  }
+
+  #createGateway(): Gateway {
+    const { apiUrl, gatewayPaths, limits } = this.#config;
+    const calls = new ArmorCalls({
+      apiUrl,
+      gatewayPaths,
+      maxForbiddenPaths: this.#bounds.maxForbiddenPaths,
+      tokenCache: this.tokenCache,
+      upstream: this.#upstream,
+    });
+    return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
   }
 }

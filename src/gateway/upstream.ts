@@ -4,7 +4,7 @@ import { networkError, timeoutError } from "../armor/network-error.ts";
 import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
 import { clock } from "../clock.ts";
 import type { AgentConfig } from "../protocol/config.ts";
-import type { Client } from "./slots.ts";
+import type { Client } from "./client.ts";
 
 /** A GET or HEAD to Armor. */
 export interface UpstreamCall {
