@@ -1,14 +1,14 @@
 import { quote } from "./redact.ts";
 
-/** Where the documentation of this version lies. The owner's name stands here and in package.json. */
+/** Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in package.json. */
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
 /** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
-  runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
-  file_failed: false, // a file or folder of the runner cannot be written
+  runner_unsupported: false, // not started as a runner starts an action, or by a Node that cannot be used
+  file_failed: false, // a file or folder of the runner cannot be written, or one of this action is gone
   cancelled: false, // the job was cancelled
   host_unknown: false, // DNS does not know the name of the Armor host
   dns_failed: true, // DNS does not answer
@@ -37,8 +37,9 @@ export type ErrorCode = keyof typeof CAN_PASS;
 
 export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 
+/** What an error says to the code that handles it, beside its code. */
 export interface ErrorDetails {
-  readonly retryAfterMs?: number | undefined; // how long the server asks to wait
+  readonly retryAfterMs?: number | undefined; // how long the server asks to wait; undefined if it does not
   readonly isPermanent?: boolean; // the token endpoint itself has refused, by an OAuth error
 }
 
@@ -85,15 +86,43 @@ export function annotationOf(code: string, message: string): string {
   return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
 
-/** The ArmorError for an error of node:fs. @param what cannot be written */
-export function fileError(what: string, error: unknown): ArmorError {
+/** What helps against each reason of the file system for which something can be done. */
+const FILE_REMEDIES: ReadonlyMap<string, string> = new Map([
+  ["ENOSPC", "Free space on the runner's disk in a step before this one."],
+  ["EDQUOT", "Raise the disk quota of the runner's user, or free space in a step before this one."],
+  ["EROFS", "Mount the runner's work folder so that it can be written."],
+  ["EMFILE", "Raise the runner's limit of open files (ulimit -n)."],
+  ["ENFILE", "Raise the machine's limit of open files (sysctl fs.file-max)."],
+  ["EFBIG", "Raise the runner's limit for the size of a file (ulimit -f)."],
+  [
+    "ENOENT",
+    "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
+  ],
+]);
+
+/**
+ * The ArmorError for an error of node:fs.
+ * @param what cannot be written, as the subject of a sentence
+ * @param ownerId the user id of whoever owns it; undefined if that is not known
+ */
+export function fileError(what: string, error: unknown, ownerId?: number): ArmorError {
   // Node's text is `EACCES: permission denied, open '/a/path'`.
-  const { code, reason } =
+  const { code = "", reason } =
     /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec((error as Error).message)?.groups ?? {};
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-  const isForbidden = code === "EACCES" || code === "EPERM";
-  const remedy = isForbidden
-    ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
-    : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-  return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
+  return new ArmorError(
+    "file_failed",
+    `${what} cannot be written: ${why}`,
+    remedyFor(code, ownerId),
+  );
+}
+
+function remedyFor(code: string, ownerId: number | undefined): string {
+  if (code === "EACCES" || code === "EPERM") {
+    const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
+    return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
+  }
+  return (
+    FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names."
+  );
 }

@@ -30,18 +30,11 @@ async function run(program: (crash: Promise<never>) => Promise<void>): Promise<v
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-  closeInspector();
   // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
   setDefaultAutoSelectFamilyAttemptTimeout(5_000);
   await program(watchCrash());
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();
-}
-
-/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
-function closeInspector(): void {
-  process.on("SIGUSR1", () => undefined);
-  process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 
 /** Rejects with what was not caught, and when the process would end without a result. */

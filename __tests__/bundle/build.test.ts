@@ -69,16 +69,16 @@ describe("dist/", () => {
     expect(bundle).toContain(`\nasync function ${fetchToken.name}(`);
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
-    expect(others["main.js"]).toBe('require("./index.js").runMain();\n');
-    expect(others["post.js"]).toBe('require("./index.js").runPost();\n');
-    expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
+    const entry = await readFile(join(ROOT, "src", "entry.cjs"), "utf8");
+    for (const name of ["main.js", "post.js", "agent.js"]) expect(others[name]).toBe(entry);
   });
 
   test("what is left out fails when it is called", () => {
-    const { ProxyAgent, getExecOutput } = createRequire(import.meta.url)(
+    const { ProxyAgent, getExecOutput, httpsOverHttp } = createRequire(import.meta.url)(
       join(ROOT, "dist", "not-bundled.js"),
     );
     expect(() => new ProxyAgent()).toThrow("undici is not part of this action");
     expect(() => getExecOutput("ls")).toThrow("@actions/exec is not part of this action");
+    expect(() => httpsOverHttp({})).toThrow("tunnel is not part of this action");
   });
 });

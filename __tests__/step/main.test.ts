@@ -44,6 +44,7 @@ describe("main", () => {
     expect(said).toEqual([expect.stringMatching(line)]);
     expect(outputs).toEqual({
       "access-token": "t0k3n-1",
+      "api-url": armor.url,
       "token-type": "Bearer",
       "expires-in": "60",
       "expires-at": expect.stringMatching(/Z$/),
@@ -54,6 +55,10 @@ describe("main", () => {
       terminate_session: "true",
       complete: "true",
       access_token: "t0k3n-1",
+      expires_at: expect.stringMatching(/^\d{13}$/),
+      agent_folder: "",
+      mark: expect.stringContaining("armor-main-"),
+      state_file: expect.stringContaining("GITHUB_STATE"),
     });
   });
 
@@ -82,7 +87,7 @@ describe("main", () => {
       ),
     ]);
     expect([exitCode, outputs]).toEqual([1, {}]);
-    expect(state).not.toHaveProperty("access_token");
+    expect(state["access_token"]).toBe("");
   });
 
   test("reports what was not caught, scrubbed and on one line", async () => {
