@@ -144,8 +144,9 @@ describe("the agent's process", () => {
     const paths = { dist: "/dist", folder: "/folder" };
     const wanted = "--permission --allow-child-process --allow-fs-read=/ --allow-worker";
     const allowed = agentNodeFlags(paths, wanted).filter((flag) => flag.startsWith("--allow-"));
-    const files = ["--allow-fs-read=/dist", "--allow-fs-read=/folder", "--allow-fs-write=/folder"];
-    const known = NODE_HAS_PERMISSIONS ? files : [];
+    const own = join(paths.folder, "*");
+    const files = [`--allow-fs-read=${paths.dist}`, `--allow-fs-read=${own}`];
+    const known = NODE_HAS_PERMISSIONS ? [...files, `--allow-fs-write=${own}`] : [];
     expect(allowed.filter((flag) => flag !== "--allow-net")).toEqual(known);
   });
 });

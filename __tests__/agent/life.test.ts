@@ -9,7 +9,6 @@ import { describe, expect, test } from "@jest/globals";
 import { DebugFile } from "../../src/agent/debug-file.ts";
 import { END_SIGNALS, MAX_LIFE_DAYS } from "../../src/agent/life.ts";
 import { clock } from "../../src/clock.ts";
-import { writeDebugTo } from "../../src/debug.ts";
 import {
   CONTROL_FILE,
   DEBUG_FILE,
@@ -154,20 +153,16 @@ describe("the debug log", () => {
     });
 
     await using agent = await startAgent({ apiUrl: armor.url, first: DEAD, isDebug: true });
-    try {
-      await call(agent.url + CALL);
-      const control = await readFile(join(agent.folder, CONTROL_FILE), "utf8");
-      await stopAgentAt(agent);
-      const log = await readFile(join(agent.folder, DEBUG_FILE), "utf8");
-      expect(log).toContain(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`);
-      expect(log).toMatch(/fetched a token, valid for 60 s\n/);
-      expect(log).toMatch(/ends, as it was told to\n$/);
-      const secrets = [CREDENTIALS.apiKey, "token-2"].flatMap((secret) => formsOf(secret));
-      const capabilities = [agent.url, control].map((url) => url.trim().split("/").at(-1) ?? "");
-      expect(leaksIn(log, [...secrets, ...capabilities])).toEqual([]);
-    } finally {
-      writeDebugTo(undefined);
-    }
+    await call(agent.url + CALL);
+    const control = await readFile(join(agent.folder, CONTROL_FILE), "utf8");
+    await stopAgentAt(agent);
+    const log = await readFile(join(agent.folder, DEBUG_FILE), "utf8");
+    expect(log).toContain(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`);
+    expect(log).toMatch(/fetched a token, valid for 60 s\n/);
+    expect(log).toMatch(/ends, as it was told to\n$/);
+    const secrets = [CREDENTIALS.apiKey, "token-2"].flatMap((secret) => formsOf(secret));
+    const capabilities = [agent.url, control].map((url) => url.trim().split("/").at(-1) ?? "");
+    expect(leaksIn(log, [...secrets, ...capabilities])).toEqual([]);
   });
 
   test("keeps its last lines, as many as it may have and as the post step reads", async () => {

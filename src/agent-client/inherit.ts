@@ -53,13 +53,14 @@ export function agentEnvironment(env: NodeJS.ProcessEnv): Record<string, string>
 
 /** @returns undefined for a variable that the agent does not get */
 function inheritedVariable(name: string, value: string): string | undefined {
-  if (PLAIN_VARIABLES.has(name) || value === "") return isInherited(name) ? value : undefined;
+  if (!isInherited(name)) return undefined;
+  if (value === "") return "";
   if (PATH_VARIABLES.has(name)) return resolve(value);
   if (FOLDERS_VARIABLES.has(name))
     return value.split(delimiter).map(absoluteFolder).join(delimiter);
   if (name === LD_PRELOAD) return value.split(/[:\s]/).map(absoluteLibrary).join(":");
   if (name.startsWith(DYLD_PREFIX)) return value.split(":").map(absoluteLibrary).join(":");
-  return undefined;
+  return value;
 }
 
 function isInherited(name: string): boolean {

@@ -55,31 +55,20 @@ async function serve(
   say: (what: string) => void,
   crash: Promise<never>,
 ): Promise<void> {
-  const { apiUrl, folder, route, terminateSession, timeoutMs, workerPid } = config;
+  const { controlCapability, folder, workerPid } = config;
   const debugFile = config.isDebug ? openDebugFile(folder) : undefined;
   trustCertificates(config.certificates);
   const stats = new Stats();
-  const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
-  const fetch = async () => {
-    const token = await fetchToken(context, config.credentials);
-    stats.minted += 1;
-    debug(() => `token agent: fetched a token, valid for ${token.expiresIn} s`);
-    return token;
-  };
-  const service = new Service(config, fetch, stats);
-  const { tokenCache } = service;
   const controlFile = join(folder, CONTROL_FILE);
   const life = new Life({ controlFile, workerPid });
-  const onStopped = () => life.end();
-  const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
-
+  const { service, control } = createService(config, stats, life);
   const { port } = await service.listen({
     onAdmitted: () => life.wasAsked(),
     answerToken: (response) => control.answerToken(response),
     answerStop: (response) => control.answerStop(response),
   });
   try {
-    await placeControlFile(controlFile, `http://127.0.0.1:${port}/${config.controlCapability}`);
+    await placeControlFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}`);
     life.begin();
     say(`port ${port}`);
     stats.reason = await Promise.race([life.ended, crash]);
@@ -92,10 +81,31 @@ async function serve(
     life.forget();
     debug(() => `token agent: ends, ${stats.reason ?? "as it was told to"}`);
     // Before the connections close, which the post step waits for.
-    const left = [leaveReport(folder, stats), debugFile?.close()];
+    const left = [leaveReport(folder, stats), closeDebugFile(debugFile)];
     await within<unknown>(REPORT_MS, Promise.all(left), () => undefined);
     service.close();
   }
+}
+
+/** What is behind the agent's two addresses: of the gateway, and for tokens and stopping. */
+function createService(
+  config: AgentConfig,
+  stats: Stats,
+  life: Life,
+): { service: Service; control: Control } {
+  const { apiUrl, route, terminateSession, timeoutMs } = config;
+  const context: RequestContext = { apiUrl, timeoutMs, send: createSend(route) };
+  const fetch = async () => {
+    const token = await fetchToken(context, config.credentials);
+    stats.minted += 1;
+    debug(() => `token agent: fetched a token, valid for ${token.expiresIn} s`);
+    return token;
+  };
+  const service = new Service(config, fetch, stats);
+  const { tokenCache } = service;
+  const onStopped = () => life.end();
+  const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
+  return { service, control };
 }
 
 /** From now on, the debug lines of this process go to a file in the agent's folder. */
@@ -105,6 +115,12 @@ function openDebugFile(folder: string): DebugFile {
   const { node, openssl } = process.versions;
   debug(() => `token agent: Node ${node}, OpenSSL ${openssl}, ${process.platform}`);
   return file;
+}
+
+async function closeDebugFile(file: DebugFile | undefined): Promise<void> {
+  if (file === undefined) return;
+  writeDebugTo(undefined);
+  await file.close();
 }
 
 /**

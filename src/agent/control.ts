@@ -2,6 +2,8 @@ import type { ServerResponse } from "node:http";
 import { endSession, type RequestContext } from "../armor/token.ts";
 import type { TokenCache } from "../armor/token-cache.ts";
 import { clock, isoDate } from "../clock.ts";
+import { debug } from "../debug.ts";
+import { asArmorError } from "../errors.ts";
 import { sendFailure } from "../gateway/reply.ts";
 import type { Stats } from "../protocol/stats.ts";
 import { hide } from "../redact.ts";
@@ -78,8 +80,10 @@ export class Control {
     try {
       const wasAlive = await endSession({ ...context, timeoutMs: END_SESSIONS_MS }, accessToken);
       if (wasAlive) stats.sessionsEnded += 1;
-    } catch {
-      stats.sessionsNotEnded += 1; // of which post says all that matters: nobody has to do anything about it
+    } catch (error) {
+      // Post says how many there are, and nobody has to do anything about them.
+      stats.sessionsNotEnded += 1;
+      debug(() => `token agent: a session was not ended: ${asArmorError(error).message}`);
     }
   }
 }
