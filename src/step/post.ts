@@ -7,7 +7,14 @@ import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { endMain } from "./marks.ts";
 import * as runner from "./outputs.ts";
-import { agentReport, hasOnlyOwnToken, joined, lineReport, type Report } from "./report.ts";
+import {
+  agentReport,
+  hasOnlyOwnToken,
+  joined,
+  lineReport,
+  NOTHING,
+  type Report,
+} from "./report.ts";
 import { closeFilesToOthers } from "./runner-files.ts";
 import { endSessionOf } from "./session-end.ts";
 import { loadState, parseStateFile, type State } from "./state.ts";
@@ -17,6 +24,8 @@ const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
 const STOP_MS = 4_000; // of it, for the agent to stop
 const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
 const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+const MAIN_RUNS =
+  "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
@@ -48,7 +57,19 @@ function say({ lines, warnings, read, debugLog }: Report): void {
 
 async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   const deadline = clock.now() + TIMEOUT_MS;
-  const state = await stateAfterMain(env, saved);
+  const hasMainEnded = await waitForMain(env, saved);
+  const state = currentState(env, saved);
+  const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
+  return joined(mainReport, await endAll(env, state, saved, deadline));
+}
+
+/** Stops the agent and ends the session, whichever there is. @param saved as post has masked it already */
+async function endAll(
+  env: NodeJS.ProcessEnv,
+  state: State,
+  saved: State,
+  deadline: number,
+): Promise<Report> {
   const { accessToken, agentFolder, isComplete, terminateSession } = state;
   // A token that main got after it was cancelled is not known from the beginning.
   if (accessToken !== undefined && accessToken !== saved.accessToken) runner.mask([accessToken]);
@@ -71,11 +92,17 @@ async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   return joined(agent, lineReport("The Armor session was over already."));
 }
 
-/** Gives what main has left, once it has ended: when it was cancelled in a container, it went on. */
-async function stateAfterMain(env: NodeJS.ProcessEnv, saved: State): Promise<State> {
+/** Gives whether main has ended: when it is cancelled in a container, it goes on. */
+async function waitForMain(env: NodeJS.ProcessEnv, saved: State): Promise<boolean> {
+  const { isComplete, mark } = saved;
+  if (isComplete || mark === undefined) return true;
+  return await endMain(mark, env, MAIN_MS);
+}
+
+/** Gives what main has saved by now, which may be more than the runner has read. */
+function currentState(env: NodeJS.ProcessEnv, saved: State): State {
   const { isComplete, mark, stateFile } = saved;
   if (isComplete || mark === undefined) return saved;
-  await endMain(mark, env, MAIN_MS);
   // The runner keeps the files of all steps in one folder until the job ends.
   const isRunnersFile = dirname(stateFile ?? "") === dirname(env["GITHUB_STATE"] ?? "none");
   if (stateFile === undefined || !isRunnersFile) return saved;
