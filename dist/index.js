@@ -1,6 +1,344 @@
 /******/ (() => { // webpackBootstrap
-/******/ 	"use strict";
-/******/ 	var __webpack_modules__ = ({});
+/******/ 	var __webpack_modules__ = ({
+
+/***/ 770:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+module.exports = __nccwpck_require__(218);
+
+
+/***/ }),
+
+/***/ 218:
+/***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
+
+"use strict";
+var __webpack_unused_export__;
+
+
+var net = __nccwpck_require__(278);
+var tls = __nccwpck_require__(756);
+var http = __nccwpck_require__(611);
+var https = __nccwpck_require__(692);
+var events = __nccwpck_require__(434);
+var assert = __nccwpck_require__(613);
+var util = __nccwpck_require__(23);
+
+
+exports.httpOverHttp = httpOverHttp;
+exports.httpsOverHttp = httpsOverHttp;
+exports.httpOverHttps = httpOverHttps;
+exports.httpsOverHttps = httpsOverHttps;
+
+
+function httpOverHttp(options) {
+  var agent = new TunnelingAgent(options);
+  agent.request = http.request;
+  return agent;
+}
+
+function httpsOverHttp(options) {
+  var agent = new TunnelingAgent(options);
+  agent.request = http.request;
+  agent.createSocket = createSecureSocket;
+  agent.defaultPort = 443;
+  return agent;
+}
+
+function httpOverHttps(options) {
+  var agent = new TunnelingAgent(options);
+  agent.request = https.request;
+  return agent;
+}
+
+function httpsOverHttps(options) {
+  var agent = new TunnelingAgent(options);
+  agent.request = https.request;
+  agent.createSocket = createSecureSocket;
+  agent.defaultPort = 443;
+  return agent;
+}
+
+
+function TunnelingAgent(options) {
+  var self = this;
+  self.options = options || {};
+  self.proxyOptions = self.options.proxy || {};
+  self.maxSockets = self.options.maxSockets || http.Agent.defaultMaxSockets;
+  self.requests = [];
+  self.sockets = [];
+
+  self.on('free', function onFree(socket, host, port, localAddress) {
+    var options = toOptions(host, port, localAddress);
+    for (var i = 0, len = self.requests.length; i < len; ++i) {
+      var pending = self.requests[i];
+      if (pending.host === options.host && pending.port === options.port) {
+        // Detect the request to connect same origin server,
+        // reuse the connection.
+        self.requests.splice(i, 1);
+        pending.request.onSocket(socket);
+        return;
+      }
+    }
+    socket.destroy();
+    self.removeSocket(socket);
+  });
+}
+util.inherits(TunnelingAgent, events.EventEmitter);
+
+TunnelingAgent.prototype.addRequest = function addRequest(req, host, port, localAddress) {
+  var self = this;
+  var options = mergeOptions({request: req}, self.options, toOptions(host, port, localAddress));
+
+  if (self.sockets.length >= this.maxSockets) {
+    // We are over limit so we'll add it to the queue.
+    self.requests.push(options);
+    return;
+  }
+
+  // If we are under maxSockets create a new one.
+  self.createSocket(options, function(socket) {
+    socket.on('free', onFree);
+    socket.on('close', onCloseOrRemove);
+    socket.on('agentRemove', onCloseOrRemove);
+    req.onSocket(socket);
+
+    function onFree() {
+      self.emit('free', socket, options);
+    }
+
+    function onCloseOrRemove(err) {
+      self.removeSocket(socket);
+      socket.removeListener('free', onFree);
+      socket.removeListener('close', onCloseOrRemove);
+      socket.removeListener('agentRemove', onCloseOrRemove);
+    }
+  });
+};
+
+TunnelingAgent.prototype.createSocket = function createSocket(options, cb) {
+  var self = this;
+  var placeholder = {};
+  self.sockets.push(placeholder);
+
+  var connectOptions = mergeOptions({}, self.proxyOptions, {
+    method: 'CONNECT',
+    path: options.host + ':' + options.port,
+    agent: false,
+    headers: {
+      host: options.host + ':' + options.port
+    }
+  });
+  if (options.localAddress) {
+    connectOptions.localAddress = options.localAddress;
+  }
+  if (connectOptions.proxyAuth) {
+    connectOptions.headers = connectOptions.headers || {};
+    connectOptions.headers['Proxy-Authorization'] = 'Basic ' +
+        new Buffer(connectOptions.proxyAuth).toString('base64');
+  }
+
+  debug('making CONNECT request');
+  var connectReq = self.request(connectOptions);
+  connectReq.useChunkedEncodingByDefault = false; // for v0.6
+  connectReq.once('response', onResponse); // for v0.6
+  connectReq.once('upgrade', onUpgrade);   // for v0.6
+  connectReq.once('connect', onConnect);   // for v0.7 or later
+  connectReq.once('error', onError);
+  connectReq.end();
+
+  function onResponse(res) {
+    // Very hacky. This is necessary to avoid http-parser leaks.
+    res.upgrade = true;
+  }
+
+  function onUpgrade(res, socket, head) {
+    // Hacky.
+    process.nextTick(function() {
+      onConnect(res, socket, head);
+    });
+  }
+
+  function onConnect(res, socket, head) {
+    connectReq.removeAllListeners();
+    socket.removeAllListeners();
+
+    if (res.statusCode !== 200) {
+      debug('tunneling socket could not be established, statusCode=%d',
+        res.statusCode);
+      socket.destroy();
+      var error = new Error('tunneling socket could not be established, ' +
+        'statusCode=' + res.statusCode);
+      error.code = 'ECONNRESET';
+      options.request.emit('error', error);
+      self.removeSocket(placeholder);
+      return;
+    }
+    if (head.length > 0) {
+      debug('got illegal response body from proxy');
+      socket.destroy();
+      var error = new Error('got illegal response body from proxy');
+      error.code = 'ECONNRESET';
+      options.request.emit('error', error);
+      self.removeSocket(placeholder);
+      return;
+    }
+    debug('tunneling connection has established');
+    self.sockets[self.sockets.indexOf(placeholder)] = socket;
+    return cb(socket);
+  }
+
+  function onError(cause) {
+    connectReq.removeAllListeners();
+
+    debug('tunneling socket could not be established, cause=%s\n',
+          cause.message, cause.stack);
+    var error = new Error('tunneling socket could not be established, ' +
+                          'cause=' + cause.message);
+    error.code = 'ECONNRESET';
+    options.request.emit('error', error);
+    self.removeSocket(placeholder);
+  }
+};
+
+TunnelingAgent.prototype.removeSocket = function removeSocket(socket) {
+  var pos = this.sockets.indexOf(socket)
+  if (pos === -1) {
+    return;
+  }
+  this.sockets.splice(pos, 1);
+
+  var pending = this.requests.shift();
+  if (pending) {
+    // If we have pending requests and a socket gets closed a new one
+    // needs to be created to take over in the pool for the one that closed.
+    this.createSocket(pending, function(socket) {
+      pending.request.onSocket(socket);
+    });
+  }
+};
+
+function createSecureSocket(options, cb) {
+  var self = this;
+  TunnelingAgent.prototype.createSocket.call(self, options, function(socket) {
+    var hostHeader = options.request.getHeader('host');
+    var tlsOptions = mergeOptions({}, self.options, {
+      socket: socket,
+      servername: hostHeader ? hostHeader.replace(/:.*$/, '') : options.host
+    });
+
+    // 0 is dummy port for v0.6
+    var secureSocket = tls.connect(0, tlsOptions);
+    self.sockets[self.sockets.indexOf(socket)] = secureSocket;
+    cb(secureSocket);
+  });
+}
+
+
+function toOptions(host, port, localAddress) {
+  if (typeof host === 'string') { // since v0.10
+    return {
+      host: host,
+      port: port,
+      localAddress: localAddress
+    };
+  }
+  return host; // for v0.11 or later
+}
+
+function mergeOptions(target) {
+  for (var i = 1, len = arguments.length; i < len; ++i) {
+    var overrides = arguments[i];
+    if (typeof overrides === 'object') {
+      var keys = Object.keys(overrides);
+      for (var j = 0, keyLen = keys.length; j < keyLen; ++j) {
+        var k = keys[j];
+        if (overrides[k] !== undefined) {
+          target[k] = overrides[k];
+        }
+      }
+    }
+  }
+  return target;
+}
+
+
+var debug;
+if (process.env.NODE_DEBUG && /\btunnel\b/.test(process.env.NODE_DEBUG)) {
+  debug = function() {
+    var args = Array.prototype.slice.call(arguments);
+    if (typeof args[0] === 'string') {
+      args[0] = 'TUNNEL: ' + args[0];
+    } else {
+      args.unshift('TUNNEL:');
+    }
+    console.error.apply(console, args);
+  }
+} else {
+  debug = function() {};
+}
+__webpack_unused_export__ = debug; // for test
+
+
+/***/ }),
+
+/***/ 613:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("assert");
+
+/***/ }),
+
+/***/ 434:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("events");
+
+/***/ }),
+
+/***/ 611:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("http");
+
+/***/ }),
+
+/***/ 692:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("https");
+
+/***/ }),
+
+/***/ 278:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("net");
+
+/***/ }),
+
+/***/ 756:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("tls");
+
+/***/ }),
+
+/***/ 23:
+/***/ ((module) => {
+
+"use strict";
+module.exports = require("util");
+
+/***/ })
+
+/******/ 	});
 /************************************************************************/
 /******/ 	// The module cache
 /******/ 	var __webpack_module_cache__ = {};
@@ -108,6 +446,9 @@
 /******/ 	
 /************************************************************************/
 var __webpack_exports__ = {};
+// This entry need to be wrapped in an IIFE because it need to be in strict mode.
+(() => {
+"use strict";
 // ESM COMPAT FLAG
 __nccwpck_require__.r(__webpack_exports__);
 
@@ -293,12 +634,12 @@ function prepareKeyValueMessage(key, value) {
 //# sourceMappingURL=file-command.js.map
 ;// CONCATENATED MODULE: external "path"
 const external_path_namespaceObject = require("path");
-;// CONCATENATED MODULE: external "http"
-const external_http_namespaceObject = require("http");
-var external_http_namespaceObject_0 = /*#__PURE__*/__nccwpck_require__.t(external_http_namespaceObject, 2);
-;// CONCATENATED MODULE: external "https"
-const external_https_namespaceObject = require("https");
-var external_https_namespaceObject_0 = /*#__PURE__*/__nccwpck_require__.t(external_https_namespaceObject, 2);
+// EXTERNAL MODULE: external "http"
+var external_http_ = __nccwpck_require__(611);
+var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_http_, 2);
+// EXTERNAL MODULE: external "https"
+var external_https_ = __nccwpck_require__(692);
+var external_https_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_https_, 2);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
 function getProxyUrl(reqUrl) {
     const usingSsl = reqUrl.protocol === 'https:';
@@ -390,6 +731,8 @@ class DecodedURL extends URL {
     }
 }
 //# sourceMappingURL=proxy.js.map
+// EXTERNAL MODULE: ./node_modules/tunnel/index.js
+var tunnel = __nccwpck_require__(770);
 ;// CONCATENATED MODULE: external "./not-bundled.js"
 const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
@@ -827,7 +1170,7 @@ class lib_HttpClient {
         const info = {};
         info.parsedUrl = requestUrl;
         const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? external_https_namespaceObject_0 : external_http_namespaceObject_0;
+        info.httpModule = usingSsl ? external_https_namespaceObject : external_http_namespaceObject;
         const defaultPort = usingSsl ? 443 : 80;
         info.options = {};
         info.options.host = info.parsedUrl.hostname;
@@ -941,7 +1284,7 @@ class lib_HttpClient {
         const usingSsl = parsedUrl.protocol === 'https:';
         let maxSockets = 100;
         if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || external_http_namespaceObject.globalAgent.maxSockets;
+            maxSockets = this.requestOptions.maxSockets || external_http_.globalAgent.maxSockets;
         }
         // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
         if (proxyUrl && proxyUrl.hostname) {
@@ -955,10 +1298,10 @@ class lib_HttpClient {
             let tunnelAgent;
             const overHttps = proxyUrl.protocol === 'https:';
             if (usingSsl) {
-                tunnelAgent = overHttps ? external_not_bundled_js_namespaceObject.httpsOverHttps : external_not_bundled_js_namespaceObject.httpsOverHttp;
+                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
             }
             else {
-                tunnelAgent = overHttps ? external_not_bundled_js_namespaceObject.httpOverHttps : external_not_bundled_js_namespaceObject.httpOverHttp;
+                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
             }
             agent = tunnelAgent(agentOptions);
             this._proxyAgent = agent;
@@ -966,7 +1309,7 @@ class lib_HttpClient {
         // if tunneling agent isn't assigned create a new agent
         if (!agent) {
             const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new external_https_namespaceObject.Agent(options) : new external_http_namespaceObject.Agent(options);
+            agent = usingSsl ? new external_https_.Agent(options) : new external_http_.Agent(options);
             this._agent = agent;
         }
         if (usingSsl && this._ignoreSslError) {
@@ -1819,7 +2162,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    command_issueCommand('debug', {}, message);
+    issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -1860,13 +2203,13 @@ function info(message) {
  * @param name The name of the output group
  */
 function startGroup(name) {
-    command_issue('group', name);
+    issue('group', name);
 }
 /**
  * End an output group.
  */
 function endGroup() {
-    command_issue('endgroup');
+    issue('endgroup');
 }
 /**
  * Wrap an asynchronous function call in a group.
@@ -1937,6 +2280,8 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
+;// CONCATENATED MODULE: external "node:fs/promises"
+const promises_namespaceObject = require("node:fs/promises");
 ;// CONCATENATED MODULE: ./build/armor/credentials.js
 /** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
 function formEncode(text) {
@@ -2061,14 +2406,14 @@ function maskCommand(secret) {
 
 ;// CONCATENATED MODULE: ./build/errors.js
 
-/** Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in package.json. */
+/** Where the documentation of this version lies. The owner's name stands here and in package.json. */
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 /** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
 const CAN_PASS = {
     input_invalid: false, // an input is missing, malformed or out of range
-    runner_unsupported: false, // not started as a runner starts an action, or by a Node that cannot be used
-    file_failed: false, // a file or folder of the runner cannot be written, or one of this action is gone
+    runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
+    file_failed: false, // a file or folder of the runner cannot be written
     cancelled: false, // the job was cancelled
     host_unknown: false, // DNS does not know the name of the Armor host
     dns_failed: true, // DNS does not answer
@@ -2131,36 +2476,16 @@ function asArmorError(error) {
 function annotationOf(code, message) {
     return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
-/** What helps against each reason of the file system for which something can be done. */
-const FILE_REMEDIES = new Map([
-    ["ENOSPC", "Free space on the runner's disk in a step before this one."],
-    ["EDQUOT", "Raise the disk quota of the runner's user, or free space in a step before this one."],
-    ["EROFS", "Mount the runner's work folder so that it can be written."],
-    ["EMFILE", "Raise the runner's limit of open files (ulimit -n)."],
-    ["ENFILE", "Raise the machine's limit of open files (sysctl fs.file-max)."],
-    ["EFBIG", "Raise the runner's limit for the size of a file (ulimit -f)."],
-    [
-        "ENOENT",
-        "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
-    ],
-]);
-/**
- * The ArmorError for an error of node:fs.
- * @param what cannot be written, as the subject of a sentence
- * @param ownerId the user id of whoever owns it; undefined if that is not known
- */
-function fileError(what, error, ownerId) {
+/** The ArmorError for an error of node:fs. @param what cannot be written */
+function fileError(what, error) {
     // Node's text is `EACCES: permission denied, open '/a/path'`.
-    const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
+    const { code, reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
     const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-    return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedyFor(code, ownerId));
-}
-function remedyFor(code, ownerId) {
-    if (code === "EACCES" || code === "EPERM") {
-        const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
-        return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
-    }
-    return (FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names.");
+    const isForbidden = code === "EACCES" || code === "EPERM";
+    const remedy = isForbidden
+        ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
+        : "Check the runner's disk and the folder that RUNNER_TEMP names.";
+    return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/network-error.js
@@ -2636,7 +2961,7 @@ function trustCertificates(certificates) {
 }
 
 ;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = require("node:timers/promises");
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/clock.js
 
 /** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
@@ -2649,7 +2974,7 @@ const clock = {
     /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
     date: () => Date.now(),
     /** Resolves after `ms`, and rejects at once when the signal aborts. */
-    sleep: (ms, signal) => (0,promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
+    sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
     /** At least 0, below 1. */
     random: () => Math.random(),
 };
@@ -3020,22 +3345,6 @@ async function endSession(context, accessToken) {
     return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
 }
 
-;// CONCATENATED MODULE: ./build/debug.js
-
-let write;
-/** Turns the debug log of this process on. @param sink gets each line, without a line end */
-function writeDebugTo(sink) {
-    write = sink;
-}
-/** Says one line in the debug log. Where the log is off, `line` is not called and costs nothing. */
-function debug_debug(line) {
-    write?.(printable(line()));
-}
-/** Whether there is a debug log, for what has to be noted before the line can be made. */
-function isDebugOn() {
-    return write !== undefined;
-}
-
 ;// CONCATENATED MODULE: ./build/armor/token-cache.js
 
 
@@ -3192,168 +3501,8 @@ function stopping() {
     return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
 }
 
-;// CONCATENATED MODULE: ./build/gateway/refusals.js
-/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
-const REFUSAL_STATUS = {
-    bad_request: 400, // not HTTP
-    bad_target: 400, // a path or query that not every reader understands alike
-    body_refused: 400,
-    foreign_request: 403, // not from a program of this job
-    wrong_capability: 403,
-    path_refused: 403, // not one of gateway-paths
-    not_found: 404, // at the control address
-    method_not_allowed: 405,
-    request_timeout: 408,
-    head_too_large: 431,
-    gateway_busy: 503, // a bound of the gateway is reached
-};
-function refuse(error, description) {
-    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
-}
-/** @param allow the methods that there are */
-function wrongMethod(description, allow) {
-    return { ...refuse("method_not_allowed", description), allow };
-}
-/** When a client that was refused for want of room may try again, in seconds. */
-const RETRY_AFTER_S = 5;
-/** @param description the fact and what to do about it */
-function busy(description) {
-    return { ...refuse("gateway_busy", description), retryAfterS: RETRY_AFTER_S, isFromJob: true };
-}
-
-;// CONCATENATED MODULE: ./build/gateway/targets.js
-
-
-/** How much a text shows of a refused path, and of the part that is wrong with it, in characters. */
-const SHOWN_PATH = 100;
-const SHOWN_FAULT = 20;
-/** Single slashes, and segments that do not begin with a dot: what every reader understands alike. */
-const PLAIN_PATH = /^\/(?:[\w~:@-][\w.~:@-]*\/)*(?:[\w~:@-][\w.~:@-]*)?$/;
-/** What a path may have that is not plain. Of several faults the first is named. */
-const PATH_FAULTS = [
-    {
-        sign: /^(?!\/)/,
-        what: "no slash at its beginning",
-        remedy: "Begin it with a slash.",
-    },
-    {
-        sign: /\/\//,
-        what: "two slashes in a row",
-        remedy: "Often the base address ends with a slash: leave that one out.",
-    },
-    {
-        sign: /%.{0,2}/s,
-        what: "an encoded character",
-        remedy: "The API's paths have none: encode in the query only.",
-    },
-    {
-        sign: /(?<=\/)\.[^/]*/,
-        what: "a segment that begins with a dot",
-        remedy: "Write the path without it.",
-    },
-    {
-        sign: /[^\w\-.~:@/]/,
-        what: "a character other than A-Z a-z 0-9 - . _ ~ : @",
-        remedy: "The API's paths have no other.",
-    },
-];
-/**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
-function allowedTarget(target, gatewayPaths) {
-    const path = withoutQuery(target);
-    const fault = findFault(path);
-    if (fault !== undefined)
-        return badTarget(path, `the path has ${nameOf(fault, path)}`, fault.remedy);
-    const sign = signToEncode(target);
-    if (sign !== undefined)
-        return badTarget(path, "its query has a character that must be percent-encoded", `Write ${sign} for it.`);
-    if (!gatewayPaths.some((listed) => covers(listed, path)))
-        return notListed(path, gatewayPaths);
-    return target;
-}
-/** The part of a target that names what is read; the query only says how. */
-function withoutQuery(target) {
-    const end = target.indexOf("?");
-    return end === -1 ? target : target.slice(0, end);
-}
-/** @returns what is wrong with a path, naming it, without a full stop; undefined if the path is plain */
-function pathFault(path) {
-    const fault = findFault(path);
-    return fault === undefined ? undefined : nameOf(fault, path);
-}
-function findFault(path) {
-    if (PLAIN_PATH.test(path))
-        return undefined;
-    return PATH_FAULTS.find(({ sign }) => sign.test(path));
-}
-/** Such as `an encoded character (%2f)`. */
-function nameOf({ sign, what }, path) {
-    const part = shown(sign.exec(path)?.[0] ?? "", SHOWN_FAULT);
-    return part === "" ? what : `${what} (${part})`;
-}
-function badTarget(path, what, remedy) {
-    return refuse("bad_target", `The gateway refused ${shown(path, SHOWN_PATH)}: ${what}. ${remedy}`);
-}
-function notListed(path, gatewayPaths) {
-    const listed = `it is not below gateway-paths (${quote(gatewayPaths.join(", "))})`;
-    const remedy = "Add it there if every step may read it.";
-    return refuse("path_refused", `The gateway refused ${shown(path, SHOWN_PATH)}: ${listed}. ${remedy}`);
-}
-function covers(listed, path) {
-    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
-}
-/** @returns the first character that is not visible ASCII, or begins a fragment, as it is to be written */
-function signToEncode(target) {
-    const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];
-    if (sign === undefined)
-        return undefined;
-    const bytes = Buffer.from(sign, sign > "\xff" ? "utf8" : "latin1"); // Node gives one character a byte
-    return bytes.toString("hex").toUpperCase().replace(/../g, "%$&");
-}
-/** Text of others as it may be printed. */
-function shown(text, length) {
-    const quoted = quote(text);
-    return quoted.length > length ? `${quoted.slice(0, length)}…` : quoted;
-}
-
-;// CONCATENATED MODULE: ./build/gateway/forbidden-paths.js
-
-
-/** How long a path that answers 401 to every token makes no call ask for a newer token, in ms. */
-const FORBIDDEN_MS = 10_000;
-/** Paths, without their query, of which a 401 is about the path and not about the token. */
-class ForbiddenPaths {
-    #maxPaths;
-    #until = new Map(); // by the monotonic clock, in ms; the first noted comes first
-    constructor(maxPaths) {
-        this.#maxPaths = maxPaths;
-    }
-    add(path) {
-        const name = withoutQuery(path);
-        this.#until.delete(name); // so that it comes last
-        this.#until.set(name, clock.now() + FORBIDDEN_MS);
-        if (this.#until.size <= this.#maxPaths)
-            return;
-        for (const first of this.#until.keys()) {
-            this.#until.delete(first);
-            return;
-        }
-    }
-    delete(path) {
-        if (this.#until.size > 0)
-            this.#until.delete(withoutQuery(path));
-    }
-    has(path) {
-        const until = this.#until.get(withoutQuery(path));
-        return until !== undefined && until > clock.now();
-    }
-    get size() {
-        return this.#until.size;
-    }
-}
-
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/gateway/headers.js
 /** Node's `rawHeaders` are names and values in turn, as they were sent. */
 function parseRawHeaders(rawHeaders) {
@@ -3405,784 +3554,28 @@ function keepHeaders(message, isWanted) {
     }
     return kept;
 }
-/**
- * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes of a
- * Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528, lib/_http_outgoing.js).
- */
-function lengthLast(headers) {
-    const others = [];
-    const lengths = [];
-    for (let index = 0; index < headers.length; index += 2) {
-        const name = headers[index] ?? "";
-        const place = name.toLowerCase() === "content-length" ? lengths : others;
-        place.push(name, headers[index + 1] ?? "");
-    }
-    return [...others, ...lengths];
-}
-/** The text of a header whose bytes are UTF-8. Node gives each byte of a header as one character. */
-function utf8Of(value) {
-    return Buffer.from(value, "latin1").toString("utf8");
-}
 
-;// CONCATENATED MODULE: ./build/gateway/armor-calls.js
-
-
-
-
-/** How often a call is sent again after a 401, each time with a newer token. */
-const MAX_REPEATS = 3;
-/** Sends calls to Armor with a valid token, again after a 401, and on to where a redirect leads. */
-class ArmorCalls {
-    #gatewayPaths;
-    #tokenCache;
-    #upstream;
-    #base;
-    #basePath; // of api-url, without a slash at its end
-    #forbidden;
-    constructor(options) {
-        this.#gatewayPaths = options.gatewayPaths;
-        this.#tokenCache = options.tokenCache;
-        this.#upstream = options.upstream;
-        this.#base = new URL(options.apiUrl);
-        this.#basePath = this.#base.pathname.replace(/\/$/, "");
-        this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
-    }
-    /** @param target path and query below api-url. @throws ArmorError where there is no token or no reply */
-    async send(request, target, client) {
-        const { method = "GET" } = request;
-        const passedHeaders = keepHeaders(request, isPassedToArmor);
-        let place = { origin: this.#base, path: this.#basePath + target };
-        let { accessToken } = await this.#tokenCache.get();
-        let repeats = 0;
-        let redirects = 0;
-        for (;;) {
-            const { origin, path } = place;
-            const headers = [...passedHeaders, "Host", origin.host];
-            headers.push("Authorization", `Bearer ${accessToken}`);
-            const message = await this.#upstream.send({ origin, path, method, headers, client });
-            const replyWith = (location) => ({
-                message,
-                origin,
-                location,
-                repeats: repeats + redirects,
-            });
-            if (message.statusCode === 401) {
-                if (repeats === MAX_REPEATS) {
-                    this.#forbidden.add(path);
-                    return replyWith();
-                }
-                // This path has lately refused every token. It is asked again only if there is a newer one by now.
-                const isForbidden = this.#forbidden.has(path);
-                if (isForbidden && this.#tokenCache.isCurrent(accessToken))
-                    return replyWith();
-                message.destroy();
-                repeats += 1;
-                ({ accessToken } = await this.#tokenCache.replace(accessToken));
-                continue;
-            }
-            this.#forbidden.delete(path);
-            const location = armor_calls_redirectTarget(message, place);
-            if (location === undefined)
-                return replyWith();
-            const next = this.#allowedRedirect(origin, location);
-            if (next === undefined || redirects === MAX_REDIRECTS) {
-                const isAbsolute = URL.canParse(message.headers.location ?? "");
-                return replyWith(isAbsolute ? undefined : location.href);
-            }
-            message.destroy();
-            redirects += 1;
-            place = next;
-        }
-    }
-    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
-    #allowedRedirect(from, location) {
-        if (location.username !== "" || location.password !== "")
-            return undefined;
-        if (!isTrustedRedirect(from, location))
-            return undefined;
-        if (!location.pathname.startsWith(`${this.#basePath}/`))
-            return undefined;
-        const target = location.pathname.slice(this.#basePath.length) + location.search;
-        const allowed = allowedTarget(target, this.#gatewayPaths);
-        if (typeof allowed !== "string")
-            return undefined;
-        return { origin: location, path: this.#basePath + allowed };
-    }
-}
-/** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
-function armor_calls_redirectTarget(message, from) {
-    const { statusCode = 0, headers } = message;
-    if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined)
-        return undefined;
-    const location = utf8Of(headers.location);
-    const base = from.origin.origin + from.path;
-    return URL.canParse(location, base) ? new URL(location, base) : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/gateway/bounds.js
-/** Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at once. */
-const BOUNDS = {
-    maxConnections: {
-        value: 4_000,
-        unit: "connections",
-        protects: "Memory: one takes up to 40 KB, with a head of 16 KB. A job needs some 1,000.",
-        beyond: "The one that waited longest is closed, else an idle one; if all are busy, the new one.",
-    },
-    maxWaiting: {
-        value: 2_000,
-        unit: "connections",
-        protects: "Room for the job beside connections that never had an admitted request.",
-        beyond: "Those that waited longest are closed, as many as there are too many.",
-    },
-    minWaitMs: {
-        value: 2_000,
-        unit: "ms",
-        protects: "Clients that open many connections first and use them later, as Go's does.",
-        beyond: "A connection beyond maxWaiting that waited for so long is closed to make room.",
-    },
-    backlog: {
-        value: 4_096,
-        unit: "connections",
-        protects: "Calls that connect at the same moment. Node's default is 511.",
-        beyond: "The system lets the client try again.",
-    },
-    headMs: {
-        value: 10_000,
-        unit: "ms",
-        protects: "Connections that begin a request, or the body of a refused one, and do not go on.",
-        beyond: "408 request_timeout, or the end of the refused connection.",
-    },
-    maxHeadBytes: {
-        value: 16 * 1024,
-        unit: "bytes",
-        protects: "Memory for each connection. Node's own default.",
-        beyond: "431 head_too_large.",
-    },
-    maxHeaders: {
-        value: 100,
-        unit: "headers",
-        protects: "Memory, as 960 small headers take five times their bytes; and the guard, which would not see " +
-            "what Node drops beyond a number of its own (1,000 in Node 20).",
-        beyond: "431 head_too_large, from this number on.",
-    },
-    keepAliveMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "Connections that nobody uses any more. Longer than common clients keep one, so that none is " +
-            "closed while a request is on its way.",
-        beyond: "The connection is closed.",
-    },
-    maxInLine: {
-        value: 64,
-        unit: "requests",
-        protects: "Memory: requests on one connection that wait for the reply to the one before.",
-        beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
-    },
-    maxInLineInAll: {
-        value: 4_000,
-        unit: "requests",
-        protects: "The same over all connections; a request and its response take some 4 KB.",
-        beyond: "The connection that brought the last request is reset.",
-    },
-    maxBytesInLine: {
-        value: 16 * 1024 * 1024,
-        unit: "bytes",
-        protects: "The same by the bytes of the heads, which may be 16 KB each.",
-        beyond: "The connection that brought the last request is reset.",
-    },
-    maxCalls: {
-        value: 128,
-        unit: "calls",
-        protects: "Armor, and memory: each call under way may hold 100 KB of its reply.",
-        beyond: "The call waits in line.",
-    },
-    maxCallsWaiting: {
-        value: 2_000,
-        unit: "calls",
-        protects: "Memory: each holds its head of up to 16 KB. A job sends 1,000 at once.",
-        beyond: "503 gateway_busy.",
-    },
-    callWaitMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "Clients, of an answer that never comes. As long as Armor may take for a head.",
-        beyond: "503 gateway_busy.",
-    },
-    maxUnreadMs: {
-        value: 10_000,
-        unit: "ms",
-        protects: "Calls that wait in line, of clients that do not read. A pipe seldom stops so long.",
-        beyond: "If a call has waited in line for as long, the reply is broken off.",
-    },
-    maxUnreadInAllMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "The same, of clients that read a little now and then: the sum of their pauses.",
-        beyond: "If a call has waited in line for maxUnreadMs, the reply is broken off.",
-    },
-    maxForbiddenPaths: {
-        value: 500,
-        unit: "paths",
-        protects: "Memory: paths, of up to 16 KB each, that lately answered 401 to every token.",
-        beyond: "The path that was noted first is forgotten, which may cost one more token.",
-    },
-};
-const LIMITS = Object.fromEntries(Object.entries(BOUNDS).map(([name, { value }]) => [name, value]));
-
-;// CONCATENATED MODULE: ./build/gateway/client.js
-/**
- * The client of a call, which may leave before the reply is complete, or stop reading it. The listener refers
- * to nothing but this small object: when it referred to the whole call, or to an AbortSignal, garbage collection
- * took three times as long (measured with Node 24.21).
- */
-class Client {
-    hasLeft = false;
-    wasEnded = false; // by us, because it did not read while other calls waited
-    #giveUp = () => undefined;
-    #pausedSince; // by the monotonic clock, in ms; undefined while it reads
-    #pausedMs = 0; // the sum of its pauses that are over
-    constructor(response) {
-        response.once("close", () => {
-            this.hasLeft = !response.writableFinished;
-            if (this.hasLeft)
-                this.#giveUp();
-        });
-    }
-    /** @param giveUp ends what is being done for the client now, in place of what was given before */
-    onLeave(giveUp) {
-        this.#giveUp = giveUp;
-        if (this.hasLeft)
-            giveUp();
-    }
-    /** Ends what is being done for the client, though it is still there. */
-    end() {
-        this.wasEnded = true;
-        this.#giveUp();
-    }
-    /** What was written waits for the client to read. @param now by the monotonic clock, in ms */
-    stopsReading(now) {
-        this.#pausedSince ??= now;
-    }
-    readsAgain(now) {
-        if (this.#pausedSince === undefined)
-            return;
-        this.#pausedMs += now - this.#pausedSince;
-        this.#pausedSince = undefined;
-    }
-    /** For how long, in ms, it has not been reading: this time, and all its pauses together. */
-    pauses(now) {
-        const pauseMs = this.#pausedSince === undefined ? 0 : now - this.#pausedSince;
-        return { pauseMs, pausesInAllMs: this.#pausedMs + pauseMs };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/idle-timer.js
-/**
- * Says when nothing has happened for a while. A process that did not run for some time, such as in a virtual
- * machine that was paused, finds its timers due before it has read what has arrived meanwhile. So a time-out is
- * decided one turn of the event loop later: Node reads from its sockets between timers and `setImmediate`.
- */
-class IdleTimer {
-    #timer;
-    #wasActive = false;
-    #isStopped = false;
-    /** @param onIdle is called once `ms` have passed without activity; activity noted then starts it anew */
-    constructor(ms, onIdle) {
-        const decide = () => {
-            if (!this.#isStopped && !this.#wasActive)
-                onIdle();
-        };
-        this.#timer = setTimeout(() => {
-            this.#wasActive = false;
-            setImmediate(decide);
-        }, ms);
-    }
-    noteActivity() {
-        this.#wasActive = true;
-        this.#timer.refresh();
-    }
-    stop() {
-        this.#isStopped = true;
-        clearTimeout(this.#timer);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/pass-on.js
-
-
-
-
-/**
- * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
- * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
- */
-async function passOn(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    try {
-        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
-    }
-    catch {
-        message.destroy();
-        const state = { url: origin, proxy: undefined, isReplying: false };
-        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
-    }
-    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-    const hasBodyToCome = message.readableLength === 0 && !message.complete;
-    if (hasBodyToCome)
-        response.flushHeaders();
-    return await streamBody(reply, response, client, idleMs);
-}
-/** Names and values in turn. */
-function replyHeaders({ message, location }) {
-    const isReplaced = (name) => name === "location" && location !== undefined;
-    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
-    const isWanted = (name) => isPassedToClient(name) && !isReplaced(name);
-    const headers = keepHeaders(message, isWanted);
-    if (location !== undefined)
-        headers.push("Location", location);
-    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
-    return lengthLast(headers);
-}
-/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
-function streamBody(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    const state = { url: origin, proxy: undefined, isReplying: true };
-    return new Promise((resolve, reject) => {
-        let length = 0;
-        const fail = (error) => {
-            idle.stop();
-            reject(error);
-            message.destroy();
-        };
-        const idle = new IdleTimer(idleMs, () => {
-            if (message.isPaused())
-                idle.noteActivity();
-            else
-                fail(timeoutError(state));
-        });
-        client.onLeave(() => fail(new Error("the client left")));
-        if (client.hasLeft)
-            return;
-        message.on("data", (chunk) => {
-            idle.noteActivity();
-            length += chunk.length;
-            if (response.write(chunk))
-                return;
-            message.pause();
-            client.stopsReading(clock.now());
-        });
-        response.on("drain", () => {
-            idle.noteActivity();
-            client.readsAgain(clock.now());
-            message.resume();
-        });
-        message.once("end", () => {
-            idle.stop();
-            // What a client does not read is held until it does, so the call is not over before.
-            response.end(() => resolve(length));
-            if (response.writableLength > 0)
-                client.stopsReading(clock.now());
-        });
-        message.on("error", (error) => fail(networkError(error, state)));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/gateway/reply.js
-
-
-
-/** An error of the agent's own. */
-function sendFailure(response, failure) {
-    const { headers, body } = errorReply(failure.code, failure.message);
-    const { retryAfterMs } = failure.details;
-    if (retryAfterMs)
-        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
-    response.writeHead(failureStatus(failure), headers).end(body);
-}
-/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-function failureStatus({ code, details }) {
-    if (details.isPermanent)
-        return 424;
-    if (details.retryAfterMs)
-        return 503;
-    return code === "reply_timeout" ? 504 : 502;
-}
-/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
-function sendRefusal(response, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    response.writeHead(refusal.status, headers);
-    const request = response.req.headers;
-    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
-    if (!hasBody) {
-        response.end(body);
-        return;
-    }
-    response.flushHeaders();
-    response.write(body);
-    const timer = new IdleTimer(lingerMs, () => response.end());
-    response.req.once("end", () => response.end()).resume();
-    response.once("close", () => timer.stop());
-}
-/** The same for a connection that Node's parser gave up. */
-function endSocket(socket, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
-    const timer = new IdleTimer(lingerMs, () => socket.destroy());
-    socket.resume().once("close", () => timer.stop());
-}
-function refusalReply({ error, description, allow, retryAfterS }) {
-    const { headers, body } = errorReply(error, description);
-    headers["Connection"] = "close";
-    if (allow !== undefined)
-        headers["Allow"] = allow;
-    if (retryAfterS !== undefined)
-        headers["Retry-After"] = String(retryAfterS);
-    return { headers, body };
-}
-/** In the shape of an OAuth error (RFC 6749 section 5.2). No secret leaves the agent in it. */
-function errorReply(error, description) {
-    const body = JSON.stringify({ error, error_description: printable(description) });
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-        "Cache-Control": "no-store",
-        "X-Armor-Gateway": "1",
-    };
-    return { headers, body };
-}
-
-;// CONCATENATED MODULE: ./build/gateway/slots.js
-
-/** How often the clients under way are looked at while calls wait, at most, in ms. */
-const MAX_CHECK_MS = 1_000;
-/** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */
-class Slots {
-    #limits;
-    #underWay = new Set();
-    #line = new Set(); // the one that waits longest comes first
-    #check; // while there is a line
-    constructor(limits) {
-        this.#limits = limits;
-    }
-    /** Resolves when the call has a slot, or when it is certain that it gets none. */
-    async acquire(client) {
-        if (client.hasLeft)
-            return "left";
-        if (this.#underWay.size < this.#limits.maxCalls) {
-            this.#underWay.add(client);
-            return "granted";
-        }
-        if (this.#line.size >= this.#limits.maxCallsWaiting)
-            return "tooMany";
-        return await this.#wait(client);
-    }
-    /** Gives the slot of this client to the call that has waited longest. */
-    release(client) {
-        this.#underWay.delete(client);
-        for (const next of this.#line) {
-            this.#underWay.add(next.client);
-            next.leaveWith("granted");
-            return;
-        }
-    }
-    #wait(client) {
-        return new Promise((resolve) => {
-            const timer = setTimeout(() => waiting.leaveWith("tooLate"), this.#limits.callWaitMs);
-            timer.unref(); // the server keeps the agent alive, not a call in line
-            const waiting = {
-                client,
-                since: clock.now(),
-                leaveWith: (outcome) => {
-                    clearTimeout(timer);
-                    this.#line.delete(waiting);
-                    if (this.#line.size === 0)
-                        this.#stopChecking();
-                    resolve(outcome);
-                },
-            };
-            this.#line.add(waiting);
-            this.#startChecking();
-            client.onLeave(() => {
-                if (this.#line.has(waiting))
-                    waiting.leaveWith("left");
-            });
-        });
-    }
-    #startChecking() {
-        if (this.#check !== undefined)
-            return;
-        const ms = Math.min(MAX_CHECK_MS, this.#limits.maxUnreadMs / 5);
-        this.#check = setInterval(() => this.#endClientsThatDoNotRead(), ms).unref();
-    }
-    #stopChecking() {
-        clearInterval(this.#check);
-        this.#check = undefined;
-    }
-    /** Ends as many of them as calls have waited long enough: no reply is broken off for nothing. */
-    #endClientsThatDoNotRead() {
-        const now = clock.now();
-        let wanted = 0;
-        for (const { since } of this.#line) {
-            if (now - since >= this.#limits.maxUnreadMs)
-                wanted += 1;
-        }
-        for (const client of this.#underWay) {
-            if (wanted === 0)
-                return;
-            if (!this.#doesNotRead(client, now))
-                continue;
-            client.end();
-            wanted -= 1;
-        }
-    }
-    #doesNotRead(client, now) {
-        const { pauseMs, pausesInAllMs } = client.pauses(now);
-        return pauseMs >= this.#limits.maxUnreadMs || pausesInAllMs >= this.#limits.maxUnreadInAllMs;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/gateway.js
-
-
-
-
-
-
-
-
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
-class Gateway {
-    #options;
-    #slots;
-    constructor(options) {
-        this.#options = options;
-        this.#slots = new Slots(options.bounds);
-    }
-    /** Answers a request that was admitted, and counts it once. Never fails. */
-    async handle(request, response, target) {
-        const startedAt = isDebugOn() ? clock.now() : 0;
-        const client = new Client(response);
-        const call = { request, response, target, client, startedAt };
-        const outcome = await this.#slots.acquire(client);
-        if (outcome !== "granted") {
-            this.#answerWithoutSlot(call, outcome);
-            return;
-        }
-        try {
-            await this.#answer(call);
-        }
-        catch (error) {
-            this.#tellFailure(call, error);
-        }
-        finally {
-            this.#slots.release(client);
-        }
-    }
-    async #answer(call) {
-        const { calls, stats, idleMs } = this.#options;
-        const { request, response, target, client } = call;
-        const reply = await calls.send(request, target, client);
-        const length = await passOn(reply, response, client, idleMs);
-        const { statusCode } = response;
-        stats.addAnswer(statusCode);
-        stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);
-        debug_debug(() => lineOf(call, `${statusCode}, ${length} bytes, ${reply.repeats} repeats`));
-    }
-    #answerWithoutSlot(call, outcome) {
-        const { stats, bounds } = this.#options;
-        debug_debug(() => lineOf(call, `no slot (${outcome})`));
-        if (outcome === "left") {
-            stats.abandoned += 1;
-            return;
-        }
-        const refusal = outcome === "tooMany" ? tooManyWait(bounds) : waitedTooLong(bounds);
-        stats.addRefusal(refusal);
-        sendRefusal(call.response, refusal, bounds.headMs);
-    }
-    #tellFailure(call, error) {
-        const { stats, bounds } = this.#options;
-        const { response, client } = call;
-        if (client.wasEnded) {
-            debug_debug(() => lineOf(call, "ended, as its client did not read"));
-            stats.addUnread(doesNotRead(bounds));
-            response.socket?.resetAndDestroy();
-            return;
-        }
-        if (client.hasLeft) {
-            debug_debug(() => lineOf(call, "its client left"));
-            stats.abandoned += 1;
-            return;
-        }
-        const failure = stats.addFailure(error);
-        debug_debug(() => lineOf(call, failure.code));
-        // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
-        if (response.headersSent)
-            response.socket?.resetAndDestroy();
-        else
-            sendFailure(response, failure);
-    }
-}
-/** A line of the debug log, such as `Gateway: GET /api/v1/x, 12 ms: 200, 40 bytes, 0 repeats`. */
-function lineOf({ request, target, startedAt }, result) {
-    const ms = Math.round(clock.now() - startedAt);
-    return `Gateway: ${request.method} ${withoutQuery(target)}, ${ms} ms: ${result}`;
-}
-function tooManyWait({ maxCalls, maxCallsWaiting }) {
-    return busy(`${maxCalls} calls to Armor are under way and ${maxCallsWaiting} wait in line. ` +
-        "Send fewer calls at once, or repeat this one later.");
-}
-function waitedTooLong({ maxCalls, callWaitMs }) {
-    return busy(`This call waited ${callWaitMs / 1000} s in line behind ${maxCalls} calls that were under way. ` +
-        "Send fewer calls at once, or repeat this one later.");
-}
-function doesNotRead({ maxUnreadMs }) {
-    return busy(`A client did not read its reply for ${maxUnreadMs / 1000} s or longer while other calls waited in ` +
-        "line, so the reply was broken off. Read replies at once, or send fewer calls at the same time.");
-}
-
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./build/gateway/connections.js
-
-/** What is known of one connection. */
-class Connection {
-    socket;
-    since; // when it was opened, by the monotonic clock, in ms
-    turn; // the turn of the event loop in which it was opened
-    admittedAt; // when its last request was admitted; undefined: none was, or one was refused
-    isRefused = false; // it has had its refusal, and no further request of it is served
-    lastResponse; // to the request that is being served, or was served last
-    line = []; // requests that came before the reply to the one before them was out
-    isOverfull = false; // its line was full, so that its last request is refused and what follows is dropped
-    requestsHeld = 0; // those in line, and those that came when its line was full
-    bytesHeld = 0; // of their heads
-    constructor(socket, since, turn) {
-        this.socket = socket;
-        this.since = since;
-        this.turn = turn;
-    }
-    get isReplying() {
-        return this.lastResponse !== undefined && !this.lastResponse.closed;
-    }
-}
-/** After so many turns of the event loop, what a client sent when it connected has been read. */
-const TURNS_TO_READ = 2;
-/** The server's connections, and which of them are closed when there are too many. */
-class Connections {
-    #limits;
-    #all = new Map();
-    /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
-    #strangers = new Set();
-    #turn = 0; // of the event loop; counts only those in which connections are opened
-    #isTurnCounted = false;
-    constructor(limits) {
-        this.#limits = limits;
-    }
-    /** Takes a new connection, and makes room for it or closes it. */
-    open(socket) {
-        this.#countTurn();
-        const connection = new Connection(socket, clock.now(), this.#turn);
-        this.#all.set(socket, connection);
-        this.#strangers.add(connection);
-        socket.once("close", () => this.#forget(connection));
-        const tooMany = this.#strangers.size - this.#limits.maxWaiting;
-        if (tooMany > 0)
-            this.#closeStrangers(tooMany, ({ since }) => this.#isOld(since));
-        if (this.#all.size > this.#limits.maxConnections)
-            this.#makeRoomFor(connection);
-    }
-    /** @returns undefined for a connection that has been closed */
-    find(socket) {
-        return this.#all.get(socket);
-    }
-    admit(connection) {
-        this.#strangers.delete(connection);
-        connection.admittedAt = clock.now();
-    }
-    /** From now on it counts as one that waits, since it was opened: what follows a refusal is not served. */
-    refuse(connection) {
-        connection.isRefused = true;
-        connection.admittedAt = undefined;
-        this.#strangers.add(connection);
-    }
-    /**
-     * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
-     * stranger goes as soon as it could have sent its request.
-     */
-    #makeRoomFor(connection) {
-        const hadItsTurn = ({ turn }) => this.#turn - turn >= TURNS_TO_READ;
-        if (this.#closeStrangers(1, hadItsTurn))
-            return;
-        if (this.#closeIdle())
-            return;
-        this.#close(connection);
-    }
-    /** Closes the first ones of those that may be closed. @returns whether it closed any */
-    #closeStrangers(count, mayClose) {
-        let closed = 0;
-        for (const connection of this.#strangers) {
-            if (closed === count || !mayClose(connection))
-                break;
-            this.#close(connection);
-            closed += 1;
-        }
-        return closed > 0;
-    }
-    /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
-    #closeIdle() {
-        for (const connection of this.#all.values()) {
-            const { admittedAt } = connection;
-            if (admittedAt === undefined || connection.isReplying || !this.#isOld(admittedAt))
-                continue;
-            this.#close(connection);
-            return true;
-        }
-        return false;
-    }
-    #countTurn() {
-        if (this.#isTurnCounted)
-            return;
-        this.#isTurnCounted = true;
-        setImmediate(() => {
-            this.#turn += 1;
-            this.#isTurnCounted = false;
-        });
-    }
-    #isOld(since) {
-        return clock.now() - since >= this.#limits.minWaitMs;
-    }
-    #close(connection) {
-        this.#forget(connection);
-        connection.socket.destroy();
-    }
-    #forget(connection) {
-        this.#all.delete(connection.socket);
-        this.#strangers.delete(connection);
-    }
-}
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/gateway/guard.js
 
 
-
-
-
-
+/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
+const REFUSAL_STATUS = {
+    bad_request: 400, // not HTTP
+    bad_target: 400, // a path or query that not every reader understands alike
+    body_refused: 400,
+    foreign_request: 403, // not from a program of this job
+    wrong_capability: 403,
+    path_refused: 403, // not one of gateway-paths
+    not_found: 404, // at the control address
+    method_not_allowed: 405,
+    request_timeout: 408,
+    head_too_large: 431,
+};
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-const TOO_MANY_HEADERS = refuse("head_too_large", `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`);
-/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
-const NO_PROXY_REMEDY = 'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
-    // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
-    if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value)
-        return TOO_MANY_HEADERS;
     const request = {
         method,
         headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
@@ -4229,8 +3622,10 @@ function foreignRequest(headers, host) {
     if (hostHeader?.value !== host || secondHostHeader !== undefined)
         return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
     for (const { name, value } of headers) {
-        if (PROXY_HEADER.test(name))
-            return foreign(`The request came through a proxy (header ${quote(name)}). ${NO_PROXY_REMEDY}`);
+        if (PROXY_HEADER.test(name)) {
+            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+            return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
+        }
         const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
         if (BROWSER_HEADER.test(name) && !isOwnReferer)
             return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
@@ -4263,163 +3658,466 @@ function controlRequest(method, below) {
             return refuse("not_found", "There are GET /token and POST /stop.");
     }
 }
+/**
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
+ */
+function allowedTarget(target, gatewayPaths) {
+    const [path = ""] = target.split("?", 1);
+    const fault = pathFault(path);
+    if (fault !== undefined)
+        return refuse("bad_target", `The path has ${fault}.`);
+    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
+        return refuse("bad_target", "The query has a character that must be percent-encoded.");
+    if (!gatewayPaths.some((listed) => covers(listed, path)))
+        return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    return target;
+}
+function covers(listed, path) {
+    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
+}
+/** @returns what is wrong with a path, undefined where it is plain */
+function pathFault(path) {
+    if (!path.startsWith("/"))
+        return "no slash at its beginning";
+    if (path.includes("//"))
+        return "two slashes in a row: is there one at the end of the base address?";
+    if (path.includes("%"))
+        return "an encoded character (%)";
+    if (path.includes("/."))
+        return "a segment that begins with a dot";
+    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
+        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
+    return undefined;
+}
+function refuse(error, description) {
+    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
+}
+/** @param allow the methods that there are */
+function wrongMethod(description, allow) {
+    return { ...refuse("method_not_allowed", description), allow };
+}
 
-;// CONCATENATED MODULE: ./build/gateway/requests.js
+;// CONCATENATED MODULE: ./build/gateway/reply.js
+
+/** An error of the agent's own. */
+function sendFailure(response, failure) {
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const { retryAfterMs } = failure.details;
+    if (retryAfterMs)
+        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
+    response.writeHead(failureStatus(failure), headers).end(body);
+}
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
+function sendRefusal(response, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    response.writeHead(refusal.status, headers);
+    const request = response.req.headers;
+    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+    if (!hasBody) {
+        response.end(body);
+        return;
+    }
+    response.flushHeaders();
+    response.write(body);
+    const timer = setTimeout(() => response.end(), lingerMs);
+    response.req.once("end", () => response.end()).resume();
+    response.once("close", () => clearTimeout(timer));
+}
+/** The same for a connection that Node's parser gave up. */
+function endSocket(socket, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.resume().once("close", () => clearTimeout(timer));
+}
+function refusalReply({ error, description, allow }) {
+    const { headers, body } = errorReply(error, description);
+    headers["Connection"] = "close";
+    if (allow !== undefined)
+        headers["Allow"] = allow;
+    return { headers, body };
+}
+/** In the shape of an OAuth error (RFC 6749 section 5.2). */
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: description });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/gateway/slots.js
+/**
+ * The client of a call, which may leave before the reply is complete. The listener refers to nothing but this
+ * small object: when it referred to the whole call, or to an AbortSignal, garbage collection took three times
+ * as long (measured with Node 24.21).
+ */
+class Client {
+    hasLeft = false;
+    #giveUp = () => undefined;
+    constructor(response) {
+        response.once("close", () => {
+            this.hasLeft = !response.writableFinished;
+            if (this.hasLeft)
+                this.#giveUp();
+        });
+    }
+    /** @param giveUp ends what is being done for the client now, in place of what was given before */
+    onLeave(giveUp) {
+        this.#giveUp = giveUp;
+        if (this.hasLeft)
+            giveUp();
+    }
+}
+/** A limit on how many calls go on at once: first come, first served. */
+class Slots {
+    #free;
+    #waiting = new Set();
+    constructor(size) {
+        this.#free = size;
+    }
+    /** @returns whether there is a slot now, to be released; false for a client that left before */
+    async acquire(client) {
+        if (client.hasLeft)
+            return false;
+        if (this.#free > 0) {
+            this.#free -= 1;
+            return true;
+        }
+        return await new Promise((resolve) => {
+            this.#waiting.add(resolve);
+            client.onLeave(() => {
+                if (this.#waiting.delete(resolve))
+                    resolve(false);
+            });
+        });
+    }
+    release() {
+        const [next] = this.#waiting;
+        if (next === undefined) {
+            this.#free += 1;
+        }
+        else {
+            this.#waiting.delete(next);
+            next(true);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/gateway.js
 
 
 
 
+
+
+
+const MAX_CALLS = 128;
+const MAX_REPEATS = 3;
+const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+function createGateway(options) {
+    const slots = new Slots(MAX_CALLS);
+    const fetchReply = createFetch(options);
+    return async (request, response, target) => {
+        const client = new Client(response);
+        if (!(await slots.acquire(client)))
+            return;
+        try {
+            const reply = await fetchReply(request, target, client);
+            await passOn(reply, response, client, options.limits.idleMs);
+            options.stats.addAnswer(response.statusCode);
+        }
+        catch (error) {
+            if (client.hasLeft)
+                return;
+            const failure = options.stats.addFailure(error);
+            // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
+            if (response.headersSent)
+                response.socket?.resetAndDestroy();
+            else
+                sendFailure(response, failure);
+        }
+        finally {
+            slots.release();
+        }
+    };
+}
+/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
+function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
+    const base = new URL(apiUrl);
+    const basePath = base.pathname.replace(/\/$/, "");
+    const forbidden = new ForbiddenPaths();
+    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+    const allowedRedirect = (from, location) => {
+        if (location.username !== "" || location.password !== "")
+            return undefined;
+        if (!isTrustedRedirect(from, location))
+            return undefined;
+        if (!location.pathname.startsWith(`${basePath}/`))
+            return undefined;
+        const target = location.pathname.slice(basePath.length) + location.search;
+        const allowed = allowedTarget(target, gatewayPaths);
+        return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
+    };
+    return async (request, target, client) => {
+        const { method = "GET" } = request;
+        const passedHeaders = keepHeaders(request, isPassedToArmor);
+        let place = { origin: base, path: basePath + target };
+        let { accessToken } = await tokenCache.get();
+        let repeats = 0;
+        let redirects = 0;
+        for (;;) {
+            const { origin, path } = place;
+            const headers = [
+                ...passedHeaders,
+                "Host",
+                origin.host,
+                "Authorization",
+                `Bearer ${accessToken}`,
+            ];
+            const message = await upstream.send({ origin, path, method, headers, client });
+            if (message.statusCode === 401) {
+                if (repeats === MAX_REPEATS) {
+                    forbidden.add(path);
+                    return { message, origin, location: undefined };
+                }
+                // This path has lately refused every token. It is asked again only if there is a newer one by now.
+                if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
+                    return { message, origin, location: undefined };
+                message.destroy();
+                repeats += 1;
+                ({ accessToken } = await tokenCache.replace(accessToken));
+                continue;
+            }
+            forbidden.delete(path);
+            const location = gateway_redirectTarget(message, place);
+            const next = location && allowedRedirect(origin, location);
+            if (next === undefined || redirects === MAX_REDIRECTS)
+                return { message, origin, location };
+            message.destroy();
+            redirects += 1;
+            place = next;
+        }
+    };
+}
+/** Paths, without their query, of which a 401 is about the path and not about the token. */
+class ForbiddenPaths {
+    #until = new Map(); // by the monotonic clock, in ms
+    add(path) {
+        this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
+    }
+    delete(path) {
+        if (this.#until.size > 0)
+            this.#until.delete(withoutQuery(path));
+    }
+    has(path) {
+        const until = this.#until.get(withoutQuery(path));
+        return until !== undefined && until > clock.now();
+    }
+}
+function withoutQuery(path) {
+    const [pathname = ""] = path.split("?", 1);
+    return pathname;
+}
+/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
+function gateway_redirectTarget({ statusCode = 0, headers }, from) {
+    const { location } = headers;
+    if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
+        return undefined;
+    const base = from.origin.origin + from.path;
+    return URL.canParse(location, base) ? new URL(location, base) : undefined;
+}
+/** Names and values in turn. */
+function replyHeaders({ message, location }) {
+    const headers = keepHeaders(message, 
+    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
+    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined));
+    if (location !== undefined)
+        headers.push("Location", location.href);
+    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    return headers;
+}
+/** Gives the reply to the client. @throws ArmorError where it breaks off */
+async function passOn(reply, response, client, idleMs) {
+    const { message, origin } = reply;
+    try {
+        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
+    }
+    catch {
+        message.destroy();
+        const state = { url: origin, proxy: undefined, isReplying: false };
+        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
+    }
+    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+    const hasBodyToCome = message.readableLength === 0 && !message.complete;
+    if (hasBodyToCome)
+        response.flushHeaders();
+    await streamBody(reply, response, client, idleMs);
+}
+/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
+function streamBody(reply, response, client, idleMs) {
+    const { message, origin } = reply;
+    const state = { url: origin, proxy: undefined, isReplying: true };
+    return new Promise((resolve, reject) => {
+        const fail = (error) => {
+            clearTimeout(idle);
+            reject(error);
+            message.destroy();
+        };
+        const idle = setTimeout(() => {
+            if (message.isPaused())
+                idle.refresh();
+            else
+                fail(timeoutError(state));
+        }, idleMs);
+        client.onLeave(() => fail(new Error("the client left")));
+        if (client.hasLeft)
+            return;
+        message.on("data", (chunk) => {
+            idle.refresh();
+            if (!response.write(chunk))
+                message.pause();
+        });
+        response.on("drain", () => {
+            idle.refresh();
+            message.resume();
+        });
+        message.once("end", () => {
+            clearTimeout(idle);
+            response.end();
+            resolve();
+        });
+        message.on("error", (error) => fail(networkError(error, state)));
+    });
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./build/gateway/server.js
+
+
+
+
+
+const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** For many calls that connect at the same moment. Node's default is 511. */
+const BACKLOG = 4_096;
+const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
-const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 /** By the codes of Node's parser. */
-const BAD_HEADS = new Map([
-    [
-        "HPE_HEADER_OVERFLOW",
-        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
-            "Leave out what the gateway does not need, such as cookies."),
-    ],
-    [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
-]);
-const LINE_IS_FULL = busy(`More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
-    "Wait for replies, or use several connections.");
-/** What becomes of the requests of each connection, and of connections that send something else. */
-class Requests {
-    #options;
-    #heldInAll = 0; // requests that wait for the reply to one before them, on all connections
-    #bytesHeldInAll = 0; // of their heads
-    constructor(options) {
-        this.#options = options;
+const BAD_HEADS = {
+    HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
+    ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
+};
+/** Listens on a free port of 127.0.0.1. */
+async function listen(guard, handle, onRefusal, limits = LIMITS) {
+    const server = (0,external_node_http_namespaceObject.createServer)({
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: limits.headMs,
+        connectionsCheckingInterval: limits.headMs / 5,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        requestTimeout: 0, // no request has a body
+        requireHostHeader: false, // Node's own refusal has no text
+    });
+    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
+    const { port } = server.address();
+    const config = { ...guard, host: `127.0.0.1:${port}` };
+    const connections = new Connections(config, handle, onRefusal, limits);
+    const onRequest = (request, response) => connections.serveInTurn(request, response);
+    server.on("connection", (socket) => connections.open(socket));
+    server.on("request", onRequest);
+    // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
+    server.on("checkContinue", onRequest);
+    server.on("checkExpectation", onRequest);
+    server.on("connect", (_, socket) => connections.giveUp(socket, NO_CONNECT));
+    server.on("clientError", (error, socket) => connections.endUnreadable(socket, error.code ?? ""));
+    return { port, server };
+}
+/** What is known of each connection, and what becomes of its requests. */
+class Connections {
+    #guard;
+    #handle;
+    #onRefusal;
+    #limits;
+    #waiting = new Map(); // without an admitted request, since when; the oldest first
+    #refused = new WeakSet(); // they have their answer, and no further request is served
+    #lastResponse = new WeakMap();
+    constructor(guard, handle, onRefusal, limits) {
+        this.#guard = guard;
+        this.#handle = handle;
+        this.#onRefusal = onRefusal;
+        this.#limits = limits;
+    }
+    /** Closes the oldest connection that waits, where there are too many. */
+    open(socket) {
+        this.#waiting.set(socket, clock.now());
+        socket.once("close", () => this.#waiting.delete(socket));
+        if (this.#waiting.size <= this.#limits.maxWaiting)
+            return;
+        const [oldest] = this.#waiting;
+        if (oldest === undefined)
+            return;
+        const [oldestSocket, since] = oldest;
+        if (clock.now() - since >= this.#limits.minWaitMs)
+            oldestSocket.destroy();
     }
     /**
-     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
-     * older versions a reply that waits for its turn does not learn that the client has left.
+     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once,
+     * and in older versions a reply that waits for its turn does not learn that the client has left.
      */
-    accept(exchange) {
-        const connection = this.#options.connections.find(exchange.request.socket);
-        if (connection === undefined || connection.isRefused)
-            return;
-        if (connection.isReplying)
-            this.#putInLine(connection, exchange);
+    serveInTurn(request, response) {
+        const previous = this.#lastResponse.get(request.socket);
+        this.#lastResponse.set(request.socket, response);
+        if (previous === undefined || previous.closed)
+            this.#serve(request, response);
         else
-            this.#serve(connection, exchange);
+            previous.once("close", () => this.#serve(request, response));
+    }
+    #serve(request, response) {
+        const { socket } = request;
+        if (socket.destroyed || this.#refused.has(socket))
+            return;
+        const verdict = authorize(request, this.#guard);
+        if (verdict.route === "refused") {
+            this.#refused.add(socket);
+            this.#onRefusal(verdict);
+            sendRefusal(response, verdict, this.#limits.headMs);
+            return;
+        }
+        this.#waiting.delete(socket);
+        this.#handle(request, response, verdict);
     }
     /** Refuses a connection that has no response to write to. */
     giveUp(socket, refusal) {
-        const { connections, limits, onRefusal } = this.#options;
-        const connection = connections.find(socket);
-        if (connection !== undefined)
-            connections.refuse(connection);
-        onRefusal(refusal);
-        endSocket(socket, refusal, limits.headMs);
+        this.#refused.add(socket);
+        this.#onRefusal(refusal);
+        endSocket(socket, refusal, this.#limits.headMs);
     }
-    /** Node's parser gave up, with this code, or the time for a head is over. */
+    /** Node's parser gave up, with this code. */
     endUnreadable(socket, code) {
-        if (code !== REQUEST_TIMEOUT) {
-            this.#endNow(socket, code);
-            return;
-        }
-        const connection = this.#options.connections.find(socket);
-        const before = connection?.lastResponse;
-        afterReading(() => {
-            const hasCome = connection !== undefined && connection.lastResponse !== before;
-            if (!hasCome)
-                this.#endNow(socket, code);
-        });
-    }
-    /** A connection that was kept for another request has had none for too long. */
-    endIdle(socket) {
-        const { bytesRead } = socket;
-        afterReading(() => {
-            if (socket.bytesRead === bytesRead)
-                socket.destroy();
-        });
-    }
-    #serve(connection, { request, response, expectsContinue }) {
-        const { connections, guard, handle } = this.#options;
-        connection.lastResponse = response;
-        const verdict = authorize(request, guard);
-        if (verdict.route === "refused") {
-            this.#refuse(connection, response, verdict);
-            return;
-        }
-        connections.admit(connection);
-        if (expectsContinue)
-            response.writeContinue();
-        handle(request, response, verdict);
-    }
-    #refuse(connection, response, refusal) {
-        const { connections, limits, onRefusal } = this.#options;
-        connection.lastResponse = response;
-        connections.refuse(connection);
-        onRefusal(refusal);
-        sendRefusal(response, refusal, limits.headMs);
-    }
-    #putInLine(connection, exchange) {
-        const { line, socket, lastResponse } = connection;
-        const { maxInLine } = this.#options.limits;
-        const isFirstHeld = connection.requestsHeld === 0;
-        this.#hold(connection, exchange.request);
-        if (isFirstHeld)
-            socket.once("close", () => this.#letGoOfAll(connection));
-        if (this.#holdsTooMuch()) {
-            socket.destroy();
-            return;
-        }
-        if (connection.isOverfull)
-            return; // Node itself holds the response, until the connection ends
-        line.push(exchange);
-        if (line.length === 1)
-            lastResponse?.once("close", () => this.#serveNext(connection));
-        if (line.length <= maxInLine)
-            return;
-        connection.isOverfull = true; // this one is the last, and is refused when it is its turn
-        stopReading(socket);
-    }
-    #serveNext(connection) {
-        const { line, socket, isOverfull, isRefused } = connection;
-        const next = line.shift();
-        if (next === undefined || socket.destroyed || isRefused)
-            return;
-        const isLast = line.length === 0;
-        if (isLast && isOverfull) {
-            this.#refuse(connection, next.response, LINE_IS_FULL);
-            return;
-        }
-        this.#letGo(connection, next.request);
-        this.#serve(connection, next);
-        if (!isLast)
-            next.response.once("close", () => this.#serveNext(connection));
-    }
-    #hold(connection, request) {
-        const bytes = headLength(request);
-        connection.requestsHeld += 1;
-        connection.bytesHeld += bytes;
-        this.#heldInAll += 1;
-        this.#bytesHeldInAll += bytes;
-    }
-    #letGo(connection, request) {
-        const bytes = headLength(request);
-        connection.requestsHeld -= 1;
-        connection.bytesHeld -= bytes;
-        this.#heldInAll -= 1;
-        this.#bytesHeldInAll -= bytes;
-    }
-    #letGoOfAll(connection) {
-        this.#heldInAll -= connection.requestsHeld;
-        this.#bytesHeldInAll -= connection.bytesHeld;
-        connection.requestsHeld = 0;
-        connection.bytesHeld = 0;
-        connection.line.length = 0;
-    }
-    #holdsTooMuch() {
-        const { maxInLineInAll, maxBytesInLine } = this.#options.limits;
-        return this.#heldInAll > maxInLineInAll || this.#bytesHeldInAll > maxBytesInLine;
-    }
-    #endNow(socket, code) {
-        const connection = this.#options.connections.find(socket);
-        if (connection?.isRefused)
+        if (this.#refused.has(socket))
             return; // the rest of a request that has its answer
-        if (connection?.isReplying) {
+        const response = this.#lastResponse.get(socket);
+        const isReplying = response !== undefined && !response.closed;
+        if (isReplying) {
             // A refusal written now would be read as a part of the reply's body.
             socket.resetAndDestroy();
             return;
@@ -4429,76 +4127,8 @@ class Requests {
             socket.destroy();
             return;
         }
-        this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
+        this.giveUp(socket, BAD_HEADS[code] ?? BAD_REQUEST);
     }
-}
-/** In characters, which are bytes here: Node reads heads as Latin-1. */
-function headLength({ url = "", rawHeaders }) {
-    let length = url.length;
-    for (const text of rawHeaders)
-        length += text.length;
-    return length;
-}
-/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
-function stopReading(socket) {
-    if (socket.listenerCount("resume", pause) === 0)
-        socket.on("resume", pause);
-    socket.pause();
-}
-function pause() {
-    this.pause();
-}
-/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
-function afterReading(decide) {
-    setImmediate(decide);
-}
-
-;// CONCATENATED MODULE: ./build/gateway/server.js
-
-
-
-
-
-const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
-/** Listens on a free port of 127.0.0.1, and serves what the guard admits. */
-async function listen(options) {
-    const { handle, limits, onRefusal } = options;
-    const server = createNodeServer(limits);
-    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", limits.backlog), "listening");
-    const { port } = server.address();
-    const guard = {
-        capability: options.guard.capability,
-        controlCapability: options.guard.controlCapability,
-        gatewayPaths: options.guard.gatewayPaths,
-        host: `127.0.0.1:${port}`,
-    };
-    const connections = new Connections(limits);
-    const requests = new Requests({ connections, guard, limits, handle, onRefusal });
-    server.on("connection", (socket) => connections.open(socket));
-    serveRequests(server, requests);
-    return { port, server };
-}
-function createNodeServer(limits) {
-    const server = (0,external_node_http_namespaceObject.createServer)({
-        maxHeaderSize: limits.maxHeadBytes,
-        headersTimeout: limits.headMs,
-        connectionsCheckingInterval: limits.headMs / 5,
-        keepAliveTimeout: limits.keepAliveMs,
-        requestTimeout: 0, // no request has a body
-        requireHostHeader: false, // Node's own refusal has no text
-    });
-    server.maxHeadersCount = limits.maxHeaders; // Node keeps no more of them, and the guard refuses the request
-    return server;
-}
-function serveRequests(server, requests) {
-    const accept = (request, response) => requests.accept({ request, response, expectsContinue: false });
-    server.on("request", accept);
-    // Without these two, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
-    server.on("checkContinue", (request, response) => requests.accept({ request, response, expectsContinue: true }));
-    server.on("checkExpectation", accept);
-    server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
-    server.on("clientError", (error, socket) => requests.endUnreadable(socket, error.code ?? ""));
-    server.on("timeout", (socket) => requests.endIdle(socket));
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/upstream.js
@@ -4619,211 +4249,33 @@ class Upstream {
     }
 }
 
-;// CONCATENATED MODULE: ./build/gateway/serve.js
-
-
-
-
-
-
-/** The server with all that is behind the gateway's address: guard, token cache and the way to Armor. */
-class Service {
-    tokenCache;
-    #config;
-    #stats;
-    #bounds;
-    #upstream;
-    #server; // undefined until `listen` has resolved
-    /** @param fetchToken gets a new token from Armor, with all its retries */
-    constructor(config, fetchToken, stats, options = {}) {
-        this.#config = config;
-        this.#stats = stats;
-        this.#bounds = { ...LIMITS, ...options.bounds };
-        this.#upstream = new Upstream(config.route, config.limits, options.maxIdleMs);
-        const onProblem = (error) => stats.addProblem(error);
-        this.tokenCache = new TokenCache(config.first, fetchToken, onProblem);
-    }
-    /** Serves from now on. @returns the server, and the port of 127.0.0.1 on which it listens */
-    async listen(control) {
-        const { capability, controlCapability, gatewayPaths } = this.#config;
-        const listening = await listen({
-            guard: { capability, controlCapability, gatewayPaths },
-            handle: this.#handler(control),
-            limits: this.#bounds,
-            onRefusal: (refusal) => this.#stats.addRefusal(refusal),
-        });
-        this.#server = listening.server;
-        return listening;
-    }
-    /** Breaks every connection, to clients and to Armor. */
-    close() {
-        this.#server?.close();
-        this.#server?.closeAllConnections();
-        this.#upstream.close();
-    }
-    #handler(control) {
-        const gateway = this.#createGateway();
-        return (request, response, admission) => {
-            control.onAdmitted();
-            switch (admission.route) {
-                case "gateway":
-                    gateway.handle(request, response, admission.target);
-                    break;
-                case "token":
-                    control.answerToken(response);
-                    break;
-                case "stop":
-                    control.answerStop(response);
-                    break;
-            }
-        };
-    }
-    #createGateway() {
-        const { apiUrl, gatewayPaths, limits } = this.#config;
-        const calls = new ArmorCalls({
-            apiUrl,
-            gatewayPaths,
-            maxForbiddenPaths: this.#bounds.maxForbiddenPaths,
-            tokenCache: this.tokenCache,
-            upstream: this.#upstream,
-        });
-        return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/protocol/config.js
-/** In the agent's folder: the address for tokens and stopping, as one line. */
-const CONTROL_FILE = "control-url";
-/** In the agent's folder after its end: its `Stats`, as JSON. */
-const REPORT_FILE = "report.json";
-/** In the agent's folder with debug logging: the last lines of its debug log. */
-const DEBUG_FILE = "debug.log";
+const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
+const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
 /** The agent's one line on stdout: the port on which it listens, or why it does not. */
 const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
-/** What CONTROL_FILE holds. Another address in it was not written by the agent, and is not called. */
-const CONTROL_URL = /^http:\/\/127\.0\.0\.1:(?<port>\d{1,5})\/(?<capability>[\w-]+)$/;
-/** CONTROL_FILE has some 80 bytes. */
-const MAX_CONTROL_BYTES = 1_024;
-/** A report has one text for each code and at most 50 kinds of calls: some 40 KB at most. */
-const MAX_REPORT_BYTES = 256 * 1024;
-/** In bytes. A line of the debug log has some 200, so that about 1,000 calls are told. */
-const MAX_DEBUG_BYTES = 256 * 1024;
-
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = require("node:fs/promises");
-;// CONCATENATED MODULE: ./build/protocol/files.js
-
-
-
-/**
- * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO among its
- * files.
- */
-const READ_FLAGS = external_node_fs_namespaceObject.constants.O_RDONLY | (external_node_fs_namespaceObject.constants.O_NOFOLLOW ?? 0) | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
-/**
- * Reads a file in a folder where any step of the job can put something else in its place: a FIFO would
- * make the reader wait without end, a link would show it another file, and a large file would fill its memory.
- * @returns the content, as UTF-8
- * @throws an error whose `code` is the system's or an UnfitFileCode
- */
-async function readSmallFile(path, maxBytes) {
-    const file = await (0,external_node_fs_promises_namespaceObject.open)(path, READ_FLAGS);
-    try {
-        const stats = await file.stat();
-        if (!stats.isFile())
-            throw unfit("NOT_A_FILE", path);
-        const content = await readUpTo(file, maxBytes + 1);
-        if (content.length > maxBytes)
-            throw unfit("TOO_LARGE", path);
-        return content.toString("utf8");
-    }
-    finally {
-        await file.close();
-    }
-}
-/** The size that the system tells is not relied on: the file may grow while it is read. */
-async function readUpTo(file, bytes) {
-    const buffer = Buffer.alloc(bytes);
-    let length = 0;
-    while (length < bytes) {
-        const { bytesRead } = await file.read(buffer, length, bytes - length, length);
-        if (bytesRead === 0)
-            break;
-        length += bytesRead;
-    }
-    return buffer.subarray(0, length);
-}
-function unfit(code, path) {
-    return Object.assign(new Error(`${code}: ${path}`), { code });
-}
-/**
- * Writes a file that others read at any time: they find it whole or not at all. It is made new, for its owner
- * alone, and then renamed over whatever has the name, which is not followed if it is a link.
- * @throws the error of node:fs
- */
-async function placeFile(path, content) {
-    const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
-    try {
-        await (0,external_node_fs_promises_namespaceObject.writeFile)(temporary, content, { mode: 0o600, flag: "wx" });
-        await (0,external_node_fs_promises_namespaceObject.rename)(temporary, path);
-    }
-    catch (error) {
-        await (0,external_node_fs_promises_namespaceObject.rm)(temporary, { force: true }).catch(() => undefined);
-        throw error;
-    }
-}
 
 ;// CONCATENATED MODULE: ./build/protocol/stats.js
 
-
-/** How many kinds of calls are told apart: more than are reported, so that the most frequent ones are. */
-const MAX_KINDS = 1_000;
-const MAX_REPORTED_KINDS = 50;
-const MAX_PATH_LENGTH = 200;
-const UUID = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/gi;
-/** Counts what the agent does and keeps what went wrong. Every call is counted once. */
+/** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 class Stats {
-    reason; // why the agent ended; undefined if it was told to
+    reason; // why the agent ended, where it was not told to
     minted = 1; // the step's own token is one
-    handedOut = 0;
-    answered = {};
-    failed = {};
-    abandoned = 0;
-    refused = 0;
+    handedOut = 0; // handed out by armor-token
+    answered = {}; // calls that Armor answered in full, by class of status: `2xx`, `4xx` …
+    failed = {}; // calls that were not answered in full, by code
+    refused = 0; // requests that were refused before Armor saw them
     sessionsEnded = 0;
-    sessionsNotEnded = 0;
-    problems = {};
-    #read = new Map(); // by method, path and status
-    #callsOfOtherKinds = 0; // beyond MAX_KINDS
-    /** A call that Armor answered in full. */
+    sessionsNotEnded = 0; // those that may go on
+    problems = {}; // by code: the last full text of what went wrong
     addAnswer(status) {
         const name = `${Math.floor(status / 100)}xx`;
         this.answered[name] = (this.answered[name] ?? 0) + 1;
     }
-    /** The same call: what was read. @param path without its query, as the guard has let it through */
-    addRead(method, path, status) {
-        const general = shortened(path.replace(UUID, "{id}"));
-        const kind = `${method} ${general} ${status}`;
-        const known = this.#read.get(kind);
-        if (known !== undefined)
-            known.calls += 1;
-        else if (this.#read.size < MAX_KINDS)
-            this.#read.set(kind, { method, path: general, status, calls: 1 });
-        else
-            this.#callsOfOtherKinds += 1;
-    }
-    /** A call that was not answered in full. */
     addFailure(error) {
         const failure = this.addProblem(error);
-        this.#countFailure(failure.code);
+        this.failed[failure.code] = (this.failed[failure.code] ?? 0) + 1;
         return failure;
-    }
-    /** A call that was ended because its client did not read the reply while other calls waited. */
-    addUnread({ error, description }) {
-        this.#countFailure(error);
-        this.problems[error] = description;
     }
     addRefusal({ error, description, isFromJob }) {
         this.refused += 1;
@@ -4835,113 +4287,6 @@ class Stats {
         this.problems[failure.code] = failure.message;
         return failure;
     }
-    /** All that was counted, without a secret. */
-    report() {
-        const kinds = [...this.#read.values()].sort((a, b) => b.calls - a.calls);
-        const others = kinds.splice(MAX_REPORTED_KINDS);
-        let otherCalls = this.#callsOfOtherKinds;
-        for (const { calls } of others)
-            otherCalls += calls;
-        const problems = Object.entries(this.problems);
-        return {
-            ...(this.reason === undefined ? {} : { reason: printable(this.reason) }),
-            minted: this.minted,
-            handedOut: this.handedOut,
-            answered: this.answered,
-            failed: this.failed,
-            abandoned: this.abandoned,
-            refused: this.refused,
-            sessionsEnded: this.sessionsEnded,
-            sessionsNotEnded: this.sessionsNotEnded,
-            problems: Object.fromEntries(problems.map(([code, text]) => [code, printable(text)])),
-            read: kinds.map((kind) => ({ ...kind, path: printable(kind.path) })),
-            otherKinds: others.length,
-            otherCalls,
-        };
-    }
-    /** For JSON.stringify. */
-    toJSON() {
-        return this.report();
-    }
-    #countFailure(code) {
-        this.failed[code] = (this.failed[code] ?? 0) + 1;
-    }
-}
-/** A secret is hidden before the cut, which could leave a part of it. */
-function shortened(path) {
-    if (path.length <= MAX_PATH_LENGTH)
-        return path;
-    return `${printable(path).slice(0, MAX_PATH_LENGTH)}…`;
-}
-/** Bounds of what is believed: a report lies in a file that any step of the job can write. */
-const MAX_COUNT = 1e9;
-const MAX_ENTRIES = 100;
-const MAX_TEXT = 4_000; // characters; no text of the agent's is longer
-const NAME = /^\w{1,40}$/;
-const METHOD = /^(?:GET|HEAD)$/;
-const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/; // `***` and a blank come of a secret or a control character
-/** @returns the report in this JSON value, with no other field; undefined if it is no report */
-function parseStats(value) {
-    if (!isObject(value))
-        return undefined;
-    const counts = {
-        minted: value["minted"],
-        handedOut: value["handedOut"],
-        abandoned: value["abandoned"],
-        refused: value["refused"],
-        sessionsEnded: value["sessionsEnded"],
-        sessionsNotEnded: value["sessionsNotEnded"],
-        otherKinds: value["otherKinds"],
-        otherCalls: value["otherCalls"],
-    };
-    if (!areCounts(counts))
-        return undefined;
-    const { reason, answered, failed, problems, read } = value;
-    if (reason !== undefined && !isText(reason))
-        return undefined;
-    if (!isRecordOf(answered, isCount) || !isRecordOf(failed, isCount))
-        return undefined;
-    if (!isRecordOf(problems, isText) || !isListOfReads(read))
-        return undefined;
-    const report = {
-        ...counts,
-        answered,
-        failed,
-        problems,
-        read: read.map(({ method, path, status, calls }) => ({ method, path, status, calls })),
-    };
-    return reason === undefined ? report : { ...report, reason };
-}
-function isObject(value) {
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-function isCount(value) {
-    return Number.isInteger(value) && value >= 0 && value <= MAX_COUNT;
-}
-function areCounts(values) {
-    return Object.values(values).every(isCount);
-}
-function isText(value) {
-    return typeof value === "string" && value.length <= MAX_TEXT;
-}
-function isRecordOf(value, isEntry) {
-    if (!isObject(value))
-        return false;
-    const entries = Object.entries(value);
-    return (entries.length <= MAX_ENTRIES && entries.every(([name, it]) => NAME.test(name) && isEntry(it)));
-}
-function isListOfReads(value) {
-    return Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isRead);
-}
-function isRead(value) {
-    if (!isObject(value))
-        return false;
-    const { method, path, status, calls } = value;
-    if (typeof method !== "string" || !METHOD.test(method))
-        return false;
-    if (typeof path !== "string" || !PATH.test(path))
-        return false;
-    return isCount(status) && status >= 100 && status <= 999 && isCount(calls);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/control.js
@@ -4949,11 +4294,7 @@ function isRead(value) {
 
 
 
-
-
-/** At a stop: for the refresh under way. After it, the sessions get END_SESSIONS_MS. */
-const DRAIN_MS = 1_500;
-/** With DRAIN_MS it is less than the 4 s that the post step waits for the agent. */
+const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
 const END_SESSIONS_MS = 2_000;
 /** What is behind the address for tokens and stopping. */
 class Control {
@@ -4962,33 +4303,29 @@ class Control {
     constructor(options) {
         this.#options = options;
     }
-    /** Answers with a token that lives, or with why there is none. */
     async answerToken(response) {
         const { tokenCache, stats } = this.#options;
         try {
             const token = await tokenCache.get();
             const leftMs = Math.max(0, tokenCache.msLeft(token));
-            // The connection of a client that has left is closed, and no such reply is ever finished.
-            response.once("finish", () => {
-                stats.handedOut += 1;
-            });
-            sendJson(response, {
+            const body = {
                 access_token: token.accessToken,
                 token_type: "Bearer",
                 expires_in: Math.floor(leftMs / 1000),
                 expires_at: isoDate(clock.date() + leftMs),
-            });
+            };
+            const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
+            response.writeHead(200, headers).end(JSON.stringify(body));
+            stats.handedOut += 1;
         }
         catch (error) {
             sendFailure(response, stats.addProblem(error));
         }
     }
-    /** Stops, and then answers with the report: a disk that is full or read-only cannot carry it. */
     async answerStop(response) {
-        // The stop happens also if whoever asked has left.
         response.once("close", () => this.stop().then(this.#options.onStopped));
         await this.stop();
-        sendJson(response, this.#options.stats);
+        response.writeHead(204).end();
     }
     /** Once, for all who ask: no refresh begins any more, and the sessions end. */
     stop() {
@@ -5014,155 +4351,53 @@ class Control {
                 stats.sessionsEnded += 1;
         }
         catch (error) {
-            // Post says how many there are, and nobody has to do anything about them.
+            stats.addProblem(error);
             stats.sessionsNotEnded += 1;
-            debug_debug(() => `token agent: a session was not ended: ${asArmorError(error).message}`);
         }
     }
 }
-/** With its length, so that the client can tell a reply that was cut off. */
-function sendJson(response, body) {
-    const text = JSON.stringify(body);
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": Buffer.byteLength(text),
-        "Cache-Control": "no-store",
-    };
-    response.writeHead(200, headers).end(text);
-}
 
-;// CONCATENATED MODULE: ./build/agent/debug-file.js
-
-
-
-const MAX_LINES = 1_000;
-/** Seldom enough that a job with debug logging is not slowed down by its disk. */
-const WRITE_EVERY_MS = 1_000;
-/** The last lines of the agent's debug log, kept in its folder for the post step to print. */
-class DebugFile {
-    #path;
-    #lines = [];
-    #bytes = 0; // of all lines, with their ends
-    #isChanged = false;
-    #writing = Promise.resolve();
-    #timer;
-    /** @param folder the agent's */
-    constructor(folder) {
-        this.#path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
-        this.#timer = setInterval(() => void this.write(), WRITE_EVERY_MS);
-        this.#timer.unref();
-    }
-    /** The oldest lines go if there are too many. @param line without a line end */
-    add(line) {
-        this.#lines.push(line);
-        this.#bytes += sizeOf(line);
-        this.#isChanged = true;
-        while (this.#lines.length > MAX_LINES || this.#bytes > MAX_DEBUG_BYTES) {
-            const oldest = this.#lines.shift();
-            if (oldest === undefined)
-                return;
-            this.#bytes -= sizeOf(oldest);
-        }
-    }
-    /** Writes what is new. Never fails: the debug log is an extra, and the folder may be gone. */
-    write() {
-        // One after the other, so that an older text never replaces a newer one.
-        this.#writing = this.#writing.then(() => this.#writeNow());
-        return this.#writing;
-    }
-    /** Writes what is left, and nothing from then on. */
-    async close() {
-        clearInterval(this.#timer);
-        await this.write();
-    }
-    async #writeNow() {
-        if (!this.#isChanged)
-            return;
-        this.#isChanged = false;
-        const text = this.#lines.map((line) => `${line}\n`).join("");
-        await placeFile(this.#path, text).catch(() => undefined);
-    }
-}
-function sizeOf(line) {
-    return Buffer.byteLength(line) + 1;
-}
-
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: ./build/agent/life.js
 
 
 
-/** How often the agent looks whether its folder and the runner's worker are still there. */
-const WATCH_MS = 2_000;
-const HOUR_MS = 3_600_000;
-const MAX_UNASKED_HOURS = 24;
-/** The longest that GitHub lets a job run on a self-hosted runner ("Usage limits" of GitHub Actions). */
-const MAX_LIFE_DAYS = 5;
-/** A terminal that closes sends SIGHUP, Ctrl-C SIGINT, a system that shuts down SIGTERM. */
-const END_SIGNALS = ["SIGINT", "SIGHUP", "SIGTERM"];
-/** For how long the agent is needed: until it is told to stop, or until a sign that it is not. */
+const FOLDER_CHECK_MS = 2_000;
+const MAX_UNASKED_MS = 24 * 3600 * 1000;
+/** For how long the agent is needed: until it is told to stop, or until one of three signs that it is not. */
 class Life {
-    /** Resolves with why the agent ends by itself, or with undefined when it was told to stop. */
-    ended;
+    ended; // gives why it ended by itself; undefined where it was told to
     #controlFile;
-    #workerPid;
-    #beganAt = clock.now(); // by the monotonic clock, as the next
-    #lastAskedAt = clock.now();
-    #signalListeners = END_SIGNALS.map((signal) => ({
-        signal,
-        listener: () => this.end(`it was told to end by a signal (${signal})`),
-    }));
+    #onSigterm = () => this.end("it was told to end by a signal (SIGTERM)");
     #resolve = () => undefined;
+    #lastAsked = clock.now();
     #timer;
-    constructor({ controlFile, workerPid }) {
+    /** @param controlFile which is there as long as the job is */
+    constructor(controlFile) {
         this.#controlFile = controlFile;
-        // What cannot be seen at the start, such as a process of another namespace, is not waited for.
-        this.#workerPid = isAlive(workerPid) ? workerPid : undefined;
         this.ended = new Promise((resolve) => {
             this.#resolve = resolve;
         });
-        for (const { signal, listener } of this.#signalListeners)
-            process.on(signal, listener);
+        process.on("SIGTERM", this.#onSigterm);
     }
-    /** To be called when the control file is there. From now on, each sign below ends the agent. */
+    /** From now on, a folder that is gone and a day without a request end the agent. */
     begin() {
-        this.#timer = setInterval(() => void this.#watch(), WATCH_MS);
+        this.#timer = setInterval(() => {
+            (0,promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
+            if (clock.now() - this.#lastAsked > MAX_UNASKED_MS)
+                this.end("it was not asked for anything in 24 hours");
+        }, FOLDER_CHECK_MS);
     }
-    /** To be called for each request that was admitted. */
     wasAsked() {
-        this.#lastAskedAt = clock.now();
+        this.#lastAsked = clock.now();
     }
-    /** The first call counts. @param reason why the agent ends by itself; undefined if it was told to */
     end(reason) {
         this.#resolve(reason);
     }
-    /** Nothing ends the agent any more, and nothing of this keeps the process alive. */
     forget() {
         clearInterval(this.#timer);
-        for (const { signal, listener } of this.#signalListeners)
-            process.off(signal, listener);
-    }
-    async #watch() {
-        // A worker that was killed runs no post step, and the next job may not be able to clear the folder away.
-        // Its pid is not given to another process between two looks, as the system hands out pids in turn.
-        if (this.#workerPid !== undefined && !isAlive(this.#workerPid))
-            this.end("the runner's worker, which ran this job, is gone");
-        const now = clock.now();
-        if (now - this.#lastAskedAt > MAX_UNASKED_HOURS * HOUR_MS)
-            this.end(`it was not asked for anything in ${MAX_UNASKED_HOURS} hours`);
-        if (now - this.#beganAt > MAX_LIFE_DAYS * 24 * HOUR_MS)
-            this.end(`it has run for ${MAX_LIFE_DAYS} days, longer than GitHub lets a job run`);
-        await (0,external_node_fs_promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
-    }
-}
-/** @returns false also if the process is another user's, which the worker that started this one is not */
-function isAlive(pid) {
-    if (pid === undefined || pid <= 0)
-        return false;
-    try {
-        return process.kill(pid, 0);
-    }
-    catch {
-        return false;
+        process.off("SIGTERM", this.#onSigterm);
     }
 }
 
@@ -5182,22 +4417,17 @@ function isAlive(pid) {
 
 
 
-/** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
+
+/** For a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
-const REPORT_MS = 1_000;
-/**
- * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit code to 0 if it
- * has served. Never throws.
- * @param crash rejects with an error that nothing else has caught
- */
+/** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
-    const say = (what) => stdout.write(`token agent: ${what}\n`);
+    const say = (what) => stdout.write(`token agent: ${what}\n`); // READY_LINE
     let config;
     try {
         config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
-        hide([...secretForms(config.credentials), config.capability, config.controlCapability]);
+        hide(secretForms(config.credentials));
         await serve(config, say, crash);
         process.exitCode = 0;
     }
@@ -5206,22 +4436,36 @@ async function agent(crash, { stdin, stdout } = process) {
         say(config === undefined ? "its configuration is cut off" : asArmorError(error).message);
     }
 }
-/** @param say tells the main step on which port the agent listens */
 async function serve(config, say, crash) {
-    const { controlCapability, folder, workerPid } = config;
-    const debugFile = config.isDebug ? openDebugFile(folder) : undefined;
+    const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
-    const controlFile = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    const life = new Life({ controlFile, workerPid });
-    const { service, control } = createService(config, stats, life);
-    const { port } = await service.listen({
-        onAdmitted: () => life.wasAsked(),
-        answerToken: (response) => control.answerToken(response),
-        answerStop: (response) => control.answerStop(response),
-    });
+    const context = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
+    const fetch = async () => {
+        const token = await fetchToken(context, config.credentials);
+        stats.minted += 1;
+        return token;
+    };
+    const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
+    const upstream = new Upstream(route, limits);
+    const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
+    const life = new Life((0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE));
+    const onStopped = () => life.end();
+    const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
+        life.wasAsked();
+        switch (admission.route) {
+            case "gateway":
+                return gateway(request, response, admission.target);
+            case "token":
+                return control.answerToken(response);
+            case "stop":
+                return control.answerStop(response);
+        }
+    }, (refusal) => stats.addRefusal(refusal));
     try {
-        await placeControlFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}`);
+        const controlFile = (0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE);
+        await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
         life.begin();
         say(`port ${port}`);
         stats.reason = await Promise.race([life.ended, crash]);
@@ -5235,259 +4479,288 @@ async function serve(config, say, crash) {
     }
     finally {
         life.forget();
-        debug_debug(() => `token agent: ends, ${stats.reason ?? "as it was told to"}`);
-        // Before the connections close, which the post step waits for.
-        const left = [leaveReport(folder, stats), closeDebugFile(debugFile)];
-        await within(REPORT_MS, Promise.all(left), () => undefined);
-        service.close();
+        // Before the connections close, which the post step waits for. The folder may be gone.
+        const report = (0,external_node_path_namespaceObject.join)(config.folder, REPORT_FILE);
+        await (0,promises_namespaceObject.writeFile)(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
+        server.close();
+        server.closeAllConnections();
+        upstream.close();
     }
 }
-/** What is behind the agent's two addresses: of the gateway, and for tokens and stopping. */
-function createService(config, stats, life) {
-    const { apiUrl, route, terminateSession, timeoutMs } = config;
-    const context = { apiUrl, timeoutMs, send: createSend(route) };
-    const fetch = async () => {
-        const token = await fetchToken(context, config.credentials);
-        stats.minted += 1;
-        debug_debug(() => `token agent: fetched a token, valid for ${token.expiresIn} s`);
-        return token;
-    };
-    const service = new Service(config, fetch, stats);
-    const { tokenCache } = service;
-    const onStopped = () => life.end();
-    const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
-    return { service, control };
-}
-/** From now on, the debug lines of this process go to a file in the agent's folder. */
-function openDebugFile(folder) {
-    const file = new DebugFile(folder);
-    writeDebugTo((line) => file.add(line));
-    const { node, openssl } = process.versions;
-    debug_debug(() => `token agent: Node ${node}, OpenSSL ${openssl}, ${process.platform}`);
-    return file;
-}
-async function closeDebugFile(file) {
-    if (file === undefined)
-        return;
-    writeDebugTo(undefined);
-    await file.close();
-}
-/**
- * Tells later steps and the post step where the agent listens.
- * @throws ArmorError file_failed, also if the folder is gone and so the job is over
- */
-async function placeControlFile(path, url) {
+/** Whole or not at all: post may read at any time. Fails where the folder is gone, and so the job over. */
+async function placeFile(file, line) {
     try {
-        await placeFile(path, `${url}\n`);
+        await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
+        await (0,promises_namespaceObject.rename)(`${file}.new`, file);
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
 }
-/** For an end that nobody asked for. Never fails: the folder may be gone, or the disk full. */
-async function leaveReport(folder, stats) {
-    await placeFile((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), JSON.stringify(stats)).catch(() => undefined);
-}
 
-;// CONCATENATED MODULE: ./build/step/cancel.js
+;// CONCATENATED MODULE: ./build/agent-client/folder.js
 
 
 
-/** For a reply that is on its way when the job is cancelled; the runner kills the step after some 10 s. */
-const GRACE_MS = 5_000;
-/** Whether the job was cancelled while main runs. */
-class Cancellation {
-    /** Rejects some seconds after a signal, whatever Armor does. Never resolves. */
-    deadline;
-    #signal;
-    #mark;
-    /** Listens from now on. The runner sends SIGINT, then SIGTERM; in a container neither arrives. */
-    constructor(mark) {
-        const controller = new AbortController();
-        for (const name of ["SIGINT", "SIGTERM"])
-            process.on(name, () => controller.abort());
-        this.#signal = controller.signal;
-        this.#mark = mark;
-        this.deadline = rejectAfterGrace(controller.signal);
-    }
-    /** To be called before each thing that is handed on. @throws ArmorError cancelled */
-    throwIfCancelled() {
-        if (this.#signal.aborted || this.#mark.hasPostBegun())
-            throw cancelled();
-    }
-}
-async function rejectAfterGrace(signal) {
-    await (0,external_node_events_namespaceObject.once)(signal, "abort");
-    await (0,promises_namespaceObject.setTimeout)(GRACE_MS, undefined, { ref: false });
-    throw cancelled();
-}
-function cancelled() {
-    return new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
-}
 
-;// CONCATENATED MODULE: ./build/step/missing.js
-// Why an input did not arrive. The runner hands each input over as INPUT_ and its name in capitals; a name that
-// action.yml does not have arrives, too, with a warning of the runner.
-
-
-
-/** Other products' names for what these inputs are, without signs between the words. */
-const OTHER_NAMES = new Map([
-    ["CLIENTID", "app-id"],
-    ["APPLICATIONID", "app-id"],
-    ["CLIENTSECRET", "api-key"],
-    ["APPKEY", "api-key"],
-    ["APISECRET", "api-key"],
-    ["SECRETKEY", "api-key"],
-]);
-const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
+const IS_WINDOWS = process.platform === "win32";
 /**
- * Throws if the workflow gives an input under a name that is almost right. An optional one would otherwise be
- * ignored in silence, and `keep_fresh: true` would be green without an agent.
- * @param defaults the input's values if it is not given; a required one has none
- * @throws ArmorError input_invalid
+ * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
+ * its path, as it is not on PATH in a container job.
+ * @throws ArmorError file_failed, runner_unsupported
  */
-function refuseMisspeltInputs(getInput, env, names, defaults) {
-    const misspelt = [];
-    for (const variable of Object.keys(env)) {
-        const given = /^INPUT_(?<name>.+)$/s.exec(variable)?.groups?.["name"];
-        if (given === undefined || names.includes(given.toLowerCase()))
-            continue;
-        const meant = meantBy(given, names);
-        // Whoever gives the right one, too, has that one read.
-        if (meant === undefined || getInput(meant) !== (defaults[meant] ?? ""))
-            continue;
-        misspelt.push({ given: quote(given.toLowerCase()), meant });
+async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp) {
+        const remedy = "Run this as a step of a GitHub Actions workflow.";
+        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
     }
-    if (misspelt.length === 0)
-        return;
-    const given = misspelt.map((one) => one.given).join(" and ");
-    const meant = misspelt.map((one) => one.meant).join(" and ");
-    const are = misspelt.length === 1 ? "the input is" : "the inputs are";
-    const problem = `The workflow gives ${given}; ${are} ${meant}`;
-    throw new ArmorError("input_invalid", problem, "Correct the name under with:.");
-}
-/** Gives the input whose name has the same letters but for one, or which another product calls so. */
-function meantBy(given, names) {
-    const letters = lettersOf(given);
-    return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
-}
-function lettersOf(name) {
-    return name.toUpperCase().replace(/[^A-Z\d]/g, "");
-}
-/** Gives whether at most one letter was left out, added, changed, or swapped with the next. */
-function isAlmost(name, given) {
-    if (name === given)
-        return true;
-    let start = 0;
-    while (start < name.length && name[start] === given[start])
-        start += 1;
-    const rest = name.slice(start);
-    const givenRest = given.slice(start);
-    const swapped = `${rest[1]}${rest[0]}${rest.slice(2)}`;
-    return (rest.slice(1) === givenRest || // left out
-        rest === givenRest.slice(1) || // added
-        rest.slice(1) === givenRest.slice(1) || // changed
-        swapped === givenRest);
-}
-/**
- * Gives the error for required inputs that are empty, with the one cause that applies.
- * @param names of them
- * @param areAllLost no input has a value, although the runner gives each that has a default
- */
-function missingError(names, areAllLost, env) {
-    if (areAllLost) {
-        const problem = "No input arrived, not even api-url, which has a default";
-        const remedy = "What starts this action drops variables with a hyphen in their names, as a script for sh does: " +
-            "let the runner start it, or set the variables with env behind the script.";
-        return new ArmorError("input_invalid", problem, remedy);
-    }
-    const problem = `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} empty`;
-    return new ArmorError("input_invalid", problem, missing_remedyFor(env));
-}
-function missing_remedyFor(env) {
-    if (env["GITHUB_ACTOR"] === "dependabot[bot]") {
-        return ("Runs that Dependabot starts get Dependabot's own secrets only: " +
-            "store it under Settings → Secrets and variables → Dependabot, too.");
-    }
-    if (isFromFork(env)) {
-        return ("Runs that a fork's pull request starts get no secrets. Leave the step out there: " +
-            "if: github.event.pull_request.head.repo.full_name == github.repository.");
-    }
-    return ("Check the secret's name. " +
-        'If it is stored in an environment, the job needs "environment: NAME".');
-}
-/** With pull_request_target, a fork's pull request runs as the repository's own, and gets secrets. */
-function isFromFork(env) {
-    if (!/^pull_request(?!_target)/.test(env["GITHUB_EVENT_NAME"] ?? ""))
-        return false;
-    const { pull_request: pull } = readEvent(env["GITHUB_EVENT_PATH"]);
-    const head = pull?.head?.repo;
-    if (head === null)
-        return true; // the fork was deleted
-    // A repository that is a fork itself can have pull requests of its own.
-    return head?.fork === true && head.full_name !== pull?.base?.repo?.full_name;
-}
-/** Gives an empty event if the file cannot be read: the cause is then unknown. */
-function readEvent(path) {
-    let file;
+    process.umask(0o077); // whatever the job's is
+    let path = "";
     try {
-        file = (0,external_node_fs_namespaceObject.openSync)(path ?? "", external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK);
-        const stats = (0,external_node_fs_namespaceObject.fstatSync)(file);
-        if (!stats.isFile() || stats.size > MAX_EVENT_BYTES)
-            return {};
-        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, "utf8")) ?? {};
+        path = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
+        const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
+        const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
+        const program = (0,external_node_path_namespaceObject.join)(dist, "armor-token.js");
+        await (0,promises_namespaceObject.mkdir)(bin);
+        await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
+        if (isWindows)
+            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
+        const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
+        return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun };
     }
-    catch {
-        return {};
+    catch (error) {
+        if (path !== "")
+            await removeFolder(path);
+        throw fileError("The folder that RUNNER_TEMP names", error);
+    }
+}
+/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
+function shWrapper(node, program, folder, isWindows = false) {
+    const quoted = [node, program, folder].map((path) => {
+        const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
+        return `'${posixPath.replaceAll("'", "'\\''")}'`;
+    });
+    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
+}
+/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+function cmdWrapper(node, program) {
+    const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
+}
+/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
+async function removeFolder(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/agent-client/inherit.js
+
+/** What /proc may show of the agent. */
+const ALLOWED_VARIABLES = new Set([
+    "PATH",
+    "HOME",
+    "USERPROFILE",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "LANG",
+    "RUNNER_TEMP",
+    "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
+    "NODE_USE_SYSTEM_CA",
+]);
+/** They are made absolute, because the agent runs in another folder. */
+const PATH_VARIABLES = new Set([
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+]);
+/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
+const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
+/** Node takes `--flag value` as well as `--flag=value`. */
+const FLAG_BEFORE_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
+/** A word of NODE_OPTIONS: spaces end it, except between double quotes (Node's documentation). */
+const WORD = /(?:[^\s"]|"(?:\\.|[^"\\])*")+/g;
+function agentEnvironment(env) {
+    const inherited = {};
+    for (const [name, value = ""] of Object.entries(env)) {
+        if (PATH_VARIABLES.has(name))
+            inherited[name] = absolute(name, value);
+        else if (ALLOWED_VARIABLES.has(name.toUpperCase()))
+            inherited[name] = value;
+    }
+    return inherited;
+}
+function absolute(name, value) {
+    if (value === "")
+        return "";
+    if (name !== "SSL_CERT_DIR")
+        return (0,external_node_path_namespaceObject.resolve)(value);
+    // It may name several folders, as PATH does.
+    const folders = value.split(external_node_path_namespaceObject.delimiter).map((folder) => (0,external_node_path_namespaceObject.resolve)(folder));
+    return folders.join(external_node_path_namespaceObject.delimiter);
+}
+function allowedNodeFlags(nodeOptions) {
+    const words = nodeOptions.replace(FLAG_BEFORE_VALUE, "$1=").match(WORD) ?? [];
+    const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
+    return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => (0,external_node_path_namespaceObject.resolve)(path)));
+}
+function unquote(word) {
+    return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/launch.js
+
+
+
+
+
+
+
+const MEMORY_FLAGS = [
+    "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
+    "--max-old-space-size=96",
+];
+/** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
+const MALLOC = { MALLOC_ARENA_MAX: "1" };
+const READY_MS = 10_000;
+function createCapability() {
+    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
+}
+/** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
+async function launchAgent(config, parent, readyMs = READY_MS) {
+    let child;
+    try {
+        child = spawnAgent(parent);
+        child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
+        child.stdin.end(JSON.stringify(config));
+        const port = await readyPort(child, readyMs);
+        return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
+    }
+    catch (error) {
+        child?.kill("SIGKILL");
+        const why = quote(error.message).replace(/\.$/, "");
+        const remedy = "Without keep-fresh: true, the step sets its outputs only.";
+        throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
     }
     finally {
-        if (file !== undefined)
-            (0,external_node_fs_namespaceObject.closeSync)(file);
+        child?.unref();
+        child?.stdout.destroy();
     }
 }
-
-;// CONCATENATED MODULE: ./build/step/pem.js
-
-const BEGIN = "-----BEGIN CERTIFICATE-----";
-const END = "-----END CERTIFICATE-----";
-const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
-/** Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make of them. */
-const BETWEEN = /\s+|\\+[nr]/g;
-const LINE = /.{1,64}/g; // RFC 7468 section 2
-/**
- * Reads the PEM certificates in the input ca-certificate, between which there may be other lines. The line ends inside a certificate
- * may be lost, escaped, folded to blanks, or indented: base64 means the same without them.
- */
-function readCertificates(text) {
-    const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");
-    const begun = text.split("-----BEGIN").length - 1;
-    if (blocks.length === 0 || blocks.length !== begun)
-        return { problem: "ca-certificate is not PEM" };
-    const certificates = [];
-    for (const [index, body] of blocks.entries()) {
-        const lines = body.replace(BETWEEN, "").match(LINE) ?? [];
-        const certificate = [BEGIN, ...lines, END].join("\n");
-        if (!isCertificate(certificate))
-            return {
-                problem: `ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`,
-            };
-        certificates.push(certificate);
-    }
-    return { certificates };
+/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
+function spawnAgent({ env, dist, execPath = process.execPath }) {
+    const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
+    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
+    if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
+        flags.push("--disable-sigusr1");
+    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, "agent.js"), "agent"], {
+        cwd: (0,external_node_path_namespaceObject.parse)(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
+        env: { ...agentEnvironment(env), ...MALLOC },
+        detached: true,
+        windowsHide: true,
+        stdio: ["pipe", "pipe", "ignore"],
+    });
 }
-function isCertificate(pem) {
+/** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
+function readyPort(child, ms) {
+    return new Promise((resolve, reject) => {
+        const fail = (why) => reject(new Error(why));
+        let text = "";
+        child.stdout.setEncoding("utf8").on("data", (chunk) => {
+            text += chunk;
+            const line = READY_LINE.exec(text)?.groups;
+            if (line?.["port"] !== undefined)
+                resolve(Number(line["port"]));
+            else if (line?.["problem"] !== undefined)
+                fail(line["problem"]);
+        });
+        child.on("error", reject);
+        child.on("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
+        setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/stop.js
+
+
+
+
+
+
+
+const STARTING_MS = 1_000; // for an agent whose start was cancelled to write its control file
+/** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
+async function stopAgent(folder, signal) {
     try {
-        new external_node_crypto_namespaceObject.X509Certificate(pem);
-        return true;
+        return await askToStop(folder, signal);
+    }
+    finally {
+        await removeFolder(folder); // an agent that was not reached ends when its folder is gone
+    }
+}
+async function askToStop(folder, signal) {
+    let url;
+    try {
+        url = await controlUrl(folder);
+    }
+    catch (error) {
+        const { code = "" } = error;
+        if (code === "ENOENT")
+            return { kind: "ended", stats: await readReport(folder) };
+        return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+    }
+    try {
+        await post(`${url}/stop`, signal);
+    }
+    catch (error) {
+        const { code = "" } = error;
+        if (code === "ECONNREFUSED")
+            return { kind: "ended", stats: await readReport(folder) };
+        const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
+        return { kind: "unknown", reason };
+    }
+    const stats = await readReport(folder);
+    if (stats !== undefined)
+        return { kind: "ended", stats };
+    return {
+        kind: "unknown",
+        reason: "what answered there left no report: another program, or a full disk",
+    };
+}
+/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
+async function controlUrl(folder) {
+    const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+    const isExpected = () => (0,external_node_fs_namespaceObject.existsSync)(folder) && !(0,external_node_fs_namespaceObject.existsSync)(file);
+    for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += 50)
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
+    return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
+}
+/** @returns undefined where the agent was killed, or could not write */
+async function readReport(folder) {
+    try {
+        return JSON.parse(await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8"));
     }
     catch {
-        return false;
+        return undefined;
     }
+}
+/**
+ * Asks to stop, and settles when the agent's end closes the connection. That end is the receipt, so this speaks
+ * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own.
+ */
+function post(address, signal) {
+    const { hostname, port, host, pathname } = new URL(address);
+    return new Promise((resolve, reject) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: hostname, port: Number(port), signal });
+        socket.on("error", reject).on("close", () => resolve());
+        socket.resume().write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/step/inputs.js
-
 
 
 
@@ -5503,7 +4776,6 @@ const DEFAULTS = {
     "export-environment": "true",
     "terminate-session": "true",
 };
-const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
@@ -5514,15 +4786,10 @@ function readSecrets(getInput) {
     const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
     return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
 }
-/**
- * Reads and checks all inputs.
- * @param env of this process, which tells why an input is missing
- * @throws ArmorError input_invalid, naming the first input that is wrong and what to do
- */
-function readInputs(getInput, env = {}) {
-    refuseMisspeltInputs(getInput, env, INPUT_NAMES, DEFAULTS);
+/** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
+function readInputs(getInput) {
     return {
-        credentials: readCredentials(getInput, env),
+        credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
         apiUrl: parseApiUrl(getInput("api-url")),
         certificates: parseCertificates(getInput("ca-certificate")),
         timeoutMs: parseTimeout(getInput("timeout")),
@@ -5532,17 +4799,17 @@ function readInputs(getInput, env = {}) {
         terminateSession: parseBoolean("terminate-session", getInput("terminate-session")),
     };
 }
-function readCredentials(getInput, env) {
-    const appId = getInput("app-id");
-    const apiKey = getInput("api-key");
+function parseCredentials(appId, apiKey) {
     const credentials = [
         { name: "app-id", value: appId },
         { name: "api-key", value: apiKey },
     ];
     const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
-    const areAllLost = INPUT_NAMES.every((name) => getInput(name) === "");
-    if (empty.length > 0)
-        throw missingError(empty, areAllLost, env);
+    if (empty.length > 0) {
+        const remedy = "Usually the secret is not defined here under the name that the workflow uses. " +
+            "Workflows that a fork or Dependabot starts get no repository secrets.";
+        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
+    }
     const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
     for (const { name, value } of credentials) {
         if (CONTROL.test(value))
@@ -5593,10 +4860,18 @@ function parseCertificates(value) {
     const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
     if (value.includes("PRIVATE KEY-----"))
         throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
-    const result = readCertificates(value);
-    if ("problem" in result)
-        throw invalid(result.problem, remedy);
-    return result.certificates;
+    const blocks = value.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1)
+        throw invalid("ca-certificate is not PEM", remedy);
+    for (const [index, block] of blocks.entries()) {
+        try {
+            new external_node_crypto_namespaceObject.X509Certificate(block);
+        }
+        catch {
+            throw invalid(`ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`, remedy);
+        }
+    }
+    return blocks;
 }
 function parseTimeout(value) {
     const seconds = /^\d+$/.test(value) ? Number(value) : 0;
@@ -5618,108 +4893,12 @@ function invalid(problem, remedy) {
     return new ArmorError("input_invalid", problem, remedy);
 }
 
-;// CONCATENATED MODULE: ./build/step/marks.js
-// How post and a cancelled main find each other. When a job in a container is cancelled, the signal reaches the docker
-// client alone: main goes on inside, and post starts beside it. Each leaves a file that the other looks for.
+;// CONCATENATED MODULE: ./build/step/outputs.js
 
 
 
 
-const marks_NAME = /^armor-main-[\da-f]{16}$/;
-const LOOK_EVERY_MS = 50;
-const MAX_PID_BYTES = 20;
-/** Of post beside main's: post has begun. */
-const postMark = (mark) => `${mark}-post`;
-/** Says by a file below RUNNER_TEMP that main runs. */
-class MainMark {
-    path; // undefined if the file could not be made, so that post will not wait
-    constructor(env) {
-        this.path = leave(env["RUNNER_TEMP"]);
-    }
-    /** Gives whether the job is at its end, so that nobody is left to take what main could hand on. */
-    hasPostBegun() {
-        return this.path !== undefined && (0,external_node_fs_namespaceObject.existsSync)(postMark(this.path));
-    }
-    /** Main has ended. */
-    remove() {
-        if (this.path !== undefined)
-            remove(this.path);
-    }
-}
-/** Without keep-fresh, main needs no RUNNER_TEMP, so what cannot be written there is no error. */
-function leave(temp) {
-    if (!temp)
-        return undefined;
-    const path = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), `armor-main-${(0,external_node_crypto_namespaceObject.randomBytes)(8).toString("hex")}`);
-    try {
-        (0,external_node_fs_namespaceObject.writeFileSync)(path, String(process.pid), { flag: "wx", mode: 0o600 });
-        return path;
-    }
-    catch {
-        return undefined;
-    }
-}
-/**
- * Tells main that post has begun, and waits until main has ended.
- * @param mark the path that main has saved, which is believed only if main can have made it
- * @param waitMs in ms, the longest that this waits
- * @returns whether main has ended
- */
-async function endMain(mark, env, waitMs) {
-    const temp = env["RUNNER_TEMP"];
-    if (!temp || (0,external_node_path_namespaceObject.dirname)(mark) !== (0,external_node_path_namespaceObject.resolve)(temp) || !marks_NAME.test((0,external_node_path_namespaceObject.basename)(mark)))
-        return true;
-    const own = postMark(mark);
-    if (!isRunning(mark)) {
-        remove(mark); // of a main that was killed
-        return true;
-    }
-    try {
-        (0,external_node_fs_namespaceObject.writeFileSync)(own, "", { flag: "wx", mode: 0o600 });
-    }
-    catch {
-        // The disk may be full. Then main does not learn of post, but may end by itself.
-    }
-    for (let waitedMs = 0; waitedMs < waitMs && isRunning(mark); waitedMs += LOOK_EVERY_MS)
-        await (0,promises_namespaceObject.setTimeout)(LOOK_EVERY_MS);
-    if (isRunning(mark))
-        return false; // its own look at the mark still ends it
-    remove(own);
-    remove(mark);
-    return true;
-}
-/** Gives whether main's mark is there, and the process that left it. */
-function isRunning(mark) {
-    try {
-        const { size, isFile } = fileAt(mark);
-        if (!isFile || size > MAX_PID_BYTES)
-            return false;
-        process.kill(Number((0,external_node_fs_namespaceObject.readFileSync)(mark, "utf8")), 0); // throws if there is no such process
-        return true;
-    }
-    catch (error) {
-        return error.code === "EPERM"; // it runs as another user
-    }
-}
-function fileAt(path) {
-    const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
-    return { size: stats.size, isFile: stats.isFile() };
-}
-function remove(path) {
-    try {
-        (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
-    }
-    catch {
-        // The runner removes it with RUNNER_TEMP.
-    }
-}
-
-;// CONCATENATED MODULE: ./build/step/runner-files.js
-
-
-const ALL = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
-const OWNER_ONLY = 0o600;
-/** Checks that each can be appended to. Without its file, core would print the token. @throws ArmorError */
+/** @throws ArmorError unless each can be appended to. Without the file, core would print the token. */
 function checkFiles(variables) {
     for (const variable of variables) {
         if (!process.env[variable]) {
@@ -5730,40 +4909,8 @@ function checkFiles(variables) {
         use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
     }
 }
-/**
- * Makes the step's files readable for their owner alone. The runner leaves them open to every user of the machine,
- * and they hold the token and the gateway's address. Files that belong to somebody else stay as they are.
- */
-function closeFilesToOthers() {
-    for (const variable of ALL) {
-        const path = process.env[variable];
-        if (path)
-            closeToOthers(path);
-    }
-}
-/** By the descriptor: what stands at the path may change between two looks. Never throws. */
-function closeToOthers(path) {
-    let file;
-    try {
-        // Without O_NONBLOCK, opening a pipe without a reader would wait for ever.
-        file = (0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | external_node_fs_namespaceObject.constants.O_NONBLOCK);
-        if ((0,external_node_fs_namespaceObject.fstatSync)(file).isFile())
-            (0,external_node_fs_namespaceObject.fchmodSync)(file, OWNER_ONLY); // a device is everybody's
-    }
-    catch {
-        // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong with a file
-        // that is needed, checkFiles says.
-    }
-    finally {
-        if (file !== undefined)
-            (0,external_node_fs_namespaceObject.closeSync)(file);
-    }
-}
-/**
- * Lets `append` write to the file. If that fails half-way, the file is cut back, so that the runner reads no half
- * line. @throws ArmorError file_failed
- */
-function writeRunnerFile(variable, append) {
+/** Lets core write. If that fails half-way, the file is cut back, so that the runner reads no half line. */
+function write(variable, append) {
     use(variable, (path) => {
         const before = (0,external_node_fs_namespaceObject.statSync)(path);
         try {
@@ -5777,104 +4924,54 @@ function writeRunnerFile(variable, append) {
     });
 }
 function use(variable, action) {
-    const path = process.env[variable] ?? "";
     try {
-        action(path);
+        action(process.env[variable] ?? "");
     }
     catch (error) {
-        throw fileError(`The file that ${variable} names`, error, ownerOf(path));
+        throw fileError(`The file that ${variable} names`, error);
     }
 }
-/** Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no such ids. */
-function ownerOf(path) {
-    if (process.getuid === undefined)
-        return undefined;
-    try {
-        return (0,external_node_fs_namespaceObject.statSync)(path).uid;
-    }
-    catch {
-        return undefined;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/step/outputs.js
-
-
-
-
 /** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
 function mask(secrets) {
     for (const secret of secrets)
         core_setSecret(secret);
     hide(secrets);
 }
-/** Gives whether the workflow runs with step debug logging (ACTIONS_STEP_DEBUG). */
-function outputs_isDebug() {
-    return isDebug();
-}
-/** Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are here. */
-function startDebugLog() {
-    if (!outputs_isDebug())
-        return;
-    writeDebugTo(core_debug);
-    const { node, openssl } = process.versions;
-    debug_debug(() => `Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`);
-}
-/** Prints one line. */
 function log(line) {
     info(printable(line));
 }
-/** Prints one line as a warning, which GitHub also shows above the log. */
 function warn(line) {
     warning(printable(line));
 }
-/** Prints one line as an error, which GitHub also shows above the log, and sets the exit code to 1. */
+/** Also sets the exit code to 1. */
 function fail(line) {
     setFailed(printable(line));
 }
-/** Prints a line that only the debug log shows. */
-function logDebug(line) {
-    core_debug(printable(line));
-}
-/** Prints lines behind a title, which has to be clicked to see them. */
-function outputs_group(title, lines) {
-    startGroup(printable(title));
-    lines.forEach(log);
-    endGroup();
-}
-/** Sets outputs by their names in action.yml. @throws ArmorError file_failed */
+/** As action.yml describes them. */
 function setOutputs(outputs) {
     for (const [name, value] of Object.entries(outputs))
-        writeRunnerFile("GITHUB_OUTPUT", () => setOutput(name, value));
+        write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
-/**
- * Lets all later steps reach the agent.
- * @param env of the job
- * @param bin the folder of armor-token; undefined if PATH cannot hold it
- * @throws ArmorError file_failed
- */
+/** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 function exportAgent(env, gatewayUrl, bin) {
-    writeRunnerFile("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
-    if (bin !== undefined)
-        writeRunnerFile("GITHUB_PATH", () => addPath(bin));
+    write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
+    write("GITHUB_PATH", () => addPath(bin));
     const noProxy = noProxyWithLoopback(env);
-    if (noProxy !== undefined) {
-        for (const name of NO_PROXY_VARIABLES)
-            writeRunnerFile("GITHUB_ENV", () => exportVariable(name, noProxy));
-    }
-    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
-    const isNoProxyStar = isProxied && noProxyLists(env).some(isEveryHost);
-    return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
+    if (noProxy === undefined)
+        return false;
+    for (const name of NO_PROXY_VARIABLES)
+        write("GITHUB_ENV", () => exportVariable(name, noProxy));
+    return true;
 }
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
-/** Gives undefined if no program would use a proxy for the gateway as it is. */
+/** @returns undefined where no program would use a proxy for the gateway as it is */
 function noProxyWithLoopback(env) {
     const isProxied = PROXY_VARIABLES.some((name) => env[name]);
     if (!isProxied)
         return undefined;
-    const lists = noProxyLists(env);
+    const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
     if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list)))
         return undefined;
     // Some programs read one of the variables and some the other, so both get what either had.
@@ -5883,814 +4980,170 @@ function noProxyWithLoopback(env) {
     const union = new Set([...lists.flat(), LOOPBACK]);
     return [...union].join(",");
 }
-function noProxyLists(env) {
-    return NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
-}
-/** curl and Python take `*` only if it is alone. */
+/** curl and Python take `*` only where it is alone. */
 function isEveryHost(noProxy) {
     return noProxy.length === 1 && noProxy[0] === "*";
 }
-
-;// CONCATENATED MODULE: ./build/step/state.js
-
-
-/** The names under which it is saved. The runner gives each to post as `STATE_` and the name. */
-const NAMES = {
-    apiUrl: "api_url",
-    certificates: "ca_certificate",
-    terminateSession: "terminate_session",
-    accessToken: "access_token",
-    expiresAt: "expires_at",
-    agentFolder: "agent_folder",
-    mark: "mark",
-    stateFile: "state_file",
-    isComplete: "complete",
-};
-/** As it is before anything has happened. */
-const EMPTY = {
-    apiUrl: "",
-    certificates: [],
-    terminateSession: true,
-    accessToken: undefined,
-    expiresAt: undefined,
-    agentFolder: undefined,
-    mark: undefined,
-    stateFile: undefined,
-    isComplete: false,
-};
-/**
- * Saves every name, also those without a value. A name that main has not saved, a step could set in its place:
- * the runner takes `STATE_…` from GITHUB_ENV as well, but saved state counts more.
- * @throws ArmorError file_failed
- */
-function saveEmptyState() {
-    state_saveState(EMPTY);
+/** For post. No API key and no proxy ever go into state, which is a readable file. */
+function outputs_saveState(name, value) {
+    write("GITHUB_STATE", () => saveState(name, value));
 }
-/** Saves these values over what was saved before. @throws ArmorError file_failed */
-function state_saveState(values) {
-    for (const [field, value] of Object.entries(values)) {
-        const name = NAMES[field];
-        writeRunnerFile("GITHUB_STATE", () => saveState(name, textOf(value)));
-    }
-}
-function textOf(value) {
-    if (value === undefined)
-        return "";
-    return Array.isArray(value) ? value.join("\n") : String(value);
-}
-/** Gives what main has left; undefined if main saved no address, and so did nothing. */
+/** @returns undefined where main saved nothing */
 function loadState(env) {
-    const saved = (field) => env[`STATE_${NAMES[field]}`] || undefined;
-    const apiUrl = saved("apiUrl");
+    const saved = (name) => env[`STATE_${name}`] || undefined;
+    const apiUrl = saved("api_url");
     if (apiUrl === undefined)
         return undefined;
     return {
         apiUrl,
-        certificates: saved("certificates")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
-        terminateSession: saved("terminateSession") !== "false",
-        accessToken: saved("accessToken"),
-        expiresAt: parseTime(saved("expiresAt")),
-        agentFolder: saved("agentFolder"),
-        mark: saved("mark"),
-        stateFile: saved("stateFile"),
-        isComplete: saved("isComplete") === "true",
+        certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
+        terminateSession: saved("terminate_session") !== "false",
+        accessToken: saved("access_token"),
+        agentFolder: saved("agent_folder"),
+        isComplete: saved("complete") === "true",
     };
 }
-/** A value between two lines that name the same delimiter, as core writes each (GitHub's documentation). */
-const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
-/**
- * Gives what main has saved by now, as environment variables. The runner reads the file once, when it takes the
- * step for ended; of a step that was cancelled in a container, the process goes on.
- * @param text of the file
- */
-function parseStateFile(text) {
-    const env = {};
-    for (const { groups } of text.matchAll(ENTRY)) {
-        if (groups !== undefined)
-            env[`STATE_${groups["name"]}`] = groups["value"];
-    }
-    return env;
-}
-/** Gives undefined for what is no time that a Date can hold. */
-function parseTime(text) {
-    const ms = Number(text ?? "");
-    return ms > 0 && ms < 8.64e15 ? ms : undefined;
-}
 
-;// CONCATENATED MODULE: ./build/agent-client/folder.js
+;// CONCATENATED MODULE: ./build/step/main.js
 
 
 
 
-const IS_WINDOWS = process.platform === "win32";
-const PREFIX = "armor-token-";
-/** mkdtemp puts six letters or digits in place of nothing. */
-const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
-/** The built command in dist/, and its copy: the name makes it CommonJS, whatever package.json lies above it. */
-const BUILT_COMMAND = "armor-token.js";
-const COPIED_COMMAND = "armor-token.cjs";
-/**
- * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy, because a later step may
- * remove the action's own files, as it does with a checkout that has the action in a folder (`uses: ./`). The
- * wrappers hold no secret, and name Node by its path, as it is not on PATH in a container job.
- * @param dist the folder of the built files
- * @throws ArmorError file_failed, runner_unsupported
- */
-async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
-    const temp = env["RUNNER_TEMP"];
-    if (!temp) {
-        const remedy = "Run this as a step of a GitHub Actions workflow.";
-        throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
-    }
-    process.umask(0o077); // whatever the job's is
-    let path = "";
+
+
+
+
+
+
+
+
+
+
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
+const STOP_MS = 5_000;
+/** For a reply that is on its way when the job is cancelled; the runner kills the step after some 10 s. */
+const CANCEL_MS = 5_000;
+/** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
+async function main(env, crash, dist) {
+    mask(readSecrets(getInput));
+    const { cancel, deadline } = watchCancel();
     try {
-        path = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), PREFIX));
-        const folder = await fillFolder(path, dist, isWindows);
-        await giveToOwnerOf((0,external_node_path_namespaceObject.dirname)(path), [path, folder.bin]);
-        return folder;
+        const envOfJob = { ...env };
+        checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
+        const inputs = readInputs(getInput);
+        const route = takeRoute(env);
+        const run = { env: envOfJob, dist, inputs, route, cancel };
+        await Promise.race([supply(run), crash, deadline]);
+        process.exitCode = 0;
     }
     catch (error) {
-        if (path !== "")
-            await (0,external_node_fs_promises_namespaceObject.rm)(path, { recursive: true, force: true }).catch(() => undefined);
-        if (error instanceof ArmorError)
-            throw error;
-        throw fileError("The folder that RUNNER_TEMP names", error);
+        process.exitCode = 1;
+        const { code, message } = asArmorError(error);
+        fail(annotationOf(code, message));
     }
 }
-async function fillFolder(path, dist, isWindows) {
-    const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
-    const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
-    const program = (0,external_node_path_namespaceObject.join)(bin, COPIED_COMMAND);
-    await (0,external_node_fs_promises_namespaceObject.mkdir)(bin);
-    await copyCommand((0,external_node_path_namespaceObject.join)(dist, BUILT_COMMAND), program);
-    await (0,external_node_fs_promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
-    if (isWindows)
-        await (0,external_node_fs_promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
-    const canRun = await (0,external_node_fs_promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
-    const command = isWindows ? `${script}.cmd` : script;
-    const fitsPath = !bin.includes(isWindows ? ";" : external_node_path_namespaceObject.delimiter);
-    return { path, bin, command, canRun, fitsPath };
-}
-/** @throws ArmorError runner_unsupported if it is not there; the error of node:fs if it cannot be written */
-async function copyCommand(built, copy) {
-    try {
-        await (0,external_node_fs_promises_namespaceObject.access)(built, external_node_fs_namespaceObject.constants.R_OK);
-    }
-    catch (error) {
-        const { code } = error;
-        const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
-        const remedy = "A step has removed or changed the action's files: use the action before that step.";
-        throw new ArmorError("runner_unsupported", problem, remedy);
-    }
-    await (0,external_node_fs_promises_namespaceObject.copyFile)(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
-}
-/**
- * In a container, root makes folders that the runner, an ordinary user outside, could not list: its clean-up
- * would stop there, for this and for all later jobs. So they are given to the owner of RUNNER_TEMP.
- */
-async function giveToOwnerOf(temp, folders) {
-    if (process.getuid?.() !== 0)
-        return;
-    const { uid, gid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
-    if (uid === 0)
-        return;
-    try {
-        // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the outer one.
-        for (const folder of folders.toReversed())
-            await (0,external_node_fs_promises_namespaceObject.chown)(folder, uid, gid);
-        for (const folder of folders)
-            await (0,external_node_fs_promises_namespaceObject.access)(folder, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-    }
-    catch {
-        // Root may not give folders away, or could not use them any more: then it keeps them.
-        for (const folder of folders)
-            await (0,external_node_fs_promises_namespaceObject.chown)(folder, 0, 0).catch(() => undefined);
-    }
-}
-/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
-function shWrapper(node, program, folder, isWindows = false) {
-    const quoted = [node, program, folder].map((path) => {
-        const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
-        return `'${posixPath.replaceAll("'", "'\\''")}'`;
+/** The runner sends SIGINT, then SIGTERM. Work goes on to its next check of `cancel`, or to the deadline. */
+function watchCancel() {
+    const controller = new AbortController();
+    const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+    for (const name of ["SIGINT", "SIGTERM"])
+        process.on(name, () => controller.abort(error));
+    const deadline = (0,external_node_events_namespaceObject.once)(controller.signal, "abort").then(async () => {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(CANCEL_MS, undefined, { ref: false });
+        throw error;
     });
-    return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
+    return { cancel: controller.signal, deadline };
 }
-/**
- * `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes.
- * @param program the name of the program, which lies beside the .cmd
- */
-function cmdWrapper(node, program) {
-    const quotedNode = `"${node.replaceAll("%", "%%")}"`;
-    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0${program}" "%~dp0.." %*\r\n`;
-}
-/**
- * Whether this is a folder that `createAgentFolder` made or could have made: by its name, directly below
- * RUNNER_TEMP, if it is there a folder and no link, and this user's or that of RUNNER_TEMP's owner. A step can
- * put any path into the saved state of a job, and no other folder must be removed for it.
- */
-async function isAgentFolder(path, env) {
-    const temp = env["RUNNER_TEMP"];
-    if (!temp || !FOLDER_NAME.test((0,external_node_path_namespaceObject.basename)(path)))
-        return false;
-    if (path !== (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), (0,external_node_path_namespaceObject.basename)(path)))
-        return false;
-    try {
-        const { uid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
-        const folder = await (0,external_node_fs_promises_namespaceObject.lstat)(path);
-        const isOurs = folder.uid === process.getuid?.() || folder.uid === uid;
-        return folder.isDirectory() && (IS_WINDOWS || isOurs);
-    }
-    catch (error) {
-        return error.code === "ENOENT"; // it is gone already
-    }
-}
-/**
- * Removes an agent's folder, and no other. Never fails: what is left of it, the runner removes with RUNNER_TEMP.
- * @param env has RUNNER_TEMP
- */
-async function removeFolder(folder, env = process.env) {
-    if (!(await isAgentFolder(folder, env)))
-        return;
-    await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
-}
-
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build/agent-client/inherit.js
-
-// What the agent gets of the job's environment and of its NODE_OPTIONS: what the same Node needs to start, to trust
-// the same authorities and to reach the same network as the main step, and nothing else. /proc shows it to others.
-/** Names count in any case of letters, as on Windows, which writes `Path` and `SystemRoot`. */
-const PLAIN_VARIABLES = new Set([
-    "PATH",
-    "HOME",
-    "USERPROFILE",
-    "TEMP",
-    "TMP",
-    "TMPDIR",
-    "SYSTEMROOT",
-    "LANG",
-    "RUNNER_TEMP",
-    "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
-    "NODE_USE_SYSTEM_CA",
-]);
-/** One path each. Paths are made absolute, because the agent runs in another folder. */
-const PATH_VARIABLES = new Set([
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "OPENSSL_CONF",
-    "OPENSSL_MODULES",
-    "NIX_LD",
-]);
-/** Several folders each, as in PATH. */
-const FOLDERS_VARIABLES = new Set([
-    "SSL_CERT_DIR",
-    "LD_LIBRARY_PATH",
-    "NIX_LD_LIBRARY_PATH",
-]);
-/** Libraries by path or by name. ld.so(8) takes a colon or a blank between them. */
-const LD_PRELOAD = "LD_PRELOAD";
-/** What macOS's loader reads, dyld(1): several paths each, or a switch such as `1`. */
-const DYLD_PREFIX = "DYLD_";
-/** @returns the variables of `env` that the agent gets, by the names that they have there */
-function agentEnvironment(env) {
-    const inherited = {};
-    for (const [name, value] of Object.entries(env)) {
-        if (value === undefined)
-            continue;
-        const inheritedValue = inheritedVariable(name.toUpperCase(), value);
-        if (inheritedValue !== undefined)
-            inherited[name] = inheritedValue;
-    }
-    return inherited;
-}
-/** @returns undefined for a variable that the agent does not get */
-function inheritedVariable(name, value) {
-    if (!isInherited(name))
-        return undefined;
-    if (value === "")
-        return "";
-    if (PATH_VARIABLES.has(name))
-        return (0,external_node_path_namespaceObject.resolve)(value);
-    if (FOLDERS_VARIABLES.has(name))
-        return value.split(external_node_path_namespaceObject.delimiter).map(absoluteFolder).join(external_node_path_namespaceObject.delimiter);
-    if (name === LD_PRELOAD)
-        return value.split(/[:\s]/).map(absoluteLibrary).join(":");
-    if (name.startsWith(DYLD_PREFIX))
-        return value.split(":").map(absoluteLibrary).join(":");
-    return value;
-}
-function isInherited(name) {
-    return (PLAIN_VARIABLES.has(name) ||
-        PATH_VARIABLES.has(name) ||
-        FOLDERS_VARIABLES.has(name) ||
-        name === LD_PRELOAD ||
-        name.startsWith(DYLD_PREFIX));
-}
-/** An empty entry is the working folder. One with `$`, such as `$ORIGIN/lib`, is the loader's to replace. */
-function absoluteFolder(folder) {
-    return folder.startsWith("$") ? folder : (0,external_node_path_namespaceObject.resolve)(folder);
-}
-/** A name without a slash is looked for by the loader, in folders of its own. */
-function absoluteLibrary(library) {
-    const isRelativePath = library.includes("/") && !(0,external_node_path_namespaceObject.isAbsolute)(library);
-    return isRelativePath ? absoluteFolder(library) : library;
-}
-/** Of the job's NODE_OPTIONS: what decides whom to trust and how to reach it. */
-const ALLOWED_FLAGS = new Set([
-    "--use-openssl-ca",
-    "--use-system-ca",
-    "--use-bundled-ca",
-    "--tls-cipher-list",
-    "--dns-result-order",
-    "--network-family-autoselection",
-    "--network-family-autoselection-attempt-timeout",
-]);
-/** Not `--tls-`: with `--tls-keylog`, everything that the agent says could be decrypted. */
-const ALLOWED_PREFIXES = ["--openssl-", "--tls-min-", "--tls-max-"];
-/** Node takes `--flag value` as well as `--flag=value` for these. */
-const FLAGS_WITH_VALUE = new Set([
-    "--tls-cipher-list",
-    "--dns-result-order",
-    "--openssl-config",
-    "--network-family-autoselection-attempt-timeout",
-]);
-/** @param nodeOptions NODE_OPTIONS of the job. @returns its flags that the agent gets, as `--flag=value` */
-function allowedNodeFlags(nodeOptions) {
-    const flags = [];
-    const words = wordsOf(nodeOptions);
-    for (let word = words.shift(); word !== undefined; word = words.shift()) {
-        const { name, value } = parseFlag(word);
-        if (!isAllowedFlag(name))
-            continue;
-        const givenValue = value ?? (FLAGS_WITH_VALUE.has(name) ? words.shift() : undefined);
-        if (givenValue === undefined)
-            flags.push(name);
-        else if (name === "--openssl-config")
-            flags.push(`${name}=${(0,external_node_path_namespaceObject.resolve)(givenValue)}`);
-        else
-            flags.push(`${name}=${givenValue}`);
-    }
-    return flags;
-}
-/** Blanks end a word, except between double quotes, where a backslash keeps the next sign (Node's documentation). */
-function wordsOf(nodeOptions) {
-    const words = nodeOptions.match(/(?:[^ "]|"(?:\\.|[^"\\])*")+/gs) ?? [];
-    return words.map((word) => word.replace(/"((?:\\.|[^"\\])*)"/gs, (_, text) => text.replace(/\\(.)/gs, "$1")));
-}
-/** Node reads `_` in the name of a flag as `-`. */
-function parseFlag(word) {
-    const [name = ""] = word.split("=", 1);
-    const value = word.length > name.length ? word.slice(name.length + 1) : undefined;
-    return { name: name.replaceAll("_", "-"), value };
-}
-/** `--no-` before a flag turns it off. */
-function isAllowedFlag(name) {
-    const positive = name.replace(/^--no-/, "--");
-    return ALLOWED_FLAGS.has(positive) || ALLOWED_PREFIXES.some((one) => positive.startsWith(one));
-}
-
-;// CONCATENATED MODULE: ./build/agent-client/node-flags.js
-
-
-/**
- * In MiB: a heap that holds what the gateway's bounds allow. With a semi space of 1, garbage collection took a
- * tenth more CPU for each call; with 8 or 16, the agent took 10 to 20 MiB more, and no less CPU.
- */
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=256"];
-/**
- * The flags of the agent's Node. The same Node runs this step, so that what it knows, the agent's knows.
- * @param nodeOptions NODE_OPTIONS of the job, of which the agent gets some
- */
-function agentNodeFlags(paths, nodeOptions) {
-    const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(nodeOptions)];
-    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
-    if (isKnown("--disable-sigusr1"))
-        flags.push("--disable-sigusr1");
-    if (isKnown("--permission"))
-        flags.push(...permissionFlags(paths));
-    return flags;
-}
-/**
- * Node's permission model: what is not allowed here is denied, such as other programs, worker threads, add-ons,
- * WASI and the inspector. Trust and DNS are read by OpenSSL and the C library, which it does not concern. Node
- * takes `*` in a path as the end of a prefix, so that such a folder opens its neighbours of that prefix, too.
- */
-function permissionFlags({ dist, folder }) {
-    const flags = [
-        "--permission",
-        `--allow-fs-read=${dist}`,
-        `--allow-fs-read=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
-        `--allow-fs-write=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
-    ];
-    // Since Node 25 the model concerns the network, too.
-    if (isKnown("--allow-net"))
-        flags.push("--allow-net");
-    return flags;
-}
-function isKnown(flag) {
-    return process.allowedNodeEnvironmentFlags.has(flag);
-}
-
-;// CONCATENATED MODULE: ./build/agent-client/launch.js
-
-
-
-
-
-
-
-
-
-const PROGRAM = "agent.js";
-/** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
-const MALLOC = { MALLOC_ARENA_MAX: "1" };
-/** In ms. The agent is ready after some 0.1 s; a machine under load may take many times as long. */
-const READY_MS = 10_000;
-/** Of each stream of an agent that starts: what a preloaded library prints must not fill the memory. */
-const MAX_OUTPUT_LENGTH = 64 * 1024;
-/** @returns the secret part of an address of the agent's */
-function createCapability() {
-    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
-}
-/**
- * Starts an agent that outlives this step, and waits until it listens. One that does not get ready is killed.
- * @param readyMs how long it may take, in ms
- * @throws ArmorError agent_failed
- */
-async function launchAgent(config, parent, readyMs = READY_MS) {
-    let child;
-    try {
-        child = await spawnAgent(config.folder, parent);
-        child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
-        child.stdin.end(JSON.stringify(config));
-        const port = await readyPort(child, readyMs);
-        return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
-    }
-    catch (error) {
-        child?.kill("SIGKILL");
-        const why = quote(error.message).replace(/\.$/, "");
-        const remedy = "Without keep-fresh: true, the step sets its outputs only.";
-        throw new ArmorError("agent_failed", `The token agent did not start: ${why}`, remedy);
-    }
-    finally {
-        child?.unref();
-        child?.stdout.destroy();
-        child?.stderr.destroy();
-    }
-}
-/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
-async function spawnAgent(folder, parent) {
-    const { env, execPath = process.execPath } = parent;
-    // The permission model compares paths as texts, and Node starts a program by its real path.
-    const dist = await (0,external_node_fs_promises_namespaceObject.realpath)(parent.dist);
-    await checkProgram(dist);
-    const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
-    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
-        cwd: (0,external_node_path_namespaceObject.parse)(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
-        env: { ...agentEnvironment(env), ...MALLOC },
-        detached: true,
-        windowsHide: true,
-        stdio: ["pipe", "pipe", "pipe"],
-    });
-}
-/** Node itself would only end with exit code 1. */
-async function checkProgram(dist) {
-    try {
-        await (0,external_node_fs_promises_namespaceObject.access)((0,external_node_path_namespaceObject.join)(dist, PROGRAM));
-    }
-    catch (error) {
-        const { code } = error;
-        throw new Error(`${PROGRAM} of this action cannot be read (${code}): a step has removed or changed the action's files`);
-    }
-}
-/** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
-function readyPort(child, ms) {
-    return new Promise((resolve, reject) => {
-        const fail = (why) => reject(new Error(why));
-        let output = "";
-        let errors = "";
-        child.stdout.setEncoding("utf8").on("data", (chunk) => {
-            output = (output + chunk).slice(-MAX_OUTPUT_LENGTH);
-            const line = READY_LINE.exec(output)?.groups;
-            if (line?.["port"] !== undefined)
-                resolve(Number(line["port"]));
-            else if (line?.["problem"] !== undefined)
-                fail(line["problem"]);
-        });
-        child.stderr.setEncoding("utf8").on("data", (chunk) => {
-            errors = (errors + chunk).slice(-MAX_OUTPUT_LENGTH);
-        });
-        child.on("error", reject);
-        child.on("close", (code, signal) => {
-            const end = `it ended with ${signal ?? `exit code ${code}`} before it was ready`;
-            const reason = reasonIn(errors);
-            fail(reason === undefined ? end : `${end}: ${reason}`);
-        });
-        setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
-    });
-}
-/** What Node or the system's loader says: the line that names an error, else the first one. */
-function reasonIn(errors) {
-    const lines = errors.split(/\r?\n/).map((line) => line.trim());
-    const isReason = (line) => /\b(error|failed|assertion|unavailable|bad option)\b/i.test(line);
-    return lines.find(isReason) ?? lines.find((line) => line !== "");
-}
-
-;// CONCATENATED MODULE: ./build/agent-client/ask-to-stop.js
-
-
-/** The head of the reply to a stop: its status, and where it ends. */
-const REPLY_HEAD = /^HTTP\/1\.1 200 .*?\r\n\r\n/s;
-const CONTENT_LENGTH = /\r\ncontent-length: *(?<bytes>\d{1,9})\r\n/i;
-/** A head has some 200 bytes. */
-const ask_to_stop_MAX_REPLY_BYTES = MAX_REPORT_BYTES + 4_096;
-/**
- * Asks an agent to stop, and resolves when its end closes the connection. That end is the receipt, so this speaks
- * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own. Never throws.
- */
-function askToStop({ port, capability, signal }) {
-    return new Promise((resolve) => {
-        const chunks = [];
-        let bytes = 0;
-        let code = "";
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: "127.0.0.1", port, signal });
-        socket.on("data", (chunk) => {
-            chunks.push(chunk);
-            bytes += chunk.length;
-            if (bytes > ask_to_stop_MAX_REPLY_BYTES)
-                socket.destroy(); // this is not the agent
-        });
-        socket.on("error", (error) => {
-            code = error.code ?? "";
-        });
-        socket.on("close", () => {
-            const kind = signal.aborted ? "late" : kindOf(code);
-            resolve({ kind, code, body: bodyOf(Buffer.concat(chunks)) });
-        });
-        socket.write(`POST /${capability}/stop HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
-    });
-}
-function kindOf(code) {
-    if (code === "")
-        return "closed";
-    return code === "ECONNREFUSED" ? "refused" : "broken";
-}
-/** @returns the whole body of the reply, as UTF-8 */
-function bodyOf(reply) {
-    // In Latin-1, a letter is a byte.
-    const head = REPLY_HEAD.exec(reply.toString("latin1"))?.[0];
-    if (head === undefined)
-        return undefined;
-    const body = reply.subarray(head.length);
-    const length = Number(CONTENT_LENGTH.exec(head)?.groups?.["bytes"]);
-    return body.length === length ? body.toString("utf8") : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/agent-client/stop.js
-
-
-
-
-
-
-
-
-
-/** In ms, for an agent whose start was cancelled to write its control file. */
-const STARTING_MS = 1_000;
-const stop_LOOK_EVERY_MS = 50;
-/** In ms, at the end: a folder that a step has filled may take long to be removed. */
-const CLEAN_UP_MS = 500;
-const MAX_PORT = 65_535;
-const LATE = { kind: "unknown", reason: "it did not end in time" };
-/**
- * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is removed, so that
- * an agent which was not reached ends as well. Never throws.
- * @param signal ends the waiting, whatever is found in the folder
- * @param env has RUNNER_TEMP, below which a folder of ours lies: no other is removed
- */
-async function stopAgent(folder, signal, env = process.env) {
-    const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
-    const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
-    const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
-    await unlessAborted(removeFolder(folder, env), cleanUp, undefined);
-    if (debugLog === undefined)
-        return result;
-    if (result.kind === "ended")
-        return { kind: "ended", stats: result.stats, debugLog };
-    return { kind: "unknown", reason: result.reason, debugLog };
-}
-const CHANGED = "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
-async function findEnd(folder, signal) {
-    let line;
-    try {
-        line = await readControlFile(folder);
-    }
-    catch (error) {
-        const { code = "" } = error;
-        if (code === "ENOENT")
-            return { kind: "ended", stats: await readReport(folder) };
-        return unknown(`${CONTROL_FILE} cannot be read (${code}). ${CHANGED}`);
-    }
-    const address = CONTROL_URL.exec(line)?.groups;
-    const port = Number(address?.["port"]);
-    if (address === undefined || port > MAX_PORT)
-        return unknown(`${CONTROL_FILE} does not hold the agent's address. ${CHANGED}`);
-    const answer = await askToStop({ port, capability: address["capability"] ?? "", signal });
-    if (answer.kind === "late")
-        return LATE;
-    // The file is for an end that nobody asked for, and for a reply that was cut off.
-    const stats = parseReport(answer.body) ?? (await readReport(folder));
-    if (stats !== undefined || answer.kind === "refused")
-        return { kind: "ended", stats };
-    if (answer.kind === "broken")
-        return unknown(`the connection broke off (${answer.code})`);
-    return unknown("what answered there gave no report: it is another program");
-}
-function unknown(reason) {
-    return { kind: "unknown", reason };
-}
-/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
-async function readControlFile(folder) {
-    const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
-    const isExpected = () => (0,external_node_fs_namespaceObject.existsSync)(folder) && !(0,external_node_fs_namespaceObject.existsSync)(file);
-    for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += stop_LOOK_EVERY_MS)
-        await (0,promises_namespaceObject.setTimeout)(stop_LOOK_EVERY_MS);
-    return (await readSmallFile(file, MAX_CONTROL_BYTES)).trim();
-}
-/** @returns undefined if the agent was killed or could not write, or if the file is not its own */
-async function readReport(folder) {
-    const path = (0,external_node_path_namespaceObject.join)(folder, REPORT_FILE);
-    return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
-}
-/** @returns undefined if the text is none that the agent writes: another program may have its port by now */
-function parseReport(text) {
-    if (text === undefined)
-        return undefined;
-    try {
-        return parseStats(JSON.parse(text));
-    }
-    catch {
-        return undefined;
-    }
-}
-/** @returns undefined without debug logging, or if the file is not as the agent writes it */
-async function readDebugLog(folder) {
-    const path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
-    const text = await readSmallFile(path, MAX_DEBUG_BYTES).catch(() => undefined);
-    return text?.split("\n").filter((line) => line !== "");
-}
-/** What the promise gives, or `late` if the signal aborts before. */
-async function unlessAborted(promise, signal, late) {
-    if (signal.aborted)
-        return late;
-    const done = new AbortController();
-    const aborted = (0,external_node_events_namespaceObject.once)(signal, "abort", { signal: done.signal }).then(() => late, () => promise);
-    try {
-        return await Promise.race([promise, aborted]);
-    }
-    finally {
-        done.abort();
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent-client/worker.js
-
-/** The program of GitHub's runner that runs one job, and ends with it. */
-const WORKER_NAME = "Runner.Worker";
-/**
- * @param parentPid the parent of the main step
- * @returns its pid if it is the runner's worker; undefined if that cannot be seen, as in a container, on another
- * system than Linux, or under another runner
- */
-async function findWorker(parentPid = process.ppid) {
-    const name = await (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
-    return name.trimEnd() === WORKER_NAME ? parentPid : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/step/summary.js
-// The one line of a main step that has gone well.
-
-/** Gives the start of the line, without a full stop. */
-function tokenSummary({ apiUrl }, { expiresIn }) {
-    return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
-}
-/** Gives the rest of it, if there is an agent: how later steps reach it. */
-function agentSummary({ exportEnvironment, gatewayPaths }, { canRun, fitsPath }) {
-    const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-    const isOnPath = exportEnvironment && canRun && fitsPath;
-    const command = isOnPath ? "armor-token" : "the output token-command";
-    const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
-    const paths = gatewayPaths.join(", ");
-    return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
-}
-
-;// CONCATENATED MODULE: ./build/step/supply.js
-
-
-
-
-
-
-
-
-
-
-
-/** For calls through the gateway, in ms. Large reports begin late. */
-const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
-/** For giving back what was got: the runner kills a step some 10 s after it was cancelled. */
-const GIVE_BACK_MS = 5_000;
-/** Fetches the token, starts the agent if it is wanted, and sets the outputs. @throws ArmorError */
+/** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
 async function supply(run) {
-    const got = { isTokenSaved: false, isAgentRunning: false };
+    const { inputs } = run;
+    if (inputs.keepFresh && inputs.exportEnvironment)
+        checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
+    warnOfIam(inputs);
+    trustCertificates(inputs.certificates);
+    outputs_saveState("api_url", inputs.apiUrl);
+    outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
+    outputs_saveState("terminate_session", String(inputs.terminateSession));
+    if (inputs.keepFresh)
+        await supplyWithAgent(run);
+    else
+        await supplyToken(run);
+}
+async function supplyToken(run) {
+    const token = await fetchMaskedToken(run);
+    setTokenOutputs(token);
+    outputs_saveState("complete", "true");
+    log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
+}
+async function supplyWithAgent(run) {
+    // Created early: a folder that cannot be written fails before a token is asked for.
+    const folder = await createAgentFolder(run.env, run.dist);
+    let isAgentRunning = false;
     try {
-        if (run.inputs.keepFresh)
-            await supplyWithAgent(run, got);
-        else
-            await supplyToken(run, got);
+        outputs_saveState("agent_folder", folder.path);
+        const token = await fetchMaskedToken(run);
+        const gatewayUrl = await startAgent(run, folder.path, token);
+        isAgentRunning = true;
+        setTokenOutputs(token);
+        handOnAgent(run, folder, gatewayUrl);
+        outputs_saveState("complete", "true");
+        log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
     }
     catch (error) {
-        await giveBack(run, got);
+        // What this step started, it stops, and does not leave to a post step that may not know of it.
+        if (isAgentRunning)
+            await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
+        else
+            await removeFolder(folder.path);
         throw error;
     }
 }
-async function supplyToken(run, got) {
-    const token = await fetchMaskedToken(run, got);
-    setTokenOutputs(run, token);
-    saveComplete(run);
-    log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
-}
-async function supplyWithAgent(run, got) {
-    // Created early: a folder that cannot be written fails before a token is asked for.
-    const folder = await createAgentFolder(run.env, run.dist);
-    got.folder = folder;
-    state_saveState({ agentFolder: folder.path });
-    const token = await fetchMaskedToken(run, got);
-    const gatewayUrl = await startAgent(run, folder.path, token);
-    got.isAgentRunning = true;
-    run.cancellation.throwIfCancelled();
-    setTokenOutputs(run, token);
-    handOnAgent(run, folder, gatewayUrl);
-    saveComplete(run);
-    log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
-}
-/** The last look at whether anybody is left to take what was handed on. */
-function saveComplete({ cancellation }) {
-    cancellation.throwIfCancelled();
-    state_saveState({ isComplete: true });
-}
-/** What this step started, it stops, and does not leave to a post step that may not know of it. */
-async function giveBack(run, { folder, token, isTokenSaved, isAgentRunning }) {
-    if (folder !== undefined && isAgentRunning) {
-        await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS), run.env); // ends the session
-        return;
-    }
-    if (folder !== undefined)
-        await removeFolder(folder.path, run.env);
-    // Post reads saved state when it begins: what was saved later, it does not know.
-    const isLeftToPost = isTokenSaved && !run.mark.hasPostBegun();
-    if (token === undefined || isLeftToPost || !run.inputs.terminateSession)
-        return;
-    const context = { ...contextOf(run), timeoutMs: GIVE_BACK_MS };
-    await endSession(context, token.accessToken).catch(() => undefined); // it ends by itself
-}
-function contextOf({ inputs, route }) {
-    return { apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, send: createSend(route) };
-}
-/** Masks the token before anything else is done with it. */
-async function fetchMaskedToken(run, got) {
-    const { inputs, cancellation } = run;
-    const context = {
-        ...contextOf(run),
-        onRetry({ problem }, pauseMs) {
-            cancellation.throwIfCancelled();
-            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
-        },
-    };
-    const token = await fetchToken(context, inputs.credentials);
-    mask([token.accessToken]);
-    got.token = token;
-    const accessToken = inputs.terminateSession ? token.accessToken : undefined;
-    state_saveState({ accessToken, expiresAt: token.expiresAt });
-    got.isTokenSaved = true;
-    cancellation.throwIfCancelled();
-    return token;
-}
-function setTokenOutputs({ inputs }, token) {
+function setTokenOutputs(token) {
     setOutputs({
         "access-token": token.accessToken,
-        "api-url": inputs.apiUrl,
         "token-type": "Bearer",
         "expires-in": String(token.expiresIn),
         "expires-at": isoDate(token.expiresAt),
     });
 }
-/** Gives the gateway's address. */
-async function startAgent(run, folder, first) {
-    const { env, dist, inputs, route } = run;
+function warnOfIam({ gatewayPaths }) {
+    const iam = "/api/v1/iam/";
+    for (const path of gatewayPaths) {
+        const isInsideIam = path.startsWith(iam);
+        const isAboveIam = path.endsWith("/") && iam.startsWith(path);
+        if (!isInsideIam && !isAboveIam)
+            continue;
+        warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job can read the ` +
+            "users, apps and policies that the client app may read.");
+    }
+}
+async function fetchMaskedToken({ inputs, route, cancel }) {
+    const context = {
+        apiUrl: inputs.apiUrl,
+        timeoutMs: inputs.timeoutMs,
+        send: createSend(route),
+        onRetry({ problem }, pauseMs) {
+            cancel.throwIfAborted();
+            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+        },
+    };
+    const token = await fetchToken(context, inputs.credentials);
+    const { accessToken } = token;
+    mask([accessToken]);
+    try {
+        outputs_saveState("access_token", inputs.terminateSession ? accessToken : "");
+    }
+    catch (error) {
+        // The post step will not know of this session.
+        if (inputs.terminateSession)
+            await endSession({ ...context, timeoutMs: STOP_MS }, accessToken).catch(() => undefined);
+        throw error;
+    }
+    cancel.throwIfAborted();
+    return token;
+}
+/** @returns the gateway's address */
+async function startAgent({ env, dist, inputs, route }, folder, firstToken) {
     const capability = createCapability();
     const controlCapability = createCapability();
     mask([capability, controlCapability]);
@@ -6706,9 +5159,7 @@ async function startAgent(run, folder, first) {
         capability,
         controlCapability,
         folder,
-        first,
-        workerPid: await findWorker(),
-        isDebug: outputs_isDebug(),
+        first: firstToken,
     };
     const { gatewayUrl } = await launchAgent(config, { env, dist });
     return gatewayUrl;
@@ -6721,187 +5172,78 @@ function handOnAgent({ env, inputs }, folder, gatewayUrl) {
     }
     if (!inputs.exportEnvironment)
         return;
-    const bin = folder.fitsPath ? folder.bin : undefined;
-    const { wasNoProxyExtended, isNoProxyStar } = exportAgent(env, gatewayUrl, bin);
-    if (bin === undefined) {
-        warn("armor-token is not on PATH: the runner's work folder has a sign in its name that parts folders there. " +
-            'Give the output token-command to the step as TOKEN_COMMAND, and run: "$TOKEN_COMMAND".');
-    }
+    const wasNoProxyExtended = exportAgent(env, gatewayUrl, folder.bin);
     if (wasNoProxyExtended)
         log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
-    if (isNoProxyStar) {
-        warn("no_proxy is *, which wget does not know: it would show the gateway's address to the proxy. " +
-            "Name the hosts in no_proxy instead; 127.0.0.1 has to be one of them.");
-    }
 }
-
-;// CONCATENATED MODULE: ./build/step/main.js
-
-
-
-
-
-
-
-
-
-
-
-/**
- * Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation.
- * @param env of the process, of which it takes the proxy variables
- * @param crash rejects with what nothing else has caught
- * @param dist the folder of the built files, one of which this is
- */
-async function main(env, crash, dist) {
-    let mark;
-    try {
-        mask(readSecrets(getInput));
-        startDebugLog();
-        closeFilesToOthers();
-        checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        mark = new MainMark(env);
-        const cancellation = new Cancellation(mark);
-        const result = prepareAndSupply(env, dist, mark, cancellation);
-        await Promise.race([result, crash, cancellation.deadline]);
-        process.exitCode = 0;
-    }
-    catch (error) {
-        process.exitCode = 1;
-        const { code, message } = asArmorError(error);
-        fail(annotationOf(code, message));
-    }
-    finally {
-        mark?.remove();
-    }
+/** The start of the one line of a good run. */
+function tokenSummary({ apiUrl }, { expiresIn }) {
+    return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
 }
-async function prepareAndSupply(env, dist, mark, cancellation) {
-    saveEmptyState();
-    const envOfJob = { ...env };
-    const inputs = readInputs(getInput, env);
-    const route = takeRoute(env);
-    if (inputs.keepFresh && inputs.exportEnvironment)
-        checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
-    warnOfIam(inputs);
-    trustCertificates(inputs.certificates);
-    state_saveState({
-        apiUrl: inputs.apiUrl,
-        certificates: inputs.certificates,
-        terminateSession: inputs.terminateSession,
-        mark: mark.path,
-        stateFile: env["GITHUB_STATE"],
-    });
-    const run = { env: envOfJob, dist, inputs, route, mark, cancellation };
-    await supply(run);
-}
-/** Below this path Armor tells who has which rights. */
-const IAM = "/api/v1/iam/";
-function warnOfIam({ gatewayPaths }) {
-    for (const path of gatewayPaths) {
-        const isInsideIam = path.startsWith(IAM);
-        const isAboveIam = path.endsWith("/") && IAM.startsWith(path);
-        if (!isInsideIam && !isAboveIam)
-            continue;
-        warn(`gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job can read the ` +
-            "users, apps and policies that the client app may read.");
-    }
+/** The rest of it, with keep-fresh. */
+function agentSummary({ exportEnvironment, gatewayPaths }, { canRun }) {
+    const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
+    const command = exportEnvironment && canRun ? "armor-token" : "the output token-command";
+    const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
+    const paths = gatewayPaths.join(", ");
+    return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
-/** A report that says nothing. */
-const NOTHING = { lines: [], warnings: [], read: [], debugLog: [] };
-/** A report of one line. */
-function lineReport(line) {
-    return { lines: [line], warnings: [], read: [], debugLog: [] };
-}
-/** What both say, one after the other. */
-function joined(first, second) {
-    return {
-        lines: [...first.lines, ...second.lines],
-        warnings: [...first.warnings, ...second.warnings],
-        read: [...first.read, ...second.read],
-        debugLog: [...first.debugLog, ...second.debugLog],
-    };
-}
-/**
- * Says what the agent did, or why that cannot be known.
- * @param isMainComplete if it is not, main's own annotation has said what happened
- */
+const NOTHING = { lines: [], warnings: [] };
+/** What the agent did, or why it cannot be known. */
 function agentReport(result, isMainComplete) {
-    const { debugLog = [] } = result;
     if (result.kind === "unknown") {
-        const warning = agentWarning(`The token agent could not be asked to stop: ${withoutStop(result.reason)}. ` +
-            "It ends by itself when its folder is gone, at the latest when the runner cleans up.");
-        return { lines: [], warnings: [warning], read: [], debugLog };
+        const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
+        return {
+            lines: [],
+            warnings: [agentWarning("could not be asked to stop", result.reason, then)],
+        };
     }
     const { stats } = result;
     if (stats === undefined) {
         if (!isMainComplete)
             return NOTHING; // main has failed, and has stopped it
-        const why = " and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full";
-        return { lines: [], warnings: [earlyEnd(why)], read: [], debugLog };
+        const why = "it left no report: it was killed, its folder was removed, or the disk is full";
+        return { lines: [], warnings: [earlyEnd(why)] };
     }
-    const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
+    const warnings = problemsOf(stats);
     if (stats.reason !== undefined)
-        warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
-    // Quiet if main has failed, but what was left behind is said.
-    const lines = isMainComplete ? [workOf(stats)] : [];
-    return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
+        warnings.unshift(earlyEnd(stats.reason));
+    return { lines: [workOf(stats)], warnings };
 }
-function withoutStop(text) {
-    return text.replace(/\.$/, "");
+function earlyEnd(reason) {
+    const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
+    return agentWarning("had ended before the job did", reason, then);
 }
-function earlyEnd(why) {
-    return agentWarning(`The token agent ended before the job did${why}. ` +
-        "Later calls failed with curl (7): start at the first failed step.");
-}
-function agentWarning(text) {
+function agentWarning(what, reason, then) {
     const sessions = "Sessions of tokens that it fetched end when these expire.";
-    return annotationOf("agent_failed", `${text} ${sessions}`);
+    const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${sessions}`;
+    return annotationOf("agent_failed", text);
 }
-/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
+/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched.` */
 function workOf(stats) {
     const used = [
         ...calls("answered", stats.answered),
         ...calls("failed", stats.failed),
-        ...times(stats.abandoned, "call", "given up by its client", "given up by their clients"),
         ...times(stats.refused, "call", "refused"),
         ...times(stats.handedOut, "token", "handed out"),
     ];
-    const work = [
-        ...(used.length === 0 ? ["no call came"] : used),
+    if (used.length === 0) {
+        const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
+        return `Token agent: it answered no call${hint}.`;
+    }
+    const tokens = [
         ...times(stats.minted, "token", "fetched"),
         ...times(stats.sessionsEnded, "session", "ended"),
     ];
-    const line = `Token agent: ${work.join(", ")}.`;
-    const isUnused = used.length === 0 && stats.reason === undefined;
-    if (!isUnused)
-        return line;
-    return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
+    return `Token agent: ${[...used, ...tokens].join(", ")}.`;
 }
-/** Gives whether the agent had the step's own token only, whose session post can try to end itself. */
-function hasOnlyOwnToken({ minted }) {
-    return minted === 1;
-}
-function sessionsLeft(stats) {
-    const others = hasOnlyOwnToken(stats) ? stats.sessionsNotEnded - 1 : stats.sessionsNotEnded;
-    const one = "could not be ended; it ends by itself when its token expires.";
-    const several = "could not be ended; they end by themselves when their tokens expire.";
-    return times(Math.max(others, 0), "Armor session", one, several);
-}
-/** Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is a command. */
-function readBy({ read, otherKinds, otherCalls, handedOut }) {
-    const lines = read.map(({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`);
-    if (otherKinds > 0) {
-        const kinds = otherKinds === 1 ? "1 other kind" : `${otherKinds} other kinds`;
-        lines.push(`… and ${kinds} (${otherCalls} ${otherCalls === 1 ? "call" : "calls"})`);
-    }
-    else if (otherCalls > 0)
-        lines.push(`… and ${otherCalls} other calls`);
-    if (handedOut > 0)
-        lines.push("Calls with tokens that armor-token handed out are not seen, so they are not listed.");
-    return lines;
+function problemsOf({ problems, sessionsNotEnded }) {
+    const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
+    const ends = "may not have ended. Sessions end when their tokens expire.";
+    return [...warnings, ...times(sessionsNotEnded, "Armor session", ends)];
 }
 /** Such as `3 calls answered (2xx 2, 4xx 1)`; nothing for none. */
 function calls(verb, counts) {
@@ -6913,77 +5255,11 @@ function calls(verb, counts) {
         .map((name) => `${name} ${counts[name]}`);
     return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
-/** Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default */
-function times(count, noun, verb, verbOfMany = verb) {
+/** Such as `3 tokens fetched`; nothing for none. */
+function times(count, noun, verb) {
     if (count === 0)
         return [];
-    return [count === 1 ? `1 ${noun} ${verb}` : `${count} ${noun}s ${verbOfMany}`];
-}
-
-;// CONCATENATED MODULE: ./build/step/session-end.js
-
-
-
-
-/** Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has failed. */
-const REASONS = {
-    host_unknown: "DNS does not know its host",
-    dns_failed: "DNS did not answer",
-    connection_failed: "no connection",
-    reply_incomplete: "its answer broke off",
-    reply_timeout: "no answer in time",
-    reply_invalid: "its answer was no HTTP",
-    certificate_rejected: "its certificate is not trusted",
-    tls_failed: "no TLS connection",
-    proxy_failed: "the proxy has failed",
-    proxy_refused: "the proxy has refused",
-    redirect_refused: "it was redirected to another address",
-};
-/**
- * Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over.
- * @param timeoutMs in ms, for all attempts
- */
-async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
-    const { accessToken, agentFolder, isComplete, terminateSession } = state;
-    // Quiet if main has failed: its own annotation has said why.
-    const say = (line) => (isComplete ? lineReport(line) : NOTHING);
-    if (!terminateSession)
-        return say("The Armor session was not ended, as terminate-session is false.");
-    if (accessToken === undefined)
-        return NOTHING; // no token was issued
-    let lastStatus; // of Armor's last answer; undefined if the last attempt got none
-    const noteStatus = async (request, signal) => {
-        lastStatus = undefined;
-        const reply = await send(request, signal);
-        lastStatus = reply.status;
-        return reply;
-    };
-    try {
-        const wasAlive = await endSession({ apiUrl, timeoutMs, send: noteStatus }, accessToken);
-        if (wasAlive)
-            return say("The Armor session was ended.");
-        if (agentFolder !== undefined)
-            return say("The Armor session was over already.");
-        return say("The Armor session was over already. " +
-            "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.");
-    }
-    catch (error) {
-        const { code } = asArmorError(error);
-        if (code === "internal_error")
-            throw error;
-        const answered = lastStatus === undefined ? undefined : `Armor answered ${lastStatus}`;
-        const reason = answered ?? REASONS[code] ?? code;
-        // What was left behind is said also if main has failed.
-        return lineReport(`The Armor session could not be ended (${reason}); ${endOf(state)}.`);
-    }
-}
-/** Says when the session ends without anybody's help, which nobody has to do anything about. */
-function endOf({ expiresAt }) {
-    if (expiresAt === undefined)
-        return "it ends by itself when its token expires";
-    const time = new Date(expiresAt).toISOString().slice("2026-01-01T".length, -".000Z".length);
-    const hasExpired = expiresAt <= clock.date();
-    return hasExpired ? `it has ended by itself at ${time} UTC` : `it ends by itself at ${time} UTC`;
+    return [`${count} ${count === 1 ? noun : `${noun}s`} ${verb}`];
 }
 
 ;// CONCATENATED MODULE: ./build/step/post.js
@@ -6995,23 +5271,14 @@ function endOf({ expiresAt }) {
 
 
 
-
-
-
-
-
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
-const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
-const STOP_MS = 4_000; // of it, for the agent to stop
-const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
-const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+const post_STOP_MS = 4_000; // of it, for the agent to stop
+const MIN_SESSION_MS = 500; // for ending the session, even where the agent took the rest
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
  * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
- * @param env of the process, of which it takes the proxy variables
- * @param crash rejects with what nothing else has caught
  */
-async function post(env, crash) {
+async function post_post(env, crash) {
     process.exitCode = 0;
     const state = loadState(env);
     if (state === undefined)
@@ -7019,64 +5286,58 @@ async function post(env, crash) {
     if (state.accessToken !== undefined)
         mask([state.accessToken]);
     try {
-        startDebugLog();
-        closeFilesToOthers();
-        say(await Promise.race([finish(env, state), crash]));
+        const { lines, warnings } = await Promise.race([finish(env, state), crash]);
+        // Quiet where main failed: its own annotation has said why. What was left behind is said all the same.
+        if (state.isComplete)
+            lines.forEach(log);
+        warnings.forEach(warn);
     }
     catch (error) {
         const { code, message } = asArmorError(error);
         warn(annotationOf(code, message));
     }
 }
-function say({ lines, warnings, read, debugLog }) {
-    lines.forEach(log);
-    if (read.length > 0)
-        outputs_group("What was read from Armor", read);
-    warnings.forEach(warn);
-    debugLog.forEach(logDebug);
-}
-async function finish(env, saved) {
-    const deadline = clock.now() + TIMEOUT_MS;
-    const state = await stateAfterMain(env, saved);
-    const { accessToken, agentFolder, isComplete, terminateSession } = state;
-    // A token that main got after it was cancelled is not known from the beginning.
-    if (accessToken !== undefined && accessToken !== saved.accessToken)
-        mask([accessToken]);
-    trustCertificates(state.certificates);
-    const context = { apiUrl: state.apiUrl, send: createSend(takeRoute(env)) };
+async function finish(env, state) {
+    const { agentFolder, isComplete, terminateSession } = state;
     if (agentFolder === undefined)
-        return await endSessionOf(state, context, deadline - clock.now());
-    const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
-    const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
+        return await finishSession(env, state, TIMEOUT_MS);
+    const start = clock.now();
+    const result = await stopAgent(agentFolder, AbortSignal.timeout(post_STOP_MS));
     const agent = agentReport(result, isComplete);
-    const stats = result.kind === "ended" ? result.stats : undefined;
-    const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
     // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
-    const wasToldToStop = stats !== undefined && stats.reason === undefined;
-    if (!wasToldToStop || !terminateSession)
-        return joined(agent, await endSessionOf(state, context, leftMs));
-    if (stats.sessionsNotEnded > 0 && hasOnlyOwnToken(stats))
-        return joined(agent, await endSessionOf(state, context, Math.min(leftMs, SECOND_TRY_MS)));
-    const isNothingSaid = stats.sessionsEnded === 0 && stats.sessionsNotEnded === 0;
-    if (!isNothingSaid || !isComplete)
+    const wasToldToStop = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
+    if (wasToldToStop && terminateSession)
         return agent;
-    return joined(agent, lineReport("The Armor session was over already."));
+    const leftMs = Math.max(MIN_SESSION_MS, TIMEOUT_MS - (clock.now() - start));
+    const session = await finishSession(env, state, leftMs);
+    return {
+        lines: [...agent.lines, ...session.lines],
+        warnings: [...agent.warnings, ...session.warnings],
+    };
 }
-/** Gives what main has left, once it has ended: when it was cancelled in a container, it went on. */
-async function stateAfterMain(env, saved) {
-    const { isComplete, mark, stateFile } = saved;
-    if (isComplete || mark === undefined)
-        return saved;
-    await endMain(mark, env, MAIN_MS);
-    // The runner keeps the files of all steps in one folder until the job ends.
-    const isRunnersFile = (0,external_node_path_namespaceObject.dirname)(stateFile ?? "") === (0,external_node_path_namespaceObject.dirname)(env["GITHUB_STATE"] ?? "none");
-    if (stateFile === undefined || !isRunnersFile)
-        return saved;
+/** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
+async function finishSession(env, state, timeoutMs) {
+    const { accessToken, agentFolder, apiUrl, certificates, terminateSession } = state;
+    const say = (line) => ({ lines: [line], warnings: [] });
+    if (!terminateSession)
+        return say("The Armor session was not ended, as terminate-session is false.");
+    if (accessToken === undefined)
+        return NOTHING; // no token was issued
     try {
-        return loadState(parseStateFile((0,external_node_fs_namespaceObject.readFileSync)(stateFile, "utf8"))) ?? saved;
+        trustCertificates(certificates);
+        const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
+        const wasAlive = await endSession(context, accessToken);
+        if (wasAlive)
+            return say("The Armor session was ended.");
+        if (agentFolder !== undefined)
+            return say("The Armor session was over already.");
+        return say("The Armor session was over already. " +
+            "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.");
     }
-    catch {
-        return saved; // what the runner has read of it is all there is
+    catch (error) {
+        const { code, message } = asArmorError(error);
+        const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
+        return { lines: [], warnings: [annotationOf(code, text)] };
     }
 }
 
@@ -7098,7 +5359,7 @@ async function runMain() {
     await run((crash) => main(process.env, crash, dist));
 }
 async function runPost() {
-    await run((crash) => post(process.env, crash));
+    await run((crash) => post_post(process.env, crash));
 }
 async function runAgent() {
     await run((crash) => agent(crash));
@@ -7108,11 +5369,17 @@ async function run(program) {
     process.exitCode = 1; // until success is certain: also when the process runs dry or dies
     process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
     delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+    closeInspector();
     // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
     (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000);
     await program(watchCrash());
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
+}
+/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
+function closeInspector() {
+    process.on("SIGUSR1", () => undefined);
+    process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 /** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {
@@ -7123,6 +5390,8 @@ function watchCrash() {
     crash.catch(() => undefined);
     return crash;
 }
+
+})();
 
 module.exports = __webpack_exports__;
 /******/ })()

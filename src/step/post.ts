@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { stopAgent } from "../agent-client/stop.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
+import { createSend } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { endMain } from "./marks.ts";
