@@ -17,7 +17,6 @@ import { API_KEY, APP_ID } from "../fixtures/step.ts";
 jest.setTimeout(60_000);
 
 const FILES = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
-const REPLY_MS = 1_000;
 
 interface Step {
   readonly child: ChildProcess;
@@ -53,19 +52,29 @@ async function stateOf({ files }: Step): Promise<Values> {
   return Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]));
 }
 
-/** Answers late, and knows whose sessions have not ended. */
+/** Grants a token when it is told to, and knows whose sessions have not ended. */
 async function startArmor() {
   const live = new Set<string>();
+  let grant: () => void = () => undefined;
+  const isGranted = new Promise<void>((resolve) => {
+    grant = resolve;
+  });
   const answer: Answer = async (response, request) => {
     if (request.path.endsWith("/terminate")) {
       live.delete(request.headers.authorization?.replace("Bearer ", "") ?? "");
       return text(204, "")(response, request);
     }
     live.add("t0k3n-of-an-hour");
-    await sleep(REPLY_MS);
+    await isGranted;
     token({ access_token: "t0k3n-of-an-hour", expires_in: 3600 })(response, request);
   };
-  return Object.assign(await startServer([answer]), { live });
+  return Object.assign(await startServer([answer]), { live, grant });
+}
+
+/** Post has found main's mark, and left its own beside it. */
+async function waitForPost(temp: string): Promise<void> {
+  const isThere = async () => (await readdir(temp)).some((name) => name.endsWith("-post"));
+  while (!(await isThere())) await sleep(10);
 }
 
 async function expectNothingLeft(temp: string, live: ReadonlySet<string>): Promise<void> {
@@ -89,6 +98,8 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     const main = await startStep("main", temp.path, inputs);
     while (armor.live.size === 0) await sleep(10);
     const post = await startStep("post", temp.path, await stateOf(main));
+    await waitForPost(temp.path);
+    armor.grant();
     await once(post.child, "close");
     // Post has waited: main is at its end, which may take it a moment yet.
     if (main.child.exitCode === null) await once(main.child, "close");
@@ -112,6 +123,7 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     const main = await startStep("main", temp.path, inputs);
     while (armor.live.size === 0) await sleep(10);
     const state = await stateOf(main);
+    armor.grant();
     await once(main.child, "close");
     expect([main.child.exitCode, armor.live.size]).toEqual([0, 1]);
     const post = await startStep("post", temp.path, state);
