@@ -18,10 +18,11 @@ const ncc = createRequire(import.meta.url)("@vercel/ncc") as Ncc;
 const root = join(import.meta.dirname, "..");
 
 /**
- * Packages that are imported and never called. @actions/http-client imports undici for `getAgentDispatcher` and
- * tunnel for proxies, which src/armor/proxy.ts does in its place. @actions/core imports @actions/exec for
- * `platform.getDetails`. With undici and @actions/exec dist/ would have 1.2 MB. tunnel also loads
- * node:assert: without it, a step loads in 40.9 instead of 43.0 ms (medians of 80 starts).
+ * Packages that are imported and never called. @actions/http-client imports undici for
+ * `getAgentDispatcher` and tunnel for proxies, which src/armor/proxy.ts does in its place.
+ * @actions/core imports @actions/exec for `platform.getDetails`. With undici and @actions/exec
+ * dist/ would have 1.2 MB. tunnel also loads node:assert: without it, a step loads in 40.9 instead
+ * of 43.0 ms (medians of 80 starts).
  */
 const NOT_BUNDLED = {
   undici: ["ProxyAgent"],
@@ -44,7 +45,8 @@ const externals = Object.fromEntries(
   Object.keys(NOT_BUNDLED).map((name) => [name, "./not-bundled.js"]),
 );
 
-// ncc writes CommonJS unless the nearest package.json says "module". CommonJS starts a little faster.
+// ncc writes CommonJS unless the nearest package.json says "module". CommonJS starts a little
+// faster.
 writeFileSync(join(root, "build", "package.json"), "{}\n");
 const options = { cache: false, externals, license: "licenses.txt", quiet: true };
 const action = await ncc(join(root, "build", "index.js"), options);

@@ -1,6 +1,7 @@
-// The first file of every process of this action: dist/main.js, dist/post.js and dist/agent.js are copies of it, and
-// each takes its role from its own name. Every Node since 12 can read it, because some runners start the first
-// `node` on PATH, and an old one has to be answered with a sentence instead of a stack trace.
+// The first file of every process of this action: dist/main.js, dist/post.js and dist/agent.js are
+// copies of it, and each takes its role from its own name. Every Node since 12 can read it, because
+// some runners start the first `node` on PATH, and an old one has to be answered with a sentence
+// instead of a stack trace.
 "use strict";
 
 const OLDEST_NODE = 20; // the bundle, index.js, uses its features
@@ -15,10 +16,12 @@ const ROLES = {
 const fileName = __filename.replace(/^.*[\\/]/, "");
 const role = ROLES[fileName];
 
-// From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key.
+// From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the
+// key.
 process.on("SIGUSR1", () => undefined);
 const wasInspectorOpen = closeInspector();
-// The runner gives post the same inputs as main. Post needs none of them, and so does not keep the key.
+// The runner gives post the same inputs as main. Post needs none of them, and so does not keep the
+// key.
 if (fileName === "post.js") dropInputs();
 process.exitCode = role.exitCode; // until the program itself sets another one
 start();

@@ -1,21 +1,30 @@
 import { quote } from "./redact.ts";
 
-/** Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in package.json. */
+/**
+ * Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in
+ * package.json.
+ */
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
-/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
+/**
+ * Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains
+ * each.
+ */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
-  runner_unsupported: false, // not started as a runner starts an action, or by a Node that cannot be used
-  file_failed: false, // a file or folder of the runner cannot be written, or one of this action is gone
+  // Not started as a runner starts an action, or by a Node that cannot be used.
+  runner_unsupported: false,
+  // A file or folder of the runner cannot be written, or one of this action is gone.
+  file_failed: false,
   cancelled: false, // the job was cancelled
   host_unknown: false, // DNS does not know the name of the Armor host
   dns_failed: true, // DNS does not answer
   connection_failed: true, // no connection, or it broke before a reply began
   reply_incomplete: true, // the reply began and broke off
   reply_timeout: true, // no complete reply in the time that one attempt has
-  certificate_rejected: false, // the certificate of the Armor host is untrusted, expired or for another name
+  // The certificate of the Armor host is untrusted, expired or for another name.
+  certificate_rejected: false,
   tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
   proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
   proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
@@ -39,13 +48,14 @@ export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 
 /** What an error says to the code that handles it, beside its code. */
 export interface ErrorDetails {
-  readonly retryAfterMs?: number | undefined; // how long the server asks to wait; undefined if it does not
+  // How long the server asks to wait; undefined if it does not.
+  readonly retryAfterMs?: number | undefined;
   readonly isPermanent?: boolean; // the token endpoint itself has refused, by an OAuth error
 }
 
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
- * secret, a body, a header or an unquoted word of the server's.
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy,
+ * without a secret, a body, a header or an unquoted word of the server's.
  */
 export class ArmorError extends Error {
   override readonly name = "ArmorError";
@@ -81,7 +91,9 @@ export function asArmorError(error: unknown): ArmorError {
   return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
 
-/** The text of an annotation: one line that ends with the code and the address of its documentation. */
+/**
+ * The text of an annotation: one line that ends with the code and the address of its documentation.
+ */
 export function annotationOf(code: string, message: string): string {
   return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }

@@ -1,5 +1,5 @@
-// A job in a container that is cancelled while main runs: no signal reaches main, which goes on inside while the runner
-// takes the step for ended, reads its files, and runs post beside it.
+// A job in a container that is cancelled while main runs: no signal reaches main, which goes on
+// inside while the runner takes the step for ended, reads its files, and runs post beside it.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -24,7 +24,10 @@ interface Step {
   readonly stdout: Promise<string>;
 }
 
-/** Starts a step with files of its own, as the runner makes them, in one folder for all steps of a job. */
+/**
+ * Starts a step with files of its own, as the runner makes them, in one folder for all steps of a
+ * job.
+ */
 async function startStep(name: "main" | "post", temp: string, env: Values): Promise<Step> {
   const folder = join(temp, "_runner_file_commands");
   await mkdir(folder, { recursive: true });

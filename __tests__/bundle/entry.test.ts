@@ -1,4 +1,5 @@
-// The first file of main and post: what it refuses, what it drops, and that nothing ends a step without a word.
+// The first file of main and post: what it refuses, what it drops, and that nothing ends a step
+// without a word.
 
 import { spawnSync } from "node:child_process";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";

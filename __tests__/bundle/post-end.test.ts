@@ -1,4 +1,5 @@
-// The end of a session whose Armor is slow or gone: post stays within its time, fails no job, and says it in one line.
+// The end of a session whose Armor is slow or gone: post stays within its time, fails no job, and
+// says it in one line.
 
 import { describe, expect, jest, test } from "@jest/globals";
 import { goodArmor, openJob } from "../fixtures/job.ts";

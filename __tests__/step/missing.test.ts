@@ -1,4 +1,5 @@
-// Why an input did not arrive: a wrong name, a wrapper, Dependabot, a fork, or a secret of another name.
+// Why an input did not arrive: a wrong name, a wrapper, Dependabot, a fork, or a secret of another
+// name.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

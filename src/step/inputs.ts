@@ -12,14 +12,18 @@ export interface Inputs {
   readonly certificates: readonly string[]; // PEM, one certificate each
   readonly timeoutMs: number;
   readonly keepFresh: boolean;
-  readonly gatewayPaths: readonly string[]; // absolute; one that ends with `/` is everything below it
+  // Absolute; one that ends with `/` is everything below it.
+  readonly gatewayPaths: readonly string[];
   readonly exportEnvironment: boolean;
   readonly terminateSession: boolean;
 }
 
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
-/** The same as in action.yml. The runner applies them to inputs that are left out, but not to empty ones. */
+/**
+ * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
+ * ones.
+ */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
   "ca-certificate": "",
@@ -33,12 +37,16 @@ export const DEFAULTS = {
 const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
-const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
+// Far above any key, and far below what an environment variable can hold.
+const MAX_CREDENTIAL_LENGTH = 4096;
 
 /** Control characters, line separators and lone surrogates. No credential and no URL has one. */
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
 
-/** Every form of the key, to be masked first. A short key has none: its mask would cover half of the log. */
+/**
+ * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
+ * log.
+ */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);

@@ -11,7 +11,8 @@ import { saveEmptyState, saveState } from "./state.ts";
 import { type Run, supply } from "./supply.ts";
 
 /**
- * Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation.
+ * Sets `process.exitCode` to 0 if and only if every output is set; else reports one error
+ * annotation.
  * @param env of the process, of which it takes the proxy variables
  * @param crash rejects with what nothing else has caught
  * @param dist the folder of the built files, one of which this is

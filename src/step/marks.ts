@@ -1,5 +1,6 @@
-// How post and a cancelled main find each other. When a job in a container is cancelled, the signal reaches the docker
-// client alone: main goes on inside, and post starts beside it. Each leaves a file that the other looks for.
+// How post and a cancelled main find each other. When a job in a container is cancelled, the signal
+// reaches the docker client alone: main goes on inside, and post starts beside it. Each leaves a
+// file that the other looks for.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,13 +16,16 @@ const postMark = (mark: string) => `${mark}-post`;
 
 /** Says by a file below RUNNER_TEMP that main runs. */
 export class MainMark {
-  readonly path: string | undefined; // undefined if the file could not be made, so that post will not wait
+  // Undefined if the file could not be made, so that post will not wait.
+  readonly path: string | undefined;
 
   constructor(env: NodeJS.ProcessEnv) {
     this.path = leave(env["RUNNER_TEMP"]);
   }
 
-  /** Gives whether the job is at its end, so that nobody is left to take what main could hand on. */
+  /**
+   * Gives whether the job is at its end, so that nobody is left to take what main could hand on.
+   */
   hasPostBegun(): boolean {
     return this.path !== undefined && existsSync(postMark(this.path));
   }

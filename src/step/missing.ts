@@ -1,5 +1,5 @@
-// Why an input did not arrive. The runner hands each input over as INPUT_ and its name in capitals; a name that
-// action.yml does not have arrives, too, with a warning of the runner.
+// Why an input did not arrive. The runner hands each input over as INPUT_ and its name in capitals;
+// a name that action.yml does not have arrives, too, with a warning of the runner.
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { ArmorError } from "../errors.ts";
@@ -17,8 +17,8 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
 
 /**
- * Throws if the workflow gives an input under a name that is almost right. An optional one would otherwise be
- * ignored in silence, and `keep_fresh: true` would be green without an agent.
+ * Throws if the workflow gives an input under a name that is almost right. An optional one would
+ * otherwise be ignored in silence, and `keep_fresh: true` would be green without an agent.
  * @param defaults the input's values if it is not given; a required one has none
  * @throws ArmorError input_invalid
  */
@@ -45,7 +45,9 @@ export function refuseMisspeltInputs(
   throw new ArmorError("input_invalid", problem, "Correct the name under with:.");
 }
 
-/** Gives the input whose name has the same letters but for one, or which another product calls so. */
+/**
+ * Gives the input whose name has the same letters but for one, or which another product calls so.
+ */
 function meantBy(given: string, names: readonly string[]): string | undefined {
   const letters = lettersOf(given);
   return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
@@ -111,7 +113,9 @@ function remedyFor(env: NodeJS.ProcessEnv): string {
   );
 }
 
-/** With pull_request_target, a fork's pull request runs as the repository's own, and gets secrets. */
+/**
+ * With pull_request_target, a fork's pull request runs as the repository's own, and gets secrets.
+ */
 function isFromFork(env: NodeJS.ProcessEnv): boolean {
   if (!/^pull_request(?!_target)/.test(env["GITHUB_EVENT_NAME"] ?? "")) return false;
   const { pull_request: pull } = readEvent(env["GITHUB_EVENT_PATH"]);

@@ -3,7 +3,10 @@ import { debug, writeDebugTo } from "../debug.ts";
 import { hide, printable } from "../redact.ts";
 import { writeRunnerFile } from "./runner-files.ts";
 
-/** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
+/**
+ * Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces
+ * them.
+ */
 export function mask(secrets: readonly string[]): void {
   for (const secret of secrets) core.setSecret(secret);
   hide(secrets);
@@ -14,7 +17,10 @@ export function isDebug(): boolean {
   return core.isDebug();
 }
 
-/** Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are here. */
+/**
+ * Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are
+ * here.
+ */
 export function startDebugLog(): void {
   if (!isDebug()) return;
   writeDebugTo(core.debug);
@@ -32,7 +38,9 @@ export function warn(line: string): void {
   core.warning(printable(line));
 }
 
-/** Prints one line as an error, which GitHub also shows above the log, and sets the exit code to 1. */
+/**
+ * Prints one line as an error, which GitHub also shows above the log, and sets the exit code to 1.
+ */
 export function fail(line: string): void {
   core.setFailed(printable(line));
 }
@@ -84,7 +92,8 @@ export function exportAgent(
   return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
 }
 
-const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
+// For http, as the gateway is.
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
 

@@ -3,7 +3,10 @@ import { X509Certificate } from "node:crypto";
 const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
 const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
-/** Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make of them. */
+/**
+ * Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make
+ * of them.
+ */
 const BETWEEN = /\s+|\\+[nr]/g;
 const LINE = /.{1,64}/g; // RFC 7468 section 2
 
@@ -13,8 +16,9 @@ export type CertificatesIn =
   | { readonly problem: string }; // a sentence without its full stop
 
 /**
- * Reads the PEM certificates in the input ca-certificate, between which there may be other lines. The line ends inside a certificate
- * may be lost, escaped, folded to blanks, or indented: base64 means the same without them.
+ * Reads the PEM certificates in the input ca-certificate, between which there may be other lines.
+ * The line ends inside a certificate may be lost, escaped, folded to blanks, or indented: base64
+ * means the same without them.
  */
 export function readCertificates(text: string): CertificatesIn {
   const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");

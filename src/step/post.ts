@@ -29,8 +29,9 @@ const MAIN_RUNS =
   "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 
 /**
- * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
- * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
+ * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested
+ * composite actions the runner gives this step the inputs of another action, or none
+ * (actions/runner#3514).
  * @param env of the process, of which it takes the proxy variables
  * @param crash rejects with what nothing else has caught
  */
@@ -64,7 +65,10 @@ async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   return joined(mainReport, await endAll(env, state, saved, deadline));
 }
 
-/** Stops the agent and ends the session, whichever there is. @param saved as post has masked it already */
+/**
+ * Stops the agent and ends the session, whichever there is. @param saved as post has masked it
+ * already
+ */
 async function endAll(
   env: NodeJS.ProcessEnv,
   state: State,
@@ -82,7 +86,8 @@ async function endAll(
   const agent = agentReport(result, isComplete);
   const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
+  // An agent that was told to stop, and so gives no reason of its own, has ended the step's
+  // session, too.
   const wasToldToStop = stats !== undefined && stats.reason === undefined;
   if (!wasToldToStop || !terminateSession)
     return joined(agent, await endSessionOf(state, context, leftMs));

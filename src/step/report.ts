@@ -91,7 +91,9 @@ function workOf(stats: AgentReport): string {
   return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
 
-/** Gives whether the agent had the step's own token only, whose session post can try to end itself. */
+/**
+ * Gives whether the agent had the step's own token only, whose session post can try to end itself.
+ */
 export function hasOnlyOwnToken({ minted }: AgentReport): boolean {
   return minted === 1;
 }
@@ -103,7 +105,10 @@ function sessionsLeft(stats: AgentReport): string[] {
   return times(Math.max(others, 0), "Armor session", one, several);
 }
 
-/** Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is a command. */
+/**
+ * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is
+ * a command.
+ */
 function readBy({ read, otherKinds, otherCalls, handedOut }: AgentReport): string[] {
   const lines = read.map(
     ({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`,
@@ -129,7 +134,9 @@ function calls(verb: string, counts: Readonly<Record<string, number>>): string[]
   return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
 
-/** Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default */
+/**
+ * Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default
+ */
 function times(count: number, noun: string, verb: string, verbOfMany = verb): string[] {
   if (count === 0) return [];
   return [count === 1 ? `1 ${noun} ${verb}` : `${count} ${noun}s ${verbOfMany}`];

@@ -9,13 +9,19 @@ import {
 } from "node:fs";
 import { ArmorError, fileError } from "../errors.ts";
 
-/** The variables of the runner that name the files of a step (GitHub's documentation, workflow commands). */
+/**
+ * The variables of the runner that name the files of a step (GitHub's documentation, workflow
+ * commands).
+ */
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 const ALL: readonly FileVariable[] = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
 
-/** Checks that each can be appended to. Without its file, core would print the token. @throws ArmorError */
+/**
+ * Checks that each can be appended to. Without its file, core would print the token. @throws
+ * ArmorError
+ */
 export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
     if (!process.env[variable]) {
@@ -28,8 +34,9 @@ export function checkFiles(variables: readonly FileVariable[]): void {
 }
 
 /**
- * Makes the step's files readable for their owner alone. The runner leaves them open to every user of the machine,
- * and they hold the token and the gateway's address. Files that belong to somebody else stay as they are.
+ * Makes the step's files readable for their owner alone. The runner leaves them open to every user
+ * of the machine, and they hold the token and the gateway's address. Files that belong to somebody
+ * else stay as they are.
  */
 export function closeFilesToOthers(): void {
   for (const variable of ALL) {
@@ -46,16 +53,16 @@ function closeToOthers(path: string): void {
     file = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
     if (fstatSync(file).isFile()) fchmodSync(file, OWNER_ONLY); // a device is everybody's
   } catch {
-    // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong with a file
-    // that is needed, checkFiles says.
+    // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong
+    // with a file that is needed, checkFiles says.
   } finally {
     if (file !== undefined) closeSync(file);
   }
 }
 
 /**
- * Lets `append` write to the file. If that fails half-way, the file is cut back, so that the runner reads no half
- * line. @throws ArmorError file_failed
+ * Lets `append` write to the file. If that fails half-way, the file is cut back, so that the runner
+ * reads no half line. @throws ArmorError file_failed
  */
 export function writeRunnerFile(variable: FileVariable, append: () => void): void {
   use(variable, (path) => {
@@ -78,7 +85,10 @@ function use(variable: FileVariable, action: (path: string) => void): void {
   }
 }
 
-/** Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no such ids. */
+/**
+ * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
+ * such ids.
+ */
 function ownerOf(path: string): number | undefined {
   if (process.getuid === undefined) return undefined;
   try {

@@ -11,7 +11,10 @@ interface Target {
   readonly send: Send;
 }
 
-/** Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has failed. */
+/**
+ * Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has
+ * failed.
+ */
 const REASONS: Partial<Record<ErrorCode, string>> = {
   host_unknown: "DNS does not know its host",
   dns_failed: "DNS did not answer",
@@ -41,7 +44,8 @@ export async function endSessionOf(
   if (!terminateSession)
     return say("The Armor session was not ended, as terminate-session is false.");
   if (accessToken === undefined) return NOTHING; // no token was issued
-  let lastStatus: number | undefined; // of Armor's last answer; undefined if the last attempt got none
+  // Of Armor's last answer; undefined if the last attempt got none.
+  let lastStatus: number | undefined;
   const noteStatus: Send = async (request, signal) => {
     lastStatus = undefined;
     const reply = await send(request, signal);

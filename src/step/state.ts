@@ -1,15 +1,20 @@
 import * as core from "@actions/core";
 import { writeRunnerFile } from "./runner-files.ts";
 
-/** What main leaves for post. No API key and no proxy are among it, because state is a readable file. */
+/**
+ * What main leaves for post. No API key and no proxy are among it, because state is a readable
+ * file.
+ */
 export interface State {
   readonly apiUrl: string; // without a slash at its end
   readonly certificates: readonly string[]; // PEM, one certificate each
   readonly terminateSession: boolean;
   readonly accessToken: string | undefined; // undefined if no session is to be ended
-  readonly expiresAt: number | undefined; // of the token, by the wall clock, in ms; undefined without a token
+  // Of the token, by the wall clock, in ms; undefined without a token.
+  readonly expiresAt: number | undefined;
   readonly agentFolder: string | undefined; // undefined without keep-fresh
-  readonly mark: string | undefined; // the path of main's mark; undefined if main could not leave one
+  // The path of main's mark; undefined if main could not leave one.
+  readonly mark: string | undefined;
   readonly stateFile: string | undefined; // the path of the file in which main saves all this
   readonly isComplete: boolean; // main went through, so there is something to tell
 }
@@ -41,8 +46,8 @@ const EMPTY: State = {
 };
 
 /**
- * Saves every name, also those without a value. A name that main has not saved, a step could set in its place:
- * the runner takes `STATE_…` from GITHUB_ENV as well, but saved state counts more.
+ * Saves every name, also those without a value. A name that main has not saved, a step could set in
+ * its place: the runner takes `STATE_…` from GITHUB_ENV as well, but saved state counts more.
  * @throws ArmorError file_failed
  */
 export function saveEmptyState(): void {
@@ -80,12 +85,15 @@ export function loadState(env: NodeJS.ProcessEnv): State | undefined {
   };
 }
 
-/** A value between two lines that name the same delimiter, as core writes each (GitHub's documentation). */
+/**
+ * A value between two lines that name the same delimiter, as core writes each (GitHub's
+ * documentation).
+ */
 const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
 
 /**
- * Gives what main has saved by now, as environment variables. The runner reads the file once, when it takes the
- * step for ended; of a step that was cancelled in a container, the process goes on.
+ * Gives what main has saved by now, as environment variables. The runner reads the file once, when
+ * it takes the step for ended; of a step that was cancelled in a container, the process goes on.
  * @param text of the file
  */
 export function parseStateFile(text: string): NodeJS.ProcessEnv {
