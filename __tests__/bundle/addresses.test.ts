@@ -15,6 +15,7 @@ import { type Authority, createAuthority } from "../fixtures/certificates.ts";
 import { expectToken, goodArmor, openJob, runBuiltMain } from "../fixtures/job.ts";
 import { BLACK_HOLE, hasBlackHole, openBlackHole, writeHook } from "../fixtures/names.ts";
 import { disposable } from "../fixtures/opened.ts";
+import { startConnectProxy } from "../fixtures/proxy.ts";
 import { CALL, type FakeServer, startServer } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -33,14 +34,17 @@ beforeAll(async () => {
   authority = await createAuthority("Corp CA");
 });
 
+/** Elsewhere than on Linux nothing listens there, so that an attempt fails instead of hanging. */
+async function openHole(port: number): Promise<AsyncDisposable> {
+  return hasBlackHole ? await openBlackHole(port) : disposable({}, () => undefined);
+}
+
 async function openWorld() {
   const armor = await startServer([goodArmor], { tls: await authority.sign([HOST]) });
   const temp = await mkdtemp(join(tmpdir(), "armor-names-"));
   const addresses = [BLACK_HOLE, "127.0.0.1"];
   const hook = await writeHook(temp, { [HOST]: [addresses], [PROXY_HOST]: [addresses] });
-  // Elsewhere than on Linux nothing listens there, so that the first attempt fails instead of
-  // hanging.
-  const hole = hasBlackHole ? await openBlackHole(armor.port) : disposable({}, () => undefined);
+  const hole = await openHole(armor.port);
   const close = async () => {
     await hole[Symbol.asyncDispose]();
     await armor.close();
@@ -54,6 +58,19 @@ test("main gets a token within a short timeout", async () => {
   const inputs = { "api-url": world.url, "ca-certificate": authority.certificate };
   const env = { NODE_OPTIONS: `--require "${world.hook}"` };
   expectToken(await runBuiltMain({ ...inputs, timeout: String(LIMIT_S) }, env));
+});
+
+test("main reaches a proxy with such a name, too", async () => {
+  await using world = await openWorld();
+  await using proxy = await startConnectProxy({ to: world.armor.port });
+  await using _hole = await openHole(proxy.port);
+  const inputs = { "api-url": world.url, "ca-certificate": authority.certificate };
+  const env = {
+    NODE_OPTIONS: `--require "${world.hook}"`,
+    https_proxy: `http://${PROXY_HOST}:${proxy.port}`,
+  };
+  expectToken(await runBuiltMain({ ...inputs, timeout: String(LIMIT_S) }, env));
+  expect(proxy.connects).toEqual([`${HOST}:${world.armor.port}`]);
 });
 
 test("post ends the session, for which it has six seconds in all", async () => {

@@ -133,7 +133,8 @@ describe("the job's log", () => {
       exitCodes: [1, 0],
       main: [
         "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE); " +
-          'its issuer is "Private". Give its private CA, the root certificate, as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)',
+          'its issuer is "Private". ' +
+          "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
       ],
       post: [],
     });

@@ -11,6 +11,9 @@ import { makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, cutOff, raw, startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
+/** Prints, at the end of a step, what it has made of Node. */
+const HOOK = `process.on("exit", () => console.log(
+  "attempt", require("net").getDefaultAutoSelectFamilyAttemptTimeout()));`;
 /** A file system from which nothing may be started. */
 const NOEXEC = `const fs = require("fs/promises");
 const { access } = fs;
@@ -42,6 +45,19 @@ async function openHooked(hook: string, inputs: Values, options = ""): Promise<O
 }
 
 describe("the built action", () => {
+  test.concurrent("keeps the time that a user gives to each address of a host", async () => {
+    await using armor = await startServer([token()]);
+    await using job = await openHooked(
+      HOOK,
+      { "api-url": armor.url },
+      "--network-family-autoselection-attempt-timeout=321",
+    );
+    for (const step of [await job.main(), await job.post()]) {
+      expect(step.exitCode).toBe(0);
+      expect(step.stdout).toMatch(/^attempt 321$/m);
+    }
+  });
+
   test.concurrent("says how to run armor-token if RUNNER_TEMP allows no programs (noexec)", async () => {
     await using armor = await startServer([goodArmor]);
     await using job = await openHooked(NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });

@@ -42,9 +42,7 @@ const FAMILIES: readonly Family[] = [
       "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     ]),
     problem: "has a certificate that is not signed by an authority that this runner trusts",
-    remedy:
-      "Give its private CA, the root certificate, as ca-certificate, or have the server send its " +
-      "whole chain.",
+    remedy: "Give its private CA as ca-certificate, or have the server send its whole chain.",
   },
   {
     names: new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]),
