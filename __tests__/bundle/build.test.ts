@@ -46,6 +46,8 @@ async function build(folder: string): Promise<Files> {
   return await distOf(folder);
 }
 
+const COMMENT_LINE = /^[ \t]*(\/\/|\/?\*).*\n/gm;
+
 describe("dist/", () => {
   test("is what the sources build, byte for byte, also in another folder", async () => {
     await using folder = await makeTempFolder("armor build ");
@@ -64,7 +66,9 @@ describe("dist/", () => {
       "package.json",
       "post.js",
     ]);
-    expect(Buffer.byteLength(Object.values(files).join(""))).toBeLessThan(300_000);
+    // Comments are there for whoever reads the files, so that they are no reason to read less.
+    const code = Object.values(files).join("").replace(COMMENT_LINE, "");
+    expect(Buffer.byteLength(code)).toBeLessThan(300_000);
     const { "index.js": bundle = "", ...others } = files;
     expect(bundle).toContain(`\nasync function ${fetchToken.name}(`);
     expect(bundle.includes(ROOT)).toBe(false);

@@ -69,6 +69,7 @@ describe("what reaches a user's runner", () => {
       "./not-bundled.js",
       "child_process",
       "crypto",
+      "dns",
       "events",
       "fs",
       "fs/promises",

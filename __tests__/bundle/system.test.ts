@@ -1,4 +1,4 @@
-// What the system under the built action can do to it: slow addresses, noexec, an older Node, a full disk.
+// What the system under the built action can do to it: noexec, an older Node, a full disk.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -11,9 +11,6 @@ import { makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, cutOff, raw, startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
-/** Prints, at the end of a step, what it has made of Node. */
-const HOOK = `process.on("exit", () => console.log(
-  "attempt", require("net").getDefaultAutoSelectFamilyAttemptTimeout()));`;
 /** A file system from which nothing may be started. */
 const NOEXEC = `const fs = require("fs/promises");
 const { access } = fs;
@@ -45,15 +42,6 @@ async function openHooked(hook: string, inputs: Values, options = ""): Promise<O
 }
 
 describe("the built action", () => {
-  test.concurrent("gives each address of a host more than Node's 250 ms", async () => {
-    await using armor = await startServer([token()]);
-    await using job = await openHooked(HOOK, { "api-url": armor.url });
-    for (const step of [await job.main(), await job.post()]) {
-      expect(step.exitCode).toBe(0);
-      expect(step.stdout).toMatch(/^attempt 5000$/m);
-    }
-  });
-
   test.concurrent("says how to run armor-token if RUNNER_TEMP allows no programs (noexec)", async () => {
     await using armor = await startServer([goodArmor]);
     await using job = await openHooked(NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });

@@ -2,6 +2,8 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { endMain, MainMark } from "../../src/step/marks.ts";
+import { post } from "../../src/step/post.ts";
+import { runStep } from "../fixtures/in-process.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 
 /** A process that has ended: pids end below this number. */
@@ -29,6 +31,21 @@ describe("the marks of main and post", () => {
     await writeFile(killed.path ?? "", DEAD_PID);
     expect(await endMain(killed.path ?? "", env, 10_000)).toBe(true);
     expect(await readdir(temp.path)).toEqual([]);
+  });
+
+  test("make post wait for main, but not for ever, and say that main goes on", async () => {
+    await using temp = await makeTempFolder("armor-marks-");
+    const env = { RUNNER_TEMP: temp.path };
+    const mark = new MainMark(env); // of this process, which does not end
+    const never = new Promise<never>(() => undefined);
+    const state = { STATE_api_url: "http://127.0.0.1:1", STATE_mark: mark.path ?? "" };
+    const start = performance.now();
+    const { exitCode, said } = await runStep((own) => post(own, never), {}, { ...env, ...state });
+    expect(performance.now() - start).toBeGreaterThan(2_000);
+    expect(exitCode).toBe(0);
+    expect(said).toEqual([
+      expect.stringMatching(/^The main step was cancelled and is still at work/),
+    ]);
   });
 
   test("are not needed where RUNNER_TEMP cannot be written", () => {

@@ -40,4 +40,26 @@ describe("outputs", () => {
     expect(exported).toEqual({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c", ...noProxy });
     expect([isExtended, path]).toEqual([expected !== undefined, "/bin"]);
   });
+
+  test.each([
+    { variables: { http_proxy: "http://p", no_proxy: "*" }, isStar: true },
+    { variables: { http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, isStar: true },
+    { variables: { http_proxy: "http://p", no_proxy: "a,*" }, isStar: false },
+    { variables: { no_proxy: "*" }, isStar: false },
+  ])("with $variables, no_proxy of * is told: $isStar", async ({ variables, isStar }) => {
+    let isNoProxyStar: boolean | undefined;
+    await runStep(() => {
+      isNoProxyStar = exportAgent(variables, "http://127.0.0.1:1/c", "/bin").isNoProxyStar;
+    });
+    expect(isNoProxyStar).toBe(isStar);
+  });
+
+  test("leave PATH alone if it cannot hold the folder", async () => {
+    let path = "";
+    await runStep(() => {
+      exportAgent({}, "http://127.0.0.1:1/c", undefined);
+      path = readFileSync(process.env["GITHUB_PATH"] ?? "", "utf8");
+    });
+    expect(path).toBe("");
+  });
 });

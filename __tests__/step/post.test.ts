@@ -5,7 +5,7 @@ import type { Values } from "../../sandbox/runner.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
-import { type Answer, CLOSED_PORT, json, startServer, text } from "../fixtures/server.ts";
+import { type Answer, json, startServer, text } from "../fixtures/server.ts";
 
 /** What post did with an Armor that gives these answers, and that Armor, which goes on. */
 async function runAgainst(
@@ -19,7 +19,7 @@ async function runAgainst(
   return disposable({ ...ran, armor }, () => armor.close());
 }
 
-const SESSION = { complete: "true", access_token: "t0k3n-1" };
+const SESSION = { complete: "true", access_token: "t0k3n-a1" };
 const ENDED = "The Armor session was ended.";
 const NOT_ENDED = (status: number) =>
   `The Armor session could not be ended (Armor answered ${status}); it ends by itself when its token expires.`;
@@ -32,9 +32,9 @@ describe("post", () => {
     await using post = await runAgainst([ok], SESSION, inputs);
     const { armor, exitCode, lines, said } = post;
     expect(exitCode).toBe(0);
-    expect(lines[0]).toBe("::add-mask::t0k3n-1");
+    expect(lines[0]).toBe("::add-mask::t0k3n-a1");
     expect(said).toEqual([ENDED]);
-    const headers = { authorization: "Bearer t0k3n-1", "x-csrf-header": '""' };
+    const headers = { authorization: "Bearer t0k3n-a1", "x-csrf-header": '""' };
     expect(armor.requests).toMatchObject([
       { method: "POST", path: "/api/v1/iam/session/terminate", headers },
     ]);
@@ -84,23 +84,23 @@ describe("post", () => {
   });
 
   test("says in one line, without the token and without advice, that Armor refuses", async () => {
-    const refusal = json(400, { error: "bad", error_description: "t0k3n-1" });
+    const refusal = json(400, { error: "bad", error_description: "t0k3n-a1" });
     await using post = await runAgainst([refusal], SESSION);
     const { exitCode, said } = post;
     expect([exitCode, said]).toEqual([0, [NOT_ENDED(400)]]);
   });
 
   test.each([
-    { inMs: 60_000, says: /\(no connection\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/ },
-    { inMs: -60_000, says: /\(no connection\); it has ended by itself at \d\d:\d\d:\d\d UTC\.$/ },
-  ])(
-    "says when the session ends, $inMs ms from now, if Armor is not reached",
-    async ({ inMs, says }) => {
-      const state = { ...SESSION, expires_at: String(Date.now() + inMs) };
-      const post = await runPost({ api_url: `http://127.0.0.1:${CLOSED_PORT}`, ...state });
-      expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
+    { inMs: 60_000, says: /\(Armor answered 400\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/ },
+    {
+      inMs: -60_000,
+      says: /\(Armor answered 400\); it has ended by itself at \d\d:\d\d:\d\d UTC\.$/,
     },
-  );
+  ])("says when the session ends, $inMs ms from now, if Armor refuses", async ({ inMs, says }) => {
+    const state = { ...SESSION, expires_at: String(Date.now() + inMs) };
+    await using post = await runAgainst([text(400, "")], state);
+    expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
+  });
 
   test("does not wait for longer than its deadline allows", async () => {
     const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));

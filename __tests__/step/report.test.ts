@@ -80,6 +80,7 @@ describe("of the agent, the post step tells", () => {
 
   test("sessions that may go on", () => {
     const stats = new Stats();
+    stats.minted = 3;
     stats.sessionsNotEnded = 2;
     expect(reportOf(stats).lines[1]).toBe(
       "2 Armor sessions could not be ended; they end by themselves when their tokens expire.",

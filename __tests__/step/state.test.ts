@@ -16,7 +16,7 @@ const STATE: State = {
   apiUrl: "https://armor.example",
   certificates: PEM,
   terminateSession: false,
-  accessToken: "t0k3n",
+  accessToken: "t0k3n-a1",
   expiresAt: 1_800_000_000_000,
   agentFolder: "/x",
   mark: "/m",

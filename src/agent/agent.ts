@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
+import { createSend } from "../armor/http.ts";
 import { fetchToken, type RequestContext } from "../armor/token.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { within } from "../clock.ts";
 import { debug, writeDebugTo } from "../debug.ts";
 import { asArmorError, fileError } from "../errors.ts";

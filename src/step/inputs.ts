@@ -1,5 +1,5 @@
 import { type Credentials, secretForms } from "../armor/credentials.ts";
-import { isLoopback } from "../armor/proxy.ts";
+import { isLoopback } from "../armor/host.ts";
 import { ArmorError } from "../errors.ts";
 import { pathFault } from "../gateway/targets.ts";
 import { missingError, refuseMisspeltInputs } from "./missing.ts";

@@ -1,6 +1,6 @@
 import * as core from "@actions/core";
-import { trustCertificates } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { Cancellation } from "./cancel.ts";
 import { type Inputs, readInputs, readSecrets } from "./inputs.ts";

@@ -1,13 +1,21 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { stopAgent } from "../agent-client/stop.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
+import { createSend } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { endMain } from "./marks.ts";
 import * as runner from "./outputs.ts";
-import { agentReport, joined, type Report } from "./report.ts";
+import {
+  agentReport,
+  hasOnlyOwnToken,
+  joined,
+  lineReport,
+  NOTHING,
+  type Report,
+} from "./report.ts";
 import { closeFilesToOthers } from "./runner-files.ts";
 import { endSessionOf } from "./session-end.ts";
 import { loadState, parseStateFile, type State } from "./state.ts";
@@ -16,6 +24,9 @@ const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for i
 const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
 const STOP_MS = 4_000; // of it, for the agent to stop
 const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
+const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+const MAIN_RUNS =
+  "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 
 /**
  * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
@@ -40,14 +51,26 @@ export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promi
 
 function say({ lines, warnings, read, debugLog }: Report): void {
   lines.forEach(runner.log);
-  warnings.forEach(runner.warn);
   if (read.length > 0) runner.group("What was read from Armor", read);
+  warnings.forEach(runner.warn);
   debugLog.forEach(runner.logDebug);
 }
 
 async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   const deadline = clock.now() + TIMEOUT_MS;
-  const state = await stateAfterMain(env, saved);
+  const hasMainEnded = await waitForMain(env, saved);
+  const state = currentState(env, saved);
+  const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
+  return joined(mainReport, await endAll(env, state, saved, deadline));
+}
+
+/** Stops the agent and ends the session, whichever there is. @param saved as post has masked it already */
+async function endAll(
+  env: NodeJS.ProcessEnv,
+  state: State,
+  saved: State,
+  deadline: number,
+): Promise<Report> {
   const { accessToken, agentFolder, isComplete, terminateSession } = state;
   // A token that main got after it was cancelled is not known from the beginning.
   if (accessToken !== undefined && accessToken !== saved.accessToken) runner.mask([accessToken]);
@@ -57,19 +80,30 @@ async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
   const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
   const agent = agentReport(result, isComplete);
-  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
-  const wasToldToStop =
-    result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-  if (wasToldToStop && terminateSession) return agent;
+  const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  return joined(agent, await endSessionOf(state, context, leftMs));
+  // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
+  const wasToldToStop = stats !== undefined && stats.reason === undefined;
+  if (!wasToldToStop || !terminateSession)
+    return joined(agent, await endSessionOf(state, context, leftMs));
+  if (stats.sessionsNotEnded > 0 && hasOnlyOwnToken(stats))
+    return joined(agent, await endSessionOf(state, context, Math.min(leftMs, SECOND_TRY_MS)));
+  const isNothingSaid = stats.sessionsEnded === 0 && stats.sessionsNotEnded === 0;
+  if (!isNothingSaid || !isComplete) return agent;
+  return joined(agent, lineReport("The Armor session was over already."));
 }
 
-/** Gives what main has left, once it has ended: when it was cancelled in a container, it went on. */
-async function stateAfterMain(env: NodeJS.ProcessEnv, saved: State): Promise<State> {
+/** Gives whether main has ended: when it is cancelled in a container, it goes on. */
+async function waitForMain(env: NodeJS.ProcessEnv, saved: State): Promise<boolean> {
+  const { isComplete, mark } = saved;
+  if (isComplete || mark === undefined) return true;
+  return await endMain(mark, env, MAIN_MS);
+}
+
+/** Gives what main has saved by now, which may be more than the runner has read. */
+function currentState(env: NodeJS.ProcessEnv, saved: State): State {
   const { isComplete, mark, stateFile } = saved;
   if (isComplete || mark === undefined) return saved;
-  await endMain(mark, env, MAIN_MS);
   // The runner keeps the files of all steps in one folder until the job ends.
   const isRunnersFile = dirname(stateFile ?? "") === dirname(env["GITHUB_STATE"] ?? "none");
   if (stateFile === undefined || !isRunnersFile) return saved;

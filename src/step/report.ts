@@ -91,10 +91,16 @@ function workOf(stats: AgentReport): string {
   return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
 
-function sessionsLeft({ sessionsNotEnded }: AgentReport): string[] {
+/** Gives whether the agent had the step's own token only, whose session post can try to end itself. */
+export function hasOnlyOwnToken({ minted }: AgentReport): boolean {
+  return minted === 1;
+}
+
+function sessionsLeft(stats: AgentReport): string[] {
+  const others = hasOnlyOwnToken(stats) ? stats.sessionsNotEnded - 1 : stats.sessionsNotEnded;
   const one = "could not be ended; it ends by itself when its token expires.";
   const several = "could not be ended; they end by themselves when their tokens expire.";
-  return times(sessionsNotEnded, "Armor session", one, several);
+  return times(Math.max(others, 0), "Armor session", one, several);
 }
 
 /** Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is a command. */
