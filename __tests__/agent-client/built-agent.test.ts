@@ -12,7 +12,7 @@ import { createAgentFolder } from "../../src/agent-client/folder.ts";
 import { launchAgent, READY_MS } from "../../src/agent-client/launch.ts";
 import { stopAgent } from "../../src/agent-client/stop.ts";
 import { findWorker } from "../../src/agent-client/worker.ts";
-import { type AgentConfig, CONTROL_FILE } from "../../src/protocol/config.ts";
+import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "../../src/protocol/config.ts";
 import {
   CREDENTIALS,
   call,
@@ -259,9 +259,8 @@ if (IS_LINUX) {
       await writeFile(worker, `#!/bin/bash\n"${process.execPath}" "$@"\nexit $?\n`);
       await chmod(worker, 0o700);
       await using started = await startJob({ "api-url": armor.url }, {}, { node: worker });
-      await until(
-        async () => (await reportIn(started.folder).catch(() => undefined)) !== undefined,
-      );
+      const report = join(started.folder, REPORT_FILE);
+      for (let looks = 0; looks < 300 && !existsSync(report); looks += 1) await pause(50);
       expect((await reportIn(started.folder)).reason).toMatch(/worker.* is gone$/);
       expect(armor.requests.at(-1)?.path).toMatch(/terminate$/);
     });
