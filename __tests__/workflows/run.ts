@@ -26,9 +26,11 @@ const STAND_INS = {
   "upload-artifact": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
   "codeql-action": "github/codeql-action@8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
 };
+/** The files of the repository that the sandbox's source code scan is about. */
+const SCANNED = join(ROOT, "__tests__", "examples", "scanned");
 /** Where the team of the reusable workflow keeps it. */
 const TEAM_REPOSITORY = "org/workflows@v1";
-/** With this date, the commit of checks/scanned is the one that the sandbox's source code scan is about. */
+/** With this date, the commit of SCANNED is the one that the sandbox's source code scan is about. */
 const COMMITTED_AT = "2026-11-19T12:00:00Z";
 
 /** What a run needs: Armor, the way to it, and a repository that holds the workflows and the action. */
@@ -125,15 +127,15 @@ async function setStage(one: Case): Promise<Stage> {
 
 /** act wants a git repository; this one holds what a user's would, and the action for `uses: ./`. */
 async function writeRepository(repository: string): Promise<void> {
-  await cp(join(ROOT, "examples", "checks", "scanned"), repository, { recursive: true });
+  await cp(SCANNED, repository, { recursive: true });
   git(repository, ["init", "--quiet", "--initial-branch=main"]);
   commit(repository, "Sign messages");
   const revision = git(repository, ["rev-parse", "HEAD"]);
   if (revision !== SOURCE.revision)
-    throw new Error(`checks/scanned is ${revision}, not ${SOURCE.revision}`);
+    throw new Error(`${SCANNED} is ${revision}, not ${SOURCE.revision}`);
   await mkdir(join(repository, ".github", "workflows"), { recursive: true });
   for (const name of ["action.yml", "dist", "examples"]) {
-    await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isNeeded });
+    await cp(join(ROOT, name), join(repository, name), { recursive: true });
   }
   await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), {
     recursive: true,
@@ -171,9 +173,6 @@ function git(cwd: string, args: readonly string[]): string {
   if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
   return stdout.trim();
 }
-
-/** The checkers of the examples are large, and no part of a user's repository. */
-const isNeeded = (path: string) => !path.endsWith(join("examples", "checks"));
 
 async function everyExampleIsRun(): Promise<void> {
   const examples = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));

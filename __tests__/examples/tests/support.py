@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKS = Path(__file__).parent.parent
-SCRIPTS = CHECKS.parent / "scripts"
+SCRIPTS = CHECKS.parent.parent / "examples" / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(CHECKS)]
 
 from github_stand_in import GitHubStandIn, State

@@ -13,7 +13,7 @@ from typing import Any
 from findings_to_sarif import plain
 from support import CHECKS, OUT, Object, Result, ScriptTest
 
-# Made anew, from checks/scanned, it has the hash that the sandbox's scan names.
+# Made anew, from scanned beside this folder, it has the hash that the sandbox's scan names.
 REVISION = "77c1c984a59bdeb98cca9d0db1ea928563b04c42"
 DATE = "2026-11-19T12:00:00Z"
 

@@ -65,7 +65,7 @@ async function run() {
     report("types (pyright)", types);
     report(
       "lint and format (ruff)",
-      await lintFaults([join(HERE, "..", "scripts"), join(HERE, "tests"), HERE]),
+      await lintFaults([join(HERE, "..", "..", "examples", "scripts"), join(HERE, "tests"), HERE]),
     );
     report("CBOMs (CycloneDX)", await cbomFaults(out));
     report("SARIF (sarif-multitool, with GitHub's rules)", await sarifFaults(out));
