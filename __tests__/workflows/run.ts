@@ -18,14 +18,13 @@ import { CASES, type Case } from "./cases.ts";
 import { startGitHub } from "./github.ts";
 
 const ARMOR_HOST = "api.armor.fortanix.com";
+/** The host of examples/on-premises.yml. */
+const ARMOR_ON_PREMISES = "armor.example.com";
 const TOKEN_LIFETIME_S = 2;
 const SCAN_SECONDS = 5;
 const MAX_MS = 120_000;
-/** Actions that only GitHub can serve, and folders beside this file with what takes their place. */
-const STAND_INS = {
-  "upload-artifact": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
-  "codeql-action": "github/codeql-action@8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
-};
+/** Folders beside this file whose actions take the place of those that only GitHub can serve. */
+const STAND_INS = ["checkout", "upload-artifact", "codeql-action"];
 /** The files of the repository that the sandbox's source code scan is about. */
 const SCANNED = join(ROOT, "__tests__", "examples", "scanned");
 /** Where the team of the reusable workflow keeps it. */
@@ -80,9 +79,12 @@ async function setStage(one: Case): Promise<Stage> {
     ...credentials,
     tokenLifetime: TOKEN_LIFETIME_S,
     scanSeconds: one.scanSeconds ?? SCAN_SECONDS,
-    tls: await authority.sign([ARMOR_HOST, "127.0.0.1"]),
+    tls: await authority.sign([ARMOR_HOST, ARMOR_ON_PREMISES, "127.0.0.1"]),
   });
-  const proxy = await startProxy({ hosts: [ARMOR_HOST], connectTo: armor.server });
+  const proxy = await startProxy({
+    hosts: [ARMOR_HOST, ARMOR_ON_PREMISES],
+    connectTo: armor.server,
+  });
   const certificate = join(folder, "ca.pem");
   await writeFile(certificate, authority.certificate);
   const githubToken = `ghs_${randomBytes(24).toString("hex")}`;
@@ -95,18 +97,21 @@ async function setStage(one: Case): Promise<Stage> {
       NODE_EXTRA_CA_CERTS: certificate,
       CURL_CA_BUNDLE: certificate,
       ARTIFACTS: join(folder, "artifacts"),
+      ARMOR_TOKEN_ACTION: ROOT,
       GITHUB_API_URL: github.url,
       GITHUB_REPOSITORY: "org/payments",
     },
     vars: {
       ARMOR_API_URL: `https://${ARMOR_HOST}`,
-      ARMOR_CA_CERTIFICATE: authority.certificate,
-      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+      ARMOR_APP_ID: credentials.appId,
     },
     secrets: {
+      // The workflow of this project keeps the app id as a secret; the examples prefer the variable.
       ARMOR_APP_ID: credentials.appId,
       ARMOR_API_KEY: credentials.apiKey,
       GITHUB_TOKEN: githubToken,
+      ARMOR_CA_CERTIFICATE: authority.certificate,
+      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
       SLACK_WEBHOOK_URL: `${github.url}/slack`,
     },
     leaks: (log) => {
@@ -135,13 +140,16 @@ async function writeRepository(repository: string): Promise<void> {
     throw new Error(`${SCANNED} is ${revision}, not ${SOURCE.revision}`);
   await mkdir(join(repository, ".github", "workflows"), { recursive: true });
   for (const name of ["action.yml", "dist", "examples"]) {
-    await cp(join(ROOT, name), join(repository, name), { recursive: true });
+    await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isOfUser });
   }
   await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), {
     recursive: true,
   });
   commit(repository, "Use the examples");
 }
+
+/** A user copies the workflows; the scripts come by the workflows' second checkout. */
+const isOfUser = (path: string) => path !== join(ROOT, "examples", "scripts");
 
 /** The one in which a team keeps the reusable workflow. */
 async function writeTeamRepository(team: string): Promise<void> {
@@ -172,6 +180,23 @@ function git(cwd: string, args: readonly string[]): string {
   });
   if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
   return stdout.trim();
+}
+
+/** For each action of the examples that has a stand-in, at the commits to which they are pinned. */
+async function standIns(): Promise<string[]> {
+  const names = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));
+  const texts = await Promise.all(
+    names.map((name) => readFile(join(ROOT, "examples", name), "utf8")),
+  );
+  const pinned =
+    /\buses: (?<action>[\w-]+\/(?<name>[\w-]+))(?:\/[\w/-]+)?@(?<commit>[0-9a-f]{40})\b/g;
+  const found = texts.flatMap((text) => [...text.matchAll(pinned)].map(({ groups }) => groups));
+  const options = found.flatMap((pin) => {
+    if (pin === undefined || !STAND_INS.includes(pin["name"] ?? "")) return [];
+    const folder = join(ROOT, "__tests__", "workflows", pin["name"] ?? "");
+    return [`${pin["action"]}@${pin["commit"]}=${folder}`];
+  });
+  return [...new Set(options)];
 }
 
 async function everyExampleIsRun(): Promise<void> {
@@ -222,9 +247,7 @@ async function act(
     "local-repository": [
       `org/armor-token-action@v1=${stage.repository}`,
       `${TEAM_REPOSITORY}=${join(stage.folder, "team")}`,
-      ...Object.entries(STAND_INS).map(
-        ([name, action]) => `${action}=${join(ROOT, "__tests__", "workflows", name)}`,
-      ),
+      ...(await standIns()),
     ],
   };
   const args = Object.entries(options).flatMap(([name, values]) =>

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from web import Failure, Object
+from log import foreign
+from web import Failure, JsonObject
 
 SYMMETRIC = re.compile(
     r"aes|aria|camellia|chacha|cha_cha|des|hmac|oct|rc[24]|seed|sm4|symmetric|tdes|twofish"
@@ -18,8 +19,12 @@ SYMMETRIC = re.compile(
 
 @dataclass(frozen=True)
 class Occurrence:
+    """A place where an asset was found. Empty texts, and None, are what Armor does not say."""
+
     location: str
+    # Counted from 1.
     line: int | None
+    # In characters, from the line's start.
     offset: int | None
     symbol: str
     context: str
@@ -27,7 +32,7 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Asset:
-    """Empty texts are what Armor does not say. Times are ISO 8601."""
+    """An object of an inventory. Empty texts, and None, are what Armor does not say. Times are ISO 8601."""
 
     id: str
     scan_id: str
@@ -61,6 +66,7 @@ class Asset:
 
 
 def read_assets(folder: Path) -> Iterator[Asset]:
+    """Give the assets of all files; raise Failure at the first line that is no inventory object."""
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise Failure(f"{folder} has no .jsonl files; run export_inventory.py first")
@@ -71,11 +77,12 @@ def read_assets(folder: Path) -> Iterator[Asset]:
                 try:
                     yield to_asset(json.loads(line), names.get(path.stem, path.stem))
                 except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    what = f"{type(error).__name__} {error}"
+                    what = f"{type(error).__name__} {foreign(error)}"
                     raise Failure(f"{path}, line {number} is not an inventory object: {what}") from None
 
 
-def to_asset(found: Object, connection: str) -> Asset:
+def to_asset(found: JsonObject, connection: str) -> Asset:
+    """Give an object of an inventory as an asset; raise KeyError and the like if it is something else."""
     outer = found["details"]
     provider, inner = outer["$type"], outer["details"]
     fields = ADAPTERS.get((provider, inner["$type"]), other)(inner)
@@ -92,7 +99,8 @@ def to_asset(found: Object, connection: str) -> Asset:
     )
 
 
-def kms_key(key: Object) -> Object:
+def kms_key(key: JsonObject) -> JsonObject:
+    """Give the fields of a key in AWS KMS."""
     return {
         "name": next(iter(key["key_aliases"]), "") or text(key, "key_id"),
         "asset": material(text(key, "key_spec")),
@@ -104,7 +112,8 @@ def kms_key(key: Object) -> Object:
     }
 
 
-def acm_certificate(certificate: Object) -> Object:
+def acm_certificate(certificate: JsonObject) -> JsonObject:
+    """Give the fields of a certificate in AWS Certificate Manager."""
     analysis = certificate["analysis"]
     return {
         "name": text(certificate, "domain_name"),
@@ -123,7 +132,8 @@ def acm_certificate(certificate: Object) -> Object:
     }
 
 
-def azure_key(key: Object) -> Object:
+def azure_key(key: JsonObject) -> JsonObject:
+    """Give the fields of a version of a key in Azure Key Vault."""
     attributes = key["key_attributes"]
     return {
         "name": text(key, "key_name"),
@@ -137,8 +147,13 @@ def azure_key(key: Object) -> Object:
     }
 
 
-def dsm_object(found: Object) -> Object:
-    kind, curve, size = text(found, "object_type"), text(found, "elliptic_curve"), found.get("key_size")
+def dsm_object(found: JsonObject) -> JsonObject:
+    """Give the fields of a security object in Fortanix DSM."""
+    kind, curve, size = (
+        text(found, "object_type"),
+        text(found, "elliptic_curve"),
+        found.get("key_size"),
+    )
     return {
         "name": text(found, "name"),
         "asset": "certificate" if kind == "certificate" else material(kind),
@@ -151,7 +166,8 @@ def dsm_object(found: Object) -> Object:
     }
 
 
-def database_key(key: Object) -> Object:
+def database_key(key: JsonObject) -> JsonObject:
+    """Give the fields of a key of a database."""
     return {
         "name": text(key, "name"),
         "asset": material(text(key, "encryption_algorithm")),
@@ -163,10 +179,11 @@ def database_key(key: Object) -> Object:
     }
 
 
-def file_on_host(found: Object) -> Object:
+def file_on_host(found: JsonObject) -> JsonObject:
+    """Give the fields of a key or certificate in a file."""
     analysis, metadata = found["analysis"], found["object"]["metadata"]
     host, path = found["host_info"]["hostname"], found["object"]["file_info"]["file_path"]
-    fields: Object = {
+    fields: JsonObject = {
         "name": path,
         "algorithm": known(text(analysis, "key_spec")),
         "occurrences": (Occurrence(f"{host}:{path}", None, None, "", ""),),
@@ -189,7 +206,8 @@ def file_on_host(found: Object) -> Object:
     return fields
 
 
-def source_component(component: Object) -> Object:
+def source_component(component: JsonObject) -> JsonObject:
+    """Give the fields of cryptography in source code."""
     details, analysis = component["details"], component["analysis"]
     spec = details.get("key_spec", "")
     return {
@@ -200,20 +218,21 @@ def source_component(component: Object) -> Object:
         "revision": component["revision"],
         "occurrences": tuple(
             Occurrence(
-                one["location"],
-                one.get("line"),
-                one.get("offset"),
-                text(one, "symbol"),
-                text(one, "additional_context"),
+                found["location"],
+                found.get("line"),
+                found.get("offset"),
+                text(found, "symbol"),
+                text(found, "additional_context"),
             )
-            for one in details["occurrences"]
+            for found in details["occurrences"]
         ),
         "is_quantum_vulnerable": analysis.get("is_quantum_vulnerable"),
         **compliance(analysis.get("crypto_policy_compliance")),
     }
 
 
-def source_repository(repository: Object) -> Object:
+def source_repository(repository: JsonObject) -> JsonObject:
+    """Give the fields of a repository, which is no cryptographic asset itself."""
     return {
         "name": repository["name"],
         "repository": repository["repo_url"],
@@ -223,11 +242,12 @@ def source_repository(repository: Object) -> Object:
     }
 
 
-def other(found: Object) -> Object:
+def other(found: JsonObject) -> JsonObject:
+    """Give the name of anything else."""
     return {"name": text(found, "name") or text(found, "database_name")}
 
 
-ADAPTERS: dict[tuple[str, str], Callable[[Object], Object]] = {
+ADAPTERS: dict[tuple[str, str], Callable[[JsonObject], JsonObject]] = {
     ("aws", "kms"): kms_key,
     ("aws", "acm"): acm_certificate,
     ("azure", "kv_key_version"): azure_key,
@@ -240,15 +260,17 @@ ADAPTERS: dict[tuple[str, str], Callable[[Object], Object]] = {
 
 
 def material(algorithm: str) -> str:
-    """Armor says that it is a key, and of which algorithm; of a pair, not which half."""
+    """Give CycloneDX's word for a key: Armor says of which algorithm it is, but not which half of a pair."""
     return "secret-key" if SYMMETRIC.match(algorithm) else "key"
 
 
 def known(word: str) -> str:
+    """Give Armor's word, or nothing if it says that it does not know."""
     return "" if word in {"unknown", "hidden"} else word
 
 
-def compliance(*verdicts: Object | None) -> Object:
+def compliance(*verdicts: JsonObject | None) -> JsonObject:
+    """Give the fields about the crypto policy; none if there is no verdict."""
     given = [verdict for verdict in verdicts if verdict]
     if not given:
         return {}
@@ -260,19 +282,22 @@ def compliance(*verdicts: Object | None) -> Object:
 
 
 def distinguished_name(names: dict[str, str] | None) -> str:
+    """Give a name such as CN=example.com, O=Example."""
     return ", ".join(f"{key}={value}" for key, value in (names or {}).items())
 
 
-def text(value: Object, key: str) -> str:
+def text(value: JsonObject, key: str) -> str:
+    """Give a property that is a text, otherwise an empty text."""
     found = value.get(key)
     return found if isinstance(found, str) else ""
 
 
-def iso_time(value: Object, key: str) -> str:
-    """Armor's 20170509T070912Z as ISO 8601's 2017-05-09T07:09:12Z."""
+def iso_time(value: JsonObject, key: str) -> str:
+    """Give Armor's 20170509T070912Z as ISO 8601's 2017-05-09T07:09:12Z."""
     found = text(value, key)
     return datetime.strptime(found, "%Y%m%dT%H%M%SZ").strftime("%Y-%m-%dT%H:%M:%SZ") if found else ""
 
 
 def from_millis(millis: int) -> str:
+    """Give milliseconds since 1970 as ISO 8601."""
     return datetime.fromtimestamp(millis / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

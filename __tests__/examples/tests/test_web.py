@@ -1,20 +1,40 @@
 from __future__ import annotations
 
+import contextlib
+import time
 import unittest
+from collections.abc import Generator
+from unittest import mock
 
-from support import CUT, Reply, ScriptTest
+from support import CUT, TOKEN, Reply, ScriptTest
 from web import Failure, Web
 
 
+class Clock:
+    """A clock that only sleeping moves, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    @contextlib.contextmanager
+    def patched(self) -> Generator[None, None, None]:
+        monotonic = mock.Mock(side_effect=lambda: self.now)
+        with mock.patch.object(time, "sleep", self.sleep), mock.patch.object(time, "monotonic", monotonic):
+            yield
+
+
 class WebTest(ScriptTest):
-    def web(self, *replies: Reply, tries: int = 5) -> tuple[Web, list[str]]:
+    def web(self, *replies: Reply, give_up_after: float = 300) -> tuple[Web, list[str]]:
         asked: list[str] = []
 
         def answer(path: str) -> Reply:
             asked.append(path)
             return replies[min(len(asked), len(replies)) - 1]
 
-        return Web(self.start_armor(answer), tries=tries), asked
+        return Web(self.start_armor(answer), give_up_after=give_up_after), asked
 
     def test_a_failure_that_can_pass_is_tried_again(self) -> None:
         for failure in (
@@ -32,20 +52,62 @@ class WebTest(ScriptTest):
         for status in (401, 403, 404, 424):
             with self.subTest(status):
                 web, asked = self.web(Reply({"error_description": "because\nof this"}, status))
-                with self.assertRaisesRegex(Failure, f"^/x: status {status}, because\nof this$"):
+                with self.assertRaisesRegex(Failure, f"^/x: status {status}, because of this$"):
                     web.get("/x?y=1")
                 self.assertEqual(len(asked), 1)
 
     def test_it_gives_up(self) -> None:
-        web, asked = self.web(Reply(b"<html>", 502, Retry_After="0"), tries=3)
-        with self.assertRaisesRegex(Failure, "^/x: status 502$"):
+        web, asked = self.web(Reply(b"<html>", 502, Retry_After="1"), give_up_after=1.5)
+        with self.assertRaisesRegex(Failure, "^/x: status 502, <html>$") as caught:
             web.get("/x")
-        self.assertEqual(len(asked), 3)
+        self.assertEqual((len(asked), caught.exception.is_temporary), (2, True))
+
+    def test_an_outage_of_four_minutes_is_survived(self) -> None:
+        asked = 0
+        clock = Clock()
+
+        def answer(_: str) -> Reply:
+            nonlocal asked
+            asked += 1
+            return Reply({"here": 1}) if clock.now >= 260 else Reply({}, 503)
+
+        with clock.patched():
+            self.assertEqual(Web(self.start_armor(answer)).get("/x").json(), {"here": 1})
+        self.assertLess(asked, 20)
+
+    def test_a_wait_that_does_not_fit_ends_it_at_once(self) -> None:
+        web, asked = self.web(Reply({}, 503, Retry_After="301"))
+        with self.assertRaisesRegex(Failure, "^/x: status 503$"):
+            web.get("/x")
+        self.assertEqual(len(asked), 1)
+
+    def test_foreign_words_are_one_harmless_line(self) -> None:
+        words = "busy ##[stop-commands]x\r\n::error::y\x0b \u2028\u200b z" + "!" * 500
+        for body in (
+            {"error_description": words},
+            {"message": words},
+            {"error": words},
+            words.encode(),
+        ):
+            web, _ = self.web(Reply(body, 403))
+            with self.assertRaises(Failure) as caught:
+                web.get("/x")
+            text = str(caught.exception)
+            self.assertTrue(text.startswith("/x: status 403, busy ## [stop-commands]x :error:y z!!!"), text)
+            self.assertLess(len(text), 350)
 
     def test_what_changes_something_is_sent_once(self) -> None:
         web, _ = self.web(Reply({}))
-        with self.assertRaisesRegex(Failure, "^POST /x: status 501$"):  # this server has no POST
+        with self.assertRaisesRegex(Failure, "^POST /x: status 501, "):  # this server has no POST
             web.send("POST", "/x", {})
+
+    def test_what_a_rate_limit_refused_is_sent_again(self) -> None:
+        clock = Clock()
+        github = self.start_github(refusals=[(403, {"Retry-After": "1800"}), (429, {})])
+        web = Web(github.url, {"Authorization": f"Bearer {TOKEN}"})
+        with clock.patched():
+            web.send("POST", "/repos/org/payments/issues", {"title": "x"})
+        self.assertEqual((len(github.state.issues), clock.now), (1, 1860))
 
     def test_something_else_than_json(self) -> None:
         web, _ = self.web(Reply(b"<html>"))
@@ -54,7 +116,7 @@ class WebTest(ScriptTest):
 
     def test_no_server(self) -> None:
         with self.assertRaisesRegex(Failure, "refused"):
-            Web("http://127.0.0.1:9", tries=1).get("/x")
+            Web("http://127.0.0.1:9", give_up_after=0).get("/x")
 
 
 class ArmorTest(ScriptTest):
