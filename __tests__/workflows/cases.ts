@@ -15,6 +15,8 @@ export interface Case {
   readonly says: readonly RegExp[];
   /** Whether the workflow is to fail. */
   readonly fails?: boolean;
+  /** Whether it is started without any secret, as by a fork, and so must not use the action. */
+  readonly isWithoutSecrets?: boolean;
   /** What was uploaded, by path: the artifact's name, and the file's where it is a folder. */
   readonly artifacts?: Readonly<Record<string, RegExp>>;
   /** What GitHub has at first: issues, and artifacts of earlier runs. */
@@ -177,7 +179,24 @@ export const CASES: readonly Case[] = [
     workflow: "examples/reusable-budget-caller.yml",
     calls: "examples/reusable-budget.yml",
     event: "schedule",
-    says: [/::set-output:: vulnerable=287$/m],
+    says: [/::set-output:: vulnerable=287$/m, /287 assets are vulnerable; the budget is 300\./],
+  },
+  {
+    name: "reusable workflow, in a pull request of a fork",
+    workflow: "examples/reusable-budget-caller.yml",
+    calls: "examples/reusable-budget.yml",
+    event: "pull_request",
+    isWithoutSecrets: true,
+    says: [/::notice::Not checked, because pull requests of forks/],
+  },
+  {
+    name: "reusable workflow, without the secrets that it should have",
+    workflow: "examples/reusable-budget-caller.yml",
+    calls: "examples/reusable-budget.yml",
+    event: "workflow_dispatch",
+    isWithoutSecrets: true,
+    fails: true,
+    says: [/::error::.*api-key/],
   },
 ];
 
