@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import python_floor  # noqa: F401 - says which Python is needed, before a module is read that needs it
-from inventory import Asset, Occurrence, read_assets
+from asset import Asset, Occurrence
+from inventory import read_assets
 from log import say
 from web import JsonObject
 from workflow import ArgumentParser, run

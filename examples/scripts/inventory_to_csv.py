@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Union
 
 import python_floor  # noqa: F401 - says which Python is needed, before a module is read that needs it
-from inventory import Asset, Occurrence, read_assets
+from asset import Asset, Occurrence
+from inventory import read_assets
 from log import say
 from workflow import ArgumentParser, run
 
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     count = 0
     # Without the byte order mark of utf-8-sig, Excel reads UTF-8 as the code page of the machine.
-    with open(options.file, "w", encoding="utf-8-sig", newline="") as file:
+    with open(options.file, "w", encoding="utf-8-sig", errors="replace", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for asset in read_assets(options.folder):

@@ -141,7 +141,7 @@ def refusal_of(error: urllib.error.HTTPError) -> Refusal:
     asked = error.headers.get("Retry-After", "").strip()
     # RFC 9110 has seconds or a date here; a date is left to the pauses of our own.
     wait = float(asked) if asked.isascii() and asked.isdigit() else None
-    # GitHub answers 403, too, where a rate limit is reached, and then says how long to wait.
+    # GitHub answers 403, too, if a rate limit is reached, and then says how long to wait.
     is_rate_limit = error.code == 429 or (error.code == 403 and wait is not None)
     return Refusal(
         reason=describe(error),

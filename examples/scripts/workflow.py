@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from log import annotate, foreign, one_line, say_progress
+from log import annotate, foreign, say_progress
 from web import Failure
 
 # Nine digits are more than any count or number of seconds here, and int() takes no time for them.
@@ -44,7 +44,7 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         # A fault of the script, or a reply of another shape than documented. The traceback may quote it.
         for line in traceback.format_exc().splitlines():
-            say_progress(one_line(line))
+            say_progress(line)
         annotate("error", f"{script}: {type(error).__name__}: {foreign(error)}")
         sys.exit(1)
 
@@ -85,7 +85,8 @@ def set_output(name: str, value: str) -> None:
 
 def append(name: str, text: str) -> None:
     """Append to the file whose path a variable holds, such as GITHUB_STEP_SUMMARY."""
-    with open(variable(name), "a", encoding="utf-8") as file:
+    # A name in Armor may be no valid text; it is shown with "?" then, and does not end the script.
+    with open(variable(name), "a", encoding="utf-8", errors="replace") as file:
         file.write(text)
 
 

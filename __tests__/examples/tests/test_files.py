@@ -8,7 +8,7 @@ import json
 import unittest
 from pathlib import Path
 
-from inventory import Occurrence
+from asset import Occurrence
 from inventory_to_cbom import to_algorithm
 from inventory_to_csv import cell
 from support import OUT, JsonObject, ScriptTest
