@@ -28,7 +28,9 @@ async function faultsOf(program, args, env = {}) {
 
 async function testFaults(out) {
   const sandbox = await serveSandbox();
-  const env = { SANDBOX_URL: sandbox.url, OUT_FOLDER: out };
+  const scripts = join(HERE, "..", "..", "examples", "scripts");
+  // The tests import the scripts, whichever of them is loaded first.
+  const env = { SANDBOX_URL: sandbox.url, OUT_FOLDER: out, PYTHONPATH: scripts };
   try {
     return await faultsOf("python3", ["-B", "-m", "unittest", "discover", "-s", "tests"], env);
   } finally {
