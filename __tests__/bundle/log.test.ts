@@ -127,7 +127,8 @@ describe("the job's log", () => {
     await expect(logOf({ "api-url": url })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
-        "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE). " +
+        "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE); " +
+          'its issuer is "Private". ' +
           "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
       ],
       post: [],
