@@ -5,12 +5,12 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 
-from support import SANDBOX_URL, Object, Reply, ScriptTest
+from support import SANDBOX_URL, JsonObject, Reply, ScriptTest
 
 CONNECTION = "0d9bd4bb-6ff5-4e36-8f1c-5f7d1a52c1a9"
 
 
-def scan(number: int, status: str, created: str) -> Object:
+def scan(number: int, status: str, created: str) -> JsonObject:
     return {
         "scan_id": f"scan-{number}",
         "connection_id": CONNECTION,
@@ -25,7 +25,7 @@ class ExportTest(ScriptTest):
         files = sorted((self.folder / "inventory").glob("*.jsonl"))
         return done.code, done.stdout + done.stderr, {file.stem: file.read_text() for file in files}
 
-    def armor(self, scans: list[Object], objects: dict[str, list[list[Object]]]) -> str:
+    def armor(self, scans: list[JsonObject], objects: dict[str, list[list[JsonObject]]]) -> str:
         """@param objects the pages of each scan"""
 
         def answer(path: str) -> Reply:
@@ -65,7 +65,10 @@ class ExportTest(ScriptTest):
         self.assertRegex(log, r"behind the \d+ objects in the file")
 
     def test_it_goes_on_with_the_same_scan(self) -> None:
-        old, new = scan(1, "completed", "20260101T000000Z"), scan(2, "completed", "20260102T000000Z")
+        old, new = (
+            scan(1, "completed", "20260101T000000Z"),
+            scan(2, "completed", "20260102T000000Z"),
+        )
         first, second = {"id": "a", "scan_id": "scan-1"}, {"id": "b", "scan_id": "scan-1"}
         (self.folder / "inventory").mkdir()
         file = self.folder / "inventory" / f"{CONNECTION}.jsonl"
@@ -110,7 +113,13 @@ class ExportTest(ScriptTest):
         self.assertIn("is not an inventory object; give another folder", log)
 
     def test_options_have_limits(self) -> None:
-        for option in ("--limit=0", "--tries=0", "--pause=-1", "--timeout=0", "--pause=nan"):
+        for option in (
+            "--limit=0",
+            "--give-up-after=-1",
+            "--pause=-1",
+            "--timeout=0",
+            "--pause=nan",
+        ):
             with self.subTest(option):
                 self.assertEqual(self.export(SANDBOX_URL, option)[0], 2)
 
@@ -120,7 +129,9 @@ def cut_in_half(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-def always(scans: list[Object], page: list[Object], connection: str = CONNECTION) -> Callable[[str], Reply]:
+def always(
+    scans: list[JsonObject], page: list[JsonObject], connection: str = CONNECTION
+) -> Callable[[str], Reply]:
     """Lists end, inventories do not."""
 
     def answer(path: str) -> Reply:

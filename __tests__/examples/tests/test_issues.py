@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import unittest
 
+import report_issues
+from armor import Counts
 from github_stand_in import GitHubStandIn, new_issue
-from nightly_report import Counts
 from report_issues import Issue, Plan, make_plan
 from support import SANDBOX_URL, Reply, Result, ScriptTest, report
 
@@ -30,6 +31,8 @@ class IssuesTest(ScriptTest):
         self.assertEqual(first["title"], "Quantum-vulnerable assets in aws-production")
         self.assertIn("**287 of 412** cryptographic assets of the connection `aws-production`", first["body"])
         self.assertIn("(https://github.com/org/payments/actions/runs/701)", first["body"])
+        self.assertIn("| `keys, kms, rsa2048` | 140 |\n| `certificates, acm, rsa2048` | 84 |", first["body"])
+        self.assertNotIn("symmetric_default", first["body"])  # none of them is vulnerable
         self.assertEqual(first["labels"], [{"name": "armor-pqc"}])
         again = self.night(github)
         self.assertEqual(again.stdout, "3 connections, 0 issues changed.\n")
@@ -96,6 +99,21 @@ class IssuesTest(ScriptTest):
         many = {f"connection-{number}": 1 for number in range(130)}
         self.nights(github, many, many)
         self.assertEqual(len(github.state.issues), 130)
+
+    def test_what_must_not_be_doubled_comes_first(self) -> None:
+        # The second call, the comment, is refused as if the job had been cancelled before it.
+        github = self.start_github()
+        self.nights(github, {"aws": 3})
+        github.state.refusals = [(500, {})]
+        self.assertEqual(self.nights(github, {"aws": 5})[0].code, 1)
+        self.assertEqual(github.state.comments, [])
+        changed = [one["method"] for one in github.state.exchanges if one["method"] != "GET"]
+        self.assertEqual(changed, ["POST", "PATCH"])
+
+    def test_the_largest_twenty_types_are_listed(self) -> None:
+        table = report_issues.table({f"type {number}": number for number in range(30)})
+        self.assertTrue(table.startswith("| type | vulnerable |\n|---|--:|\n| `type 29` | 29 |\n"))
+        self.assertTrue(table.endswith("| `type 10` | 10 |\n| 9 more types | 45 |\n\n"))
 
     def test_an_edited_mark(self) -> None:
         github = self.start_github()

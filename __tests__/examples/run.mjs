@@ -3,27 +3,16 @@
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { discovery } from "../../sandbox/discovery.ts";
 import { cbomFaults } from "./cbom.mjs";
 import { chartFaults } from "./charts.mjs";
 import { exchangeFaults } from "./github-api.mjs";
 import { lintFaults } from "./lint.mjs";
+import { serveSandbox } from "./sandbox.mjs";
 import { sarifFaults } from "./sarif.mjs";
 
 const HERE = import.meta.dirname;
-
-/** Key Insight with the sandbox's data; it wants no token, as the gateway does not. */
-async function serveSandbox() {
-  const server = createServer((request, response) => {
-    const answer = discovery(new URL(request.url ?? "/", "http://127.0.0.1"), false);
-    response.writeHead(answer ? 200 : 404).end(JSON.stringify(answer ?? { error: "not_found" }));
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
 
 /** @returns what the program printed where it failed */
 async function faultsOf(program, args, env = {}) {
@@ -38,13 +27,14 @@ async function faultsOf(program, args, env = {}) {
 }
 
 async function testFaults(out) {
-  const server = await serveSandbox();
-  const env = { SANDBOX_URL: `http://127.0.0.1:${server.address().port}`, OUT_FOLDER: out };
+  const sandbox = await serveSandbox();
+  const scripts = join(HERE, "..", "..", "examples", "scripts");
+  // The tests import the scripts, whichever of them is loaded first.
+  const env = { SANDBOX_URL: sandbox.url, OUT_FOLDER: out, PYTHONPATH: scripts };
   try {
     return await faultsOf("python3", ["-B", "-m", "unittest", "discover", "-s", "tests"], env);
   } finally {
-    server.closeAllConnections();
-    server.close();
+    sandbox.close();
   }
 }
 
@@ -65,7 +55,7 @@ async function run() {
     report("types (pyright)", types);
     report(
       "lint and format (ruff)",
-      await lintFaults([join(HERE, "..", "scripts"), join(HERE, "tests"), HERE]),
+      await lintFaults([join(HERE, "..", "..", "examples", "scripts"), join(HERE, "tests"), HERE]),
     );
     report("CBOMs (CycloneDX)", await cbomFaults(out));
     report("SARIF (sarif-multitool, with GitHub's rules)", await sarifFaults(out));

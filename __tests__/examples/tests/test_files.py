@@ -8,14 +8,15 @@ import json
 import unittest
 from pathlib import Path
 
+from asset import Occurrence
 from inventory_to_cbom import to_algorithm
 from inventory_to_csv import cell
-from support import OUT, Object, ScriptTest
+from support import OUT, JsonObject, ScriptTest
 
 AT = "20260102T030405Z"
 
 
-def found(provider: str, details: Object, **outer: str) -> Object:
+def found(provider: str, details: JsonObject, **outer: str) -> JsonObject:
     return {
         "id": f"id-{json.dumps(details)}",
         "scan_id": "scan",
@@ -24,7 +25,7 @@ def found(provider: str, details: Object, **outer: str) -> Object:
     }
 
 
-def file_on_host(metadata: Object, **analysis: object) -> Object:
+def file_on_host(metadata: JsonObject, **analysis: object) -> JsonObject:
     return found(
         "on_prem",
         {
@@ -101,7 +102,13 @@ SPARSE = [
                 "asset_type": "protocol",
                 "bom_ref": "1",
                 "occurrences": [
-                    {"location": "a.c", "line": 3, "offset": 0, "symbol": "f", "additional_context": "x"}
+                    {
+                        "location": "a.c",
+                        "line": 3,
+                        "offset": 0,
+                        "symbol": "f",
+                        "additional_context": "x",
+                    }
                 ],
             },
         },
@@ -130,7 +137,7 @@ class FilesTest(ScriptTest):
         super().setUp()
         self.inventory = self.folder / "inventory"
 
-    def write(self, *objects: Object) -> None:
+    def write(self, *objects: JsonObject) -> None:
         self.inventory.mkdir()
         (self.inventory / "connections.json").write_text('{"c1": "=cmd"}')
         lines = "".join(json.dumps(one) + "\n" for one in objects)
@@ -141,13 +148,15 @@ class FilesTest(ScriptTest):
         self.assertEqual(done.code, 0, done.stdout)
         return done.stdout
 
-    def cbom(self, name: str) -> tuple[Object, str]:
+    def cbom(self, name: str) -> tuple[JsonObject, str]:
         log = self.make("inventory_to_cbom", OUT / name)
         return json.loads((OUT / name).read_text()), log
 
     def table(self) -> list[dict[str, str]]:
         self.make("inventory_to_csv", self.folder / "table.csv")
-        return list(csv.DictReader(io.StringIO((self.folder / "table.csv").read_text(), newline="")))
+        return list(
+            csv.DictReader(io.StringIO((self.folder / "table.csv").read_text("utf-8-sig"), newline=""))
+        )
 
     def test_the_sandbox_as_a_cbom(self) -> None:
         self.run_script("export_inventory", self.inventory)
@@ -173,8 +182,13 @@ class FilesTest(ScriptTest):
         self.assertEqual(rows[0].keys() >= {"connection", "name", "algorithm", "expires"}, True)
         sha1 = next(row for row in rows if row["name"] == "SHA-1")
         self.assertEqual(
-            (sha1["connection"], sha1["occurrences"], sha1["is_compliant"], sha1["is_quantum_vulnerable"]),
-            ("datacenter-frankfurt", "src/old format.py:5", "no", ""),
+            (
+                sha1["connection"],
+                sha1["occurrences"],
+                sha1["is_compliant"],
+                sha1["is_quantum_vulnerable"],
+            ),
+            ("datacenter-frankfurt", "src/old format.py:5", "no", "unknown"),
         )
 
     def test_sparse_objects(self) -> None:
@@ -201,9 +215,26 @@ class FilesTest(ScriptTest):
         rows = self.table()
         self.assertEqual(rows[0]["connection"], "'=cmd")
         self.assertEqual([row["name"] for row in rows if row["provider"] == "a_new_cloud"], ["'=1+1"])
-        for text in ("=1", "+1", "-1", "@x", "\t=1", "\r=1"):
-            self.assertEqual(cell(text), f"'{text}")
-        self.assertEqual([cell(True), cell(False), cell(None), cell("a=1")], ["yes", "no", "", "a=1"])
+        for text in ("=1", "+1", "-1", "@x", " =1", "\u00a0=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"):
+            self.assertTrue(cell(text).startswith("'"), text)
+        for text in ("\t=1", "\r=1", "\n=1", "\u200b=1", "\u2028=1"):
+            self.assertEqual(cell(text), "' =1")
+        self.assertEqual([cell(True), cell(False), cell(None)], ["yes", "no", "unknown"])
+        self.assertEqual([cell("a=1"), cell("a\nb"), cell("")], ["a=1", "a b", ""])
+
+    def test_excel_shows_the_table(self) -> None:
+        self.write(*SPARSE)
+        self.table()
+        self.assertTrue((self.folder / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf"))
+        places = tuple(Occurrence(f"src/{number}.c", number, None, "", "") for number in range(9_000))
+        shown = cell(places)
+        self.assertRegex(shown, r"^src/0\.c:0; .*… and \d+ more$")
+        left_out = int(shown.rsplit(" ", 2)[1])
+        self.assertEqual(shown.count("; ") + 1 + left_out, 9_000)
+        long = cell("=" + "\U0001f511" * 40_000)
+        self.assertRegex(long, r"… and \d+ more characters$")
+        for text in (shown, long, cell((Occurrence("x" * 40_000, 1, None, "", ""),))):
+            self.assertLessEqual(len(text.encode("utf-16-le")) // 2, 32_767)
 
     def test_algorithms_have_the_names_of_their_standards(self) -> None:
         for word, name, primitive, parameter in (

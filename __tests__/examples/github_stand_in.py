@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-Object = dict[str, Any]
+JsonObject = dict[str, Any]
 
 REPOSITORY_ID = 42
 FORK_ID = 43
@@ -43,11 +43,13 @@ class Artifact:
 class State:
     token: str
     repository: str = "org/payments"
-    issues: list[Object] = field(default_factory=lambda: [])
-    comments: list[Object] = field(default_factory=lambda: [])
+    issues: list[JsonObject] = field(default_factory=lambda: [])
+    comments: list[JsonObject] = field(default_factory=lambda: [])
     artifacts: list[Artifact] = field(default_factory=lambda: [])
-    messages: list[Object] = field(default_factory=lambda: [])
-    exchanges: list[Object] = field(default_factory=lambda: [])
+    messages: list[JsonObject] = field(default_factory=lambda: [])
+    exchanges: list[JsonObject] = field(default_factory=lambda: [])
+    # What calls that change something are answered with, status and headers, before they are done.
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=lambda: [])
     drops_labels: bool = False  # as GitHub does where the token may not set them
     artifact_folder: Path | None = None
     log: Path | None = None
@@ -103,13 +105,20 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.api(parts.path, query, body)
             if state.log:
-                shown = {"issues": state.issues, "comments": state.comments, "messages": state.messages}
+                shown = {
+                    "issues": state.issues,
+                    "comments": state.comments,
+                    "messages": state.messages,
+                }
                 state.log.write_text(json.dumps(shown))
 
     def api(self, path: str, query: dict[str, str], body: Any) -> None:
         state = self.github.state
         if self.headers.get("Authorization") != f"Bearer {state.token}":
             status, answer, headers = 401, {"message": "Bad credentials"}, {}
+        elif self.command != "GET" and state.refusals:
+            status, headers = state.refusals.pop(0)
+            answer = {"message": "You have exceeded a secondary rate limit"}
         else:
             status, answer, headers = self.route(path, query, body)
         state.exchanges.append(
@@ -158,24 +167,28 @@ class Handler(BaseHTTPRequestHandler):
         rest = "&".join(f"{name}={value}" for name, value in query.items() if name != "page")
         following = f'<{self.github.url}{path}?{rest}&page={number + 1}>; rel="next"'
         has_more = number * size < len(items)
-        return 200, items[(number - 1) * size : number * size], {"Link": following} if has_more else {}
+        return (
+            200,
+            items[(number - 1) * size : number * size],
+            {"Link": following} if has_more else {},
+        )
 
-    def labels(self, body: Object) -> list[str]:
+    def labels(self, body: JsonObject) -> list[str]:
         return [] if self.github.state.drops_labels else body.get("labels", [])
 
-    def comment(self, issue: Object, body: Object) -> tuple[int, Any, dict[str, str]]:
+    def comment(self, issue: JsonObject, body: JsonObject) -> tuple[int, Any, dict[str, str]]:
         made = new_comment(len(self.github.state.comments) + 1, issue["number"], body["body"])
         self.github.state.comments.append(made)
         return 201, made, {}
 
-    def change(self, issue: Object, body: Object) -> tuple[int, Any, dict[str, str]]:
+    def change(self, issue: JsonObject, body: JsonObject) -> tuple[int, Any, dict[str, str]]:
         issue.update(
             {name: body[name] for name in ("title", "body", "state", "state_reason") if name in body}
         )
         issue["closed_at"] = AT if issue["state"] == "closed" else None
         return 200, issue, {}
 
-    def artifact(self, number: int, one: Artifact) -> Object:
+    def artifact(self, number: int, one: Artifact) -> JsonObject:
         url = f"https://api.github.com/repos/{self.github.state.repository}/actions/artifacts/{number}"
         return {
             "id": number,
@@ -216,8 +229,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def matching(issues: list[Object], query: dict[str, str]) -> list[Object]:
-    state, labels = query.get("state", "open"), [name for name in query.get("labels", "").split(",") if name]
+def matching(issues: list[JsonObject], query: dict[str, str]) -> list[JsonObject]:
+    state, labels = (
+        query.get("state", "open"),
+        [name for name in query.get("labels", "").split(",") if name],
+    )
     found = [
         issue
         for issue in issues
@@ -226,7 +242,9 @@ def matching(issues: list[Object], query: dict[str, str]) -> list[Object]:
     return found if query.get("direction") == "asc" else found[::-1]
 
 
-def new_issue(number: int, title: str, body: str | None, labels: list[str], state: str = "open") -> Object:
+def new_issue(
+    number: int, title: str, body: str | None, labels: list[str], state: str = "open"
+) -> JsonObject:
     url = f"https://api.github.com/repos/org/payments/issues/{number}"
     return {
         "id": 1000 + number,
@@ -254,7 +272,7 @@ def new_issue(number: int, title: str, body: str | None, labels: list[str], stat
     }
 
 
-def new_comment(number: int, issue: int, body: str) -> Object:
+def new_comment(number: int, issue: int, body: str) -> JsonObject:
     repository = "https://api.github.com/repos/org/payments"
     return {
         "id": number,
@@ -277,7 +295,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
     state = State(os.environ["GITHUB_TOKEN"], artifact_folder=options.artifacts, log=options.log)
-    begin: Object = json.loads(options.state.read_text()) if options.state else {}
+    begin: JsonObject = json.loads(options.state.read_text()) if options.state else {}
     for one in begin.get("issues", []):
         made = new_issue(len(state.issues) + 1, one["title"], one["body"], one["labels"], one["state"])
         state.issues.append(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 CHECKS = Path(__file__).parent.parent
-SCRIPTS = CHECKS.parent / "scripts"
+SCRIPTS = CHECKS.parent.parent / "examples" / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(CHECKS)]
 
 from github_stand_in import GitHubStandIn, State
 
-Object = dict[str, Any]
+JsonObject = dict[str, Any]
 
 # Of run.mjs: the sandbox's Key Insight data, and a folder for files that others validate.
 SANDBOX_URL = os.environ["SANDBOX_URL"]
@@ -46,6 +47,13 @@ class ScriptTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
 
     def run_script(self, name: str, *arguments: object, **variables: str) -> Result:
+        """Run a script as a step would."""
+        return self.run_command(
+            [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)], variables
+        )
+
+    def run_command(self, command: list[str], variables: dict[str, str]) -> Result:
+        """Run a command with the variables of a step, and those given."""
         for file in ("summary", "output"):
             (self.folder / file).write_text("")
         env = {
@@ -57,15 +65,23 @@ class ScriptTest(unittest.TestCase):
             "GITHUB_REPOSITORY": "org/payments",
             "GITHUB_REF_NAME": "main",
             "GITHUB_RUN_ID": "701",
+            "GITHUB_RUN_NUMBER": "1",
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_TOKEN": TOKEN,
             **variables,
         }
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
         self.assertNotIn("Traceback", done.stderr)
+        self.assert_obeys_nothing(done.stdout + done.stderr)
         self.assertNotIn(TOKEN, done.stdout + done.stderr)
         return Result(done, self.folder)
+
+    def assert_obeys_nothing(self, log: str) -> None:
+        """Assert that the runner finds no command in a log but the annotations of the scripts."""
+        self.assertNotIn("##[", log)
+        for line in re.split(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", log):
+            if "::" in line:
+                self.assertRegex(line, r"^::(error|warning)::(?!.*::)")
 
     def start_github(self, **fields: Any) -> GitHubStandIn:
         server = GitHubStandIn(State(TOKEN, **fields))
@@ -125,7 +141,7 @@ def save_exchanges(state: State) -> None:
         file.writelines(json.dumps(exchange) + "\n" for exchange in state.exchanges)
 
 
-def report(**vulnerable: int) -> Object:
+def report(**vulnerable: int) -> JsonObject:
     """A post-quantum report of connections with 100 keys each."""
     counts = {name: {"total_count": 100, "pqc_vulnerable_count": count} for name, count in vulnerable.items()}
     return {"connection_summary": counts, "connection_metrics": {}}

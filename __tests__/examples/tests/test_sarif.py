@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -10,21 +12,24 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from findings_to_sarif import plain
-from support import CHECKS, OUT, Object, Result, ScriptTest
+import findings_to_sarif
+from findings_to_sarif import limited, plain
+from support import CHECKS, OUT, JsonObject, Result, ScriptTest
 
-# Made anew, from checks/scanned, it has the hash that the sandbox's scan names.
+# Made anew, from scanned beside this folder, it has the hash that the sandbox's scan names.
 REVISION = "77c1c984a59bdeb98cca9d0db1ea928563b04c42"
 DATE = "2026-11-19T12:00:00Z"
 
 
-def repository(**fields: Any) -> Object:
+def repository(**fields: Any) -> JsonObject:
     return of_source(
-        "on_prem_source_code_repo", name="payments", **{"branch": "main", "subfolder": None, **fields}
+        "on_prem_source_code_repo",
+        name="payments",
+        **{"branch": "main", "subfolder": None, **fields},
     )
 
 
-def component(location: str, line: int | None, **fields: Any) -> Object:
+def component(location: str, line: int | None, **fields: Any) -> JsonObject:
     details = {"name": "RSA-2048", "asset_type": "key", "bom_ref": "1"}
     analysis = {"is_quantum_vulnerable": True}
     return of_source(
@@ -34,7 +39,7 @@ def component(location: str, line: int | None, **fields: Any) -> Object:
     )
 
 
-def of_source(kind: str, **fields: Any) -> Object:
+def of_source(kind: str, **fields: Any) -> JsonObject:
     where = {"repo_url": "https://github.com/org/payments", "revision": REVISION}
     return {
         "id": f"{kind} {fields}",
@@ -78,8 +83,8 @@ class SarifTest(ScriptTest):
         return self.git("rev-parse", "HEAD")
 
     def convert(
-        self, *objects: Object, file: Path | None = None, **variables: str
-    ) -> tuple[Result, list[Object]]:
+        self, *objects: JsonObject, file: Path | None = None, **variables: str
+    ) -> tuple[Result, list[JsonObject]]:
         if objects:
             self.inventory.mkdir(exist_ok=True)
             (self.inventory / "connections.json").write_text("{}")
@@ -136,7 +141,10 @@ class SarifTest(ScriptTest):
             ([repository(revision="main")], "does not name a commit"),
             ([repository(revision="0" * 40)], "is not in this checkout; use fetch-depth: 0"),
             ([repository(), component("src/signing.py", 6, **other)], "0 alerts, 0 findings"),
-            ([repository(), component("src/signing.py", 6, revision="0" * 40)], "0 alerts, 0 findings"),
+            (
+                [repository(), component("src/signing.py", 6, revision="0" * 40)],
+                "0 alerts, 0 findings",
+            ),
             ([repository(), other_scan], "0 alerts, 0 findings"),
         ):
             with self.subTest(text):
@@ -186,11 +194,29 @@ class SarifTest(ScriptTest):
         _, results = self.convert(repository(), *twice, file=OUT / "twice.sarif")
         self.assertEqual(len({one["partialFingerprints"]["primaryLocationLineHash"] for one in results}), 2)
 
+    def test_more_than_code_scanning_takes(self) -> None:
+        policy, quantum = {"ruleIndex": 1}, {"ruleIndex": 0}
+        for count, kept, text in (
+            (5_000, 5_000, ""),
+            (5_001, 5_001, "::warning::Code scanning shows 5000 of these 5001 findings.\n"),
+            (25_001, 25_000, "25001 findings are more than code scanning takes: 1 were left out"),
+        ):
+            with self.subTest(count), contextlib.redirect_stdout(io.StringIO()) as output:
+                results = limited([*[policy] * (count - 1), quantum])
+            self.assertEqual((len(results), results[0]), (kept, quantum))
+            self.assertIn(text, output.getvalue())
+            self.assertEqual(text == "", output.getvalue() == "")
+
+    def test_rules_have_a_severity(self) -> None:
+        for rule in map(findings_to_sarif.to_rule, findings_to_sarif.RULES):
+            self.assertTrue(0 < float(rule["properties"]["security-severity"]) <= 10)
+            self.assertIn("security", rule["properties"]["tags"])
+
     def test_a_name_is_no_link(self) -> None:
         self.assertEqual(plain("[a](1) {0} \\"), "\\[a\\](1) {{0}} \\\\")
 
 
-def place(result: Object) -> tuple[str, str, int]:
+def place(result: JsonObject) -> tuple[str, str, int]:
     where = result["locations"][0]["physicalLocation"]
     return result["ruleId"], where["artifactLocation"]["uri"], where["region"]["startLine"]
 
