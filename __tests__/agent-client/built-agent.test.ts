@@ -100,7 +100,7 @@ describe("the built agent", () => {
     }
     const stats = { minted: 2, answered: { "2xx": 1 }, sessionsEnded: 1 };
     await expect(stop(folder)).resolves.toMatchObject({ kind: "ended", stats });
-    expect(armor.endedSessions()).toEqual(["token-1"]);
+    expect(armor.endedSessions()).toEqual(["token-a1"]);
   });
 
   test("works behind links to the action's files and to RUNNER_TEMP", async () => {
