@@ -1,344 +1,6 @@
 /******/ (() => { // webpackBootstrap
-/******/ 	var __webpack_modules__ = ({
-
-/***/ 770:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-module.exports = __nccwpck_require__(218);
-
-
-/***/ }),
-
-/***/ 218:
-/***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
-
-"use strict";
-var __webpack_unused_export__;
-
-
-var net = __nccwpck_require__(278);
-var tls = __nccwpck_require__(756);
-var http = __nccwpck_require__(611);
-var https = __nccwpck_require__(692);
-var events = __nccwpck_require__(434);
-var assert = __nccwpck_require__(613);
-var util = __nccwpck_require__(23);
-
-
-exports.httpOverHttp = httpOverHttp;
-exports.httpsOverHttp = httpsOverHttp;
-exports.httpOverHttps = httpOverHttps;
-exports.httpsOverHttps = httpsOverHttps;
-
-
-function httpOverHttp(options) {
-  var agent = new TunnelingAgent(options);
-  agent.request = http.request;
-  return agent;
-}
-
-function httpsOverHttp(options) {
-  var agent = new TunnelingAgent(options);
-  agent.request = http.request;
-  agent.createSocket = createSecureSocket;
-  agent.defaultPort = 443;
-  return agent;
-}
-
-function httpOverHttps(options) {
-  var agent = new TunnelingAgent(options);
-  agent.request = https.request;
-  return agent;
-}
-
-function httpsOverHttps(options) {
-  var agent = new TunnelingAgent(options);
-  agent.request = https.request;
-  agent.createSocket = createSecureSocket;
-  agent.defaultPort = 443;
-  return agent;
-}
-
-
-function TunnelingAgent(options) {
-  var self = this;
-  self.options = options || {};
-  self.proxyOptions = self.options.proxy || {};
-  self.maxSockets = self.options.maxSockets || http.Agent.defaultMaxSockets;
-  self.requests = [];
-  self.sockets = [];
-
-  self.on('free', function onFree(socket, host, port, localAddress) {
-    var options = toOptions(host, port, localAddress);
-    for (var i = 0, len = self.requests.length; i < len; ++i) {
-      var pending = self.requests[i];
-      if (pending.host === options.host && pending.port === options.port) {
-        // Detect the request to connect same origin server,
-        // reuse the connection.
-        self.requests.splice(i, 1);
-        pending.request.onSocket(socket);
-        return;
-      }
-    }
-    socket.destroy();
-    self.removeSocket(socket);
-  });
-}
-util.inherits(TunnelingAgent, events.EventEmitter);
-
-TunnelingAgent.prototype.addRequest = function addRequest(req, host, port, localAddress) {
-  var self = this;
-  var options = mergeOptions({request: req}, self.options, toOptions(host, port, localAddress));
-
-  if (self.sockets.length >= this.maxSockets) {
-    // We are over limit so we'll add it to the queue.
-    self.requests.push(options);
-    return;
-  }
-
-  // If we are under maxSockets create a new one.
-  self.createSocket(options, function(socket) {
-    socket.on('free', onFree);
-    socket.on('close', onCloseOrRemove);
-    socket.on('agentRemove', onCloseOrRemove);
-    req.onSocket(socket);
-
-    function onFree() {
-      self.emit('free', socket, options);
-    }
-
-    function onCloseOrRemove(err) {
-      self.removeSocket(socket);
-      socket.removeListener('free', onFree);
-      socket.removeListener('close', onCloseOrRemove);
-      socket.removeListener('agentRemove', onCloseOrRemove);
-    }
-  });
-};
-
-TunnelingAgent.prototype.createSocket = function createSocket(options, cb) {
-  var self = this;
-  var placeholder = {};
-  self.sockets.push(placeholder);
-
-  var connectOptions = mergeOptions({}, self.proxyOptions, {
-    method: 'CONNECT',
-    path: options.host + ':' + options.port,
-    agent: false,
-    headers: {
-      host: options.host + ':' + options.port
-    }
-  });
-  if (options.localAddress) {
-    connectOptions.localAddress = options.localAddress;
-  }
-  if (connectOptions.proxyAuth) {
-    connectOptions.headers = connectOptions.headers || {};
-    connectOptions.headers['Proxy-Authorization'] = 'Basic ' +
-        new Buffer(connectOptions.proxyAuth).toString('base64');
-  }
-
-  debug('making CONNECT request');
-  var connectReq = self.request(connectOptions);
-  connectReq.useChunkedEncodingByDefault = false; // for v0.6
-  connectReq.once('response', onResponse); // for v0.6
-  connectReq.once('upgrade', onUpgrade);   // for v0.6
-  connectReq.once('connect', onConnect);   // for v0.7 or later
-  connectReq.once('error', onError);
-  connectReq.end();
-
-  function onResponse(res) {
-    // Very hacky. This is necessary to avoid http-parser leaks.
-    res.upgrade = true;
-  }
-
-  function onUpgrade(res, socket, head) {
-    // Hacky.
-    process.nextTick(function() {
-      onConnect(res, socket, head);
-    });
-  }
-
-  function onConnect(res, socket, head) {
-    connectReq.removeAllListeners();
-    socket.removeAllListeners();
-
-    if (res.statusCode !== 200) {
-      debug('tunneling socket could not be established, statusCode=%d',
-        res.statusCode);
-      socket.destroy();
-      var error = new Error('tunneling socket could not be established, ' +
-        'statusCode=' + res.statusCode);
-      error.code = 'ECONNRESET';
-      options.request.emit('error', error);
-      self.removeSocket(placeholder);
-      return;
-    }
-    if (head.length > 0) {
-      debug('got illegal response body from proxy');
-      socket.destroy();
-      var error = new Error('got illegal response body from proxy');
-      error.code = 'ECONNRESET';
-      options.request.emit('error', error);
-      self.removeSocket(placeholder);
-      return;
-    }
-    debug('tunneling connection has established');
-    self.sockets[self.sockets.indexOf(placeholder)] = socket;
-    return cb(socket);
-  }
-
-  function onError(cause) {
-    connectReq.removeAllListeners();
-
-    debug('tunneling socket could not be established, cause=%s\n',
-          cause.message, cause.stack);
-    var error = new Error('tunneling socket could not be established, ' +
-                          'cause=' + cause.message);
-    error.code = 'ECONNRESET';
-    options.request.emit('error', error);
-    self.removeSocket(placeholder);
-  }
-};
-
-TunnelingAgent.prototype.removeSocket = function removeSocket(socket) {
-  var pos = this.sockets.indexOf(socket)
-  if (pos === -1) {
-    return;
-  }
-  this.sockets.splice(pos, 1);
-
-  var pending = this.requests.shift();
-  if (pending) {
-    // If we have pending requests and a socket gets closed a new one
-    // needs to be created to take over in the pool for the one that closed.
-    this.createSocket(pending, function(socket) {
-      pending.request.onSocket(socket);
-    });
-  }
-};
-
-function createSecureSocket(options, cb) {
-  var self = this;
-  TunnelingAgent.prototype.createSocket.call(self, options, function(socket) {
-    var hostHeader = options.request.getHeader('host');
-    var tlsOptions = mergeOptions({}, self.options, {
-      socket: socket,
-      servername: hostHeader ? hostHeader.replace(/:.*$/, '') : options.host
-    });
-
-    // 0 is dummy port for v0.6
-    var secureSocket = tls.connect(0, tlsOptions);
-    self.sockets[self.sockets.indexOf(socket)] = secureSocket;
-    cb(secureSocket);
-  });
-}
-
-
-function toOptions(host, port, localAddress) {
-  if (typeof host === 'string') { // since v0.10
-    return {
-      host: host,
-      port: port,
-      localAddress: localAddress
-    };
-  }
-  return host; // for v0.11 or later
-}
-
-function mergeOptions(target) {
-  for (var i = 1, len = arguments.length; i < len; ++i) {
-    var overrides = arguments[i];
-    if (typeof overrides === 'object') {
-      var keys = Object.keys(overrides);
-      for (var j = 0, keyLen = keys.length; j < keyLen; ++j) {
-        var k = keys[j];
-        if (overrides[k] !== undefined) {
-          target[k] = overrides[k];
-        }
-      }
-    }
-  }
-  return target;
-}
-
-
-var debug;
-if (process.env.NODE_DEBUG && /\btunnel\b/.test(process.env.NODE_DEBUG)) {
-  debug = function() {
-    var args = Array.prototype.slice.call(arguments);
-    if (typeof args[0] === 'string') {
-      args[0] = 'TUNNEL: ' + args[0];
-    } else {
-      args.unshift('TUNNEL:');
-    }
-    console.error.apply(console, args);
-  }
-} else {
-  debug = function() {};
-}
-__webpack_unused_export__ = debug; // for test
-
-
-/***/ }),
-
-/***/ 613:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("assert");
-
-/***/ }),
-
-/***/ 434:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("events");
-
-/***/ }),
-
-/***/ 611:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("http");
-
-/***/ }),
-
-/***/ 692:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("https");
-
-/***/ }),
-
-/***/ 278:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("net");
-
-/***/ }),
-
-/***/ 756:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("tls");
-
-/***/ }),
-
-/***/ 23:
-/***/ ((module) => {
-
-"use strict";
-module.exports = require("util");
-
-/***/ })
-
-/******/ 	});
+/******/ 	"use strict";
+/******/ 	var __webpack_modules__ = ({});
 /************************************************************************/
 /******/ 	// The module cache
 /******/ 	var __webpack_module_cache__ = {};
@@ -446,9 +108,6 @@ module.exports = require("util");
 /******/ 	
 /************************************************************************/
 var __webpack_exports__ = {};
-// This entry need to be wrapped in an IIFE because it need to be in strict mode.
-(() => {
-"use strict";
 // ESM COMPAT FLAG
 __nccwpck_require__.r(__webpack_exports__);
 
@@ -459,8 +118,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   runPost: () => (/* binding */ runPost)
 });
 
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: external "os"
@@ -634,12 +291,12 @@ function prepareKeyValueMessage(key, value) {
 //# sourceMappingURL=file-command.js.map
 ;// CONCATENATED MODULE: external "path"
 const external_path_namespaceObject = require("path");
-// EXTERNAL MODULE: external "http"
-var external_http_ = __nccwpck_require__(611);
-var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_http_, 2);
-// EXTERNAL MODULE: external "https"
-var external_https_ = __nccwpck_require__(692);
-var external_https_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_https_, 2);
+;// CONCATENATED MODULE: external "http"
+const external_http_namespaceObject = require("http");
+var external_http_namespaceObject_0 = /*#__PURE__*/__nccwpck_require__.t(external_http_namespaceObject, 2);
+;// CONCATENATED MODULE: external "https"
+const external_https_namespaceObject = require("https");
+var external_https_namespaceObject_0 = /*#__PURE__*/__nccwpck_require__.t(external_https_namespaceObject, 2);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
 function getProxyUrl(reqUrl) {
     const usingSsl = reqUrl.protocol === 'https:';
@@ -731,8 +388,6 @@ class DecodedURL extends URL {
     }
 }
 //# sourceMappingURL=proxy.js.map
-// EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var tunnel = __nccwpck_require__(770);
 ;// CONCATENATED MODULE: external "./not-bundled.js"
 const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
@@ -1170,7 +825,7 @@ class lib_HttpClient {
         const info = {};
         info.parsedUrl = requestUrl;
         const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? external_https_namespaceObject : external_http_namespaceObject;
+        info.httpModule = usingSsl ? external_https_namespaceObject_0 : external_http_namespaceObject_0;
         const defaultPort = usingSsl ? 443 : 80;
         info.options = {};
         info.options.host = info.parsedUrl.hostname;
@@ -1284,7 +939,7 @@ class lib_HttpClient {
         const usingSsl = parsedUrl.protocol === 'https:';
         let maxSockets = 100;
         if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || external_http_.globalAgent.maxSockets;
+            maxSockets = this.requestOptions.maxSockets || external_http_namespaceObject.globalAgent.maxSockets;
         }
         // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
         if (proxyUrl && proxyUrl.hostname) {
@@ -1298,10 +953,10 @@ class lib_HttpClient {
             let tunnelAgent;
             const overHttps = proxyUrl.protocol === 'https:';
             if (usingSsl) {
-                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
+                tunnelAgent = overHttps ? external_not_bundled_js_namespaceObject.httpsOverHttps : external_not_bundled_js_namespaceObject.httpsOverHttp;
             }
             else {
-                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
+                tunnelAgent = overHttps ? external_not_bundled_js_namespaceObject.httpOverHttps : external_not_bundled_js_namespaceObject.httpOverHttp;
             }
             agent = tunnelAgent(agentOptions);
             this._proxyAgent = agent;
@@ -1309,7 +964,7 @@ class lib_HttpClient {
         // if tunneling agent isn't assigned create a new agent
         if (!agent) {
             const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new external_https_.Agent(options) : new external_http_.Agent(options);
+            agent = usingSsl ? new external_https_namespaceObject.Agent(options) : new external_http_namespaceObject.Agent(options);
             this._agent = agent;
         }
         if (usingSsl && this._ignoreSslError) {
@@ -2162,7 +1817,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -2203,13 +1858,13 @@ function info(message) {
  * @param name The name of the output group
  */
 function startGroup(name) {
-    issue('group', name);
+    command_issue('group', name);
 }
 /**
  * End an output group.
  */
 function endGroup() {
-    issue('endgroup');
+    command_issue('endgroup');
 }
 /**
  * Wrap an asynchronous function call in a group.
@@ -2280,24 +1935,184 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: external "node:fs/promises"
-const promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: ./build/redact.js
+/** The secrets of this process, in every form in which they travel. */
+const secretsOfThisProcess = [];
+/** From now on, nothing that is quoted, scrubbed or made printable shows these. */
+function hide(secrets) {
+    secretsOfThisProcess.push(...secrets);
+}
+/**
+ * How many characters of a foreign text are shown. More would not help anybody to find the cause.
+ */
+const QUOTE_LENGTH = 200;
+/** How many are read for that, as some of them vanish: a run of blanks becomes one. */
+const READ_LENGTH = 4 * QUOTE_LENGTH;
+/**
+ * Makes text that somebody else wrote safe to print: one short line, without a secret and without a
+ * workflow command. The text is cut before it is searched, so that a reply of a megabyte costs no
+ * more than a short one.
+ */
+function quote(text, secrets = secretsOfThisProcess) {
+    const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0);
+    const readLength = READ_LENGTH + 3 * longest;
+    const isWholeRead = text.length <= readLength;
+    const line = toHarmlessLine(text.slice(0, readLength), secrets);
+    if (isWholeRead && line.length <= QUOTE_LENGTH)
+        return line;
+    // The first part of a secret may stand where reading stopped, and is not recognized there. So the
+    // end is dropped: twice the longest secret, because what makes commands harmless can lengthen a
+    // text by half.
+    const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
+    return `${withoutHalfCharacter(shown.slice(0, QUOTE_LENGTH))}…`;
+}
+function toHarmlessLine(text, secrets) {
+    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    // The runner takes `::` and `##[` for the start of a command (actions/runner, ActionCommand.cs).
+    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
+    // Secrets are searched for again, because the clean-up can join the two halves of one.
+    return scrub(harmless, secrets).trim();
+}
+/** A cut can go through a character that JavaScript stores as two (a surrogate pair). */
+function withoutHalfCharacter(text) {
+    return text.replace(/[\ud800-\udbff]$/, "");
+}
+/**
+ * Replaces every secret by `***`, in any case of its letters, because a host name arrives in small
+ * ones. Secrets that overlap become one `***`, so that no rest of the second one stays.
+ */
+function scrub(text, secrets = secretsOfThisProcess) {
+    const foldedText = foldCase(text);
+    const foldedSecrets = new Set(secrets.map(foldCase));
+    const spans = [...foldedSecrets].flatMap((secret) => spansOf(secret, foldedText));
+    spans.sort((a, b) => a.start - b.start);
+    let scrubbed = "";
+    let end = 0; // of what has been copied or replaced so far
+    for (const span of spans) {
+        if (span.start >= end)
+            scrubbed += `${text.slice(end, span.start)}***`;
+        end = Math.max(end, span.end);
+    }
+    return scrubbed + text.slice(end);
+}
+/** Not by a regular expression: one of a few thousand characters is too large for some engines. */
+function spansOf(secret, text) {
+    const spans = [];
+    if (secret === "")
+        return spans;
+    let start = text.indexOf(secret);
+    while (start !== -1) {
+        const end = start + secret.length;
+        spans.push({ start, end });
+        start = text.indexOf(secret, end);
+    }
+    return spans;
+}
+/** Of ASCII letters only, because toLowerCase changes the length of some other texts. */
+function foldCase(text) {
+    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+/**
+ * What may leave this process: one line, without control characters that a terminal or the runner
+ * would act on, and without a secret. Log lines, annotations, the agent's replies and its report
+ * all pass here.
+ */
+function printable(text) {
+    // Before the clean-up as well as after it: a secret may have an invisible character in it.
+    return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
+}
+/**
+ * A shorter token is none: its mask would cover common words, and make the job's log unreadable.
+ */
+const MIN_TOKEN_LENGTH = 8;
+/**
+ * A longer token fits into no header (Node and most servers take 16 KB of them), nor well into a
+ * variable.
+ */
+const MAX_TOKEN_LENGTH = 16 * 1024;
+/** The one rule for what a token is. The action and `armor-token` hand on nothing else. */
+function isToken(text) {
+    return tokenFault(text) === undefined;
+}
+/**
+ * What is wrong with a text that should be a token, put so that it goes on behind "an
+ * access_token".
+ */
+function tokenFault(text) {
+    // Only visible ASCII can stand in a header (RFC 6750 section 2.1 allows a little less).
+    if (!/^[\x21-\x7e]*$/.test(text))
+        return "with characters that no header can carry";
+    if (text.length > MAX_TOKEN_LENGTH)
+        return "that is longer than a header can be";
+    if (text.length < MIN_TOKEN_LENGTH)
+        return `of fewer than ${MIN_TOKEN_LENGTH} characters`;
+    // A command begins with `::` at the start of a line, or with `##[` anywhere (actions/runner,
+    // ActionCommand.cs).
+    const isCommand = text.startsWith("::") || text.includes("##[");
+    return isCommand ? "that the runner would take for a command" : undefined;
+}
+/**
+ * A JSON Web Token or its encrypted kind (RFC 7519, RFC 7516). The last part is the signature or
+ * its like.
+ */
+const JWT = /^eyJ[\w-]*\.(?:[\w-]*\.)+(?<lastPart>[\w-]{16,})$/;
+/** A shorter mask would cover common words. */
+const MIN_MASK_LENGTH = 6;
+/**
+ * The texts to be masked for one secret, three at most, because each costs the runner time on every
+ * later line.
+ *
+ * Of each mask, the runner derives base64 at three offsets, with the mask's own end
+ * (ValueEncoders.cs). Inside a longer text, that matches only if the mask ends where a group of
+ * three bytes ends. So the secret without its last one and two characters is masked as well, and
+ * one of the three always ends there.
+ *
+ * Of a JWT, the two shorter masks are of its last part alone, which `cut -d.` prints by itself.
+ * Whatever base64 shows of the other parts then, nobody can use it without the last one.
+ */
+function maskedForms(secret) {
+    const end = JWT.exec(secret)?.groups?.["lastPart"] ?? secret;
+    const shorter = [end.slice(0, -1), end.slice(0, -2)];
+    return [secret, ...shorter.filter((text) => text.length >= MIN_MASK_LENGTH)];
+}
+/**
+ * The line by which the runner masks a value, escaped as it unescapes (actions/runner,
+ * ActionCommand.cs).
+ */
+function maskCommand(secret) {
+    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+    return `::add-mask::${escaped}\n`;
+}
+
 ;// CONCATENATED MODULE: ./build/armor/credentials.js
+
 /** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
 function formEncode(text) {
     return new URLSearchParams([["", text]]).toString().slice(1);
 }
+/**
+ * The two ways to join the credentials. The raw one is there only if it differs and can be
+ * understood.
+ */
 function basicPairs({ appId, apiKey }) {
     const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
     const raw = `${appId}:${apiKey}`;
-    // A server ends the app id at the first colon, so with a raw one in it, it would read another client's id.
+    // A server ends the app id at the first colon, so with a raw one in it, it would read another id.
     const isRawUseful = raw !== encoded && !appId.includes(":");
     return { encoded, raw: isRawUseful ? raw : undefined };
 }
 /**
- * Every form of the key that is worth a mask, each once. The runner itself masks base64 of the whole value
- * and some escapes (actions/runner, ValueEncoders.cs): not base64url, unpadded base64, percent-encoding, or a
- * key in the base64 of a pair. Never the app id: the runner drops a job output that contains a masked text.
+ * Every form of the key that is worth a mask, each once: 6 at most for a key of letters and digits,
+ * some 20 for one with signs, as each costs the runner time on every later line.
+ *
+ * The runner itself masks of each form base64 and some escapes (actions/runner, ValueEncoders.cs),
+ * but nothing of what it has derived. So base64 of the key, and of the pairs, is masked again here:
+ * of that, the runner derives what base64 makes of a whole `Authorization: Basic …`. Unpadded
+ * base64 needs no mask of its own, since `maskedForms` has the key in three lengths, one of which
+ * needs no padding.
+ *
+ * The app id is never masked: the runner drops every job output that contains a masked text.
  */
 function secretForms({ appId, apiKey }) {
     const key = apiKey.toWellFormed();
@@ -2306,19 +2121,24 @@ function secretForms({ appId, apiKey }) {
     const formEncoded = formEncode(key);
     const percentEncoded = encodeURIComponent(key);
     const { encoded: encodedPair } = basicPairs({ appId, apiKey });
-    // The raw pair also where it is never sent: other steps may have made it of the same secrets.
+    // The raw pair also if it is never sent: other steps may have made it of the same secrets.
     const rawPair = `${appId}:${key}`;
     return [
         ...new Set([
-            key,
+            ...maskedForms(key),
+            ...maskedForms(formEncoded),
             percentEncoded,
-            formEncoded,
             lowerCaseEscapes(percentEncoded),
             lowerCaseEscapes(formEncoded),
+            pythonQuoted(percentEncoded),
+            encodeURI(key),
+            ...jsonForms(key),
             ...base64Forms(key),
             ...base64Forms(formEncoded),
             ...base64Forms(encodedPair),
             ...base64Forms(rawPair),
+            wrappedBase64(key),
+            wrappedBase64(rawPair),
         ]),
     ];
 }
@@ -2326,101 +2146,138 @@ function secretForms({ appId, apiKey }) {
 function lowerCaseEscapes(text) {
     return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
 }
-/** Standard and URL-safe, each with and without its padding. */
+/**
+ * As `urllib.parse.quote` writes it, which encodes five signs more than JavaScript, and leaves
+ * slashes.
+ */
+function pythonQuoted(percentEncoded) {
+    const strictly = percentEncoded.replace(/[!'()*]/g, (sign) => `%${hexOf(sign, 2)}`);
+    return strictly.replaceAll("%2F", "/");
+}
+/** Inside JSON as common encoders write it, where that differs from what the runner derives. */
+function jsonForms(key) {
+    const json = JSON.stringify(key).slice(1, -1);
+    const upper = (sign) => `\\u${hexOf(sign, 4)}`;
+    const lower = (sign) => upper(sign).toLowerCase();
+    const slashesEscaped = json.replaceAll("/", "\\/");
+    return [
+        // System.Text.Json of .NET
+        key.replaceAll("\\", "\\\\").replace(/["&'+<>`\u007f-\uffff]/g, upper),
+        json.replace(/[&'<=>]/g, lower), // Gson
+        json.replace(/[&<>]/g, lower), // Go
+        slashesEscaped.replace(/[\u007f-\uffff]/g, lower), // PHP
+    ];
+}
+/** The number of a UTF-16 unit, in capital letters. */
+function hexOf(unit, digits) {
+    return unit.charCodeAt(0).toString(16).toUpperCase().padStart(digits, "0");
+}
+/** Standard with padding, and URL-safe without it if that is another text. */
 function base64Forms(text) {
     const bytes = Buffer.from(text, "utf8");
     const padded = bytes.toString("base64");
-    const urlSafe = bytes.toString("base64url"); // has no padding
-    const padding = /=*$/.exec(padded)?.[0] ?? "";
-    return [padded, padded.replace(/=+$/, ""), urlSafe, urlSafe + padding];
+    const urlSafe = bytes.toString("base64url");
+    return padded.startsWith(urlSafe) ? [padded] : [padded, urlSafe];
+}
+/**
+ * GNU base64 begins a new line after so many characters; the vendor's article has it in its
+ * pipeline.
+ */
+const LINE_LENGTH = 76;
+/** A shorter line shows less than four bytes of the key, and its mask would cover common words. */
+const MIN_LINE_LENGTH = 8;
+/** Base64 in lines, for one mask: the runner takes a text of several lines whole and by line. */
+function wrappedBase64(text) {
+    const base64 = Buffer.from(text, "utf8").toString("base64");
+    const lines = base64.match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
+    return lines.filter((line) => lines.length === 1 || line.length >= MIN_LINE_LENGTH).join("\n");
 }
 
-;// CONCATENATED MODULE: external "node:tls"
-const external_node_tls_namespaceObject = require("node:tls");
-var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node_tls_namespaceObject);
-;// CONCATENATED MODULE: ./build/redact.js
-const secretsOfThisProcess = []; // in every form in which they travel
-/** From now on, nothing that is quoted or scrubbed shows these. */
-function hide(secrets) {
-    secretsOfThisProcess.push(...secrets);
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/clock.js
+
+/** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
+const clock = {
+    /**
+     * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
+     * that the agent can go on with a time that the main step has noted.
+     */
+    now: () => Number(process.hrtime.bigint()) / 1e6,
+    /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
+    date: () => Date.now(),
+    /** Resolves after `ms`, and rejects at once when the signal aborts. */
+    sleep: (ms, signal) => (0,promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
+    /** At least 0, below 1. */
+    random: () => Math.random(),
+};
+/** ISO 8601, UTC, whole seconds rounded down. */
+function isoDate(msSinceEpoch) {
+    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
 }
-const QUOTE_LENGTH = 200;
-/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
-function quote(text, secrets = secretsOfThisProcess) {
-    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
-    // The runner takes `::` and `##[` for the start of a command.
-    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
-    // Again, as the clean-up can join a secret's halves.
-    const line = scrub(harmless, secrets).trim();
-    return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
-}
-/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
-function scrub(text, secrets = secretsOfThisProcess) {
-    const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
-    let scrubbed = text;
-    for (const secret of folded.sort((a, b) => b.length - a.length))
-        scrubbed = replaceSecret(scrubbed, secret);
-    return scrubbed;
-}
-/**
- * Finds the secret in the folded text, and cuts it out of the text as it is. Not by a regular expression: one
- * of a few thousand characters is too large for some engines.
- */
-function replaceSecret(text, foldedSecret) {
-    const foldedText = foldCase(text);
-    let result = "";
-    let end = 0; // of the last secret that was found
-    let start = foldedText.indexOf(foldedSecret);
-    while (start !== -1) {
-        result += `${text.slice(end, start)}***`;
-        end = start + foldedSecret.length;
-        start = foldedText.indexOf(foldedSecret, end);
+/** What the promise gives, or what `late` gives where `ms` pass before. */
+async function within(ms, promise, late) {
+    const settled = new AbortController();
+    // The second callback is for the sleep that is ended below, when the race is over.
+    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
+    try {
+        return await Promise.race([promise, timeout]);
     }
-    return result + text.slice(end);
-}
-/** ASCII only, because toLowerCase changes the length of some other texts. */
-function foldCase(text) {
-    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+    finally {
+        settled.abort();
+    }
 }
 /**
- * What may leave this process: one line, without control characters that a terminal or the runner would act
- * on, and without a secret. Log lines, annotations, the agent's replies and its report all pass here.
+ * Calls back when what had already arrived was read. Node runs timers before it reads from the network, so after a
+ * pause of the whole process (a VM that was suspended) a time-out would fire although the answer is there.
  */
-function printable(text) {
-    return scrub(text.replace(/\p{C}+/gu, " "));
+function afterPendingReads(callback) {
+    // The callbacks of setImmediate run after the event loop's next look at the network (Node's guide to it).
+    setImmediate(callback);
 }
-/**
- * The texts to be masked for one secret: itself, and without its last one and two characters. Of each mask the
- * runner derives base64 at three offsets, with the mask's own end (actions/runner, ValueEncoders.cs), so that
- * these three cover base64 of every text that contains the secret.
- */
-function maskedForms(secret) {
-    return [secret, secret.slice(0, -1), secret.slice(0, -2)];
+
+;// CONCATENATED MODULE: ./build/debug.js
+
+let write;
+/** Turns the debug log of this process on. @param sink gets each line, without a line end */
+function writeDebugTo(sink) {
+    write = sink;
 }
-/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
-function maskCommand(secret) {
-    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-    return `::add-mask::${escaped}\n`;
+/** Says one line in the debug log. Where the log is off, `line` is not called and costs nothing. */
+function debug_debug(line) {
+    write?.(printable(line()));
+}
+/** Whether there is a debug log, for what has to be noted before the line can be made. */
+function isDebugOn() {
+    return write !== undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/errors.js
 
-/** Where the documentation of this version lies. The owner's name stands here and in package.json. */
+/**
+ * Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in
+ * package.json.
+ */
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
-/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
+/**
+ * Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains
+ * each.
+ */
 const CAN_PASS = {
     input_invalid: false, // an input is missing, malformed or out of range
-    runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
-    file_failed: false, // a file or folder of the runner cannot be written
+    // Not started as a runner starts an action, or by a Node that cannot be used.
+    runner_unsupported: false,
+    // A file or folder of the runner cannot be written, or one of this action is gone.
+    file_failed: false,
     cancelled: false, // the job was cancelled
     host_unknown: false, // DNS does not know the name of the Armor host
     dns_failed: true, // DNS does not answer
     connection_failed: true, // no connection, or it broke before a reply began
     reply_incomplete: true, // the reply began and broke off
     reply_timeout: true, // no complete reply in the time that one attempt has
-    certificate_rejected: false, // the certificate of the Armor host is untrusted, expired or for another name
+    // The certificate of the Armor host is untrusted, expired or for another name.
+    certificate_rejected: false,
     tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
     proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
     proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
@@ -2439,8 +2296,8 @@ const CAN_PASS = {
 };
 const ERROR_CODES = Object.keys(CAN_PASS);
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
- * secret, a body, a header or an unquoted word of the server's.
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy,
+ * without a secret, a body, a header or an unquoted word of the server's.
  */
 class ArmorError extends Error {
     name = "ArmorError";
@@ -2472,66 +2329,578 @@ function asArmorError(error) {
     const remedy = "This is a fault of the action itself: please report this line.";
     return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
-/** The text of an annotation: one line that ends with the code and the address of its documentation. */
+/**
+ * The text of an annotation: one line that ends with the code and the address of its documentation.
+ */
 function annotationOf(code, message) {
     return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
-/** The ArmorError for an error of node:fs. @param what cannot be written */
-function fileError(what, error) {
+/** What helps against each reason of the file system for which something can be done. */
+const FILE_REMEDIES = new Map([
+    ["ENOSPC", "Free space on the runner's disk in a step before this one."],
+    ["EDQUOT", "Raise the disk quota of the runner's user, or free space in a step before this one."],
+    ["EROFS", "Mount the runner's work folder so that it can be written."],
+    ["EMFILE", "Raise the runner's limit of open files (ulimit -n)."],
+    ["ENFILE", "Raise the machine's limit of open files (sysctl fs.file-max)."],
+    ["EFBIG", "Raise the runner's limit for the size of a file (ulimit -f)."],
+    [
+        "ENOENT",
+        "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
+    ],
+]);
+/**
+ * The ArmorError for an error of node:fs.
+ * @param what cannot be written, as the subject of a sentence
+ * @param ownerId the user id of whoever owns it; undefined if that is not known
+ */
+function fileError(what, error, ownerId) {
     // Node's text is `EACCES: permission denied, open '/a/path'`.
-    const { code, reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
+    const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
     const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-    const isForbidden = code === "EACCES" || code === "EPERM";
-    const remedy = isForbidden
-        ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
-        : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-    return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
+    return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedyFor(code, ownerId));
+}
+function remedyFor(code, ownerId) {
+    if (code === "EACCES" || code === "EPERM") {
+        const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
+        return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
+    }
+    return (FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names.");
 }
 
-;// CONCATENATED MODULE: ./build/armor/network-error.js
+;// CONCATENATED MODULE: external "node:dns"
+const external_node_dns_namespaceObject = require("node:dns");
+var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+var external_node_net_default = /*#__PURE__*/__nccwpck_require__.n(external_node_net_namespaceObject);
+;// CONCATENATED MODULE: ./build/armor/connecting.js
 
-const GIVE_CHAIN = "Give its private CA as ca-certificate, or have the server send its whole chain.";
+
+
+
+/**
+ * How far the connection for one request has come. The agent writes it; who sends reads it and may
+ * end it.
+ */
+class Progress {
+    stage = "connected";
+    /** What DNS answered last, if that was an error: a code of Node's. */
+    dnsCode;
+    #isEnded = false;
+    #giveUp = () => undefined;
+    /** @param giveUp ends what is under way, at once if the request has ended already */
+    onEnd(giveUp) {
+        this.#giveUp = giveUp;
+        if (this.#isEnded)
+            giveUp();
+    }
+    /**
+     * Ends the look-up, the attempts or the CONNECT that is under way: the request needs no
+     * connection any more.
+     */
+    end() {
+        this.#isEnded = true;
+        this.#giveUp();
+    }
+}
+/**
+ * Connects to whichever address of the host answers first ("Happy Eyeballs", RFC 8305). Node's own
+ * selection ends each attempt when it starts the next one, which no limit makes right both for a
+ * host far away and for an address that swallows packets.
+ * @throws the error of DNS, or of the attempt that tells most; the signal's reason at an abort
+ */
+async function connect(endpoint, progress, signal) {
+    progress.stage = "looking-up";
+    const addresses = await lookUp(endpoint.host, progress, signal);
+    progress.stage = "connecting";
+    return await new Race(alternate(addresses), endpoint.port, signal).run();
+}
+/**
+ * For how long, in ms, a name that DNS does not know is asked for again. While a VPN or a
+ * container's network comes up, names are unknown for a second or two, and the error is final for
+ * the whole job.
+ */
+const UNKNOWN_NAME_MS = 5_000;
+const FIRST_DNS_PAUSE_MS = 250;
+const MAX_DNS_PAUSE_MS = 1_000;
+/**
+ * ENOTFOUND is a name that does not exist; EAI_AGAIN is a name server that says "not now", or none
+ * at all.
+ */
+const MAY_BE_KNOWN_SOON = new Set(["ENOTFOUND", "EAI_AGAIN"]);
+/** @returns at least one address, in the order that --dns-result-order asks for */
+async function lookUp(host, progress, signal) {
+    const family = (0,external_node_net_namespaceObject.isIP)(host);
+    if (family !== 0)
+        return [{ address: host, family }];
+    const beganAt = clock.now();
+    let pauseMs = FIRST_DNS_PAUSE_MS;
+    for (;;) {
+        try {
+            const addresses = await askDns(host, signal);
+            debug_debug(() => `${host} is ${addresses.map(({ address }) => address).join(", ")}`);
+            return addresses;
+        }
+        catch (error) {
+            const code = String(error.code);
+            if (!signal.aborted)
+                progress.dnsCode = code;
+            const isLastTry = clock.now() + pauseMs - beganAt > UNKNOWN_NAME_MS;
+            if (isLastTry || !MAY_BE_KNOWN_SOON.has(code))
+                throw error;
+            debug_debug(() => `DNS does not know ${host} (${code}): asked again in ${pauseMs} ms`);
+        }
+        await clock.sleep(pauseMs, signal);
+        pauseMs = Math.min(pauseMs * 2, MAX_DNS_PAUSE_MS);
+    }
+}
+/**
+ * As Node's own connections ask; Windows gives no address for that hint where only loopback is up.
+ */
+const HINTS = process.platform === "win32" ? 0 : (external_node_dns_default()).ADDRCONFIG;
+/** Nothing can end a question to the system, so at an abort its answer is left alone. */
+function askDns(host, signal) {
+    return new Promise((resolve, reject) => {
+        signal.throwIfAborted();
+        const onAbort = () => reject(signal.reason);
+        signal.addEventListener("abort", onAbort, { once: true });
+        external_node_dns_default().lookup(host, { all: true, hints: HINTS }, (error, addresses) => {
+            signal.removeEventListener("abort", onAbort);
+            if (error !== null)
+                reject(error);
+            else if (addresses.length === 0)
+                reject(unknownName(host));
+            else
+                resolve(addresses);
+        });
+    });
+}
+function unknownName(host) {
+    return Object.assign(new Error(`no address for ${host}`), { code: "ENOTFOUND" });
+}
+/** The families in turn, beginning with that of the first address (RFC 8305 section 4). */
+function alternate(addresses) {
+    const firstFamily = addresses[0]?.family;
+    const preferred = addresses.filter(({ family }) => family === firstFamily);
+    const others = addresses.filter(({ family }) => family !== firstFamily);
+    const result = [];
+    while (preferred.length > 0 || others.length > 0) {
+        result.push(...preferred.splice(0, 1), ...others.splice(0, 1));
+    }
+    return result;
+}
+/** One connection by the first of these addresses that accepts it. */
+class Race {
+    #addresses; // that were not tried yet
+    #port;
+    #signal;
+    #attempts = new Set(); // that are under way
+    #failures = [];
+    #timer;
+    constructor(addresses, port, signal) {
+        this.#addresses = [...addresses];
+        this.#port = port;
+        this.#signal = signal;
+    }
+    async run() {
+        this.#signal.throwIfAborted();
+        const { promise, resolve, reject } = withResolvers();
+        const onAbort = () => reject(this.#signal.reason);
+        this.#signal.addEventListener("abort", onAbort, { once: true });
+        try {
+            this.#startNext(resolve, reject);
+            return await promise;
+        }
+        finally {
+            this.#signal.removeEventListener("abort", onAbort);
+            clearTimeout(this.#timer);
+            for (const loser of this.#attempts)
+                loser.destroy();
+        }
+    }
+    /** Starts one more attempt, which ends none of the others, and sees to the one after it. */
+    #startNext(won, lost) {
+        clearTimeout(this.#timer);
+        const next = this.#addresses.shift();
+        if (next === undefined)
+            return;
+        const { address, family } = next;
+        const beganAt = clock.now();
+        const elapsed = () => `${Math.round(clock.now() - beganAt)} ms`;
+        const socket = external_node_net_default().connect({
+            host: address,
+            port: this.#port,
+            family,
+            noDelay: true,
+            // A long report may take minutes to begin, and what is silent for so long a NAT forgets.
+            keepAlive: true,
+            keepAliveInitialDelay: 1_000,
+        });
+        this.#attempts.add(socket);
+        const onError = (error) => {
+            debug_debug(() => `${address} port ${this.#port}: ${error.message}, after ${elapsed()}`);
+            this.#attempts.delete(socket);
+            this.#failures.push(error);
+            const isLast = this.#attempts.size === 0 && this.#addresses.length === 0;
+            if (isLast)
+                lost(mostTelling(this.#failures));
+            else
+                this.#startNext(won, lost);
+        };
+        socket.once("error", onError);
+        socket.once("connect", () => {
+            debug_debug(() => `${address} port ${this.#port}: connected in ${elapsed()}`);
+            this.#attempts.delete(socket);
+            socket.off("error", onError);
+            won(socket);
+        });
+        // RFC 8305 section 5 recommends 250 ms, which is Node's default for its own selection, too.
+        // Users may set it by --network-family-autoselection-attempt-timeout.
+        const delayMs = external_node_net_default().getDefaultAutoSelectFamilyAttemptTimeout();
+        this.#timer = setTimeout(() => this.#startNext(won, lost), delayMs);
+    }
+}
+/** What a machine says of an address whose family it does not have, or to which it has no route. */
+const NO_ROUTE = new Set([
+    "EADDRNOTAVAIL",
+    "EAFNOSUPPORT",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+]);
+/** @returns whether this machine has no way to an IPv6 address: it lacks IPv6, or a route there */
+function lacksIpv6(error) {
+    const { code = "", address = "" } = error;
+    return NO_ROUTE.has(code) && (0,external_node_net_namespaceObject.isIP)(address) === 6;
+}
+/** On a machine without IPv6, what the IPv4 address says is what a user can mend. */
+function mostTelling(failures) {
+    const isReached = ({ code = "" }) => !NO_ROUTE.has(code);
+    const failure = failures.find(isReached) ?? failures.find((one) => !lacksIpv6(one)) ?? failures[0];
+    return failure ?? new Error("no address was tried");
+}
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers() {
+    let resolve = () => undefined;
+    let reject = () => undefined;
+    const promise = new Promise((onResolve, onReject) => {
+        resolve = onResolve;
+        reject = onReject;
+    });
+    return { promise, resolve, reject };
+}
+
+;// CONCATENATED MODULE: ./build/armor/debug-lines.js
+
+/** Of a reply's headers, those that tell a network's people which machine answered, and when. */
+const SHOWN_HEADERS = ["date", "server", "via", "x-request-id", "retry-after"];
+/**
+ * @returns `, date: "…", via: "…"` for the debug log: no other header, and "" if there is none of
+ * these
+ */
+function shownHeaders(headers) {
+    return SHOWN_HEADERS.filter((name) => headers[name] !== undefined)
+        .map((name) => `, ${name}: "${quote(String(headers[name]))}"`)
+        .join("");
+}
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+var external_node_fs_default = /*#__PURE__*/__nccwpck_require__.n(external_node_fs_namespaceObject);
+;// CONCATENATED MODULE: ./build/armor/host.js
+
+/** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
+function withoutBrackets(hostname) {
+    return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+/** @param hostname as a URL writes it, so that an IPv6 address stands in brackets */
+function isLoopback(hostname) {
+    return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+/** The files that dockerd and Podman put into every container. */
+const CONTAINER_FILES = ["/.dockerenv", "/run/.containerenv"];
+/**
+ * @param hostname that refused a connection, as a URL writes it
+ * @returns a sentence to be put before the usual remedy, if loopback is a container's here; "" if
+ * it is not
+ */
+function containerHint(hostname) {
+    if (!isLoopback(hostname) || !isInContainer())
+        return "";
+    return ("In a container, 127.0.0.1 and localhost are the container itself: give the name or the " +
+        "address by which it reaches the other side, such as host.docker.internal or the name of a " +
+        "service. Otherwise: ");
+}
+function isInContainer() {
+    // A process that was brought in from outside, as steps of a `container:` job are, has no parent
+    // there.
+    if (process.ppid === 0)
+        return true;
+    try {
+        return CONTAINER_FILES.some((file) => external_node_fs_default().existsSync(file));
+    }
+    catch {
+        return false; // the agent may not look, and what it can reach the main step has reached before
+    }
+}
+
+;// CONCATENATED MODULE: ./build/armor/verify-errors.js
+/**
+ * Why OpenSSL 3 rejects a certificate: each X509_V_ERR_… of its x509_vfy.h, without that beginning,
+ * and OpenSSL's words for it (crypto/x509/x509_txt.c). Node makes the name the error's code
+ * (ncrypto.cc, X509Pointer::ErrorCode), as long as it knows it; for some fifty others the code is
+ * UNSPECIFIED, and only the words, in the message, tell them apart.
+ */
+const VERIFY_ERRORS = new Map([
+    ["UNSPECIFIED", "unspecified certificate verification error"],
+    ["UNABLE_TO_GET_ISSUER_CERT", "unable to get issuer certificate"],
+    ["UNABLE_TO_GET_CRL", "unable to get certificate CRL"],
+    ["UNABLE_TO_DECRYPT_CERT_SIGNATURE", "unable to decrypt certificate's signature"],
+    ["UNABLE_TO_DECRYPT_CRL_SIGNATURE", "unable to decrypt CRL's signature"],
+    ["UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY", "unable to decode issuer public key"],
+    ["CERT_SIGNATURE_FAILURE", "certificate signature failure"],
+    ["CRL_SIGNATURE_FAILURE", "CRL signature failure"],
+    ["CERT_NOT_YET_VALID", "certificate is not yet valid"],
+    ["CERT_HAS_EXPIRED", "certificate has expired"],
+    ["CRL_NOT_YET_VALID", "CRL is not yet valid"],
+    ["CRL_HAS_EXPIRED", "CRL has expired"],
+    ["ERROR_IN_CERT_NOT_BEFORE_FIELD", "format error in certificate's notBefore field"],
+    ["ERROR_IN_CERT_NOT_AFTER_FIELD", "format error in certificate's notAfter field"],
+    ["ERROR_IN_CRL_LAST_UPDATE_FIELD", "format error in CRL's lastUpdate field"],
+    ["ERROR_IN_CRL_NEXT_UPDATE_FIELD", "format error in CRL's nextUpdate field"],
+    ["OUT_OF_MEM", "out of memory"],
+    ["DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate"],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "self-signed certificate in certificate chain"],
+    ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "unable to get local issuer certificate"],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "unable to verify the first certificate"],
+    ["CERT_CHAIN_TOO_LONG", "certificate chain too long"],
+    ["CERT_REVOKED", "certificate revoked"],
+    ["NO_ISSUER_PUBLIC_KEY", "issuer certificate doesn't have a public key"],
+    ["PATH_LENGTH_EXCEEDED", "path length constraint exceeded"],
+    ["INVALID_PURPOSE", "unsuitable certificate purpose"],
+    ["CERT_UNTRUSTED", "certificate not trusted"],
+    ["CERT_REJECTED", "certificate rejected"],
+    ["SUBJECT_ISSUER_MISMATCH", "subject issuer mismatch"],
+    ["AKID_SKID_MISMATCH", "authority and subject key identifier mismatch"],
+    ["AKID_ISSUER_SERIAL_MISMATCH", "authority and issuer serial number mismatch"],
+    ["KEYUSAGE_NO_CERTSIGN", "key usage does not include certificate signing"],
+    ["UNABLE_TO_GET_CRL_ISSUER", "unable to get CRL issuer certificate"],
+    ["UNHANDLED_CRITICAL_EXTENSION", "unhandled critical extension"],
+    ["KEYUSAGE_NO_CRL_SIGN", "key usage does not include CRL signing"],
+    ["UNHANDLED_CRITICAL_CRL_EXTENSION", "unhandled critical CRL extension"],
+    ["INVALID_NON_CA", "invalid non-CA certificate (has CA markings)"],
+    ["PROXY_PATH_LENGTH_EXCEEDED", "proxy path length constraint exceeded"],
+    ["KEYUSAGE_NO_DIGITAL_SIGNATURE", "key usage does not include digital signature"],
+    [
+        "PROXY_CERTIFICATES_NOT_ALLOWED",
+        "proxy certificates not allowed, please set the appropriate flag",
+    ],
+    ["INVALID_EXTENSION", "invalid or inconsistent certificate extension"],
+    ["INVALID_POLICY_EXTENSION", "invalid or inconsistent certificate policy extension"],
+    ["NO_EXPLICIT_POLICY", "no explicit policy"],
+    ["DIFFERENT_CRL_SCOPE", "different CRL scope"],
+    ["UNSUPPORTED_EXTENSION_FEATURE", "unsupported extension feature"],
+    ["UNNESTED_RESOURCE", "RFC 3779 resource not subset of parent's resources"],
+    ["PERMITTED_VIOLATION", "permitted subtree violation"],
+    ["EXCLUDED_VIOLATION", "excluded subtree violation"],
+    ["SUBTREE_MINMAX", "name constraints minimum and maximum not supported"],
+    ["APPLICATION_VERIFICATION", "application verification failure"],
+    ["UNSUPPORTED_CONSTRAINT_TYPE", "unsupported name constraint type"],
+    ["UNSUPPORTED_CONSTRAINT_SYNTAX", "unsupported or invalid name constraint syntax"],
+    ["UNSUPPORTED_NAME_SYNTAX", "unsupported or invalid name syntax"],
+    ["CRL_PATH_VALIDATION_ERROR", "CRL path validation error"],
+    ["PATH_LOOP", "path loop"],
+    ["SUITE_B_INVALID_VERSION", "Suite B: certificate version invalid"],
+    ["SUITE_B_INVALID_ALGORITHM", "Suite B: invalid public key algorithm"],
+    ["SUITE_B_INVALID_CURVE", "Suite B: invalid ECC curve"],
+    ["SUITE_B_INVALID_SIGNATURE_ALGORITHM", "Suite B: invalid signature algorithm"],
+    ["SUITE_B_LOS_NOT_ALLOWED", "Suite B: curve not allowed for this LOS"],
+    ["SUITE_B_CANNOT_SIGN_P_384_WITH_P_256", "Suite B: cannot sign P-384 with P-256"],
+    ["HOSTNAME_MISMATCH", "hostname mismatch"],
+    ["EMAIL_MISMATCH", "email address mismatch"],
+    ["IP_ADDRESS_MISMATCH", "IP address mismatch"],
+    ["DANE_NO_MATCH", "no matching DANE TLSA records"],
+    ["EE_KEY_TOO_SMALL", "EE certificate key too weak"],
+    ["CA_KEY_TOO_SMALL", "CA certificate key too weak"],
+    ["CA_MD_TOO_WEAK", "CA signature digest algorithm too weak"],
+    ["INVALID_CALL", "invalid certificate verification context"],
+    ["STORE_LOOKUP", "issuer certificate lookup error"],
+    ["NO_VALID_SCTS", "Certificate Transparency required, but no valid SCTs found"],
+    ["PROXY_SUBJECT_NAME_VIOLATION", "proxy subject name violation"],
+    ["OCSP_VERIFY_NEEDED", "OCSP verification needed"],
+    ["OCSP_VERIFY_FAILED", "OCSP verification failed"],
+    ["OCSP_CERT_UNKNOWN", "OCSP unknown cert"],
+    ["UNSUPPORTED_SIGNATURE_ALGORITHM", "Cannot find certificate signature algorithm"],
+    [
+        "SIGNATURE_ALGORITHM_MISMATCH",
+        "subject signature algorithm and issuer public key algorithm mismatch",
+    ],
+    ["SIGNATURE_ALGORITHM_INCONSISTENCY", "cert info signature and signature algorithm mismatch"],
+    ["INVALID_CA", "invalid CA certificate"],
+    ["PATHLEN_INVALID_FOR_NON_CA", "Path length invalid for non-CA cert"],
+    ["PATHLEN_WITHOUT_KU_KEY_CERT_SIGN", "Path length given without key usage keyCertSign"],
+    ["KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA", "Key usage keyCertSign invalid for non-CA cert"],
+    ["ISSUER_NAME_EMPTY", "Issuer name empty"],
+    ["SUBJECT_NAME_EMPTY", "Subject name empty"],
+    ["MISSING_AUTHORITY_KEY_IDENTIFIER", "Missing Authority Key Identifier"],
+    ["MISSING_SUBJECT_KEY_IDENTIFIER", "Missing Subject Key Identifier"],
+    ["EMPTY_SUBJECT_ALT_NAME", "Empty Subject Alternative Name extension"],
+    ["EMPTY_SUBJECT_SAN_NOT_CRITICAL", "Subject empty and Subject Alt Name extension not critical"],
+    ["CA_BCONS_NOT_CRITICAL", "Basic Constraints of CA cert not marked critical"],
+    ["AUTHORITY_KEY_IDENTIFIER_CRITICAL", "Authority Key Identifier marked critical"],
+    ["SUBJECT_KEY_IDENTIFIER_CRITICAL", "Subject Key Identifier marked critical"],
+    ["CA_CERT_MISSING_KEY_USAGE", "CA cert does not include key usage extension"],
+    ["EXTENSIONS_REQUIRE_VERSION_3", "Using cert extension requires at least X509v3"],
+    ["EC_KEY_EXPLICIT_PARAMS", "Certificate public key has explicit ECC parameters"],
+    ["RPK_UNTRUSTED", "Raw public key untrusted, no trusted keys configured"],
+]);
+
+;// CONCATENATED MODULE: ./build/armor/certificate.js
+
+
+
+const FAMILIES = [
+    {
+        names: new Set(["DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN"]),
+        problem: "has a certificate that is self-signed, or of a self-signed authority",
+        remedy: "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
+    },
+    {
+        names: new Set(["UNABLE_TO_GET_ISSUER_CERT"]),
+        problem: "has a certificate that is not signed by an authority that this runner trusts: " +
+            "the root of its chain is missing",
+        remedy: "Give the root certificate of its private CA as ca-certificate: an intermediate one alone " +
+            "is not enough.",
+    },
+    {
+        names: new Set([
+            "CERT_UNTRUSTED",
+            "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+            "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        ]),
+        problem: "has a certificate that is not signed by an authority that this runner trusts",
+        remedy: "Give its private CA as ca-certificate, or have the server send its whole chain.",
+    },
+    {
+        names: new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]),
+        problem: "has a certificate that is expired or not valid yet",
+        remedy: "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
+    },
+    {
+        names: new Set([
+            "ERR_TLS_CERT_ALTNAME_FORMAT",
+            "ERR_TLS_CERT_ALTNAME_INVALID",
+            "HOSTNAME_MISMATCH",
+            "IP_ADDRESS_MISMATCH",
+        ]),
+        problem: "has a certificate for another host name",
+        remedy: "Use the name that the certificate has; ca-certificate does not help here.",
+    },
+    {
+        names: new Set(["CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "EE_KEY_TOO_SMALL"]),
+        remedy: "Have it, or that of its authority, replaced: RSA keys of 2048 bits or more, and SHA-256 " +
+            "instead of SHA-1. ca-certificate does not help here.",
+    },
+];
+const OTHER_REMEDY = "Have it replaced on the server by one that OpenSSL accepts, with its whole chain.";
+/**
+ * OpenSSL can raise some of them amid the handshake, too: Node's code is then ERR_SSL_ and the
+ * name.
+ */
+const RAISED_IN_HANDSHAKE = new Set([
+    "CA_KEY_TOO_SMALL",
+    "CA_MD_TOO_WEAK",
+    "CERTIFICATE_VERIFY_FAILED",
+    "EE_KEY_TOO_SMALL",
+]);
+/** Names that a newer OpenSSL may bring. */
+const NAME_OF_VERIFY_ERROR = /^(CERT|CRL|ERROR_IN|INVALID|OCSP|PATH_LENGTH|SUITE_B|UNABLE)_/;
+/** @returns what is wrong with the certificate; undefined if this is no error of a certificate */
+function certificateFault(nodeCode, error) {
+    const { message = "" } = error;
+    const name = nameOf(nodeCode, message);
+    if (name === undefined)
+        return undefined;
+    const family = FAMILIES.find(({ names }) => names.has(name));
+    const rejected = `has a certificate that was rejected${reasonOf(name, message)}`;
+    return {
+        name,
+        problem: family?.problem ?? rejected,
+        remedy: family?.remedy ?? OTHER_REMEDY,
+    };
+}
+function nameOf(nodeCode, message) {
+    if (nodeCode === "UNSPECIFIED") {
+        const found = [...VERIFY_ERRORS].find(([, words]) => words === message);
+        return found?.[0] ?? nodeCode;
+    }
+    const raised = nodeCode.replace(/^ERR_SSL_/, "");
+    if (RAISED_IN_HANDSHAKE.has(raised))
+        return raised;
+    const isFamiliar = FAMILIES.some(({ names }) => names.has(nodeCode));
+    const isKnown = isFamiliar || VERIFY_ERRORS.has(nodeCode) || NAME_OF_VERIFY_ERROR.test(nodeCode);
+    return isKnown ? nodeCode : undefined;
+}
+/**
+ * OpenSSL's words; Node's code UNSPECIFIED says nothing, so there the message does, which has them.
+ */
+function reasonOf(name, message) {
+    const words = name === "UNSPECIFIED" ? message : VERIFY_ERRORS.get(name);
+    return words === undefined || words === "" ? "" : `: ${quote(words)}`;
+}
+/**
+ * Keeps the peer's certificate for the error that rejects it, because Node has closed the socket by
+ * the time at which it reports the error. Without it, nobody could tell whose certificate it was.
+ */
+function watchCertificate(socket) {
+    let certificate;
+    // Node's own listener for this event rejects the certificate, so this one has to come before.
+    socket.prependOnceListener("secure", () => {
+        certificate = socket.getPeerCertificate();
+    });
+    const addCertificate = (error) => {
+        if (certificate !== undefined)
+            error.cert ??= certificate;
+    };
+    socket.prependOnceListener("error", addCertificate);
+    socket.once("secureConnect", () => {
+        socket.off("error", addCertificate);
+        debug_debug(() => `${socket.getProtocol()}, ${describe(socket.getPeerCertificate())}`);
+    });
+}
+function describe(certificate) {
+    const subject = nameIn(certificate.subject) ?? "nobody";
+    const issuer = nameIn(certificate.issuer) ?? "nobody";
+    return `certificate of "${subject}" by "${issuer}" until ${quote(String(certificate.valid_to))}`;
+}
+/**
+ * @returns the name of whoever signed the certificate that was rejected, quoted; undefined if
+ * nobody knows
+ */
+function issuerOf(error) {
+    const { cert } = error;
+    return cert === undefined ? undefined : nameIn(cert.issuer);
+}
+function nameIn(names) {
+    const attributes = (names ?? {});
+    const value = attributes["CN"] ?? attributes["O"] ?? attributes["OU"];
+    if (value === undefined)
+        return undefined;
+    const text = quote([value].flat().join(", ")).replaceAll('"', "'");
+    return text === "" ? undefined : text;
+}
+
+;// CONCATENATED MODULE: ./build/armor/fault.js
+
+
 const CHECK_PORT = "Check the scheme, the host and the port of its address.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
-const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
-const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
 /** The first match counts, so a family stands behind its special cases. */
-const FAULTS = [
+const fault_FAMILIES = [
     {
         nodeCodes: /^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/,
         code: "connection_failed",
         problem: "cannot be connected to, because this runner has no free file or port",
         remedy: "Check the limit of open files (ulimit -n) and what else runs on this machine.",
-    },
-    {
-        nodeCodes: /SELF_SIGNED/,
-        code: "certificate_rejected",
-        problem: "has a certificate that is self-signed, or of a self-signed authority",
-        remedy: "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
-    },
-    {
-        nodeCodes: /^UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)/,
-        code: "certificate_rejected",
-        problem: "has a certificate that is not signed by an authority that this runner trusts",
-        remedy: GIVE_CHAIN,
-    },
-    {
-        nodeCodes: /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/,
-        code: "certificate_rejected",
-        problem: "has a certificate that is expired or not valid yet",
-        remedy: "Renew it on the server and check this runner's clock; ca-certificate does not help here.",
-    },
-    {
-        nodeCodes: /ALTNAME|HOSTNAME_MISMATCH/,
-        code: "certificate_rejected",
-        problem: "has a certificate for another host name",
-        remedy: "Use the name that the certificate has; ca-certificate does not help here.",
-    },
-    {
-        nodeCodes: /^(CERT|CRL|ERROR_IN|INVALID|PATH_LENGTH|UNABLE)_/,
-        code: "certificate_rejected",
-        problem: "has a certificate that was rejected",
-        remedy: GIVE_CHAIN,
     },
     {
         nodeCodes: /ALERT_(.*CERTIFICATE|UNKNOWN_CA)/,
@@ -2570,52 +2939,36 @@ const FAULTS = [
         remedy: CHECK_WAY,
     },
 ];
-function faultOf(nodeCode) {
-    return FAULTS.find(({ nodeCodes }) => nodeCodes.test(nodeCode));
-}
-/** What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged it. */
-function networkError(error, state) {
-    if (error instanceof ArmorError)
-        return error;
-    const { origin, hostname } = state.url;
+/** @returns what an error of a connection means, with its code; undefined if no family knows it */
+function faultOf(error) {
     const nodeCode = codeOf(error);
-    const isCutOff = state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(nodeCode);
-    if (isCutOff) {
-        return new ArmorError("reply_incomplete", `${origin} broke off its answer`, "Run the job again later.");
+    if (lacksIpv6(error)) {
+        return {
+            code: "connection_failed",
+            problem: `has an IPv6 address, and this runner has no way there by IPv6 (${nodeCode})`,
+            remedy: "Use a name or an address with IPv4, or give this runner (or its container) IPv6.",
+        };
     }
-    if (nodeCode === "ENOTFOUND") {
-        const problem = `DNS does not know the host ${hostname} (${nodeCode})`;
-        return new ArmorError("host_unknown", problem, CHECK_DNS);
+    const rejected = certificateFault(nodeCode, error);
+    if (rejected !== undefined) {
+        const issuer = issuerOf(error);
+        const whose = issuer === undefined ? "" : `; its issuer is "${issuer}"`;
+        const problem = `${rejected.problem} (${rejected.name})${whose}`;
+        return { code: "certificate_rejected", problem, remedy: rejected.remedy };
     }
-    if (nodeCode.startsWith("EAI_")) {
-        const problem = `DNS does not answer for the host ${hostname} (${nodeCode})`;
-        return new ArmorError("dns_failed", problem, CHECK_DNS);
-    }
-    const fault = faultOf(nodeCode);
-    if (fault !== undefined) {
-        return new ArmorError(fault.code, `${via(state)} ${fault.problem} (${nodeCode})`, fault.remedy);
-    }
-    const why = nodeCode === "" ? "" : ` (${nodeCode})`;
-    const remedy = "Check api-url, and that a firewall lets this runner reach it.";
-    return new ArmorError("connection_failed", `No connection to ${via(state)}${why}`, remedy);
+    const family = fault_FAMILIES.find(({ nodeCodes }) => nodeCodes.test(nodeCode));
+    if (family === undefined)
+        return undefined;
+    const { code, problem, remedy } = family;
+    return { code, problem: `${problem} (${nodeCode})`, remedy };
 }
-/** Nothing came, or not all of it, before the deadline. */
-function timeoutError(state) {
-    const { url, proxy, hasTunnel, isReplying } = state;
-    if (proxy !== undefined && hasTunnel === false)
-        return proxyError(proxy, url.host, "ETIMEDOUT");
-    const problem = isReplying
-        ? `${url.origin} began to answer and did not finish`
-        : `No answer from ${via(state)}`;
-    const who = proxy === undefined ? "this runner" : "the proxy";
-    return new ArmorError("reply_timeout", problem, `Check that ${who} can reach the host, or raise timeout.`);
-}
-function via({ url, proxy }) {
-    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
-}
-/** OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…` */
+/**
+ * OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…`
+ */
 const OPENSSL_REASON = /:error:\w+:[^:]*:[^:]*:(?<reason>[\w /]+):/;
-/** @returns the code that Node or OpenSSL gave this error; "" where there is none that can be printed */
+/**
+ * @returns the code that Node or OpenSSL gave this error; "" if there is none that can be printed
+ */
 function codeOf(error) {
     const { name, code, message = "" } = error;
     if (name === "AbortError" || name === "TimeoutError")
@@ -2626,77 +2979,213 @@ function codeOf(error) {
     // The slash is for ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE.
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
-/** What `proxyError` is told where a proxy that opened the tunnel sent bytes of its own behind its reply. */
-const EARLY_BYTES = "EARLY_BYTES";
-/** No tunnel, because the proxy was not reached or did not speak HTTP. `nodeCode` is what `codeOf` gives. */
-function proxyError(proxy, target, nodeCode) {
-    const who = `The proxy ${proxy.origin}`;
-    if (nodeCode === "ENOTFOUND") {
-        const problem = `DNS does not know the proxy ${proxy.origin} (${nodeCode})`;
-        return new ArmorError("proxy_failed", problem, CHECK_PROXY);
-    }
-    const fault = faultOf(nodeCode);
-    switch (fault?.code) {
-        case "connection_failed": // this runner's limits, not the proxy's
-            return new ArmorError(fault.code, `${who} ${fault.problem} (${nodeCode})`, fault.remedy);
-        case "certificate_rejected":
-        case "tls_failed":
-            return new ArmorError("proxy_refused", `${who} ${fault.problem} (${nodeCode})`, fault.remedy);
-    }
-    const isNoProxy = fault?.code === "reply_invalid" || nodeCode === EARLY_BYTES;
-    const what = isNoProxy ? "does not answer as an HTTP proxy" : "cannot be used";
-    const problem = `${who} ${what} (${nodeCode}): no connection to ${target}`;
-    return new ArmorError("proxy_failed", problem, CHECK_PROXY);
-}
-/** No tunnel, because the proxy answered CONNECT with this status. `challenge` is Proxy-Authenticate. */
-function proxyStatusError(proxy, target, status, challenge = "") {
-    const who = `The proxy ${proxy.origin}`;
-    // Some proxies, tinyproxy among them, say 401 where 407 is meant.
-    if (status === 401 || status === 407)
-        return proxyCredentialsError(proxy, status, challenge);
-    if (status === 408 || status === 429 || (status >= 500 && status <= 599)) {
-        return new ArmorError("proxy_failed", `${who} cannot connect to ${target} (${status})`, CHECK_PROXY);
-    }
-    if (status >= 300 && status <= 499) {
-        const remedy = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
-        return new ArmorError("proxy_refused", `${who} refuses to connect to ${target} (${status})`, remedy);
-    }
-    const problem = `${who} does not answer as an HTTP proxy (${status}): no connection to ${target}`;
-    return new ArmorError("proxy_failed", problem, CHECK_PROXY);
-}
-function proxyCredentialsError(proxy, status, challenge) {
-    const who = `The proxy ${proxy.origin}`;
-    const named = challenge
-        .toLowerCase()
-        .matchAll(/(?:^|,)\s*(basic|digest|ntlm|negotiate|bearer)\b/g);
-    const schemes = [...named].map(([, scheme]) => scheme);
-    if (schemes.length > 0 && !schemes.includes("basic")) {
-        const wanted = `wants authentication by ${schemes.join(" or ")} (${status})`;
-        const remedy = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
-        return new ArmorError("proxy_refused", `${who} ${wanted}, and this action sends Basic only`, remedy);
-    }
-    const what = proxy.credentials
-        ? "does not accept the user and password"
-        : "wants a user and a password";
-    const remedy = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
-    return new ArmorError("proxy_refused", `${who} ${what} (${status})`, remedy);
-}
 
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: external "node:https"
-const external_node_https_namespaceObject = require("node:https");
-var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_node_https_namespaceObject);
-;// CONCATENATED MODULE: ./build/armor/proxy.js
-
-
+;// CONCATENATED MODULE: ./build/armor/proxy-error.js
 
 
 
 /**
- * Takes the proxy variables out of the environment, because http-client would act on them in its own way. As
- * in curl, small letters go first, and an empty variable is not set.
+ * The code of the error that a proxy makes if it opens the tunnel and sends bytes of its own behind
+ * its reply.
+ */
+const EARLY_BYTES = "EARLY_BYTES";
+const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
+/**
+ * No tunnel, because the proxy was not reached or did not speak HTTP.
+ * @param target `host:port`, without the port of https
+ * @param error Node's, or whatever else has its code
+ * @param stage at which the error came
+ */
+function proxyError(proxy, target, error, stage = "connecting") {
+    const who = `The proxy ${proxy.origin}`;
+    const nodeCode = codeOf(error) || error.name;
+    if (nodeCode === "ENOTFOUND") {
+        const problem = `DNS does not know the proxy ${proxy.origin} (${nodeCode})`;
+        return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+    }
+    if (stage === "looking-up") {
+        const problem = `DNS does not answer for the proxy ${proxy.origin} (${nodeCode})`;
+        return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+    }
+    const fault = faultOf(error);
+    switch (fault?.code) {
+        case "connection_failed": // this runner's limits, not the proxy's
+            return new ArmorError(fault.code, `${who} ${fault.problem}`, fault.remedy);
+        case "certificate_rejected":
+        case "tls_failed":
+            return new ArmorError("proxy_refused", `${who} ${fault.problem}`, fault.remedy);
+    }
+    const isNoProxy = fault?.code === "reply_invalid" || nodeCode === EARLY_BYTES;
+    const what = isNoProxy ? "does not answer as an HTTP proxy" : "cannot be used";
+    const problem = `${who} ${what} (${nodeCode}): no connection to ${target}`;
+    const hint = nodeCode === "ECONNREFUSED" ? containerHint(new URL(proxy.origin).hostname) : "";
+    return new ArmorError("proxy_failed", problem, hint + CHECK_PROXY);
+}
+/**
+ * No tunnel, because the proxy answered CONNECT with this status. @param challenge is
+ * Proxy-Authenticate
+ */
+function proxyStatusError(proxy, target, status, challenge = "") {
+    const who = `The proxy ${proxy.origin}`;
+    // Some proxies, tinyproxy among them, say 401 and mean 407.
+    if (status === 401 || status === 407)
+        return credentialsError(proxy, status, challenge);
+    if (status === 408 || status === 429 || (status >= 500 && status <= 599)) {
+        const problem = `${who} cannot connect to ${target} (${status})`;
+        return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+    }
+    if (status >= 300 && status <= 499) {
+        const remedy = "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly.";
+        const problem = `${who} refuses to connect to ${target} (${status})`;
+        return new ArmorError("proxy_refused", problem, remedy);
+    }
+    const problem = `${who} does not answer as an HTTP proxy (${status}): no connection to ${target}`;
+    return new ArmorError("proxy_failed", problem, CHECK_PROXY);
+}
+const SCHEMES = /(?:^|,)\s*(?<scheme>basic|digest|ntlm|negotiate|bearer)\b/g;
+function credentialsError(proxy, status, challenge) {
+    const who = `The proxy ${proxy.origin}`;
+    const named = challenge.toLowerCase().matchAll(SCHEMES);
+    const schemes = [...named].map(({ groups }) => groups?.["scheme"]);
+    if (schemes.length > 0 && !schemes.includes("basic")) {
+        const wanted = `wants authentication by ${schemes.join(" or ")} (${status})`;
+        const problem = `${who} ${wanted}, and this action sends Basic only`;
+        const remedy = "Have the proxy accept Basic authentication, or list the host in no_proxy.";
+        return new ArmorError("proxy_refused", problem, remedy);
+    }
+    const what = proxy.credentials === undefined
+        ? "wants a user and a password"
+        : "does not accept the user and password";
+    const remedy = "Put them, percent-encoded, into https_proxy: http://user:password@host:port.";
+    return new ArmorError("proxy_refused", `${who} ${what} (${status})`, remedy);
+}
+
+;// CONCATENATED MODULE: ./build/armor/network-error.js
+
+
+
+
+const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+/**
+ * What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged
+ * it.
+ */
+function networkError(error, state) {
+    if (error instanceof ArmorError)
+        return error;
+    const { origin, hostname } = state.url;
+    const nodeCode = codeOf(error);
+    const isCutOff = state.isReplying || /^HPE_(INVALID_EOF_STATE|CLOSED_CONNECTION)$/.test(nodeCode);
+    if (isCutOff) {
+        const problem = `${origin} broke off its answer`;
+        return new ArmorError("reply_incomplete", problem, "Run the job again later.");
+    }
+    if (isFromDns(nodeCode))
+        return dnsError(hostname, nodeCode);
+    const fault = faultOf(error);
+    if (fault !== undefined) {
+        return new ArmorError(fault.code, `${via(state)} ${fault.problem}`, fault.remedy);
+    }
+    const why = nodeCode === "" ? "" : ` (${nodeCode})`;
+    const hint = nodeCode === "ECONNREFUSED" ? containerHint(hostname) : "";
+    const remedy = `${hint}Check api-url, and that a firewall lets this runner reach it.`;
+    return new ArmorError("connection_failed", `No connection to ${via(state)}${why}`, remedy);
+}
+function isFromDns(nodeCode) {
+    return nodeCode === "ENOTFOUND" || nodeCode.startsWith("EAI_");
+}
+function dnsError(hostname, nodeCode) {
+    if (nodeCode === "ENOTFOUND") {
+        const problem = `DNS does not know the host ${hostname} (${nodeCode})`;
+        return new ArmorError("host_unknown", problem, CHECK_DNS);
+    }
+    const problem = `DNS does not answer for the host ${hostname} (${nodeCode})`;
+    return new ArmorError("dns_failed", problem, CHECK_DNS);
+}
+/** Nothing came, or not all of it, before the deadline. */
+function timeoutError(state) {
+    const { url, proxy, progress, isReplying } = state;
+    const stage = progress?.stage ?? "connected";
+    // A name that DNS did not know a moment ago is asked for again, so the deadline may fall into the
+    // pause.
+    const dnsCode = progress?.dnsCode ?? "ETIMEDOUT";
+    if (proxy !== undefined && stage !== "connected") {
+        const code = stage === "looking-up" ? dnsCode : "ETIMEDOUT";
+        return proxyError(proxy, url.host, { code }, stage);
+    }
+    if (stage === "looking-up")
+        return dnsError(url.hostname, dnsCode);
+    const problem = isReplying
+        ? `${url.origin} began to answer and did not finish`
+        : `No answer from ${via(state)}`;
+    const who = proxy === undefined ? "this runner" : "the proxy";
+    const remedy = `Check that ${who} can reach the host, or raise timeout.`;
+    return new ArmorError("reply_timeout", problem, remedy);
+}
+function via({ url, proxy }) {
+    return proxy === undefined ? url.origin : `${url.origin} through the proxy ${proxy.origin}`;
+}
+
+;// CONCATENATED MODULE: ./build/armor/no-proxy.js
+
+
+/**
+ * The list has names, `.name`, `*.name`, addresses, ranges (CIDR), each with or without a port, and
+ * `*`, between commas or blanks, as curl 8 takes it. An entry that cannot be understood matches
+ * nothing.
+ * @returns the entry of no_proxy that names this URL's host, in small letters; undefined if none
+ * does
+ */
+function bypassingEntry(url, noProxy) {
+    const host = withoutBrackets(url.hostname).replace(/\.$/, "");
+    const port = url.port || "443"; // http goes to loopback hosts alone, and never here
+    const entries = noProxy.toLowerCase().split(/[\s,]+/);
+    return entries.find((entry) => entry === "*" || isEntryFor(entry, host, port));
+}
+/**
+ * `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no
+ * port.
+ */
+const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
+/**
+ * @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a
+ * port
+ */
+function isEntryFor(entry, host, port) {
+    const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
+    const pattern = parts["bracketed"] ?? parts["plain"] ?? "";
+    if (parts["port"] !== undefined && Number(parts["port"]) !== Number(port))
+        return false;
+    if ((0,external_node_net_namespaceObject.isIP)(host) !== 0)
+        return isAddressIn(host, pattern);
+    const name = pattern.replace(/^\*?\./, "").replace(/\.$/, "");
+    return name !== "" && (host === name || host.endsWith(`.${name}`));
+}
+/** An address, or a subnet such as `10.0.0.0/8`. */
+const RANGE = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/;
+function isAddressIn(address, range) {
+    const { base = "", length } = RANGE.exec(range)?.groups ?? {};
+    if ((0,external_node_net_namespaceObject.isIP)(base) === 0)
+        return false;
+    const maxLength = (0,external_node_net_namespaceObject.isIP)(base) === 6 ? 128 : 32;
+    const prefixLength = length === undefined ? maxLength : Number(length);
+    if (prefixLength > maxLength)
+        return false;
+    const subnet = new external_node_net_namespaceObject.BlockList();
+    subnet.addSubnet(base, prefixLength, familyOf(base));
+    return subnet.check(address, familyOf(address));
+}
+function familyOf(address) {
+    return (0,external_node_net_namespaceObject.isIP)(address) === 6 ? "ipv6" : "ipv4";
+}
+
+;// CONCATENATED MODULE: ./build/armor/proxy.js
+
+
+
+/**
+ * Takes the proxy variables out of the environment, because http-client would act on them in its
+ * own way. As in curl, small letters go first, and an empty variable is not set.
  */
 function takeRoute(env) {
     const proxy = takeVariable(env, ["https_proxy", "HTTPS_PROXY"]);
@@ -2712,48 +3201,82 @@ function takeVariable(env, names) {
         delete env[name];
     return found;
 }
-/** @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused */
-function proxyFor(url, { proxy, noProxy }) {
-    if (proxy === undefined || isLoopback(url.hostname) || isBypassed(url, noProxy))
+/**
+ * @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused
+ */
+function proxyFor(url, route) {
+    if (route.proxy === undefined || reasonToBypass(url, route) !== undefined)
         return undefined;
-    return parseProxy(proxy.variable, proxy.value);
+    return parseProxy(route.proxy);
 }
-function isLoopback(hostname) {
-    return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+/**
+ * @returns why this URL is reached past the proxy that is set; undefined if it is reached through
+ * it
+ */
+function reasonToBypass(url, { noProxy }) {
+    if (isLoopback(url.hostname))
+        return "the host is this machine";
+    const entry = bypassingEntry(url, noProxy);
+    return entry === undefined ? undefined : `no_proxy has the entry ${entry}`;
+}
+/**
+ * @returns a line for the debug log: the way to this URL, and why. @throws ArmorError proxy_refused
+ */
+function explainRoute(url, route) {
+    const direct = `Route to ${url.origin}: direct, because`;
+    if (route.proxy === undefined)
+        return `${direct} neither https_proxy nor HTTPS_PROXY is set`;
+    const reason = reasonToBypass(url, route);
+    if (reason !== undefined)
+        return `${direct} ${reason}`;
+    const { origin, credentials } = parseProxy(route.proxy);
+    const user = credentials === undefined ? "without" : "with";
+    const how = `${user} a user, by the variable ${route.proxy.variable}`;
+    return `Route to ${url.origin}: through the proxy ${origin}, ${how}`;
 }
 const SCHEME = /(?:(?<scheme>[a-z][a-z\d+.-]*):\/\/)?/.source;
-const USERINFO = /(?:(?<userinfo>.*)@)?/.source; // greedy up to the last `@`, as a password may hold one
+// Greedy up to the last `@`, as a password may hold one.
+const USERINFO = /(?:(?<userinfo>.*)@)?/.source;
 const HOST = /(?<host>\[[\da-f:.]+\]|[\w.-]+)/.source;
 const PORT = /(?::(?<port>\d{1,5}))?/.source;
 const PROXY = new RegExp(`^${SCHEME}${USERINFO}${HOST}${PORT}/?$`, "i");
 /** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
-function parseProxy(variable, value) {
-    const refuse = (cause) => {
-        const problem = `The variable ${variable} is not a valid proxy address: ${cause}`;
-        const remedy = "Give it as http://proxy.example.com:3128, with special characters of user and password " +
-            "percent-encoded (# is %23, / is %2F, % is %25).";
-        return new ArmorError("proxy_refused", problem, remedy);
-    };
-    if (!/^[\x21-\x7e]+$/.test(value))
-        throw refuse("it contains a blank or a character outside ASCII");
+function parseProxy({ variable, value }) {
+    if (!/^[\x21-\x7e]+$/.test(value)) {
+        throw refusal(variable, "it contains a blank or a character outside ASCII");
+    }
     const parts = PROXY.exec(value)?.groups ?? {};
     const scheme = parts["scheme"]?.toLowerCase() ?? "http";
-    if (scheme !== "http" && scheme !== "https")
-        throw refuse("only http:// and https:// are supported");
+    if (scheme !== "http" && scheme !== "https") {
+        throw refusal(variable, "only http:// and https:// are supported");
+    }
     const credentials = decodeUserinfo(parts["userinfo"] ?? "");
-    if (credentials === undefined)
-        throw refuse("user or password holds a character that must be percent-encoded");
+    if (credentials === undefined) {
+        throw refusal(variable, "user or password holds a character that must be percent-encoded");
+    }
     const host = parts["host"];
-    if (host === undefined || !URL.canParse(`${scheme}://${host}`))
-        throw refuse("after the scheme there must be a host name and a port, and nothing else");
+    if (host === undefined || !URL.canParse(`${scheme}://${host}`)) {
+        const cause = "after the scheme there must be a host name and a port, and nothing else";
+        throw refusal(variable, cause);
+    }
     const port = Number(parts["port"] ?? (scheme === "https" ? 443 : 80));
     if (port < 1 || port > 65_535)
-        throw refuse("the port is not between 1 and 65535");
+        throw refusal(variable, "the port is not between 1 and 65535");
     // URL writes the host in one way, but leaves a default port out.
     const origin = `${scheme}://${new URL(`${scheme}://${host}`).hostname}:${port}`;
     return credentials === "" ? { origin } : { origin, credentials };
 }
-/** @returns `user:password`, undefined where a character should have been encoded (RFC 3986 section 3.2.1) */
+/** The value is never repeated, because it may hold a password. */
+function refusal(variable, cause) {
+    const problem = `The variable ${variable} is not a valid proxy address: ${cause}`;
+    const remedy = "Give it as http://proxy.example.com:3128, with special characters of user and password " +
+        "percent-encoded (# is %23, / is %2F, % is %25).";
+    return new ArmorError("proxy_refused", problem, remedy);
+}
+/**
+ * @returns `user:password`, undefined if a character should have been encoded (RFC 3986 section
+ * 3.2.1)
+ */
 function decodeUserinfo(userinfo) {
     if (userinfo === "")
         return "";
@@ -2767,115 +3290,255 @@ function decodeUserinfo(userinfo) {
         return undefined;
     }
 }
-/** Whether an entry of no_proxy names this host. An entry that cannot be understood matches nothing. */
-function isBypassed(url, noProxy) {
-    const host = withoutBrackets(url.hostname).replace(/\.$/, "");
-    const port = url.port || "443"; // http goes to loopback hosts alone, and never here
-    const entries = noProxy.toLowerCase().split(/[\s,]+/);
-    return entries.some((entry) => entry === "*" || isEntryFor(entry, host, port));
-}
-/** `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no port. */
-const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
-/** @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a port */
-function isEntryFor(entry, host, port) {
-    const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
-    const pattern = parts["bracketed"] ?? parts["plain"] ?? "";
-    if (parts["port"] !== undefined && Number(parts["port"]) !== Number(port))
-        return false;
-    if ((0,external_node_net_namespaceObject.isIP)(host) !== 0)
-        return isAddressIn(host, pattern);
-    const name = pattern.replace(/^\*?\./, "").replace(/\.$/, "");
-    return name !== "" && (host === name || host.endsWith(`.${name}`));
-}
-/** @param range an address, or a subnet such as `10.0.0.0/8` */
-function isAddressIn(address, range) {
-    const { base = "", length } = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/.exec(range)?.groups ?? {};
-    if ((0,external_node_net_namespaceObject.isIP)(base) === 0)
-        return false;
-    const maxLength = (0,external_node_net_namespaceObject.isIP)(base) === 6 ? 128 : 32;
-    const prefixLength = length === undefined ? maxLength : Number(length);
-    if (prefixLength > maxLength)
-        return false;
-    const subnet = new external_node_net_namespaceObject.BlockList();
-    subnet.addSubnet(base, prefixLength, familyOf(base));
-    return subnet.check(address, familyOf(address));
-}
-function familyOf(address) {
-    return (0,external_node_net_namespaceObject.isIP)(address) === 6 ? "ipv6" : "ipv4";
-}
-/** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
-function withoutBrackets(hostname) {
-    return hostname.replace(/^\[(.*)\]$/, "$1");
-}
-const CONNECT_MS = 30_000; // for a proxy to answer CONNECT, its own TLS included
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = require("node:https");
+var external_node_https_default = /*#__PURE__*/__nccwpck_require__.n(external_node_https_namespaceObject);
+;// CONCATENATED MODULE: external "node:tls"
+const external_node_tls_namespaceObject = require("node:tls");
+var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node_tls_namespaceObject);
+;// CONCATENATED MODULE: ./build/armor/trust.js
+
+
+/** undefined: what Node trusts, and nothing else. */
+let contextWithMore;
 /**
- * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a `proxyError`.
- * With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends before the tunnel stands is
- * buffered without limit, and Node 24.5 puts the proxy's password into an error.
+ * From now on, connections to Armor and to proxies trust these (PEM, one certificate each) beside
+ * what Node trusts by its defaults, flags and environment. Node has no documented way to add: its
+ * `ca` option replaces the defaults, and `tls.getCACertificates("default")`, from which a whole
+ * list could be made, leaves out OpenSSL's own store, which --use-openssl-ca and the Node of some
+ * distributions use.
+ * @throws ArmorError runner_unsupported if this Node cannot add
  */
-class RouteAgent extends (external_node_https_default()).Agent {
-    hasTunnel = false; // whether the proxy has opened one
-    #proxy;
-    #connectMs;
-    constructor(proxy, options = {}, connectMs = CONNECT_MS) {
-        super({ ...options, rejectUnauthorized: true });
-        this.#proxy = proxy;
-        this.#connectMs = connectMs;
+function trustCertificates(certificates) {
+    contextWithMore = undefined;
+    if (certificates.length === 0)
+        return;
+    const secureContext = external_node_tls_default().createSecureContext();
+    const native = secureContext.context;
+    if (typeof native.addCACert !== "function") {
+        const node = `this runner's Node ${process.version}`;
+        const problem = `ca-certificate cannot be added to what ${node} trusts`;
+        const remedy = "Use the Node that comes with the runner, or name the file in NODE_EXTRA_CA_CERTS.";
+        throw new ArmorError("runner_unsupported", problem, remedy);
     }
-    createConnection(options, done) {
-        if (this.#proxy === undefined)
-            return super.createConnection(options, done);
-        const host = options.host?.includes(":") ? `[${options.host}]` : options.host;
-        openTunnel(this.#proxy, `${host}:${options.port}`, this.#connectMs)
-            .then((socket) => {
-            this.hasTunnel = true;
-            return super.createConnection({ ...options, socket });
-        })
-            .then((socket) => done(null, socket), done);
-        return undefined;
+    for (const certificate of certificates)
+        native.addCACert(certificate);
+    contextWithMore = secureContext;
+}
+/**
+ * @returns the options with which TLS trusts what `trustCertificates` was given; a check is never
+ * left out
+ */
+function trustOptions() {
+    const options = { rejectUnauthorized: true };
+    if (contextWithMore !== undefined)
+        options.secureContext = contextWithMore;
+    return options;
+}
+
+;// CONCATENATED MODULE: ./build/armor/tunnel.js
+
+
+
+
+
+
+
+
+
+
+
+/** Proxies exist that refuse a CONNECT without one. */
+const USER_AGENT = "armor-token-action";
+/**
+ * Asks a proxy for a tunnel by CONNECT (RFC 9110 section 9.3.6).
+ * @param target `host:port`, an IPv6 address in brackets
+ * @param signal ends whatever is under way; not the tunnel once it stands
+ * @returns what leads to the target. @throws ArmorError proxy_failed or proxy_refused
+ */
+async function openTunnel(proxy, target, progress, signal) {
+    const shownTarget = target.replace(/:443$/, "");
+    try {
+        const socket = await connectToProxy(proxy, progress, signal);
+        return await askForTunnel(socket, proxy, target, signal);
+    }
+    catch (error) {
+        if (!(error instanceof ProxyAnswer))
+            throw proxyError(proxy, shownTarget, error);
+        if (error.isOpen)
+            throw proxyError(proxy, shownTarget, { code: EARLY_BYTES });
+        throw proxyStatusError(proxy, shownTarget, error.status, error.challenge);
     }
 }
-/** CONNECT (RFC 9110 section 9.3.6). */
-function openTunnel(proxy, target, limitMs) {
-    const { protocol, hostname, port } = new URL(proxy.origin);
-    const host = withoutBrackets(hostname);
-    const headers = { Host: target };
-    if (proxy.credentials !== undefined) {
-        headers["Proxy-Authorization"] =
-            `Basic ${Buffer.from(proxy.credentials, "utf8").toString("base64")}`;
+/** The answer to CONNECT, if no tunnel comes of it. */
+class ProxyAnswer extends Error {
+    status;
+    challenge; // Proxy-Authenticate
+    constructor(status, challenge) {
+        super(`status ${status}`);
+        this.status = status;
+        this.challenge = challenge;
     }
-    const request = (protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request({
-        host,
-        port,
-        // Node would take the name from the Host header, which is Armor's.
-        servername: (0,external_node_net_namespaceObject.isIP)(host) === 0 ? host : "",
+    get isOpen() {
+        return this.status >= 200 && this.status < 300;
+    }
+}
+/** @returns a connection to the proxy; the handshake of one over TLS may still be under way */
+async function connectToProxy(proxy, progress, signal) {
+    const { protocol, hostname, port } = new URL(proxy.origin);
+    const isTls = protocol === "https:";
+    const host = withoutBrackets(hostname);
+    // URL leaves a default port out.
+    const endpoint = { host, port: Number(port || (isTls ? 443 : 80)) };
+    const socket = await connect(endpoint, progress, signal);
+    if (!isTls)
+        return socket;
+    const servername = (0,external_node_net_namespaceObject.isIP)(host) === 0 ? host : "";
+    const tlsSocket = external_node_tls_default().connect({ ...trustOptions(), socket, host, servername });
+    watchCertificate(tlsSocket);
+    return tlsSocket;
+}
+function askForTunnel(proxySocket, proxy, target, signal) {
+    const beganAt = clock.now();
+    const request = external_node_http_default().request({
+        createConnection: () => proxySocket,
         method: "CONNECT",
         path: target,
-        agent: false,
-        rejectUnauthorized: true,
-        signal: AbortSignal.timeout(limitMs),
-        headers,
+        signal,
+        headers: connectHeaders(proxy, target),
     });
-    const shownTarget = target.replace(/:443$/, "");
+    // Some proxies take Node's `Connection: close` at its word, and close after their reply.
+    request.removeHeader("Connection");
     return new Promise((resolve, reject) => {
         request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
-            const isOpen = statusCode >= 200 && statusCode < 300;
-            if (isOpen && head.length === 0)
+            debug_debug(() => {
+                const ms = Math.round(clock.now() - beganAt);
+                const answer = `${statusCode} in ${ms} ms${shownHeaders(headers)}`;
+                return `CONNECT ${target} through ${proxy.origin}: ${answer}`;
+            });
+            const answer = new ProxyAnswer(statusCode, headers["proxy-authenticate"]);
+            // In TLS the client speaks first, so early bytes are the proxy's; they would be read as
+            // Armor's.
+            if (answer.isOpen && head.length === 0)
                 return resolve(socket);
             socket.destroy();
-            if (!isOpen) {
-                reject(proxyStatusError(proxy, shownTarget, statusCode, headers["proxy-authenticate"]));
-            }
-            else {
-                // In TLS the client speaks first, so these bytes are the proxy's; they would be read as Armor's.
-                reject(proxyError(proxy, shownTarget, EARLY_BYTES));
-            }
+            reject(answer);
         });
-        request.once("error", (error) => {
-            reject(proxyError(proxy, shownTarget, codeOf(error) || error.name));
-        });
+        request.once("error", reject);
         request.end();
     });
+}
+function connectHeaders(proxy, target) {
+    const headers = {
+        Host: target,
+        "User-Agent": USER_AGENT,
+        // No standard knows it, but curl and browsers send it, and some proxies close the tunnel
+        // without it.
+        "Proxy-Connection": "keep-alive",
+    };
+    if (proxy.credentials !== undefined) {
+        const encoded = Buffer.from(proxy.credentials, "utf8").toString("base64");
+        headers["Proxy-Authorization"] = `Basic ${encoded}`;
+    }
+    return headers;
+}
+
+;// CONCATENATED MODULE: ./build/armor/route-agents.js
+
+
+
+
+
+
+/**
+ * Opens the connections of one agent, and ends those that are under way when the agent is
+ * destroyed.
+ */
+class Opener {
+    #proxy;
+    #underWay = new Set();
+    constructor(proxy) {
+        this.#proxy = proxy;
+    }
+    /**
+     * @returns a connection on which Armor itself is heard. @throws ArmorError for a proxy's fault
+     */
+    async open(options) {
+        const { host, port, progress = new Progress() } = options;
+        const ending = new AbortController();
+        this.#underWay.add(ending);
+        progress.onEnd(() => ending.abort());
+        try {
+            const endpoint = { host: host ?? "", port: Number(port) };
+            const socket = await this.#reach(endpoint, progress, ending.signal);
+            progress.stage = "connected";
+            return socket;
+        }
+        finally {
+            this.#underWay.delete(ending);
+        }
+    }
+    async #reach({ host, port }, progress, signal) {
+        if (this.#proxy === undefined)
+            return await connect({ host, port }, progress, signal);
+        const target = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+        return await openTunnel(this.#proxy, target, progress, signal);
+    }
+    destroy() {
+        for (const ending of this.#underWay)
+            ending.abort();
+    }
+}
+/**
+ * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a
+ * `proxyError`. With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends
+ * before the tunnel stands is buffered without limit, and Node 24.5 puts the proxy's password into
+ * an error.
+ */
+class RouteAgent extends (external_node_https_default()).Agent {
+    #opener;
+    constructor(proxy, options = {}) {
+        super({ ...options, rejectUnauthorized: true });
+        this.#opener = new Opener(proxy);
+    }
+    createConnection(options, done) {
+        const startTls = (socket) => {
+            const tlsOptions = { ...options, ...trustOptions(), socket };
+            const tlsSocket = super.createConnection(tlsOptions);
+            watchCertificate(tlsSocket);
+            return tlsSocket;
+        };
+        this.#opener
+            .open(options)
+            .then(startTls)
+            .then((socket) => done(null, socket), done);
+    }
+    destroy() {
+        this.#opener.destroy();
+        super.destroy();
+    }
+}
+/** Connections to http hosts, which are loopback hosts and so never behind a proxy. */
+class LoopbackAgent extends (external_node_http_default()).Agent {
+    #opener = new Opener(undefined);
+    createConnection(options, done) {
+        this.#opener.open(options).then((socket) => done(null, socket), done);
+    }
+    destroy() {
+        this.#opener.destroy();
+        super.destroy();
+    }
+}
+/**
+ * @returns an agent for requests to this URL's origin. @param proxy on the way there, undefined for
+ * none
+ */
+function createAgent(url, proxy, options = {}) {
+    return url.protocol === "http:" ? new LoopbackAgent(options) : new RouteAgent(proxy, options);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/http.js
@@ -2884,55 +3547,118 @@ function openTunnel(proxy, target, limitMs) {
 
 
 
-const USER_AGENT = "armor-token-action";
+
+
+
+
+
+const http_USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
-/** A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says */
+/**
+ * A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says
+ */
 function createSend(route) {
-    return async ({ url, headers, body }, signal) => {
-        const proxy = proxyFor(url, route);
-        const agent = url.protocol === "https:" ? new RouteAgent(proxy) : undefined;
-        let isReplying = false;
+    return async (request, signal) => {
+        const proxy = proxyFor(request.url, route);
+        debug_debug(() => explainRoute(request.url, route));
+        const exchange = new Exchange(request.url, proxy);
+        return await exchange.run(request, signal);
+    };
+}
+/** One request and its reply, over a connection of its own. */
+class Exchange {
+    #url;
+    #proxy;
+    #progress = new Progress();
+    #deadline = new AbortController();
+    #isReplying = false;
+    constructor(url, proxy) {
+        this.#url = url;
+        this.#proxy = proxy;
+    }
+    async run({ url, headers, body }, signal) {
+        if (signal.aborted)
+            throw this.#timeoutError();
+        const beganAt = clock.now();
+        const end = () => {
+            this.#progress.end();
+            this.#deadline.abort();
+        };
+        const onAbort = () => afterPendingReads(end);
+        signal.addEventListener("abort", onAbort, { once: true });
         try {
-            const replying = createClient(url, signal, agent).post(url.href, body, { ...headers });
-            const { message } = await Promise.race([replying, rejectWhenAborted(signal)]);
-            isReplying = true;
-            const replyBody = await readBody(message, url);
-            return { url, status: message.statusCode ?? 0, headers: message.headers, body: replyBody };
+            const replying = this.#createClient().post(url.href, body, { ...headers });
+            const { message } = await Promise.race([replying, this.#rejectAtDeadline()]);
+            this.#isReplying = true;
+            const reply = await this.#readReply(message);
+            debug_debug(() => describeReply(reply, clock.now() - beganAt));
+            return reply;
         }
         catch (error) {
-            if (error instanceof ArmorError)
-                throw error;
-            const state = { url, proxy, isReplying, hasTunnel: agent?.hasTunnel ?? true };
-            if (signal.aborted)
-                throw timeoutError(state);
-            // Node gives every failure of the network a code. Without one, this is a bug of the action.
-            const isFromNetwork = error.code !== undefined;
-            throw isFromNetwork ? networkError(error, state) : error;
+            throw this.#judge(error);
         }
-    };
+        finally {
+            signal.removeEventListener("abort", onAbort);
+        }
+    }
+    /** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
+    #createClient() {
+        const handler = {
+            /** http-client's hook into the options of the request that it is about to make. */
+            prepareRequest: (options) => this.#prepare(options),
+            canHandleAuthentication: () => false,
+            handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
+        };
+        return new lib_HttpClient(http_USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+    }
+    #prepare(options) {
+        options.signal = this.#deadline.signal;
+        options.host = withoutBrackets(this.#url.hostname);
+        // http-client appends the runner's orchestration id, which Armor does not need.
+        options.headers = { ...options.headers, "user-agent": http_USER_AGENT };
+        options.agent = createAgent(this.#url, this.#proxy);
+        options.progress = this.#progress;
+    }
+    /**
+     * After a reply such as 101, Node drops the connection, and http-client alone would wait for
+     * ever.
+     */
+    #rejectAtDeadline() {
+        return new Promise((_, reject) => {
+            this.#deadline.signal.addEventListener("abort", reject, { once: true });
+        });
+    }
+    async #readReply(message) {
+        const { statusCode: status = 0, headers } = message;
+        const body = await readBody(message, this.#url);
+        // A reply without a length ends with its connection, also when the deadline ends that.
+        const hasLength = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+        if (!hasLength && this.#deadline.signal.aborted)
+            throw this.#timeoutError();
+        return { url: this.#url, status, headers, body };
+    }
+    #judge(error) {
+        if (error instanceof ArmorError)
+            return error;
+        if (this.#deadline.signal.aborted)
+            return this.#timeoutError();
+        // Node gives every failure of the network a code. Without one, this is a bug of the action.
+        const isFromNetwork = error.code !== undefined;
+        return isFromNetwork ? networkError(error, this.#state()) : error;
+    }
+    #timeoutError() {
+        return timeoutError(this.#state());
+    }
+    #state() {
+        const { stage, dnsCode } = this.#progress;
+        const progress = { stage, dnsCode };
+        return { url: this.#url, proxy: this.#proxy, isReplying: this.#isReplying, progress };
+    }
 }
-/** After a reply such as 101, Node drops the connection, and http-client alone would wait for ever. */
-function rejectWhenAborted(signal) {
-    return new Promise((_, reject) => {
-        signal.addEventListener("abort", reject, { once: true });
-    });
-}
-/** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
-function createClient(url, signal, agent) {
-    const handler = {
-        /** http-client's hook into the options of the request that it is about to make. */
-        prepareRequest(options) {
-            options.signal = signal;
-            options.host = withoutBrackets(url.hostname);
-            // http-client appends the runner's orchestration id, which Armor does not need.
-            options.headers = { ...options.headers, "user-agent": USER_AGENT };
-            if (agent !== undefined)
-                options.agent = agent;
-        },
-        canHandleAuthentication: () => false,
-        handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
-    };
-    return new lib_HttpClient(USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+/** Without the query and without the body, which may hold a secret. */
+function describeReply({ url, status, headers, body }, elapsedMs) {
+    const how = `${status} in ${Math.round(elapsedMs)} ms, ${Buffer.byteLength(body)} bytes`;
+    return `POST ${url.origin}${url.pathname}: ${how}${shownHeaders(headers)}`;
 }
 /** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
 async function readBody(message, { origin }) {
@@ -2942,138 +3668,237 @@ async function readBody(message, { origin }) {
         size += chunk.length;
         if (size > MAX_REPLY_BYTES) {
             const problem = `${origin} answered with more than 1 MiB, which is no token response`;
-            throw new ArmorError("reply_invalid", problem, "Check that api-url is the address of the Armor API.");
+            const remedy = "Check that api-url is the address of the Armor API.";
+            throw new ArmorError("reply_invalid", problem, remedy);
         }
         chunks.push(chunk);
     }
     return Buffer.concat(chunks).toString("utf8");
 }
-/** Trusts these (PEM) beside those that Node trusts, everywhere. @throws ArmorError runner_unsupported */
-function trustCertificates(certificates) {
-    if (certificates.length === 0)
-        return;
-    if (typeof (external_node_tls_default()).setDefaultCACertificates !== "function") {
-        const problem = "ca-certificate needs a newer Node than this runner's (tls.setDefaultCACertificates)";
-        const remedy = "Update the runner to 2.328.0 or newer, or name the file in NODE_EXTRA_CA_CERTS.";
-        throw new ArmorError("runner_unsupported", problem, remedy);
-    }
-    external_node_tls_default().setDefaultCACertificates([...external_node_tls_default().getCACertificates("default"), ...certificates]);
-}
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
-;// CONCATENATED MODULE: ./build/clock.js
-
-/** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
-const clock = {
-    /**
-     * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
-     * that the agent can go on with a time that the main step has noted.
-     */
-    now: () => Number(process.hrtime.bigint()) / 1e6,
-    /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
-    date: () => Date.now(),
-    /** Resolves after `ms`, and rejects at once when the signal aborts. */
-    sleep: (ms, signal) => (0,external_node_timers_promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
-    /** At least 0, below 1. */
-    random: () => Math.random(),
-};
-/** ISO 8601, UTC, whole seconds rounded down. */
-function isoDate(msSinceEpoch) {
-    return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
-}
-/** What the promise gives, or what `late` gives where `ms` pass before. */
-async function within(ms, promise, late) {
-    const settled = new AbortController();
-    // The second callback is for the sleep that is ended below, when the race is over.
-    const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
-    try {
-        return await Promise.race([promise, timeout]);
-    }
-    finally {
-        settled.abort();
-    }
-}
-
-;// CONCATENATED MODULE: ./build/armor/oauth.js
-
-
-
-/** The vendor's article wants the first one on session endpoints, with two double quotes as its value. */
-const HEADERS = {
-    "X-Csrf-Header": '""',
-    Accept: "application/json",
-    "Accept-Encoding": "identity",
-};
-const DEFAULT_EXPIRES_IN = 60; // seconds, where the reply does not say (vendor's article)
-const MAX_SECONDS = 2 ** 31 - 1; // 68 years: what lies above is no time to wait or to live
-const MAX_TOKEN_LENGTH = 16 * 1024; // a longer one fits into no header, and could keep post from starting
-/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
-function tokenRequest(apiUrl, basicPair) {
-    return {
-        url: new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`),
-        headers: {
-            ...HEADERS,
-            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-        body: "grant_type=client_credentials",
-    };
-}
-/** Ends the session that the token stands for. */
-function terminateRequest(apiUrl, accessToken) {
-    const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
-    return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
-}
-/** Whether the server may know the client by the other form of Basic: 401, or 400 with invalid_client. */
-function isClientUnknown({ status, body }) {
-    return status === 401 || (status === 400 && parseObject(body)?.["error"] === "invalid_client");
+;// CONCATENATED MODULE: ./build/armor/hints.js
+/**
+ * Names under which people keep the two values, such as ARMOR_API_KEY or clientSecret, and what a
+ * shell or a program has before them. A random value hardly begins with such a name and an equals
+ * sign.
+ */
+const ID_NAME = /(?:app|client|armor|api)[-_]?id/.source;
+const SECRET_NAME = /(?:(?:app|client|armor|api|access)[-_]?)?(?:key|secret|token|password)/.source;
+const NAME = `(?:[a-z]+[-_])*(?:${ID_NAME}|${SECRET_NAME})(?:[-_][a-z0-9]+)*`;
+const DECLARATION = /(?:(?:export|set|env|const|let|var|-)\s+|\$env:)?/.source;
+const SIGN = /\s*(?:=|:=|:\s)\s*/.source;
+const ASSIGNMENT = new RegExp(`^${DECLARATION}["']?${NAME}["']?${SIGN}[^\\s=]`, "i");
+/**
+ * A variable as shells, cmd, PowerShell and templates write it, if its name says that it is one of
+ * the two.
+ */
+const TELLING_NAME = /\w*(?:key|secret|token|pass|cred|client|armor|api|app_?id)\w*/.source;
+const VARIABLES = [
+    `\\$\\{?${TELLING_NAME}\\}?`,
+    "\\$env:\\w+",
+    `%${TELLING_NAME}%`,
+    `!${TELLING_NAME}!`,
+    "\\$\\(.*\\)",
+    "\\{\\{.*\\}\\}",
+];
+const VARIABLE = new RegExp(`^(?:${VARIABLES.join("|")})$`, "i");
+/**
+ * The first match of a value is told, so a mistake stands behind those that look like it. The texts
+ * use none of the words that such values are made of, so that not even those are repeated.
+ */
+const MISTAKES = [
+    {
+        shape: /^[*•●.…xX]{3,}$|^\[?(?:redacted|masked|hidden|secure|filtered)\]?$/i,
+        shows: "is what a log or a page shows instead of the value",
+    },
+    {
+        shape: /^(?:undefined|null|none|nil|nan|true|false|\[object object\])$/i,
+        shows: "is what a program writes if there is nothing",
+    },
+    {
+        shape: /\$\{\{/,
+        shows: "is an expression that GitHub has not evaluated, as it stands in quotes or in a script",
+    },
+    {
+        shape: /^(?:secrets|vars|env|inputs|steps|needs|matrix|github)\.[\w.-]+$|^secrets\[.*\]$/i,
+        shows: "is an expression without the dollar sign and the two pairs of braces around it",
+    },
+    {
+        shape: VARIABLE,
+        shows: "is the name of a variable, which nothing replaces here",
+    },
+    {
+        shape: /^-----BEGIN|^ssh-(?:rsa|ed25519) /,
+        shows: "is a PEM or SSH file, which is something else",
+    },
+    {
+        shape: /^[a-z][a-z\d+.-]*:\/\/\S|^arn:aws/i,
+        shows: "is an address or a reference, not what it leads to",
+    },
+    {
+        shape: /^[[{]\s*["'{[].*[\]}]$/su,
+        shows: "is a whole JSON text: store one value of it alone",
+    },
+    {
+        shape: /^(?:authorization\s*:\s*)?(?:basic|bearer)\s+\S/i,
+        shows: "begins with a scheme, as in an HTTP header: store what follows it",
+    },
+    { shape: /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/, shows: "has the shape of a session's token (JWT)" },
+    {
+        shape: ASSIGNMENT,
+        shows: "begins with a name and a sign before the value",
+    },
+    {
+        shape: /^(["'`]).*\1[,;]?$|[\u2018-\u201f\u2032-\u2036\u00ab\u00bb]/su,
+        shows: "has quotation marks: store it without them",
+    },
+    {
+        shape: /^<.*>$|^\[.*\]$|^\(.*\)$|^\{.*\}$|^\*\*.*\*\*$/su,
+        shows: "stands in brackets or other marks: store it without them",
+    },
+    {
+        shape: /^(?:your|(?:my|the|insert|enter|paste|replace|put|add)[-_ ]).*(?:id|key|secret|here|me)$/i,
+        shows: "is a placeholder of some instructions",
+    },
+    {
+        shape: /^(?:change[-_ ]?(?:me|it)|to[-_ ]?do|tbd|dummy|test|example|sample|placeholder)$/i,
+        shows: "is a placeholder of some instructions",
+    },
+    {
+        shape: /^(?:app[-_ ]?id|api[-_ ]?key|client[-_ ]?(?:id|secret)|armor[-_ ]\w+|\w*_api_key)$/i,
+        shows: "is a name, not what is kept under it",
+    },
+    {
+        shape: /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u,
+        shows: "contains an invisible character: copy it again, from the page on which Armor shows it",
+    },
+    { shape: /\ufffd/, shows: "contains a character that was damaged on the way" },
+    {
+        shape: /^[\w+/=.~-]{8,}(?:[\s\p{Zs}]+[\w+/=.~-]+)+$/u,
+        shows: "contains blanks, as wrapped lines leave behind",
+    },
+    {
+        shape: /[\u2010-\u2015\u2212\u2026\uff01-\uff5e]/,
+        shows: "contains a typographic character that a word processor put in",
+    },
+    { shape: /\.{3}$/, shows: "ends in three dots, so a part of it is missing" },
+    {
+        shape: /&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,4}|#x[\da-f]{2,4});/i,
+        shows: "is written as in the source of a web page, with signs replaced",
+    },
+    {
+        shape: /\\u00[\da-f]{2}/i,
+        shows: "is written as inside JSON, with signs replaced",
+    },
+    {
+        shape: /\\n$/,
+        shows: "ends in a line end that is written as two characters",
+    },
+];
+const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
+const LONG_RANDOM = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/=.~-]{32,}$/;
+/**
+ * What the shape of the two values shows about why they may have been refused, in sentences; none
+ * if they look like what they should be. To be said only after a refusal: a value is not wrong
+ * because it looks so. No text repeats anything of the values.
+ */
+function hintsOf(credentials) {
+    const { appId, apiKey } = credentials;
+    const hints = [hintOfBoth(credentials), hintOf("app-id", appId), hintOf("api-key", apiKey)];
+    return hints.filter((hint) => hint !== undefined && !repeats(hint, [appId, apiKey]));
 }
 /**
- * @returns a token of visible ASCII (RFC 6750 section 2.1), and its lifetime in seconds, above 0
- * @throws ArmorError whenever the reply is not a token response (RFC 6749 section 5.1)
+ * Whether a text shares four characters in a row with a value. The names of the inputs are no
+ * secret.
  */
-function judgeToken(reply) {
-    if (reply.status !== 200)
-        throw statusError(reply);
-    const invalid = (what) => {
-        const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
-        return new ArmorError("reply_invalid", `${reply.url.origin} answered with ${what}`, remedy);
-    };
-    const fields = parseObject(reply.body);
-    if (fields === undefined)
-        throw invalid(`${shapeOf(reply)} instead of a JSON object`);
-    if (fields["error"] !== undefined)
-        throw invalid(`an OAuth error instead of a token${saidBy(fields)}`);
-    const accessToken = fields["access_token"];
-    if (typeof accessToken !== "string" || accessToken === "")
-        throw invalid("no access_token");
-    if (!/^[\x21-\x7e]+$/.test(accessToken))
-        throw invalid("an access_token with characters that no header can carry");
-    if (accessToken.length > MAX_TOKEN_LENGTH)
-        throw invalid("an access_token that is longer than a header can be");
-    const tokenType = fields["token_type"] ?? "Bearer";
-    if (typeof tokenType !== "string" || tokenType.toLowerCase() !== "bearer")
-        throw invalid("a token_type other than Bearer");
-    const expiresIn = parseSeconds(fields["expires_in"] ?? DEFAULT_EXPIRES_IN);
-    if (expiresIn === undefined)
-        throw invalid("an expires_in that is no number of seconds above 0");
-    return { accessToken, expiresIn };
+function repeats(text, values) {
+    const words = text.replaceAll("app-id", "").replaceAll("api-key", "").toLowerCase();
+    const folded = values.map((value) => value.toLowerCase());
+    for (let start = 0; start + 4 <= words.length; start += 1) {
+        const run = words.slice(start, start + 4);
+        if (folded.some((value) => value.includes(run)))
+            return true;
+    }
+    return false;
 }
-/** @param value a number, or one in a text as some servers send it. @returns undefined where it is neither */
-function parseSeconds(value) {
-    const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
-    const seconds = isNumeric ? Number(value) : 0;
-    return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
+/**
+ * No value is so long, and some of the shapes take long to compare with a text that nearly has
+ * them.
+ */
+const MAX_LENGTH = 4_096;
+function hintOf(name, value) {
+    if (value.length > MAX_LENGTH)
+        return undefined;
+    const mistake = MISTAKES.find(({ shape }) => shape.test(value));
+    if (mistake !== undefined)
+        return `${name} ${mistake.shows}.`;
+    // A letter and its accent as two characters, as some systems store file names, look like one.
+    const isDecomposed = value !== value.normalize("NFC");
+    return isDecomposed ? `${name} has accents as characters of their own.` : undefined;
 }
-/** @throws ArmorError unless the session has ended; a session that had already ended counts as `false`. */
-function judgeTerminate(reply) {
-    if (reply.status === 401)
-        return false;
-    if (reply.status >= 200 && reply.status < 300)
-        return true;
-    throw statusError(reply);
+/** What the two values show together. */
+function hintOfBoth({ appId, apiKey }) {
+    if (appId === apiKey)
+        return "app-id and api-key are the same text.";
+    if (isPair(apiKey, appId))
+        return "api-key holds both values, joined by a colon.";
+    if (isPair(appId, apiKey))
+        return "app-id holds both values, joined by a colon.";
+    if (isPair(decoded(apiKey), appId))
+        return "api-key is the base64 of both values together.";
+    if (isPair(decoded(appId), apiKey))
+        return "app-id is the base64 of both values together.";
+    if (decoded(apiKey) === appId)
+        return "api-key is the base64 of app-id.";
+    const looksSwapped = UUID.test(apiKey) && LONG_RANDOM.test(appId);
+    return looksSwapped ? "app-id and api-key look as if they were swapped." : undefined;
 }
+/** Whether the text is the other value and something more, with a colon between them. */
+function isPair(text, other) {
+    return text.startsWith(`${other}:`) || text.endsWith(`:${other}`);
+}
+/**
+ * What the text is the base64 of: standard or URL-safe, with or without padding, also behind its
+ * scheme.
+ */
+function decoded(text) {
+    const base64 = text.replace(/^basic\s+/i, "");
+    return Buffer.from(base64, "base64").toString("utf8").trim();
+}
+
+;// CONCATENATED MODULE: ./build/armor/body.js
+/**
+ * The JSON object in a reply, without its members that are null, which some servers send for
+ * "none". A byte order mark is dropped. Undefined if the text is no JSON object.
+ */
+function parseObject(body) {
+    try {
+        const value = JSON.parse(body.replace(/^\uFEFF/, ""));
+        if (typeof value !== "object" || value === null || Array.isArray(value))
+            return undefined;
+        const members = Object.entries(value).filter((member) => member[1] !== null);
+        return Object.fromEntries(members);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a reply is that is no JSON object, in words that go on behind "answered with". */
+function shapeOf({ headers, body }) {
+    const encoding = headers["content-encoding"] ?? "identity";
+    const isGzip = body.startsWith("\x1f"); // RFC 1952 section 2.3.1
+    if (encoding !== "identity" || isGzip)
+        return "a compressed reply";
+    return body.trimStart().startsWith("<") ? "a web page" : "something else";
+}
+
+;// CONCATENATED MODULE: ./build/armor/refusal.js
+
+
+
+
+/** 68 years in seconds: whatever lies above is no time to wait or to live. */
+const MAX_SECONDS = 2 ** 31 - 1;
 const CREDENTIALS = {
     code: "credentials_rejected",
     problem: "Armor does not accept this client app",
@@ -3105,7 +3930,7 @@ const UNAVAILABLE = {
     problem: "Armor is not available",
     remedy: "Run the job again later, or raise timeout.",
 };
-/** RFC 6749 sections 5.2 and 4.1.2.1. */
+/** The error codes of RFC 6749 sections 5.2 and 4.1.2.1. */
 const BY_OAUTH_ERROR = new Map([
     ["invalid_client", CREDENTIALS],
     ["invalid_grant", CREDENTIALS],
@@ -3118,59 +3943,90 @@ const BY_OAUTH_ERROR = new Map([
     ["temporarily_unavailable", UNAVAILABLE],
 ]);
 const BY_STATUS = new Map([
-    [401, CREDENTIALS],
     [403, DENIED],
     [404, NOT_FOUND],
 ]);
+/** With these, an OAuth error is the token endpoint's own and final word (RFC 6749 section 5.2). */
+const FINAL_STATUS = new Set([400, 401, 403]);
+/**
+ * What a refusal means: by the status if it leaves no doubt, else by the OAuth error, else by the
+ * status.
+ */
 function rejectionOf(status, oauthError) {
     // A server that is overloaded may say anything, so these statuses count whatever the body says.
     if (status === 429)
         return LIMITED;
     if (status === 408 || status >= 500)
         return UNAVAILABLE;
+    // 401 means that the client is not known (RFC 6749 section 5.2). Servers put other codes beside
+    // it, too: Keycloak and Armor's own OpenAPI document have unauthorized_client.
+    if (status === 401)
+        return CREDENTIALS;
     return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? REJECTED;
 }
-/** The error for a reply whose status says no, with the server's own words where they help. */
-function statusError(reply) {
+/**
+ * The error for a reply to a token request that says no, with the server's own words where they
+ * help.
+ */
+function tokenRefusal(reply) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
     const { code, problem, remedy } = rejectionOf(status, fields["error"]);
     const canPass = code === "rate_limited" || code === "server_unavailable";
-    // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think again.
-    const isFromTokenEndpoint = typeof fields["error"] === "string" && [400, 401, 403].includes(status);
-    return new ArmorError(code, `${problem}: ${url.origin} answered ${status}${saidBy(fields)}`, remedy, {
+    // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think
+    // again.
+    const isFromTokenEndpoint = typeof fields["error"] === "string" && FINAL_STATUS.has(status);
+    return new ArmorError(code, `${problem}: ${printable(url.origin)} answered ${status}${saidBy(fields)}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
         isPermanent: !canPass && isFromTokenEndpoint,
     });
 }
-/** A JSON object without its members that are null; a byte order mark is dropped. */
-function parseObject(body) {
-    try {
-        const value = JSON.parse(body.replace(/^\uFEFF/, ""));
-        if (typeof value !== "object" || value === null || Array.isArray(value))
-            return undefined;
-        return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
-    }
-    catch {
-        return undefined;
-    }
+/**
+ * The error for a reply that did not end a session. Its problem is a phrase such as `Armor answered
+ * 503`, and its remedy is none of the exchange's: nobody can do anything about it, and nobody has
+ * to.
+ */
+function terminateRefusal(reply) {
+    const { status, body } = reply;
+    const fields = parseObject(body) ?? {};
+    const { code } = rejectionOf(status, fields["error"]);
+    const problem = `Armor answered ${status}${saidBy(fields)}`;
+    return new ArmorError(code, problem, SESSION_ENDS, { retryAfterMs: retryAfterMs(reply) });
 }
-function shapeOf({ headers, body }) {
-    const encoding = headers["content-encoding"] ?? "identity";
-    if (encoding !== "identity" || body.startsWith("\x1f"))
-        return "a compressed reply";
-    return body.trimStart().startsWith("<") ? "a web page" : "something else";
-}
-/** `error` and `error_description`, fit to print; not beside a token, which has no mask yet. */
-function saidBy({ access_token, error, error_description }) {
-    if (access_token !== undefined)
-        return "";
-    const said = typeof error === "string" ? ` ${quote(error)}` : "";
-    return typeof error_description === "string" ? `${said} ("${quote(error_description)}")` : said;
+/** What there is to say of a session that could not be ended. */
+const SESSION_ENDS = "The session ends by itself when its token expires.";
+/** Such as ` 401 invalid_client`: the answer alone, for a text that tells another error. */
+function answerOf({ status, body }) {
+    return `${status}${saidBy(parseObject(body) ?? {})}`;
 }
 /**
- * @returns how long the server asks to wait (RFC 9110 section 10.2.3). A date is compared with the server's
- * own `Date`, because the clock of this machine may be off.
+ * The server's own words, fit to print: `error`, and `error_description` in quotation marks.
+ * Servers that are no OAuth servers, and gateways before them, have `message`, `detail` or `title`
+ * in its place (RFC 9457), or an object as `error`. Nothing is repeated that came beside a token,
+ * which has no mask yet.
+ */
+function saidBy(fields) {
+    if (fields["access_token"] !== undefined)
+        return "";
+    const { error } = fields;
+    const inner = typeof error === "object" ? error["message"] : undefined;
+    const candidates = [
+        fields["error_description"],
+        fields["message"],
+        fields["detail"],
+        fields["title"],
+        inner,
+    ];
+    const words = candidates.find(isWords);
+    const code = isWords(error) ? ` ${quote(error)}` : "";
+    return words === undefined ? code : `${code} ("${quote(words)}")`;
+}
+function isWords(value) {
+    return typeof value === "string" && value !== "";
+}
+/**
+ * How long the server asks to wait (RFC 9110 section 10.2.3), in ms; undefined if it does not ask.
+ * A date is compared with the server's own `Date`, because the clock of this machine may be off.
  */
 function retryAfterMs({ headers }) {
     const value = headers["retry-after"]?.trim() ?? "";
@@ -3184,7 +4040,7 @@ function retryAfterMs({ headers }) {
 }
 /** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
-/** @returns ms since the epoch */
+/** A date in ms since the epoch; undefined if it is not in the form that servers must send. */
 function parseHttpDate(text) {
     if (text === undefined || !IMF_DATE.test(text))
         return undefined;
@@ -3192,15 +4048,122 @@ function parseHttpDate(text) {
     return Number.isNaN(ms) ? undefined : ms;
 }
 
+;// CONCATENATED MODULE: ./build/armor/oauth.js
+
+
+
+
+/**
+ * The vendor's article wants the first one on session endpoints, with two double quotes as its
+ * value.
+ */
+const HEADERS = {
+    "X-Csrf-Header": '""',
+    Accept: "application/json",
+    "Accept-Encoding": "identity",
+};
+const DEFAULT_EXPIRES_IN = 60; // seconds, if the reply does not say it (vendor's article)
+/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
+function tokenRequest(apiUrl, basicPair) {
+    return {
+        url: new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`),
+        headers: {
+            ...HEADERS,
+            Authorization: `Basic ${Buffer.from(basicPair, "utf8").toString("base64")}`,
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+        body: "grant_type=client_credentials",
+    };
+}
+/** The request that ends the session of which the token is. `apiUrl` ends without a slash. */
+function terminateRequest(apiUrl, accessToken) {
+    const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
+    return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
+}
+/**
+ * Whether the server may know the client by the other form of Basic: 401, or 400 with
+ * invalid_client.
+ */
+function isClientUnknown({ status, body }) {
+    if (status === 401)
+        return true;
+    return status === 400 && parseObject(body)?.["error"] === "invalid_client";
+}
+/**
+ * Gives what a token response grants (RFC 6749 section 5.1). Every value is checked for its type
+ * before it is used or printed.
+ * @throws ArmorError if the reply is an error, or no token response at all
+ */
+function judgeToken(reply) {
+    if (reply.status !== 200)
+        throw tokenRefusal(reply);
+    const fields = parseObject(reply.body);
+    if (fields === undefined)
+        throw invalid(reply, `${shapeOf(reply)} instead of a JSON object`);
+    // Some servers send their errors with 200. The error is told as what it is, unless a token is
+    // beside it.
+    if (isErrorAlone(fields))
+        throw tokenRefusal(reply);
+    if (fields["error"] !== undefined)
+        throw invalid(reply, `an OAuth error instead of a token${saidBy(fields)}`);
+    const accessToken = fields["access_token"];
+    if (typeof accessToken !== "string" || accessToken === "")
+        throw invalid(reply, "no access_token");
+    const fault = tokenFault(accessToken);
+    if (fault !== undefined)
+        throw invalid(reply, `an access_token ${fault}`);
+    const tokenType = fields["token_type"] ?? "Bearer";
+    if (typeof tokenType !== "string" || tokenType.toLowerCase() !== "bearer")
+        throw invalid(reply, "a token_type other than Bearer");
+    const expiresIn = parseSeconds(fields["expires_in"] ?? DEFAULT_EXPIRES_IN);
+    if (expiresIn === undefined)
+        throw invalid(reply, "an expires_in that is no number of seconds above 0");
+    return { accessToken, expiresIn };
+}
+function isErrorAlone({ error, access_token }) {
+    return typeof error === "string" && error !== "" && access_token === undefined;
+}
+/** @param what was answered in place of a token response */
+function invalid({ url }, what) {
+    const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
+    const problem = `${printable(url.origin)} answered with ${what}`;
+    return new ArmorError("reply_invalid", problem, remedy);
+}
+/** Takes a number, or one in a text as some servers send it. Undefined for everything else. */
+function parseSeconds(value) {
+    const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
+    const seconds = isNumeric ? Number(value) : 0;
+    return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
+}
+/**
+ * Whether there still was a session, which has ended now. A 401 means that it was over before.
+ * @throws ArmorError if the session may go on
+ */
+function judgeTerminate(reply) {
+    if (reply.status === 401)
+        return false;
+    if (reply.status >= 200 && reply.status < 300)
+        return true;
+    throw terminateRefusal(reply);
+}
+
 ;// CONCATENATED MODULE: ./build/armor/redirect.js
+
 
 const MAX_REDIRECTS = 5;
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/** The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a region. */
-const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]+\.)?armor\.fortanix\.com$/;
+/** The redirects that keep method and body (RFC 9110 sections 15.4.8 and 15.4.9). */
+const KEEPS_METHOD = new Set([307, 308]);
 /**
- * Follows redirects, as the vendor's OpenAPI text demands, if they keep method and body (307, 308; RFC 9110
- * section 15.4) and stay with the origin or the vendor's API hosts. @throws ArmorError redirect_refused
+ * The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a
+ * region, which has 63 characters at most (RFC 1035 section 2.3.4).
+ */
+const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]{1,63}\.)?armor\.fortanix\.com$/;
+/**
+ * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method
+ * and body and stay with the origin or the vendor's API hosts. Nothing is sent to any other
+ * address.
+ * @throws ArmorError redirect_refused, and whatever `send` throws
  */
 async function sendFollowing(send, request, signal) {
     let { url } = request;
@@ -3213,7 +4176,11 @@ async function sendFollowing(send, request, signal) {
     }
     throw refused(request.url, `more than ${MAX_REDIRECTS} times`);
 }
-/** @returns where the reply redirects to, undefined where it does not. @throws ArmorError redirect_refused */
+/**
+ * Where the reply redirects to; undefined if it is no redirect. What the server said is quoted in
+ * the error: it may be of any length, and may repeat the key.
+ * @throws ArmorError redirect_refused
+ */
 function redirectTarget({ url: from, status, headers }) {
     if (!REDIRECT_STATUS.has(status))
         return undefined;
@@ -3223,52 +4190,85 @@ function redirectTarget({ url: from, status, headers }) {
     if (!URL.canParse(headers.location, from.href))
         throw refuse("to something that is no address");
     const target = new URL(headers.location, from);
-    if (!isTrustedRedirect(from, target)) {
-        const where = target.origin === "null" ? `a ${target.protocol} address` : target.origin;
-        throw refuse(`to ${where}, which must not get the credentials`);
-    }
+    if (!isTrustedRedirect(from, target))
+        throw refuse(`to ${redirect_nameOf(target)}, which must not get the credentials`);
     if (target.username || target.password)
         throw refuse("to an address with a user name in it");
-    if (status !== 307 && status !== 308)
+    if (!KEEPS_METHOD.has(status))
         throw refuse("in a way that turns a POST into a GET");
     target.hash = "";
     return target;
+}
+/** The target without its path and query; only addresses of some schemes have an origin to name. */
+function redirect_nameOf({ origin, protocol }) {
+    return origin === "null" ? `a ${quote(protocol)} address` : quote(origin);
 }
 /** Same origin, or from one API host of the vendor's to another. */
 function isTrustedRedirect(from, to) {
     if (from.protocol !== to.protocol)
         return false; // blob: has the origin of the address inside it
-    return from.origin === to.origin || [from, to].every(({ origin }) => VENDOR_ORIGIN.test(origin));
+    if (from.origin === to.origin)
+        return true;
+    return VENDOR_ORIGIN.test(from.origin) && VENDOR_ORIGIN.test(to.origin);
 }
 function refused({ origin }, how) {
     const remedy = "Set api-url to the address at which Armor itself answers.";
-    return new ArmorError("redirect_refused", `${origin} redirects ${how}`, remedy);
+    return new ArmorError("redirect_refused", `${printable(origin)} redirects ${how}`, remedy);
 }
 
 ;// CONCATENATED MODULE: ./build/armor/retry.js
 
 
+
 const FIRST_BACKOFF_MS = 500;
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
+/**
+ * Limits are counted by the second or longer, so that an earlier attempt would only be counted as
+ * one more.
+ */
+const MIN_RATE_LIMIT_PAUSE_MS = 1_000;
 const MAX_BACKOFF_MS = 8_000;
-/** An attempt gets half of what is left, to leave room for another after a stall, but not less than this. */
+/**
+ * An attempt gets half of what is left, to leave room for another after a stall, but not less than
+ * this.
+ */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
 const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
-/** Until an attempt succeeds, fails for good, or time is up; the last error says how often it was tried. */
-async function retry(attempt, { timeoutMs, onRetry }) {
+const MAX_TIMEOUT_S = 300; // the largest value of the input `timeout`
+/** Errors that are Armor's own answer, and so say more than a later attempt without any. */
+const ANSWERS = new Set(["rate_limited", "server_unavailable"]);
+/**
+ * Gives what the first attempt gives that succeeds.
+ * @throws the error of an attempt that cannot pass, at once; else, when no time is left for another
+ * attempt, the last error that was an answer of the server's, or the last one if there was no
+ * answer
+ */
+async function retry(attempt, options) {
+    const { timeoutMs, onRetry } = options;
     const start = clock.now();
+    const backoff = new Backoff();
+    let answer;
+    let last;
     for (let tries = 1;; tries += 1) {
+        const attemptStart = clock.now();
         try {
-            return await withDeadline(attempt, start + timeoutMs - clock.now());
+            return await withDeadline(attempt, start + timeoutMs - attemptStart);
         }
         catch (error) {
-            if (!(error instanceof ArmorError) || !error.canPass)
+            if (!(error instanceof ArmorError))
                 throw error;
+            const ms = Math.round(clock.now() - attemptStart);
+            debug_debug(() => `Attempt ${tries} failed after ${ms} ms: ${error.code}`);
+            if (!error.canPass)
+                throw error;
+            if (ANSWERS.has(error.code))
+                answer = error;
             const elapsedMs = clock.now() - start;
-            const pauseMs = pauseAfter(error, tries, timeoutMs - elapsedMs);
+            const pauseMs = backoff.pauseAfter(error, timeoutMs - elapsedMs);
             if (pauseMs === undefined)
-                throw error.adding(effort(error, tries, elapsedMs));
-            onRetry?.(error, pauseMs);
+                throw gaveUp(error, answer, { tries, elapsedMs, options });
+            onRetry?.(error, pauseMs, retryLine(error, tries, pauseMs, last));
+            last = error;
             await clock.sleep(pauseMs);
         }
     }
@@ -3284,34 +4284,96 @@ async function withDeadline(attempt, leftMs) {
         clearTimeout(timer);
     }
 }
-/** @returns how long to wait before the next attempt; undefined where no time is left for one */
-function pauseAfter(error, tries, leftMs) {
-    const askedMs = error.details.retryAfterMs ?? 0;
-    const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
-    // A server that names a time spreads its clients itself. Without one, the pause must have room for jitter:
-    // otherwise all jobs that failed together would make their last attempt together.
-    const neededMs = askedMs > 0 ? 0 : FIRST_BACKOFF_MS;
-    if (spareMs < neededMs)
+/** The pauses of one run of attempts. */
+class Backoff {
+    #failures = 0;
+    #longestMs = 0; // what the last pause was drawn from; it never shrinks
+    /**
+     * How long to wait before the next attempt; undefined if no time is left for one.
+     * @param leftMs of the time for everything
+     */
+    pauseAfter(error, leftMs) {
+        this.#failures += 1;
+        const askedMs = error.details.retryAfterMs ?? 0;
+        const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
+        if (askedMs > 0)
+            return askedPause(askedMs, spareMs, this.#nextLongest(error));
+        // The pause must have room for jitter: otherwise all jobs that failed together would make their
+        // last attempt together.
+        const shortestMs = error.code === "rate_limited" ? MIN_RATE_LIMIT_PAUSE_MS : 0;
+        if (spareMs < Math.max(FIRST_BACKOFF_MS, shortestMs))
+            return undefined;
+        // Where the time is short, the pause is drawn from what is left, but from no less than the one
+        // before it. If what was drawn does not fit, that is the end: shorter and shorter pauses would
+        // put a cluster of attempts into the last seconds, when the server needs rest most.
+        const nextLongestMs = this.#nextLongest(error);
+        this.#longestMs = Math.max(this.#longestMs, Math.min(nextLongestMs, spareMs));
+        // Drawn from the shortest up ("full jitter"), so that jobs that failed together do not come
+        // back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+        const rangeMs = Math.max(0, this.#longestMs - shortestMs);
+        const pauseMs = shortestMs + clock.random() * rangeMs;
+        return pauseMs <= spareMs ? pauseMs : undefined;
+    }
+    #nextLongest({ code }) {
+        const firstMs = code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
+        return Math.min(firstMs * 2 ** (this.#failures - 1), MAX_BACKOFF_MS);
+    }
+}
+/**
+ * As long as the server asks, and jitter on top, for which little room is enough: it spreads its
+ * clients itself.
+ */
+function askedPause(askedMs, spareMs, longestMs) {
+    if (spareMs < 0)
         return undefined;
-    // Drawn from zero up ("full jitter"), so that jobs that failed together do not come back together
-    // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-    const firstMs = error.code === "rate_limited" ? FIRST_RATE_LIMIT_BACKOFF_MS : FIRST_BACKOFF_MS;
-    const longestMs = Math.min(firstMs * 2 ** (tries - 1), MAX_BACKOFF_MS, spareMs);
-    return askedMs + clock.random() * longestMs;
+    return askedMs + clock.random() * Math.min(longestMs, spareMs);
 }
-/** Such as `tried 3 times in 9.6 s`. */
-function effort(error, tries, elapsedMs) {
+/**
+ * The line for the log before a pause: the problem once, and then the number of the next attempt
+ * alone, such as `Try 3 in 2.2 s.`
+ * @param tries attempts so far. @param last the error of the attempt before, if there was one
+ */
+function retryLine(error, tries, pauseMs, last) {
+    const isToldAlready = last !== undefined && last.problem === error.problem;
+    if (isToldAlready)
+        return `Try ${tries + 1} in ${seconds(pauseMs)}.`;
+    return `${error.problem}. Next try in ${seconds(pauseMs)}.`;
+}
+/**
+ * The error to be told when no time is left, with what was done and, if that is known, what would
+ * be enough.
+ * @param answer the last error that was an answer, if there was one
+ */
+function gaveUp(last, answer, { tries, elapsedMs, options }) {
+    const error = answer ?? last;
+    if (options.isBrief)
+        return error;
     const tried = `tried ${tries === 1 ? "once" : `${tries} times`} in ${seconds(elapsedMs)}`;
-    const askedMs = error.details.retryAfterMs ?? 0;
+    if (error !== last)
+        return error.adding(`${tried}, at last without an answer`);
+    const { code, problem, details } = error;
+    const askedMs = details.retryAfterMs ?? 0;
     if (askedMs === 0)
-        return tried;
-    return `${tried}; it asks to wait ${seconds(askedMs)}, which does not fit into what is left of timeout`;
+        return error.adding(tried);
+    const timeout = wholeSeconds(options.timeoutMs);
+    const asks = `${problem} and asks to wait ${wholeSeconds(askedMs)}, longer than timeout (${timeout}) allows`;
+    const fact = tries === 1 ? asks : `${asks}, ${tried}`;
+    const neededS = Math.floor(Math.max(options.timeoutMs, elapsedMs + askedMs) / 1000);
+    const later = code === "rate_limited" ? "start at another minute" : "run the job again later";
+    if (neededS < MAX_TIMEOUT_S)
+        return new ArmorError(code, fact, `Set timeout above ${neededS}, or ${later}.`, details);
+    const remedy = `No timeout is long enough for that: ${later}.`;
+    return new ArmorError(code, fact, remedy, details);
 }
-/** For people: tenths below ten seconds, whole ones above, and never 0. */
+/** A duration for people: tenths below ten seconds, whole seconds above, and never 0. */
 function seconds(ms) {
     if (ms > 86_400_000)
         return "more than a day";
     return ms < 10_000 ? `${Math.max(ms / 1000, 0.1).toFixed(1)} s` : `${Math.ceil(ms / 1000)} s`;
+}
+/** The same for what somebody has set in whole seconds: `5 s`, not `5.0 s`. */
+function wholeSeconds(ms) {
+    return seconds(ms).replace(".0 ", " ");
 }
 
 ;// CONCATENATED MODULE: ./build/armor/token.js
@@ -3320,29 +4382,110 @@ function seconds(ms) {
 
 
 
-/** RFC 6749 section 4.4: by the form-encoded pair, and where the client is unknown, by the raw one. */
-async function fetchToken(context, credentials) {
-    const { apiUrl, send } = context;
+
+
+
+
+/**
+ * Gets a token by the client credentials grant (RFC 6749 section 4.4): with the form-encoded pair,
+ * and if the client is unknown by that, with the raw one. Once the form-encoded pair has been
+ * refused, the raw one alone is tried again, so that no later answer takes the place of that
+ * refusal.
+ * @param last a token that this pair got before, if there was one
+ * @throws ArmorError; after a 401, with what the shape of the two values shows, or since when they
+ * are refused
+ */
+async function fetchToken(context, credentials, last) {
     const { encoded, raw } = basicPairs(credentials);
-    return await retry(async (signal) => {
-        const sentAt = clock.date();
-        const requestedAt = clock.now();
-        let reply = await sendFollowing(send, tokenRequest(apiUrl, encoded), signal);
-        if (raw !== undefined && isClientUnknown(reply)) {
-            const replyToRaw = await sendFollowing(send, tokenRequest(apiUrl, raw), signal);
-            // A server that insists on the encoding calls the raw pair malformed; its first answer says more.
-            if (replyToRaw.status !== 400)
-                reply = replyToRaw;
+    let refusal; // of the form-encoded pair
+    const attempt = async (signal) => {
+        if (raw === undefined || refusal === undefined) {
+            const asked = await askForToken(context, encoded, signal);
+            if (raw === undefined || !isClientUnknown(asked.reply))
+                return toToken(asked);
+            refusal = asked.reply;
         }
-        const { accessToken, expiresIn } = judgeToken(reply);
-        return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
-    }, context);
+        const asked = await askForToken(context, raw, signal);
+        // A server that insists on the encoding calls the raw pair malformed; its first answer says
+        // more.
+        if (asked.reply.status === 400)
+            throw tokenRefusal(refusal);
+        return toToken(asked);
+    };
+    try {
+        return await retry(attempt, context);
+    }
+    catch (error) {
+        throw withCause(withRefusal(error, refusal), credentials, last);
+    }
 }
-/** Ends the session that the token stands for. @returns whether there still was one. @throws ArmorError */
+async function askForToken({ apiUrl, send }, basicPair, signal) {
+    const sentAt = clock.date();
+    const requestedAt = clock.now();
+    const reply = await sendAndTell(send, tokenRequest(apiUrl, basicPair), signal);
+    return { reply, requestedAt, sentAt };
+}
+/** @throws ArmorError unless the reply is a token response */
+function toToken({ reply, requestedAt, sentAt }) {
+    const { accessToken, expiresIn } = judgeToken(reply);
+    return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
+}
+/** Sends, follows redirects, and says in the debug log what was answered and how long it took. */
+async function sendAndTell(send, request, signal) {
+    const start = clock.now();
+    const reply = await sendFollowing(send, request, signal);
+    const ms = Math.round(clock.now() - start);
+    debug_debug(() => `POST ${request.url.pathname} answered ${reply.status} after ${ms} ms`);
+    return reply;
+}
+/**
+ * Whatever ends the attempts says that the key was refused in its other form, unless it is that
+ * itself.
+ */
+function withRefusal(error, refusal) {
+    if (refusal === undefined || !(error instanceof ArmorError))
+        return error;
+    if (error.code === "credentials_rejected" || error.code === "cancelled")
+        return error;
+    return error.adding(`after it had refused the key in form-encoded form (${answerOf(refusal)})`);
+}
+/**
+ * After a 401: when the pair was last accepted, or else the copying mistakes that its shape shows.
+ */
+function withCause(error, credentials, last) {
+    if (!(error instanceof ArmorError) || error.code !== "credentials_rejected")
+        return error;
+    const { code, problem, details } = error;
+    if (last !== undefined)
+        return new ArmorError(code, problem, refusedSince(last), details);
+    const sentences = [...hintsOf(credentials), error.remedy];
+    return new ArmorError(code, problem, sentences.join(" "), details);
+}
+/** A pair that got a token before was not copied wrongly, so the usual remedy would mislead. */
+function refusedSince({ expiresAt, expiresIn }) {
+    const acceptedAt = isoDate(expiresAt - expiresIn * 1000); // such as 2026-11-30T12:07:00Z
+    const hourAndMinute = acceptedAt.replace(/^.*T(\d\d:\d\d).*$/, "$1");
+    return (`This pair was accepted at ${hourAndMinute} and is refused now: the key was replaced, or the app ` +
+        "disabled. Store the key that is valid now, or enable the app, and run the job again.");
+}
+/**
+ * Ends the session of which the token is, and gives whether there still was one.
+ * @throws ArmorError whose `problem` is a short reason, such as `Armor answered 503`, fit to stand
+ * in brackets; `timeout` and the other remedies of the exchange have no part in it
+ */
 async function endSession(context, accessToken) {
     const { apiUrl, send } = context;
     const request = terminateRequest(apiUrl, accessToken);
-    return await retry(async (signal) => judgeTerminate(await sendFollowing(send, request, signal)), context);
+    const attempt = async (signal) => judgeTerminate(await sendAndTell(send, request, signal));
+    try {
+        return await retry(attempt, { ...context, isBrief: true });
+    }
+    catch (error) {
+        const { code, problem, remedy, details } = asArmorError(error);
+        // A bug of this action keeps its remedy, which is to report it.
+        const whatFollows = code === "internal_error" ? remedy : SESSION_ENDS;
+        throw new ArmorError(code, problem, whatFollows, details);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/armor/token-cache.js
@@ -3364,13 +4507,27 @@ const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
 const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
-const MAX_SESSIONS = 50; // of older tokens; with frequent revocations there would be thousands
-/** Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no timers. */
+/**
+ * Of older tokens; with frequent revocations there would be thousands. The post step ends all of
+ * them at once.
+ */
+const MAX_SESSIONS = 50;
+/**
+ * Not every server of Armor's may know a token in the moment in which it arrives. One that is
+ * refused is tried again at these ages before it is replaced, because another one would be as new.
+ */
+const TRY_AGAIN_AT_MS = [500, 1_000, 2_000];
+/**
+ * Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no
+ * timers.
+ */
 class TokenCache {
-    #fetch; // gets another
+    #fetch;
     #onFailure; // told of every refresh that fails
     #current;
+    #arrivedAt; // when the current token came, by the monotonic clock, in ms
     #previous = []; // those before it whose sessions may go on
+    #forgotten = []; // of older ones, whose tokens are not kept
     #rejected; // the access token that the server refused although it should live
     #inFlight; // the refresh under way
     #failure; // of the last refresh
@@ -3380,10 +4537,15 @@ class TokenCache {
     #isClosed = false;
     constructor(first, fetch, onFailure) {
         this.#current = first;
+        this.#arrivedAt = first.requestedAt;
         this.#fetch = fetch;
         this.#onFailure = onFailure;
     }
-    /** @returns a token that lives. @throws what the refresh threw, where there is none; agent_stopping */
+    /**
+     * A token that lives.
+     * @throws what the refresh threw, if there is no such token; ArmorError agent_stopping after
+     * `close`
+     */
     async get() {
         if (this.#isClosed)
             throw stopping();
@@ -3406,10 +4568,20 @@ class TokenCache {
         const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
         return await within(waitMs, refresh.catch(currentIfAlive), currentIfAlive);
     }
-    /** To be called when the server answers 401. @returns a newer token. @throws as `get` does */
+    /**
+     * To be called when the server answers 401. Gives a newer token; or, after a pause, the same one,
+     * if that is so new that the server may not have known it yet. A caller that counts its repeats
+     * counts only newer tokens.
+     * @throws as `get` does
+     */
     async replace(accessToken) {
         if (!this.isCurrent(accessToken))
             return await this.get();
+        const pauseMs = this.#msUntilNextTry();
+        if (pauseMs !== undefined) {
+            await clock.sleep(pauseMs);
+            return await this.get();
+        }
         this.#rejected = accessToken;
         this.#replacement ??= this.#replaceCurrent().finally(() => {
             this.#replacement = undefined;
@@ -3425,20 +4597,38 @@ class TokenCache {
         const byWallClock = token.expiresAt - clock.date();
         return Math.min(byMonotonicClock, byWallClock);
     }
-    /** No refresh begins any more, and one under way gets `ms`. @returns the sessions that may go on */
+    /** No refresh begins any more, and one under way gets `ms`. Gives the sessions that may go on. */
     async close(ms) {
         this.#isClosed = true;
         await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
-        const tokens = [...this.#livePrevious(), this.#current];
-        const accessTokens = tokens.map(({ accessToken }) => accessToken);
-        return { accessTokens, isFetching: this.#inFlight !== undefined };
+        const tokens = [...this.#alive(this.#previous), this.#current];
+        return {
+            // A server may give the same token twice.
+            accessTokens: [...new Set(tokens.map(({ accessToken }) => accessToken))],
+            forgotten: this.#alive(this.#forgotten).length,
+            isFetching: this.#inFlight !== undefined,
+        };
     }
     /** 1 when new, 0 when expired or refused. */
     #shareLeft(token) {
         return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / lifetimeMs(token);
     }
-    #livePrevious() {
-        return this.#previous.filter((token) => this.msLeft(token) > 0);
+    #alive(tokens) {
+        return tokens.filter((token) => this.msLeft(token) > 0);
+    }
+    /**
+     * How long to wait until the current token, which was refused, is tried again; undefined if it is
+     * to be replaced, because it is old enough to be known everywhere, or would expire before.
+     */
+    #msUntilNextTry() {
+        if (this.#isClosed || this.#rejected === this.#current.accessToken)
+            return undefined;
+        const ageMs = clock.now() - this.#arrivedAt;
+        const nextTryAt = TRY_AGAIN_AT_MS.find((triedAt) => triedAt > ageMs);
+        if (nextTryAt === undefined)
+            return undefined;
+        const pauseMs = nextTryAt - ageMs;
+        return pauseMs < this.msLeft(this.#current) ? pauseMs : undefined;
     }
     /** One for all whose token was refused, and after a pause since the last one. */
     async #replaceCurrent() {
@@ -3447,8 +4637,9 @@ class TokenCache {
         const willFailAtOnce = clock.now() < this.#failedUntil;
         if (pauseMs > 0 && !willFailAtOnce)
             await clock.sleep(pauseMs);
+        // A refresh ahead of need may have brought a newer one in the pause.
         if (!this.isCurrent(accessToken))
-            return this.#current;
+            return await this.get();
         this.#nextReplacementAt = clock.now() + REPLACE_PAUSE_MS;
         return await this.#refresh();
     }
@@ -3467,14 +4658,12 @@ class TokenCache {
     }
     async #renew() {
         try {
-            const token = await this.#fetch();
-            if (this.msLeft(token) <= 0) {
-                const problem = "The access token had expired before it arrived";
-                const remedy = "Check the network between this runner and Armor, and this machine's clock.";
-                throw new ArmorError("token_expired", problem, remedy);
-            }
-            this.#previous = [...this.#livePrevious(), this.#current].slice(-MAX_SESSIONS);
+            const token = await this.#fetch(this.#current);
+            if (this.msLeft(token) <= 0)
+                throw expiredOnArrival();
+            this.#keepSession(this.#current);
             this.#current = token;
+            this.#arrivedAt = clock.now();
             this.#rejected = undefined;
             return token;
         }
@@ -3484,6 +4673,18 @@ class TokenCache {
             this.#failedUntil = clock.now() + failureMs(error);
             throw error;
         }
+    }
+    /** Of a token that another one takes the place of. */
+    #keepSession(token) {
+        const sessions = [...this.#alive(this.#previous), token];
+        const tooMany = sessions.splice(0, Math.max(0, sessions.length - MAX_SESSIONS));
+        const forgotten = tooMany.map(({ requestedAt, expiresIn, expiresAt }) => ({
+            requestedAt,
+            expiresIn,
+            expiresAt,
+        }));
+        this.#previous = sessions;
+        this.#forgotten = [...this.#alive(this.#forgotten), ...forgotten];
     }
 }
 function lifetimeMs({ expiresIn }) {
@@ -3496,13 +4697,179 @@ function failureMs(error) {
         return PERMANENT_FAILURE_MS;
     return Math.min(Math.max(retryAfterMs, MIN_FAILURE_MS), MAX_FAILURE_MS);
 }
+function expiredOnArrival() {
+    const problem = "The access token had expired before it arrived";
+    const remedy = "Check the network between this runner and Armor, and this machine's clock.";
+    return new ArmorError("token_expired", problem, remedy);
+}
 function stopping() {
     const problem = "The token agent is stopping, because the job is at its end";
-    return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
+    const remedy = "Call Armor in a step before this action's post step.";
+    return new ArmorError("agent_stopping", problem, remedy);
 }
 
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/gateway/refusals.js
+/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
+const REFUSAL_STATUS = {
+    bad_request: 400, // not HTTP
+    bad_target: 400, // a path or query that not every reader understands alike
+    body_refused: 400,
+    foreign_request: 403, // not from a program of this job
+    wrong_capability: 403,
+    path_refused: 403, // not one of gateway-paths
+    not_found: 404, // at the control address
+    method_not_allowed: 405,
+    request_timeout: 408,
+    head_too_large: 431,
+    gateway_busy: 503, // a bound of the gateway is reached
+};
+function refuse(error, description) {
+    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
+}
+/** @param allow the methods that there are */
+function wrongMethod(description, allow) {
+    return { ...refuse("method_not_allowed", description), allow };
+}
+/** When a client that was refused for want of room may try again, in seconds. */
+const RETRY_AFTER_S = 5;
+/** @param description the fact and what to do about it */
+function busy(description) {
+    return { ...refuse("gateway_busy", description), retryAfterS: RETRY_AFTER_S, isFromJob: true };
+}
+
+;// CONCATENATED MODULE: ./build/gateway/targets.js
+
+
+/** How much a text shows of a refused path, and of the part that is wrong with it, in characters. */
+const SHOWN_PATH = 100;
+const SHOWN_FAULT = 20;
+/** Single slashes, and segments that do not begin with a dot: what every reader understands alike. */
+const PLAIN_PATH = /^\/(?:[\w~:@-][\w.~:@-]*\/)*(?:[\w~:@-][\w.~:@-]*)?$/;
+/** What a path may have that is not plain. Of several faults the first is named. */
+const PATH_FAULTS = [
+    {
+        sign: /^(?!\/)/,
+        what: "no slash at its beginning",
+        remedy: "Begin it with a slash.",
+    },
+    {
+        sign: /\/\//,
+        what: "two slashes in a row",
+        remedy: "Often the base address ends with a slash: leave that one out.",
+    },
+    {
+        sign: /%.{0,2}/s,
+        what: "an encoded character",
+        remedy: "The API's paths have none: encode in the query only.",
+    },
+    {
+        sign: /(?<=\/)\.[^/]*/,
+        what: "a segment that begins with a dot",
+        remedy: "Write the path without it.",
+    },
+    {
+        sign: /[^\w\-.~:@/]/,
+        what: "a character other than A-Z a-z 0-9 - . _ ~ : @",
+        remedy: "The API's paths have no other.",
+    },
+];
+/**
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
+ */
+function allowedTarget(target, gatewayPaths) {
+    const path = withoutQuery(target);
+    const fault = findFault(path);
+    if (fault !== undefined)
+        return badTarget(path, `the path has ${targets_nameOf(fault, path)}`, fault.remedy);
+    const sign = signToEncode(target);
+    if (sign !== undefined)
+        return badTarget(path, "its query has a character that must be percent-encoded", `Write ${sign} for it.`);
+    if (!gatewayPaths.some((listed) => covers(listed, path)))
+        return notListed(path, gatewayPaths);
+    return target;
+}
+/** The part of a target that names what is read; the query only says how. */
+function withoutQuery(target) {
+    const end = target.indexOf("?");
+    return end === -1 ? target : target.slice(0, end);
+}
+/** @returns what is wrong with a path, naming it, without a full stop; undefined if the path is plain */
+function pathFault(path) {
+    const fault = findFault(path);
+    return fault === undefined ? undefined : targets_nameOf(fault, path);
+}
+function findFault(path) {
+    if (PLAIN_PATH.test(path))
+        return undefined;
+    return PATH_FAULTS.find(({ sign }) => sign.test(path));
+}
+/** Such as `an encoded character (%2f)`. */
+function targets_nameOf({ sign, what }, path) {
+    const part = shown(sign.exec(path)?.[0] ?? "", SHOWN_FAULT);
+    return part === "" ? what : `${what} (${part})`;
+}
+function badTarget(path, what, remedy) {
+    return refuse("bad_target", `The gateway refused ${shown(path, SHOWN_PATH)}: ${what}. ${remedy}`);
+}
+function notListed(path, gatewayPaths) {
+    const listed = `it is not below gateway-paths (${quote(gatewayPaths.join(", "))})`;
+    const remedy = "Add it there if every step may read it.";
+    return refuse("path_refused", `The gateway refused ${shown(path, SHOWN_PATH)}: ${listed}. ${remedy}`);
+}
+function covers(listed, path) {
+    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
+}
+/** @returns the first character that is not visible ASCII, or begins a fragment, as it is to be written */
+function signToEncode(target) {
+    const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];
+    if (sign === undefined)
+        return undefined;
+    const bytes = Buffer.from(sign, sign > "\xff" ? "utf8" : "latin1"); // Node gives one character a byte
+    return bytes.toString("hex").toUpperCase().replace(/../g, "%$&");
+}
+/** Text of others as it may be printed. */
+function shown(text, length) {
+    const quoted = quote(text);
+    return quoted.length > length ? `${quoted.slice(0, length)}…` : quoted;
+}
+
+;// CONCATENATED MODULE: ./build/gateway/forbidden-paths.js
+
+
+/** How long a path that answers 401 to every token makes no call ask for a newer token, in ms. */
+const FORBIDDEN_MS = 10_000;
+/** Paths, without their query, of which a 401 is about the path and not about the token. */
+class ForbiddenPaths {
+    #maxPaths;
+    #until = new Map(); // by the monotonic clock, in ms; the first noted comes first
+    constructor(maxPaths) {
+        this.#maxPaths = maxPaths;
+    }
+    add(path) {
+        const name = withoutQuery(path);
+        this.#until.delete(name); // so that it comes last
+        this.#until.set(name, clock.now() + FORBIDDEN_MS);
+        if (this.#until.size <= this.#maxPaths)
+            return;
+        for (const first of this.#until.keys()) {
+            this.#until.delete(first);
+            return;
+        }
+    }
+    delete(path) {
+        if (this.#until.size > 0)
+            this.#until.delete(withoutQuery(path));
+    }
+    has(path) {
+        const until = this.#until.get(withoutQuery(path));
+        return until !== undefined && until > clock.now();
+    }
+    get size() {
+        return this.#until.size;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/gateway/headers.js
 /** Node's `rawHeaders` are names and values in turn, as they were sent. */
 function parseRawHeaders(rawHeaders) {
@@ -3554,28 +4921,802 @@ function keepHeaders(message, isWanted) {
     }
     return kept;
 }
+/**
+ * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes of a
+ * Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528, lib/_http_outgoing.js).
+ */
+function lengthLast(headers) {
+    const others = [];
+    const lengths = [];
+    for (let index = 0; index < headers.length; index += 2) {
+        const name = headers[index] ?? "";
+        const place = name.toLowerCase() === "content-length" ? lengths : others;
+        place.push(name, headers[index + 1] ?? "");
+    }
+    return [...others, ...lengths];
+}
+/** The text of a header whose bytes are UTF-8. Node gives each byte of a header as one character. */
+function utf8Of(value) {
+    return Buffer.from(value, "latin1").toString("utf8");
+}
 
+;// CONCATENATED MODULE: ./build/gateway/armor-calls.js
+
+
+
+
+/** How often a call is sent again after a 401, each time with a newer token. */
+const MAX_REPEATS = 3;
+/** Sends calls to Armor with a valid token, again after a 401, and on to where a redirect leads. */
+class ArmorCalls {
+    #gatewayPaths;
+    #tokenCache;
+    #upstream;
+    #base;
+    #basePath; // of api-url, without a slash at its end
+    #forbidden;
+    constructor(options) {
+        this.#gatewayPaths = options.gatewayPaths;
+        this.#tokenCache = options.tokenCache;
+        this.#upstream = options.upstream;
+        this.#base = new URL(options.apiUrl);
+        this.#basePath = this.#base.pathname.replace(/\/$/, "");
+        this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
+    }
+    /** @param target path and query below api-url. @throws ArmorError where there is no token or no reply */
+    async send(request, target, client) {
+        const { method = "GET" } = request;
+        const passedHeaders = keepHeaders(request, isPassedToArmor);
+        let place = { origin: this.#base, path: this.#basePath + target };
+        let { accessToken } = await this.#tokenCache.get();
+        let repeats = 0;
+        let redirects = 0;
+        for (;;) {
+            const { origin, path } = place;
+            const headers = [...passedHeaders, "Host", origin.host];
+            headers.push("Authorization", `Bearer ${accessToken}`);
+            const message = await this.#upstream.send({ origin, path, method, headers, client });
+            const replyWith = (location) => ({
+                message,
+                origin,
+                location,
+                repeats: repeats + redirects,
+            });
+            if (message.statusCode === 401) {
+                if (repeats === MAX_REPEATS) {
+                    this.#forbidden.add(path);
+                    return replyWith();
+                }
+                // This path has lately refused every token. It is asked again only if there is a newer one by now.
+                const isForbidden = this.#forbidden.has(path);
+                if (isForbidden && this.#tokenCache.isCurrent(accessToken))
+                    return replyWith();
+                message.destroy();
+                const next = await this.#tokenCache.replace(accessToken);
+                // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
+                if (next.accessToken !== accessToken)
+                    repeats += 1;
+                accessToken = next.accessToken;
+                continue;
+            }
+            this.#forbidden.delete(path);
+            const location = armor_calls_redirectTarget(message, place);
+            if (location === undefined)
+                return replyWith();
+            const next = this.#allowedRedirect(origin, location);
+            if (next === undefined || redirects === MAX_REDIRECTS) {
+                const isAbsolute = URL.canParse(message.headers.location ?? "");
+                return replyWith(isAbsolute ? undefined : location.href);
+            }
+            message.destroy();
+            redirects += 1;
+            place = next;
+        }
+    }
+    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+    #allowedRedirect(from, location) {
+        if (location.username !== "" || location.password !== "")
+            return undefined;
+        if (!isTrustedRedirect(from, location))
+            return undefined;
+        if (!location.pathname.startsWith(`${this.#basePath}/`))
+            return undefined;
+        const target = location.pathname.slice(this.#basePath.length) + location.search;
+        const allowed = allowedTarget(target, this.#gatewayPaths);
+        if (typeof allowed !== "string")
+            return undefined;
+        return { origin: location, path: this.#basePath + allowed };
+    }
+}
+/** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
+function armor_calls_redirectTarget(message, from) {
+    const { statusCode = 0, headers } = message;
+    if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined)
+        return undefined;
+    const location = utf8Of(headers.location);
+    const base = from.origin.origin + from.path;
+    return URL.canParse(location, base) ? new URL(location, base) : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/gateway/bounds.js
+/** Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at once. */
+const BOUNDS = {
+    maxConnections: {
+        value: 4_000,
+        unit: "connections",
+        protects: "Memory: one takes up to 40 KB, with a head of 16 KB. A job needs some 1,000.",
+        beyond: "The one that waited longest is closed, else an idle one; if all are busy, the new one.",
+    },
+    maxWaiting: {
+        value: 2_000,
+        unit: "connections",
+        protects: "Room for the job beside connections that never had an admitted request.",
+        beyond: "Those that waited longest are closed, as many as there are too many.",
+    },
+    minWaitMs: {
+        value: 2_000,
+        unit: "ms",
+        protects: "Clients that open many connections first and use them later, as Go's does.",
+        beyond: "A connection beyond maxWaiting that waited for so long is closed to make room.",
+    },
+    backlog: {
+        value: 4_096,
+        unit: "connections",
+        protects: "Calls that connect at the same moment. Node's default is 511.",
+        beyond: "The system lets the client try again.",
+    },
+    headMs: {
+        value: 10_000,
+        unit: "ms",
+        protects: "Connections that begin a request, or the body of a refused one, and do not go on.",
+        beyond: "408 request_timeout, or the end of the refused connection.",
+    },
+    maxHeadBytes: {
+        value: 16 * 1024,
+        unit: "bytes",
+        protects: "Memory for each connection. Node's own default.",
+        beyond: "431 head_too_large.",
+    },
+    maxHeaders: {
+        value: 100,
+        unit: "headers",
+        protects: "Memory, as 960 small headers take five times their bytes; and the guard, which would not see " +
+            "what Node drops beyond a number of its own (1,000 in Node 20).",
+        beyond: "431 head_too_large, from this number on.",
+    },
+    keepAliveMs: {
+        value: 120_000,
+        unit: "ms",
+        protects: "Connections that nobody uses any more. Longer than common clients keep one, so that none is " +
+            "closed while a request is on its way.",
+        beyond: "The connection is closed.",
+    },
+    maxInLine: {
+        value: 64,
+        unit: "requests",
+        protects: "Memory: requests on one connection that wait for the reply to the one before.",
+        beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
+    },
+    maxInLineInAll: {
+        value: 4_000,
+        unit: "requests",
+        protects: "The same over all connections; a request and its response take some 4 KB.",
+        beyond: "The connection that brought the last request is reset.",
+    },
+    maxBytesInLine: {
+        value: 16 * 1024 * 1024,
+        unit: "bytes",
+        protects: "The same by the bytes of the heads, which may be 16 KB each.",
+        beyond: "The connection that brought the last request is reset.",
+    },
+    maxCalls: {
+        value: 128,
+        unit: "calls",
+        protects: "Armor, and memory: each call under way may hold 100 KB of its reply.",
+        beyond: "The call waits in line.",
+    },
+    maxCallsWaiting: {
+        value: 2_000,
+        unit: "calls",
+        protects: "Memory: each holds its head of up to 16 KB. A job sends 1,000 at once.",
+        beyond: "503 gateway_busy.",
+    },
+    callWaitMs: {
+        value: 120_000,
+        unit: "ms",
+        protects: "Clients, of an answer that never comes. As long as Armor may take for a head.",
+        beyond: "503 gateway_busy.",
+    },
+    maxUnreadMs: {
+        value: 10_000,
+        unit: "ms",
+        protects: "Calls that wait in line, of clients that do not read. A pipe seldom stops so long.",
+        beyond: "If a call has waited in line for as long, the reply is broken off.",
+    },
+    maxUnreadInAllMs: {
+        value: 120_000,
+        unit: "ms",
+        protects: "The same, of clients that read a little now and then: the sum of their pauses.",
+        beyond: "If a call has waited in line for maxUnreadMs, the reply is broken off.",
+    },
+    maxForbiddenPaths: {
+        value: 500,
+        unit: "paths",
+        protects: "Memory: paths, of up to 16 KB each, that lately answered 401 to every token.",
+        beyond: "The path that was noted first is forgotten, which may cost one more token.",
+    },
+};
+const LIMITS = Object.fromEntries(Object.entries(BOUNDS).map(([name, { value }]) => [name, value]));
+
+;// CONCATENATED MODULE: ./build/gateway/client.js
+/**
+ * The client of a call, which may leave before the reply is complete, or stop reading it. The listener refers
+ * to nothing but this small object: when it referred to the whole call, or to an AbortSignal, garbage collection
+ * took three times as long (measured with Node 24.21).
+ */
+class Client {
+    hasLeft = false;
+    wasEnded = false; // by us, because it did not read while other calls waited
+    #giveUp = () => undefined;
+    #pausedSince; // by the monotonic clock, in ms; undefined while it reads
+    #pausedMs = 0; // the sum of its pauses that are over
+    constructor(response) {
+        response.once("close", () => {
+            this.hasLeft = !response.writableFinished;
+            if (this.hasLeft)
+                this.#giveUp();
+        });
+    }
+    /** @param giveUp ends what is being done for the client now, in place of what was given before */
+    onLeave(giveUp) {
+        this.#giveUp = giveUp;
+        if (this.hasLeft)
+            giveUp();
+    }
+    /** Ends what is being done for the client, though it is still there. */
+    end() {
+        this.wasEnded = true;
+        this.#giveUp();
+    }
+    /** What was written waits for the client to read. @param now by the monotonic clock, in ms */
+    stopsReading(now) {
+        this.#pausedSince ??= now;
+    }
+    readsAgain(now) {
+        if (this.#pausedSince === undefined)
+            return;
+        this.#pausedMs += now - this.#pausedSince;
+        this.#pausedSince = undefined;
+    }
+    /** For how long, in ms, it has not been reading: this time, and all its pauses together. */
+    pauses(now) {
+        const pauseMs = this.#pausedSince === undefined ? 0 : now - this.#pausedSince;
+        return { pauseMs, pausesInAllMs: this.#pausedMs + pauseMs };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/idle-timer.js
+/**
+ * Says when nothing has happened for a while. A process that did not run for some time, such as in a virtual
+ * machine that was paused, finds its timers due before it has read what has arrived meanwhile. So a time-out is
+ * decided one turn of the event loop later: Node reads from its sockets between timers and `setImmediate`.
+ */
+class IdleTimer {
+    #timer;
+    #wasActive = false;
+    #isStopped = false;
+    /** @param onIdle is called once `ms` have passed without activity; activity noted then starts it anew */
+    constructor(ms, onIdle) {
+        const decide = () => {
+            if (!this.#isStopped && !this.#wasActive)
+                onIdle();
+        };
+        this.#timer = setTimeout(() => {
+            this.#wasActive = false;
+            setImmediate(decide);
+        }, ms);
+    }
+    noteActivity() {
+        this.#wasActive = true;
+        this.#timer.refresh();
+    }
+    stop() {
+        this.#isStopped = true;
+        clearTimeout(this.#timer);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/pass-on.js
+
+
+
+
+/**
+ * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
+ * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
+ */
+async function passOn(reply, response, client, options) {
+    const { message, origin } = reply;
+    try {
+        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
+    }
+    catch {
+        message.destroy();
+        const state = { url: origin, proxy: undefined, isReplying: false };
+        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
+    }
+    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+    const hasBodyToCome = message.readableLength === 0 && !message.complete;
+    if (hasBodyToCome)
+        response.flushHeaders();
+    return await streamBody(reply, response, client, options);
+}
+/** Names and values in turn. */
+function replyHeaders({ message, location }) {
+    const isReplaced = (name) => name === "location" && location !== undefined;
+    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
+    const isWanted = (name) => isPassedToClient(name) && !isReplaced(name);
+    const headers = keepHeaders(message, isWanted);
+    if (location !== undefined)
+        headers.push("Location", location);
+    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    return lengthLast(headers);
+}
+/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
+function streamBody(reply, response, client, options) {
+    const { message, origin } = reply;
+    const state = { url: origin, proxy: undefined, isReplying: true };
+    const pause = () => {
+        client.stopsReading(clock.now());
+        options.slots.notePause(client);
+    };
+    return new Promise((resolve, reject) => {
+        let length = 0;
+        const fail = (error) => {
+            idle.stop();
+            reject(error);
+            message.destroy();
+        };
+        const idle = new IdleTimer(options.idleMs, () => {
+            if (message.isPaused())
+                idle.noteActivity();
+            else
+                fail(timeoutError(state));
+        });
+        client.onLeave(() => fail(new Error("the client left")));
+        if (client.hasLeft)
+            return;
+        message.on("data", (chunk) => {
+            idle.noteActivity();
+            length += chunk.length;
+            if (response.write(chunk))
+                return;
+            message.pause();
+            pause();
+        });
+        response.on("drain", () => {
+            idle.noteActivity();
+            client.readsAgain(clock.now());
+            message.resume();
+        });
+        message.once("end", () => {
+            idle.stop();
+            // What a client does not read is held until it does, so the call is not over before.
+            response.end(() => resolve(length));
+            if (response.writableLength > 0)
+                pause();
+        });
+        message.on("error", (error) => fail(networkError(error, state)));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/gateway/reply.js
+
+
+
+/** An error of the agent's own. */
+function sendFailure(response, failure) {
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const { retryAfterMs } = failure.details;
+    if (retryAfterMs)
+        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
+    response.writeHead(failureStatus(failure), headers).end(body);
+}
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
+function sendRefusal(response, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    response.writeHead(refusal.status, headers);
+    const request = response.req.headers;
+    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+    if (!hasBody) {
+        response.end(body);
+        return;
+    }
+    response.flushHeaders();
+    response.write(body);
+    const timer = new IdleTimer(lingerMs, () => response.end());
+    response.req.once("end", () => response.end()).resume();
+    response.once("close", () => timer.stop());
+}
+/** The same for a connection that Node's parser gave up. */
+function endSocket(socket, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+    const timer = new IdleTimer(lingerMs, () => socket.destroy());
+    socket.resume().once("close", () => timer.stop());
+}
+function refusalReply({ error, description, allow, retryAfterS }) {
+    const { headers, body } = errorReply(error, description);
+    headers["Connection"] = "close";
+    if (allow !== undefined)
+        headers["Allow"] = allow;
+    if (retryAfterS !== undefined)
+        headers["Retry-After"] = String(retryAfterS);
+    return { headers, body };
+}
+/** In the shape of an OAuth error (RFC 6749 section 5.2). No secret leaves the agent in it. */
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: printable(description) });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/gateway/slots.js
+
+/** How often the clients under way are looked at while calls wait, at most, in ms. */
+const MAX_CHECK_MS = 1_000;
+/** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */
+class Slots {
+    #limits;
+    #free;
+    /**
+     * Clients under way that have paused. Not all that are under way: a Set of them took a fifth more CPU for each
+     * call, because garbage collection copied every call that such an old object refers to (Node 24.21).
+     */
+    #paused = new Set();
+    #line = new Set(); // the one that waits longest comes first
+    #check; // while there is a line
+    constructor(limits) {
+        this.#limits = limits;
+        this.#free = limits.maxCalls;
+    }
+    /** Resolves when the call has a slot, or when it is certain that it gets none. */
+    async acquire(client) {
+        if (client.hasLeft)
+            return "left";
+        if (this.#free > 0) {
+            this.#free -= 1;
+            return "granted";
+        }
+        if (this.#line.size >= this.#limits.maxCallsWaiting)
+            return "tooMany";
+        return await this.#wait(client);
+    }
+    /** Gives the slot of this client to the call that has waited longest. */
+    release(client) {
+        if (this.#paused.size > 0)
+            this.#paused.delete(client);
+        for (const next of this.#line) {
+            next.leaveWith("granted");
+            return;
+        }
+        this.#free += 1;
+    }
+    /** A client that has a slot does not read at the moment. */
+    notePause(client) {
+        this.#paused.add(client);
+    }
+    #wait(client) {
+        return new Promise((resolve) => {
+            const timer = setTimeout(() => waiting.leaveWith("tooLate"), this.#limits.callWaitMs);
+            timer.unref(); // the server keeps the agent alive, not a call in line
+            const waiting = {
+                client,
+                since: clock.now(),
+                leaveWith: (outcome) => {
+                    clearTimeout(timer);
+                    this.#line.delete(waiting);
+                    if (this.#line.size === 0)
+                        this.#stopChecking();
+                    resolve(outcome);
+                },
+            };
+            this.#line.add(waiting);
+            this.#startChecking();
+            client.onLeave(() => {
+                if (this.#line.has(waiting))
+                    waiting.leaveWith("left");
+            });
+        });
+    }
+    #startChecking() {
+        if (this.#check !== undefined)
+            return;
+        const ms = Math.min(MAX_CHECK_MS, this.#limits.maxUnreadMs / 5);
+        this.#check = setInterval(() => this.#endClientsThatDoNotRead(), ms).unref();
+    }
+    #stopChecking() {
+        clearInterval(this.#check);
+        this.#check = undefined;
+    }
+    /** Ends as many of them as calls have waited long enough: no reply is broken off for nothing. */
+    #endClientsThatDoNotRead() {
+        const now = clock.now();
+        let wanted = 0;
+        for (const { since } of this.#line) {
+            if (now - since >= this.#limits.maxUnreadMs)
+                wanted += 1;
+        }
+        for (const client of this.#paused) {
+            if (wanted === 0)
+                return;
+            if (!this.#doesNotRead(client, now))
+                continue;
+            client.end();
+            wanted -= 1;
+        }
+    }
+    #doesNotRead(client, now) {
+        const { pauseMs, pausesInAllMs } = client.pauses(now);
+        return pauseMs >= this.#limits.maxUnreadMs || pausesInAllMs >= this.#limits.maxUnreadInAllMs;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/gateway.js
+
+
+
+
+
+
+
+
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+class Gateway {
+    #options;
+    #slots;
+    constructor(options) {
+        this.#options = options;
+        this.#slots = new Slots(options.bounds);
+    }
+    /** Answers a request that was admitted, and counts it once. Never fails. */
+    async handle(request, response, target) {
+        const startedAt = isDebugOn() ? clock.now() : 0;
+        const client = new Client(response);
+        const call = { request, response, target, client, startedAt };
+        const outcome = await this.#slots.acquire(client);
+        if (outcome !== "granted") {
+            this.#answerWithoutSlot(call, outcome);
+            return;
+        }
+        try {
+            await this.#answer(call);
+        }
+        catch (error) {
+            this.#tellFailure(call, error);
+        }
+        finally {
+            this.#slots.release(client);
+        }
+    }
+    async #answer(call) {
+        const { calls, stats, idleMs } = this.#options;
+        const { request, response, target, client } = call;
+        const reply = await calls.send(request, target, client);
+        const length = await passOn(reply, response, client, { idleMs, slots: this.#slots });
+        const { statusCode } = response;
+        stats.addAnswer(statusCode);
+        stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);
+        debug_debug(() => lineOf(call, `${statusCode}, ${length} bytes, ${reply.repeats} repeats`));
+    }
+    #answerWithoutSlot(call, outcome) {
+        const { stats, bounds } = this.#options;
+        debug_debug(() => lineOf(call, `no slot (${outcome})`));
+        if (outcome === "left") {
+            stats.abandoned += 1;
+            return;
+        }
+        const refusal = outcome === "tooMany" ? tooManyWait(bounds) : waitedTooLong(bounds);
+        stats.addRefusal(refusal);
+        sendRefusal(call.response, refusal, bounds.headMs);
+    }
+    #tellFailure(call, error) {
+        const { stats, bounds } = this.#options;
+        const { response, client } = call;
+        if (client.wasEnded) {
+            debug_debug(() => lineOf(call, "ended, as its client did not read"));
+            stats.addUnread(doesNotRead(bounds));
+            response.socket?.resetAndDestroy();
+            return;
+        }
+        if (client.hasLeft) {
+            debug_debug(() => lineOf(call, "its client left"));
+            stats.abandoned += 1;
+            return;
+        }
+        const failure = stats.addFailure(error);
+        debug_debug(() => lineOf(call, failure.code));
+        // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
+        if (response.headersSent)
+            response.socket?.resetAndDestroy();
+        else
+            sendFailure(response, failure);
+    }
+}
+/** A line of the debug log, such as `Gateway: GET /api/v1/x, 12 ms: 200, 40 bytes, 0 repeats`. */
+function lineOf({ request, target, startedAt }, result) {
+    const ms = Math.round(clock.now() - startedAt);
+    return `Gateway: ${request.method} ${withoutQuery(target)}, ${ms} ms: ${result}`;
+}
+function tooManyWait({ maxCalls, maxCallsWaiting }) {
+    return busy(`${maxCalls} calls to Armor are under way and ${maxCallsWaiting} wait in line. ` +
+        "Send fewer calls at once, or repeat this one later.");
+}
+function waitedTooLong({ maxCalls, callWaitMs }) {
+    return busy(`This call waited ${callWaitMs / 1000} s in line behind ${maxCalls} calls that were under way. ` +
+        "Send fewer calls at once, or repeat this one later.");
+}
+function doesNotRead({ maxUnreadMs }) {
+    return busy(`A client did not read its reply for ${maxUnreadMs / 1000} s or longer while other calls waited in ` +
+        "line, so the reply was broken off. Read replies at once, or send fewer calls at the same time.");
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./build/gateway/connections.js
+
+/** What is known of one connection. */
+class Connection {
+    socket;
+    since; // when it was opened, by the monotonic clock, in ms
+    turn; // the turn of the event loop in which it was opened
+    admittedAt; // when its last request was admitted; undefined: none was, or one was refused
+    isRefused = false; // it has had its refusal, and no further request of it is served
+    lastResponse; // to the request that is being served, or was served last
+    line = []; // requests that came before the reply to the one before them was out
+    isOverfull = false; // its line was full, so that its last request is refused and what follows is dropped
+    requestsHeld = 0; // those in line, and those that came when its line was full
+    bytesHeld = 0; // of their heads
+    constructor(socket, since, turn) {
+        this.socket = socket;
+        this.since = since;
+        this.turn = turn;
+    }
+    get isReplying() {
+        return this.lastResponse !== undefined && !this.lastResponse.closed;
+    }
+}
+/** After so many turns of the event loop, what a client sent when it connected has been read. */
+const TURNS_TO_READ = 2;
+/** The server's connections, and which of them are closed when there are too many. */
+class Connections {
+    #limits;
+    #all = new Map();
+    /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
+    #strangers = new Set();
+    #turn = 0; // of the event loop; counts only those in which connections are opened
+    #isTurnCounted = false;
+    constructor(limits) {
+        this.#limits = limits;
+    }
+    /** Takes a new connection, and makes room for it or closes it. */
+    open(socket) {
+        this.#countTurn();
+        const connection = new Connection(socket, clock.now(), this.#turn);
+        this.#all.set(socket, connection);
+        this.#strangers.add(connection);
+        socket.once("close", () => this.#forget(connection));
+        const tooMany = this.#strangers.size - this.#limits.maxWaiting;
+        if (tooMany > 0)
+            this.#closeStrangers(tooMany, ({ since }) => this.#isOld(since));
+        if (this.#all.size > this.#limits.maxConnections)
+            this.#makeRoomFor(connection);
+    }
+    /** @returns undefined for a connection that has been closed */
+    find(socket) {
+        return this.#all.get(socket);
+    }
+    admit(connection) {
+        this.#strangers.delete(connection);
+        connection.admittedAt = clock.now();
+    }
+    /** From now on it counts as one that waits, since it was opened: what follows a refusal is not served. */
+    refuse(connection) {
+        connection.isRefused = true;
+        connection.admittedAt = undefined;
+        this.#strangers.add(connection);
+    }
+    /**
+     * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
+     * stranger goes as soon as it could have sent its request.
+     */
+    #makeRoomFor(connection) {
+        const hadItsTurn = ({ turn }) => this.#turn - turn >= TURNS_TO_READ;
+        if (this.#closeStrangers(1, hadItsTurn))
+            return;
+        if (this.#closeIdle())
+            return;
+        this.#close(connection);
+    }
+    /** Closes the first ones of those that may be closed. @returns whether it closed any */
+    #closeStrangers(count, mayClose) {
+        let closed = 0;
+        for (const connection of this.#strangers) {
+            if (closed === count || !mayClose(connection))
+                break;
+            this.#close(connection);
+            closed += 1;
+        }
+        return closed > 0;
+    }
+    /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
+    #closeIdle() {
+        for (const connection of this.#all.values()) {
+            const { admittedAt } = connection;
+            if (admittedAt === undefined || connection.isReplying || !this.#isOld(admittedAt))
+                continue;
+            this.#close(connection);
+            return true;
+        }
+        return false;
+    }
+    #countTurn() {
+        if (this.#isTurnCounted)
+            return;
+        this.#isTurnCounted = true;
+        setImmediate(() => {
+            this.#turn += 1;
+            this.#isTurnCounted = false;
+        });
+    }
+    #isOld(since) {
+        return clock.now() - since >= this.#limits.minWaitMs;
+    }
+    #close(connection) {
+        this.#forget(connection);
+        connection.socket.destroy();
+    }
+    #forget(connection) {
+        this.#all.delete(connection.socket);
+        this.#strangers.delete(connection);
+    }
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/gateway/guard.js
 
 
-/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
-const REFUSAL_STATUS = {
-    bad_request: 400, // not HTTP
-    bad_target: 400, // a path or query that not every reader understands alike
-    body_refused: 400,
-    foreign_request: 403, // not from a program of this job
-    wrong_capability: 403,
-    path_refused: 403, // not one of gateway-paths
-    not_found: 404, // at the control address
-    method_not_allowed: 405,
-    request_timeout: 408,
-    head_too_large: 431,
-};
+
+
+
+
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
+const TOO_MANY_HEADERS = refuse("head_too_large", `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`);
+/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
+const NO_PROXY_REMEDY = 'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
+    // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
+    if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value)
+        return TOO_MANY_HEADERS;
     const request = {
         method,
         headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
@@ -3622,10 +5763,8 @@ function foreignRequest(headers, host) {
     if (hostHeader?.value !== host || secondHostHeader !== undefined)
         return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
     for (const { name, value } of headers) {
-        if (PROXY_HEADER.test(name)) {
-            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-            return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
-        }
+        if (PROXY_HEADER.test(name))
+            return foreign(`The request came through a proxy (header ${quote(name)}). ${NO_PROXY_REMEDY}`);
         const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
         if (BROWSER_HEADER.test(name) && !isOwnReferer)
             return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
@@ -3658,466 +5797,163 @@ function controlRequest(method, below) {
             return refuse("not_found", "There are GET /token and POST /stop.");
     }
 }
-/**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
-function allowedTarget(target, gatewayPaths) {
-    const [path = ""] = target.split("?", 1);
-    const fault = pathFault(path);
-    if (fault !== undefined)
-        return refuse("bad_target", `The path has ${fault}.`);
-    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
-        return refuse("bad_target", "The query has a character that must be percent-encoded.");
-    if (!gatewayPaths.some((listed) => covers(listed, path)))
-        return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
-    return target;
-}
-function covers(listed, path) {
-    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
-}
-/** @returns what is wrong with a path, undefined where it is plain */
-function pathFault(path) {
-    if (!path.startsWith("/"))
-        return "no slash at its beginning";
-    if (path.includes("//"))
-        return "two slashes in a row: is there one at the end of the base address?";
-    if (path.includes("%"))
-        return "an encoded character (%)";
-    if (path.includes("/."))
-        return "a segment that begins with a dot";
-    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
-        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
-    return undefined;
-}
-function refuse(error, description) {
-    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
-}
-/** @param allow the methods that there are */
-function wrongMethod(description, allow) {
-    return { ...refuse("method_not_allowed", description), allow };
-}
 
-;// CONCATENATED MODULE: ./build/gateway/reply.js
-
-/** An error of the agent's own. */
-function sendFailure(response, failure) {
-    const { headers, body } = errorReply(failure.code, failure.message);
-    const { retryAfterMs } = failure.details;
-    if (retryAfterMs)
-        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
-    response.writeHead(failureStatus(failure), headers).end(body);
-}
-/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-function failureStatus({ code, details }) {
-    if (details.isPermanent)
-        return 424;
-    if (details.retryAfterMs)
-        return 503;
-    return code === "reply_timeout" ? 504 : 502;
-}
-/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
-function sendRefusal(response, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    response.writeHead(refusal.status, headers);
-    const request = response.req.headers;
-    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
-    if (!hasBody) {
-        response.end(body);
-        return;
-    }
-    response.flushHeaders();
-    response.write(body);
-    const timer = setTimeout(() => response.end(), lingerMs);
-    response.req.once("end", () => response.end()).resume();
-    response.once("close", () => clearTimeout(timer));
-}
-/** The same for a connection that Node's parser gave up. */
-function endSocket(socket, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.resume().once("close", () => clearTimeout(timer));
-}
-function refusalReply({ error, description, allow }) {
-    const { headers, body } = errorReply(error, description);
-    headers["Connection"] = "close";
-    if (allow !== undefined)
-        headers["Allow"] = allow;
-    return { headers, body };
-}
-/** In the shape of an OAuth error (RFC 6749 section 5.2). */
-function errorReply(error, description) {
-    const body = JSON.stringify({ error, error_description: description });
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-        "Cache-Control": "no-store",
-        "X-Armor-Gateway": "1",
-    };
-    return { headers, body };
-}
-
-;// CONCATENATED MODULE: ./build/gateway/slots.js
-/**
- * The client of a call, which may leave before the reply is complete. The listener refers to nothing but this
- * small object: when it referred to the whole call, or to an AbortSignal, garbage collection took three times
- * as long (measured with Node 24.21).
- */
-class Client {
-    hasLeft = false;
-    #giveUp = () => undefined;
-    constructor(response) {
-        response.once("close", () => {
-            this.hasLeft = !response.writableFinished;
-            if (this.hasLeft)
-                this.#giveUp();
-        });
-    }
-    /** @param giveUp ends what is being done for the client now, in place of what was given before */
-    onLeave(giveUp) {
-        this.#giveUp = giveUp;
-        if (this.hasLeft)
-            giveUp();
-    }
-}
-/** A limit on how many calls go on at once: first come, first served. */
-class Slots {
-    #free;
-    #waiting = new Set();
-    constructor(size) {
-        this.#free = size;
-    }
-    /** @returns whether there is a slot now, to be released; false for a client that left before */
-    async acquire(client) {
-        if (client.hasLeft)
-            return false;
-        if (this.#free > 0) {
-            this.#free -= 1;
-            return true;
-        }
-        return await new Promise((resolve) => {
-            this.#waiting.add(resolve);
-            client.onLeave(() => {
-                if (this.#waiting.delete(resolve))
-                    resolve(false);
-            });
-        });
-    }
-    release() {
-        const [next] = this.#waiting;
-        if (next === undefined) {
-            this.#free += 1;
-        }
-        else {
-            this.#waiting.delete(next);
-            next(true);
-        }
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/gateway.js
+;// CONCATENATED MODULE: ./build/gateway/requests.js
 
 
 
 
-
-
-
-const MAX_CALLS = 128;
-const MAX_REPEATS = 3;
-const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
-function createGateway(options) {
-    const slots = new Slots(MAX_CALLS);
-    const fetchReply = createFetch(options);
-    return async (request, response, target) => {
-        const client = new Client(response);
-        if (!(await slots.acquire(client)))
-            return;
-        try {
-            const reply = await fetchReply(request, target, client);
-            await passOn(reply, response, client, options.limits.idleMs);
-            options.stats.addAnswer(response.statusCode);
-        }
-        catch (error) {
-            if (client.hasLeft)
-                return;
-            const failure = options.stats.addFailure(error);
-            // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
-            if (response.headersSent)
-                response.socket?.resetAndDestroy();
-            else
-                sendFailure(response, failure);
-        }
-        finally {
-            slots.release();
-        }
-    };
-}
-/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
-function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
-    const base = new URL(apiUrl);
-    const basePath = base.pathname.replace(/\/$/, "");
-    const forbidden = new ForbiddenPaths();
-    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
-    const allowedRedirect = (from, location) => {
-        if (location.username !== "" || location.password !== "")
-            return undefined;
-        if (!isTrustedRedirect(from, location))
-            return undefined;
-        if (!location.pathname.startsWith(`${basePath}/`))
-            return undefined;
-        const target = location.pathname.slice(basePath.length) + location.search;
-        const allowed = allowedTarget(target, gatewayPaths);
-        return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
-    };
-    return async (request, target, client) => {
-        const { method = "GET" } = request;
-        const passedHeaders = keepHeaders(request, isPassedToArmor);
-        let place = { origin: base, path: basePath + target };
-        let { accessToken } = await tokenCache.get();
-        let repeats = 0;
-        let redirects = 0;
-        for (;;) {
-            const { origin, path } = place;
-            const headers = [
-                ...passedHeaders,
-                "Host",
-                origin.host,
-                "Authorization",
-                `Bearer ${accessToken}`,
-            ];
-            const message = await upstream.send({ origin, path, method, headers, client });
-            if (message.statusCode === 401) {
-                if (repeats === MAX_REPEATS) {
-                    forbidden.add(path);
-                    return { message, origin, location: undefined };
-                }
-                // This path has lately refused every token. It is asked again only if there is a newer one by now.
-                if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
-                    return { message, origin, location: undefined };
-                message.destroy();
-                repeats += 1;
-                ({ accessToken } = await tokenCache.replace(accessToken));
-                continue;
-            }
-            forbidden.delete(path);
-            const location = gateway_redirectTarget(message, place);
-            const next = location && allowedRedirect(origin, location);
-            if (next === undefined || redirects === MAX_REDIRECTS)
-                return { message, origin, location };
-            message.destroy();
-            redirects += 1;
-            place = next;
-        }
-    };
-}
-/** Paths, without their query, of which a 401 is about the path and not about the token. */
-class ForbiddenPaths {
-    #until = new Map(); // by the monotonic clock, in ms
-    add(path) {
-        this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
-    }
-    delete(path) {
-        if (this.#until.size > 0)
-            this.#until.delete(withoutQuery(path));
-    }
-    has(path) {
-        const until = this.#until.get(withoutQuery(path));
-        return until !== undefined && until > clock.now();
-    }
-}
-function withoutQuery(path) {
-    const [pathname = ""] = path.split("?", 1);
-    return pathname;
-}
-/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
-function gateway_redirectTarget({ statusCode = 0, headers }, from) {
-    const { location } = headers;
-    if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
-        return undefined;
-    const base = from.origin.origin + from.path;
-    return URL.canParse(location, base) ? new URL(location, base) : undefined;
-}
-/** Names and values in turn. */
-function replyHeaders({ message, location }) {
-    const headers = keepHeaders(message, 
-    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
-    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined));
-    if (location !== undefined)
-        headers.push("Location", location.href);
-    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
-    return headers;
-}
-/** Gives the reply to the client. @throws ArmorError where it breaks off */
-async function passOn(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    try {
-        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
-    }
-    catch {
-        message.destroy();
-        const state = { url: origin, proxy: undefined, isReplying: false };
-        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
-    }
-    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-    const hasBodyToCome = message.readableLength === 0 && !message.complete;
-    if (hasBodyToCome)
-        response.flushHeaders();
-    await streamBody(reply, response, client, idleMs);
-}
-/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
-function streamBody(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    const state = { url: origin, proxy: undefined, isReplying: true };
-    return new Promise((resolve, reject) => {
-        const fail = (error) => {
-            clearTimeout(idle);
-            reject(error);
-            message.destroy();
-        };
-        const idle = setTimeout(() => {
-            if (message.isPaused())
-                idle.refresh();
-            else
-                fail(timeoutError(state));
-        }, idleMs);
-        client.onLeave(() => fail(new Error("the client left")));
-        if (client.hasLeft)
-            return;
-        message.on("data", (chunk) => {
-            idle.refresh();
-            if (!response.write(chunk))
-                message.pause();
-        });
-        response.on("drain", () => {
-            idle.refresh();
-            message.resume();
-        });
-        message.once("end", () => {
-            clearTimeout(idle);
-            response.end();
-            resolve();
-        });
-        message.on("error", (error) => fail(networkError(error, state)));
-    });
-}
-
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./build/gateway/server.js
-
-
-
-
-
-const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
-const MAX_HEADER_BYTES = 16 * 1024;
-/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
-const KEEP_ALIVE_MS = 120_000;
-/** For many calls that connect at the same moment. Node's default is 511. */
-const BACKLOG = 4_096;
-const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
+const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 /** By the codes of Node's parser. */
-const BAD_HEADS = {
-    HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
-    ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
-};
-/** Listens on a free port of 127.0.0.1. */
-async function listen(guard, handle, onRefusal, limits = LIMITS) {
-    const server = (0,external_node_http_namespaceObject.createServer)({
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: limits.headMs,
-        connectionsCheckingInterval: limits.headMs / 5,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        requestTimeout: 0, // no request has a body
-        requireHostHeader: false, // Node's own refusal has no text
-    });
-    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
-    const { port } = server.address();
-    const config = { ...guard, host: `127.0.0.1:${port}` };
-    const connections = new Connections(config, handle, onRefusal, limits);
-    const onRequest = (request, response) => connections.serveInTurn(request, response);
-    server.on("connection", (socket) => connections.open(socket));
-    server.on("request", onRequest);
-    // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
-    server.on("checkContinue", onRequest);
-    server.on("checkExpectation", onRequest);
-    server.on("connect", (_, socket) => connections.giveUp(socket, NO_CONNECT));
-    server.on("clientError", (error, socket) => connections.endUnreadable(socket, error.code ?? ""));
-    return { port, server };
-}
-/** What is known of each connection, and what becomes of its requests. */
-class Connections {
-    #guard;
-    #handle;
-    #onRefusal;
-    #limits;
-    #waiting = new Map(); // without an admitted request, since when; the oldest first
-    #refused = new WeakSet(); // they have their answer, and no further request is served
-    #lastResponse = new WeakMap();
-    constructor(guard, handle, onRefusal, limits) {
-        this.#guard = guard;
-        this.#handle = handle;
-        this.#onRefusal = onRefusal;
-        this.#limits = limits;
-    }
-    /** Closes the oldest connection that waits, where there are too many. */
-    open(socket) {
-        this.#waiting.set(socket, clock.now());
-        socket.once("close", () => this.#waiting.delete(socket));
-        if (this.#waiting.size <= this.#limits.maxWaiting)
-            return;
-        const [oldest] = this.#waiting;
-        if (oldest === undefined)
-            return;
-        const [oldestSocket, since] = oldest;
-        if (clock.now() - since >= this.#limits.minWaitMs)
-            oldestSocket.destroy();
+const BAD_HEADS = new Map([
+    [
+        "HPE_HEADER_OVERFLOW",
+        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
+            "Leave out what the gateway does not need, such as cookies."),
+    ],
+    [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
+]);
+const LINE_IS_FULL = busy(`More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
+    "Wait for replies, or use several connections.");
+/** What becomes of the requests of each connection, and of connections that send something else. */
+class Requests {
+    #options;
+    #heldInAll = 0; // requests that wait for the reply to one before them, on all connections
+    #bytesHeldInAll = 0; // of their heads
+    constructor(options) {
+        this.#options = options;
     }
     /**
-     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once,
-     * and in older versions a reply that waits for its turn does not learn that the client has left.
+     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
+     * older versions a reply that waits for its turn does not learn that the client has left.
      */
-    serveInTurn(request, response) {
-        const previous = this.#lastResponse.get(request.socket);
-        this.#lastResponse.set(request.socket, response);
-        if (previous === undefined || previous.closed)
-            this.#serve(request, response);
+    accept(exchange) {
+        const connection = this.#options.connections.find(exchange.request.socket);
+        if (connection === undefined || connection.isRefused)
+            return;
+        if (connection.isReplying)
+            this.#putInLine(connection, exchange);
         else
-            previous.once("close", () => this.#serve(request, response));
-    }
-    #serve(request, response) {
-        const { socket } = request;
-        if (socket.destroyed || this.#refused.has(socket))
-            return;
-        const verdict = authorize(request, this.#guard);
-        if (verdict.route === "refused") {
-            this.#refused.add(socket);
-            this.#onRefusal(verdict);
-            sendRefusal(response, verdict, this.#limits.headMs);
-            return;
-        }
-        this.#waiting.delete(socket);
-        this.#handle(request, response, verdict);
+            this.#serve(connection, exchange);
     }
     /** Refuses a connection that has no response to write to. */
     giveUp(socket, refusal) {
-        this.#refused.add(socket);
-        this.#onRefusal(refusal);
-        endSocket(socket, refusal, this.#limits.headMs);
+        const { connections, limits, onRefusal } = this.#options;
+        const connection = connections.find(socket);
+        if (connection !== undefined)
+            connections.refuse(connection);
+        onRefusal(refusal);
+        endSocket(socket, refusal, limits.headMs);
     }
-    /** Node's parser gave up, with this code. */
+    /** Node's parser gave up, with this code, or the time for a head is over. */
     endUnreadable(socket, code) {
-        if (this.#refused.has(socket))
+        if (code !== REQUEST_TIMEOUT) {
+            this.#endNow(socket, code);
+            return;
+        }
+        const connection = this.#options.connections.find(socket);
+        const before = connection?.lastResponse;
+        afterReading(() => {
+            const hasCome = connection !== undefined && connection.lastResponse !== before;
+            if (!hasCome)
+                this.#endNow(socket, code);
+        });
+    }
+    /** A connection that was kept for another request has had none for too long. */
+    endIdle(socket) {
+        const { bytesRead } = socket;
+        afterReading(() => {
+            if (socket.bytesRead === bytesRead)
+                socket.destroy();
+        });
+    }
+    #serve(connection, { request, response, expectsContinue }) {
+        const { connections, guard, handle } = this.#options;
+        connection.lastResponse = response;
+        const verdict = authorize(request, guard);
+        if (verdict.route === "refused") {
+            this.#refuse(connection, response, verdict);
+            return;
+        }
+        connections.admit(connection);
+        if (expectsContinue)
+            response.writeContinue();
+        handle(request, response, verdict);
+    }
+    #refuse(connection, response, refusal) {
+        const { connections, limits, onRefusal } = this.#options;
+        connection.lastResponse = response;
+        connections.refuse(connection);
+        onRefusal(refusal);
+        sendRefusal(response, refusal, limits.headMs);
+    }
+    #putInLine(connection, exchange) {
+        const { line, socket, lastResponse } = connection;
+        const { maxInLine } = this.#options.limits;
+        const isFirstHeld = connection.requestsHeld === 0;
+        this.#hold(connection, exchange.request);
+        if (isFirstHeld)
+            socket.once("close", () => this.#letGoOfAll(connection));
+        if (this.#holdsTooMuch()) {
+            socket.destroy();
+            return;
+        }
+        if (connection.isOverfull)
+            return; // Node itself holds the response, until the connection ends
+        line.push(exchange);
+        if (line.length === 1)
+            lastResponse?.once("close", () => this.#serveNext(connection));
+        if (line.length <= maxInLine)
+            return;
+        connection.isOverfull = true; // this one is the last, and is refused when it is its turn
+        stopReading(socket);
+    }
+    #serveNext(connection) {
+        const { line, socket, isOverfull, isRefused } = connection;
+        const next = line.shift();
+        if (next === undefined || socket.destroyed || isRefused)
+            return;
+        const isLast = line.length === 0;
+        if (isLast && isOverfull) {
+            this.#refuse(connection, next.response, LINE_IS_FULL);
+            return;
+        }
+        this.#letGo(connection, next.request);
+        this.#serve(connection, next);
+        if (!isLast)
+            next.response.once("close", () => this.#serveNext(connection));
+    }
+    #hold(connection, request) {
+        const bytes = headLength(request);
+        connection.requestsHeld += 1;
+        connection.bytesHeld += bytes;
+        this.#heldInAll += 1;
+        this.#bytesHeldInAll += bytes;
+    }
+    #letGo(connection, request) {
+        const bytes = headLength(request);
+        connection.requestsHeld -= 1;
+        connection.bytesHeld -= bytes;
+        this.#heldInAll -= 1;
+        this.#bytesHeldInAll -= bytes;
+    }
+    #letGoOfAll(connection) {
+        this.#heldInAll -= connection.requestsHeld;
+        this.#bytesHeldInAll -= connection.bytesHeld;
+        connection.requestsHeld = 0;
+        connection.bytesHeld = 0;
+        connection.line.length = 0;
+    }
+    #holdsTooMuch() {
+        const { maxInLineInAll, maxBytesInLine } = this.#options.limits;
+        return this.#heldInAll > maxInLineInAll || this.#bytesHeldInAll > maxBytesInLine;
+    }
+    #endNow(socket, code) {
+        const connection = this.#options.connections.find(socket);
+        if (connection?.isRefused)
             return; // the rest of a request that has its answer
-        const response = this.#lastResponse.get(socket);
-        const isReplying = response !== undefined && !response.closed;
-        if (isReplying) {
+        if (connection?.isReplying) {
             // A refusal written now would be read as a part of the reply's body.
             socket.resetAndDestroy();
             return;
@@ -4127,8 +5963,76 @@ class Connections {
             socket.destroy();
             return;
         }
-        this.giveUp(socket, BAD_HEADS[code] ?? BAD_REQUEST);
+        this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
     }
+}
+/** In characters, which are bytes here: Node reads heads as Latin-1. */
+function headLength({ url = "", rawHeaders }) {
+    let length = url.length;
+    for (const text of rawHeaders)
+        length += text.length;
+    return length;
+}
+/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
+function stopReading(socket) {
+    if (socket.listenerCount("resume", pause) === 0)
+        socket.on("resume", pause);
+    socket.pause();
+}
+function pause() {
+    this.pause();
+}
+/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
+function afterReading(decide) {
+    setImmediate(decide);
+}
+
+;// CONCATENATED MODULE: ./build/gateway/server.js
+
+
+
+
+
+const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
+/** Listens on a free port of 127.0.0.1, and serves what the guard admits. */
+async function listen(options) {
+    const { handle, limits, onRefusal } = options;
+    const server = createNodeServer(limits);
+    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", limits.backlog), "listening");
+    const { port } = server.address();
+    const guard = {
+        capability: options.guard.capability,
+        controlCapability: options.guard.controlCapability,
+        gatewayPaths: options.guard.gatewayPaths,
+        host: `127.0.0.1:${port}`,
+    };
+    const connections = new Connections(limits);
+    const requests = new Requests({ connections, guard, limits, handle, onRefusal });
+    server.on("connection", (socket) => connections.open(socket));
+    serveRequests(server, requests);
+    return { port, server };
+}
+function createNodeServer(limits) {
+    const server = (0,external_node_http_namespaceObject.createServer)({
+        maxHeaderSize: limits.maxHeadBytes,
+        headersTimeout: limits.headMs,
+        connectionsCheckingInterval: limits.headMs / 5,
+        keepAliveTimeout: limits.keepAliveMs,
+        requestTimeout: 0, // no request has a body
+        requireHostHeader: false, // Node's own refusal has no text
+    });
+    server.maxHeadersCount = limits.maxHeaders; // Node keeps no more of them, and the guard refuses the request
+    return server;
+}
+function serveRequests(server, requests) {
+    const accept = (request, response) => requests.accept({ request, response, expectsContinue: false });
+    server.on("request", accept);
+    // Without these two, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
+    server.on("checkContinue", (request, response) => requests.accept({ request, response, expectsContinue: true }));
+    server.on("checkExpectation", accept);
+    server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
+    server.on("clientError", (error, socket) => requests.endUnreadable(socket, error.code ?? ""));
+    server.on("timeout", (socket) => requests.endIdle(socket));
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/upstream.js
@@ -4137,9 +6041,20 @@ class Connections {
 
 
 
-/** A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again. */
+
+
+
+
+
+
+/**
+ * A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again.
+ */
 const MAX_IDLE_MS = 15_000;
-/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
+/**
+ * The server closed a kept connection at the moment in which it was used again (RFC 9112 section
+ * 9.3.1).
+ */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
 /** Sends calls to Armor over connections that are kept. */
 class Upstream {
@@ -4153,16 +6068,18 @@ class Upstream {
         this.#limits = limits;
         this.#maxIdleMs = maxIdleMs;
     }
-    /** @returns the reply when its head is there. @throws ArmorError where none begins */
+    /** @returns the reply when its head is there. @throws ArmorError if none begins */
     async send(call) {
+        const keptAgent = this.#keptAgent(call.origin);
         try {
-            return await this.#sendBy(this.#keptAgent(call.origin), call);
+            return await new Sending(call, this.#limits, this.#route).run(keptAgent);
         }
         catch (error) {
             if (error !== CLOSED_WHILE_IDLE)
                 throw error;
+            debug_debug(() => `${call.origin.origin} closed a kept connection: the call goes out once more`);
             const freshAgent = this.#createAgent(call.origin, {});
-            return await this.#sendBy(freshAgent, call);
+            return await new Sending(call, this.#limits, this.#route).run(freshAgent);
         }
     }
     close() {
@@ -4187,95 +6104,320 @@ class Upstream {
         return agent;
     }
     #createAgent(url, options) {
-        if (url.protocol === "http:")
-            return new (external_node_http_default()).Agent(options);
-        return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+        debug_debug(() => explainRoute(url, this.#route));
+        return createAgent(url, proxyFor(url, this.#route), options);
     }
-    #sendBy(agent, call) {
-        const { method, origin, path, headers, client } = call;
-        const { connectMs, headMs } = this.#limits;
-        // Made for an error only: to find the proxy takes time.
-        const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
+}
+/** One request over one connection, until the head of its reply is there. */
+class Sending {
+    #call;
+    #limits;
+    #route;
+    #progress = new Progress();
+    #timer;
+    #isReplying = false;
+    constructor(call, limits, route) {
+        this.#call = call;
+        this.#limits = limits;
+        this.#route = route;
+    }
+    run(agent) {
+        const { origin, client } = this.#call;
+        const beganAt = clock.now();
         return new Promise((resolve, reject) => {
             if (client.hasLeft)
                 return reject(new Error("the client left"));
-            const isTls = origin.protocol === "https:";
-            const request = (isTls ? (external_node_https_default()) : (external_node_http_default())).request({
-                host: withoutBrackets(origin.hostname),
-                port: origin.port,
-                path,
-                method,
-                headers: headers,
-                agent,
-            });
-            let timer;
-            const limit = (ms) => {
-                clearTimeout(timer);
-                timer = setTimeout(() => {
-                    const hasTunnel = request.socket !== null;
-                    fail(timeoutError({ ...state(), hasTunnel }));
-                }, ms);
-            };
+            const request = this.#createRequest(agent);
             const fail = (error) => {
-                clearTimeout(timer);
+                clearTimeout(this.#timer);
                 reject(error);
                 request.destroy(); // a request without a socket does not report its error, hence both
+                this.#progress.end();
             };
             client.onLeave(() => fail(new Error("the client left")));
-            if (request.reusedSocket) {
-                limit(headMs);
-            }
-            else {
-                limit(connectMs);
-                const connected = isTls ? "secureConnect" : "connect";
-                request.once("socket", (socket) => socket.once(connected, () => limit(headMs)));
-            }
-            let isReplying = false;
+            this.#watchTime(request, fail);
             request.once("response", (message) => {
-                clearTimeout(timer);
-                isReplying = true;
+                clearTimeout(this.#timer);
+                this.#isReplying = true;
+                debug_debug(() => this.#describe(message, clock.now() - beganAt));
                 resolve(message);
             });
-            // Without a listener, Node would drop a connection that switches protocols and report nothing.
-            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
+            // Without a listener, Node would drop a connection that switches protocols and report
+            // nothing.
+            request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
             request.on("error", (error) => {
-                if (isReplying)
+                if (this.#isReplying)
                     return; // the message has an error of its own, or is whole
                 const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
-                fail(request.reusedSocket && wasClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
+                const isStale = request.reusedSocket && wasClosed;
+                debug_debug(() => `${origin.origin}: ${error.code ?? error.name}: ${error.message}`);
+                fail(isStale ? CLOSED_WHILE_IDLE : networkError(error, this.#state()));
             });
             request.end();
         });
     }
+    #createRequest(agent) {
+        const { method, origin, path, headers } = this.#call;
+        const options = {
+            host: withoutBrackets(origin.hostname),
+            port: origin.port,
+            path,
+            method,
+            headers: headers,
+            agent,
+            progress: this.#progress,
+        };
+        return (origin.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request(options);
+    }
+    /**
+     * One limit for the connection, if it is a new one, and from then on one for the head of the
+     * reply.
+     */
+    #watchTime(request, fail) {
+        const { connectMs, headMs } = this.#limits;
+        const onLate = () => {
+            afterPendingReads(() => {
+                const wasEnded = this.#isReplying || request.destroyed;
+                if (!wasEnded)
+                    fail(timeoutError(this.#state()));
+            });
+        };
+        const limit = (ms) => {
+            clearTimeout(this.#timer);
+            this.#timer = setTimeout(onLate, ms);
+        };
+        limit(request.reusedSocket ? headMs : connectMs);
+        if (request.reusedSocket)
+            return;
+        request.once("socket", (socket) => {
+            // A new connection without TLS is there as soon as the request gets it.
+            if (this.#call.origin.protocol === "http:")
+                limit(headMs);
+            else
+                socket.once("secureConnect", () => limit(headMs));
+        });
+    }
+    /** Made for an error only: to find the proxy takes time. */
+    #state() {
+        const { origin } = this.#call;
+        const proxy = proxyFor(origin, this.#route);
+        return { url: origin, proxy, progress: this.#progress, isReplying: false };
+    }
+    /** For the debug log: without the query. The length is the one that is announced. */
+    #describe({ statusCode, headers }, elapsedMs) {
+        const { method, origin, path } = this.#call;
+        const bytes = headers["content-length"];
+        const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
+        const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
+        return `${method} ${origin.origin}${path.replace(/\?.*/s, "")}: ${how}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/serve.js
+
+
+
+
+
+
+
+/** The server with all that is behind the gateway's address: guard, token cache and the way to Armor. */
+class Service {
+    tokenCache;
+    #config;
+    #stats;
+    #bounds;
+    #upstream;
+    #server; // undefined until `listen` has resolved
+    /** @param fetchToken gets a new token from Armor, with all its retries; it is given the last one */
+    constructor(config, fetchToken, stats, options = {}) {
+        hide([config.capability, config.controlCapability]);
+        this.#config = config;
+        this.#stats = stats;
+        this.#bounds = { ...LIMITS, ...options.bounds };
+        this.#upstream = new Upstream(config.route, config.limits, options.maxIdleMs);
+        const onProblem = (error) => stats.addProblem(error);
+        this.tokenCache = new TokenCache(config.first, fetchToken, onProblem);
+    }
+    /** Serves from now on. @returns the server, and the port of 127.0.0.1 on which it listens */
+    async listen(control) {
+        const { capability, controlCapability, gatewayPaths } = this.#config;
+        const listening = await listen({
+            guard: { capability, controlCapability, gatewayPaths },
+            handle: this.#handler(control),
+            limits: this.#bounds,
+            onRefusal: (refusal) => this.#stats.addRefusal(refusal),
+        });
+        this.#server = listening.server;
+        return listening;
+    }
+    /** Breaks every connection, to clients and to Armor. */
+    close() {
+        this.#server?.close();
+        this.#server?.closeAllConnections();
+        this.#upstream.close();
+    }
+    #handler(control) {
+        const gateway = this.#createGateway();
+        return (request, response, admission) => {
+            control.onAdmitted();
+            switch (admission.route) {
+                case "gateway":
+                    gateway.handle(request, response, admission.target);
+                    break;
+                case "token":
+                    control.answerToken(response);
+                    break;
+                case "stop":
+                    control.answerStop(response);
+                    break;
+            }
+        };
+    }
+    #createGateway() {
+        const { apiUrl, gatewayPaths, limits } = this.#config;
+        const calls = new ArmorCalls({
+            apiUrl,
+            gatewayPaths,
+            maxForbiddenPaths: this.#bounds.maxForbiddenPaths,
+            tokenCache: this.tokenCache,
+            upstream: this.#upstream,
+        });
+        return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/config.js
-const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
-const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
+/** In the agent's folder: the address for tokens and stopping, as one line. */
+const CONTROL_FILE = "control-url";
+/** In the agent's folder after its end: its `Stats`, as JSON. */
+const REPORT_FILE = "report.json";
+/** In the agent's folder with debug logging: the last lines of its debug log. */
+const DEBUG_FILE = "debug.log";
 /** The agent's one line on stdout: the port on which it listens, or why it does not. */
 const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
+/** What CONTROL_FILE holds. Another address in it was not written by the agent, and is not called. */
+const CONTROL_URL = /^http:\/\/127\.0\.0\.1:(?<port>\d{1,5})\/(?<capability>[\w-]+)$/;
+/** CONTROL_FILE has some 80 bytes. */
+const MAX_CONTROL_BYTES = 1_024;
+/** A report has one text for each code and at most 50 kinds of calls: some 40 KB at most. */
+const MAX_REPORT_BYTES = 256 * 1024;
+/** In bytes. A line of the debug log has some 200, so that about 1,000 calls are told. */
+const MAX_DEBUG_BYTES = 256 * 1024;
+
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: ./build/protocol/files.js
+
+
+
+/**
+ * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO among its
+ * files.
+ */
+const READ_FLAGS = external_node_fs_namespaceObject.constants.O_RDONLY | (external_node_fs_namespaceObject.constants.O_NOFOLLOW ?? 0) | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
+/**
+ * Reads a file in a folder where any step of the job can put something else in its place: a FIFO would
+ * make the reader wait without end, a link would show it another file, and a large file would fill its memory.
+ * @returns the content, as UTF-8
+ * @throws an error whose `code` is the system's or an UnfitFileCode
+ */
+async function readSmallFile(path, maxBytes) {
+    const file = await (0,external_node_fs_promises_namespaceObject.open)(path, READ_FLAGS);
+    try {
+        const stats = await file.stat();
+        if (!stats.isFile())
+            throw unfit("NOT_A_FILE", path);
+        const content = await readUpTo(file, maxBytes + 1);
+        if (content.length > maxBytes)
+            throw unfit("TOO_LARGE", path);
+        return content.toString("utf8");
+    }
+    finally {
+        await file.close();
+    }
+}
+/** The size that the system tells is not relied on: the file may grow while it is read. */
+async function readUpTo(file, bytes) {
+    const buffer = Buffer.alloc(bytes);
+    let length = 0;
+    while (length < bytes) {
+        const { bytesRead } = await file.read(buffer, length, bytes - length, length);
+        if (bytesRead === 0)
+            break;
+        length += bytesRead;
+    }
+    return buffer.subarray(0, length);
+}
+function unfit(code, path) {
+    return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+/**
+ * Writes a file that others read at any time: they find it whole or not at all. It is made new, for its owner
+ * alone, and then renamed over whatever has the name, which is not followed if it is a link.
+ * @throws the error of node:fs
+ */
+async function placeFile(path, content) {
+    const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
+    try {
+        await (0,external_node_fs_promises_namespaceObject.writeFile)(temporary, content, { mode: 0o600, flag: "wx" });
+        await (0,external_node_fs_promises_namespaceObject.rename)(temporary, path);
+    }
+    catch (error) {
+        await (0,external_node_fs_promises_namespaceObject.rm)(temporary, { force: true }).catch(() => undefined);
+        throw error;
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/protocol/stats.js
 
-/** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
+
+/** How many kinds of calls are told apart: more than are reported, so that the most frequent ones are. */
+const MAX_KINDS = 1_000;
+const MAX_REPORTED_KINDS = 50;
+const MAX_PATH_LENGTH = 200;
+const stats_UUID = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/gi;
+/** Counts what the agent does and keeps what went wrong. Every call is counted once. */
 class Stats {
-    reason; // why the agent ended, where it was not told to
+    reason; // why the agent ended; undefined if it was told to
     minted = 1; // the step's own token is one
-    handedOut = 0; // handed out by armor-token
-    answered = {}; // calls that Armor answered in full, by class of status: `2xx`, `4xx` …
-    failed = {}; // calls that were not answered in full, by code
-    refused = 0; // requests that were refused before Armor saw them
+    handedOut = 0;
+    answered = {};
+    failed = {};
+    abandoned = 0;
+    refused = 0;
     sessionsEnded = 0;
-    sessionsNotEnded = 0; // those that may go on
-    problems = {}; // by code: the last full text of what went wrong
+    sessionsNotEnded = 0;
+    problems = {};
+    #read = new Map(); // by method, path and status
+    #callsOfOtherKinds = 0; // beyond MAX_KINDS
+    /** A call that Armor answered in full. */
     addAnswer(status) {
         const name = `${Math.floor(status / 100)}xx`;
         this.answered[name] = (this.answered[name] ?? 0) + 1;
     }
+    /** The same call: what was read. @param path without its query, as the guard has let it through */
+    addRead(method, path, status) {
+        const general = shortened(path.replace(stats_UUID, "{id}"));
+        const kind = `${method} ${general} ${status}`;
+        const known = this.#read.get(kind);
+        if (known !== undefined)
+            known.calls += 1;
+        else if (this.#read.size < MAX_KINDS)
+            this.#read.set(kind, { method, path: general, status, calls: 1 });
+        else
+            this.#callsOfOtherKinds += 1;
+    }
+    /** A call that was not answered in full. */
     addFailure(error) {
         const failure = this.addProblem(error);
-        this.failed[failure.code] = (this.failed[failure.code] ?? 0) + 1;
+        this.#countFailure(failure.code);
         return failure;
+    }
+    /** A call that was ended because its client did not read the reply while other calls waited. */
+    addUnread({ error, description }) {
+        this.#countFailure(error);
+        this.problems[error] = description;
     }
     addRefusal({ error, description, isFromJob }) {
         this.refused += 1;
@@ -4287,6 +6429,113 @@ class Stats {
         this.problems[failure.code] = failure.message;
         return failure;
     }
+    /** All that was counted, without a secret. */
+    report() {
+        const kinds = [...this.#read.values()].sort((a, b) => b.calls - a.calls);
+        const others = kinds.splice(MAX_REPORTED_KINDS);
+        let otherCalls = this.#callsOfOtherKinds;
+        for (const { calls } of others)
+            otherCalls += calls;
+        const problems = Object.entries(this.problems);
+        return {
+            ...(this.reason === undefined ? {} : { reason: printable(this.reason) }),
+            minted: this.minted,
+            handedOut: this.handedOut,
+            answered: this.answered,
+            failed: this.failed,
+            abandoned: this.abandoned,
+            refused: this.refused,
+            sessionsEnded: this.sessionsEnded,
+            sessionsNotEnded: this.sessionsNotEnded,
+            problems: Object.fromEntries(problems.map(([code, text]) => [code, printable(text)])),
+            read: kinds.map((kind) => ({ ...kind, path: printable(kind.path) })),
+            otherKinds: others.length,
+            otherCalls,
+        };
+    }
+    /** For JSON.stringify. */
+    toJSON() {
+        return this.report();
+    }
+    #countFailure(code) {
+        this.failed[code] = (this.failed[code] ?? 0) + 1;
+    }
+}
+/** A secret is hidden before the cut, which could leave a part of it. */
+function shortened(path) {
+    if (path.length <= MAX_PATH_LENGTH)
+        return path;
+    return `${printable(path).slice(0, MAX_PATH_LENGTH)}…`;
+}
+/** Bounds of what is believed: a report lies in a file that any step of the job can write. */
+const MAX_COUNT = 1e9;
+const MAX_ENTRIES = 100;
+const MAX_TEXT = 4_000; // characters; no text of the agent's is longer
+const stats_NAME = /^\w{1,40}$/;
+const METHOD = /^(?:GET|HEAD)$/;
+const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/; // `***` and a blank come of a secret or a control character
+/** @returns the report in this JSON value, with no other field; undefined if it is no report */
+function parseStats(value) {
+    if (!isObject(value))
+        return undefined;
+    const counts = {
+        minted: value["minted"],
+        handedOut: value["handedOut"],
+        abandoned: value["abandoned"],
+        refused: value["refused"],
+        sessionsEnded: value["sessionsEnded"],
+        sessionsNotEnded: value["sessionsNotEnded"],
+        otherKinds: value["otherKinds"],
+        otherCalls: value["otherCalls"],
+    };
+    if (!areCounts(counts))
+        return undefined;
+    const { reason, answered, failed, problems, read } = value;
+    if (reason !== undefined && !isText(reason))
+        return undefined;
+    if (!isRecordOf(answered, isCount) || !isRecordOf(failed, isCount))
+        return undefined;
+    if (!isRecordOf(problems, isText) || !isListOfReads(read))
+        return undefined;
+    const report = {
+        ...counts,
+        answered,
+        failed,
+        problems,
+        read: read.map(({ method, path, status, calls }) => ({ method, path, status, calls })),
+    };
+    return reason === undefined ? report : { ...report, reason };
+}
+function isObject(value) {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+function isCount(value) {
+    return Number.isInteger(value) && value >= 0 && value <= MAX_COUNT;
+}
+function areCounts(values) {
+    return Object.values(values).every(isCount);
+}
+function isText(value) {
+    return typeof value === "string" && value.length <= MAX_TEXT;
+}
+function isRecordOf(value, isEntry) {
+    if (!isObject(value))
+        return false;
+    const entries = Object.entries(value);
+    return (entries.length <= MAX_ENTRIES && entries.every(([name, it]) => stats_NAME.test(name) && isEntry(it)));
+}
+function isListOfReads(value) {
+    return Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isRead);
+}
+function isRead(value) {
+    if (!isObject(value))
+        return false;
+    const { method, path, status, calls } = value;
+    if (typeof method !== "string" || !METHOD.test(method))
+        return false;
+    if (typeof path !== "string" || !PATH.test(path))
+        return false;
+    return isCount(status) && status >= 100 && status <= 999 && isCount(calls);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/control.js
@@ -4294,7 +6543,11 @@ class Stats {
 
 
 
-const DRAIN_MS = 1_500; // at a stop: for the refresh under way, and after it for the sessions to end
+
+
+/** At a stop: for the refresh under way. After it, the sessions get END_SESSIONS_MS. */
+const DRAIN_MS = 1_500;
+/** With DRAIN_MS it is less than the 4 s that the post step waits for the agent. */
 const END_SESSIONS_MS = 2_000;
 /** What is behind the address for tokens and stopping. */
 class Control {
@@ -4303,29 +6556,33 @@ class Control {
     constructor(options) {
         this.#options = options;
     }
+    /** Answers with a token that lives, or with why there is none. */
     async answerToken(response) {
         const { tokenCache, stats } = this.#options;
         try {
             const token = await tokenCache.get();
             const leftMs = Math.max(0, tokenCache.msLeft(token));
-            const body = {
+            // The connection of a client that has left is closed, and no such reply is ever finished.
+            response.once("finish", () => {
+                stats.handedOut += 1;
+            });
+            sendJson(response, {
                 access_token: token.accessToken,
                 token_type: "Bearer",
                 expires_in: Math.floor(leftMs / 1000),
                 expires_at: isoDate(clock.date() + leftMs),
-            };
-            const headers = { "Content-Type": "application/json", "Cache-Control": "no-store" };
-            response.writeHead(200, headers).end(JSON.stringify(body));
-            stats.handedOut += 1;
+            });
         }
         catch (error) {
             sendFailure(response, stats.addProblem(error));
         }
     }
+    /** Stops, and then answers with the report: a disk that is full or read-only cannot carry it. */
     async answerStop(response) {
+        // The stop happens also if whoever asked has left.
         response.once("close", () => this.stop().then(this.#options.onStopped));
         await this.stop();
-        response.writeHead(204).end();
+        sendJson(response, this.#options.stats);
     }
     /** Once, for all who ask: no refresh begins any more, and the sessions end. */
     stop() {
@@ -4334,9 +6591,10 @@ class Control {
     }
     async #endSessions() {
         const { tokenCache, stats, terminateSession } = this.#options;
-        const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+        const { accessTokens, forgotten, isFetching } = await tokenCache.close(DRAIN_MS);
         if (!terminateSession)
             return;
+        stats.sessionsNotEnded += forgotten; // of these, the tokens are not known any more
         hide(accessTokens); // Armor may repeat them in what it says
         await Promise.all(accessTokens.map((accessToken) => this.#endSession(accessToken)));
         if (isFetching)
@@ -4351,53 +6609,155 @@ class Control {
                 stats.sessionsEnded += 1;
         }
         catch (error) {
-            stats.addProblem(error);
+            // Post says how many there are, and nobody has to do anything about them.
             stats.sessionsNotEnded += 1;
+            debug_debug(() => `token agent: a session was not ended: ${asArmorError(error).message}`);
         }
     }
 }
+/** With its length, so that the client can tell a reply that was cut off. */
+function sendJson(response, body) {
+    const text = JSON.stringify(body);
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(text),
+        "Cache-Control": "no-store",
+    };
+    response.writeHead(200, headers).end(text);
+}
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/agent/debug-file.js
+
+
+
+const MAX_LINES = 1_000;
+/** Seldom enough that a job with debug logging is not slowed down by its disk. */
+const WRITE_EVERY_MS = 1_000;
+/** The last lines of the agent's debug log, kept in its folder for the post step to print. */
+class DebugFile {
+    #path;
+    #lines = [];
+    #bytes = 0; // of all lines, with their ends
+    #isChanged = false;
+    #writing = Promise.resolve();
+    #timer;
+    /** @param folder the agent's */
+    constructor(folder) {
+        this.#path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
+        this.#timer = setInterval(() => void this.write(), WRITE_EVERY_MS);
+        this.#timer.unref();
+    }
+    /** The oldest lines go if there are too many. @param line without a line end */
+    add(line) {
+        this.#lines.push(line);
+        this.#bytes += sizeOf(line);
+        this.#isChanged = true;
+        while (this.#lines.length > MAX_LINES || this.#bytes > MAX_DEBUG_BYTES) {
+            const oldest = this.#lines.shift();
+            if (oldest === undefined)
+                return;
+            this.#bytes -= sizeOf(oldest);
+        }
+    }
+    /** Writes what is new. Never fails: the debug log is an extra, and the folder may be gone. */
+    write() {
+        // One after the other, so that an older text never replaces a newer one.
+        this.#writing = this.#writing.then(() => this.#writeNow());
+        return this.#writing;
+    }
+    /** Writes what is left, and nothing from then on. */
+    async close() {
+        clearInterval(this.#timer);
+        await this.write();
+    }
+    async #writeNow() {
+        if (!this.#isChanged)
+            return;
+        this.#isChanged = false;
+        const text = this.#lines.map((line) => `${line}\n`).join("");
+        await placeFile(this.#path, text).catch(() => undefined);
+    }
+}
+function sizeOf(line) {
+    return Buffer.byteLength(line) + 1;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/life.js
 
 
 
-const FOLDER_CHECK_MS = 2_000;
-const MAX_UNASKED_MS = 24 * 3600 * 1000;
-/** For how long the agent is needed: until it is told to stop, or until one of three signs that it is not. */
+/** How often the agent looks whether its folder and the runner's worker are still there. */
+const WATCH_MS = 2_000;
+const HOUR_MS = 3_600_000;
+const MAX_UNASKED_HOURS = 24;
+/** The longest that GitHub lets a job run on a self-hosted runner ("Usage limits" of GitHub Actions). */
+const MAX_LIFE_DAYS = 5;
+/** A terminal that closes sends SIGHUP, Ctrl-C SIGINT, a system that shuts down SIGTERM. */
+const END_SIGNALS = ["SIGINT", "SIGHUP", "SIGTERM"];
+/** For how long the agent is needed: until it is told to stop, or until a sign that it is not. */
 class Life {
-    ended; // gives why it ended by itself; undefined where it was told to
+    /** Resolves with why the agent ends by itself, or with undefined when it was told to stop. */
+    ended;
     #controlFile;
-    #onSigterm = () => this.end("it was told to end by a signal (SIGTERM)");
+    #workerPid;
+    #beganAt = clock.now(); // by the monotonic clock, as the next
+    #lastAskedAt = clock.now();
+    #signalListeners = END_SIGNALS.map((signal) => ({
+        signal,
+        listener: () => this.end(`it was told to end by a signal (${signal})`),
+    }));
     #resolve = () => undefined;
-    #lastAsked = clock.now();
     #timer;
-    /** @param controlFile which is there as long as the job is */
-    constructor(controlFile) {
+    constructor({ controlFile, workerPid }) {
         this.#controlFile = controlFile;
+        // What cannot be seen at the start, such as a process of another namespace, is not waited for.
+        this.#workerPid = isAlive(workerPid) ? workerPid : undefined;
         this.ended = new Promise((resolve) => {
             this.#resolve = resolve;
         });
-        process.on("SIGTERM", this.#onSigterm);
+        for (const { signal, listener } of this.#signalListeners)
+            process.on(signal, listener);
     }
-    /** From now on, a folder that is gone and a day without a request end the agent. */
+    /** To be called when the control file is there. From now on, each sign below ends the agent. */
     begin() {
-        this.#timer = setInterval(() => {
-            (0,promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
-            if (clock.now() - this.#lastAsked > MAX_UNASKED_MS)
-                this.end("it was not asked for anything in 24 hours");
-        }, FOLDER_CHECK_MS);
+        this.#timer = setInterval(() => void this.#watch(), WATCH_MS);
     }
+    /** To be called for each request that was admitted. */
     wasAsked() {
-        this.#lastAsked = clock.now();
+        this.#lastAskedAt = clock.now();
     }
+    /** The first call counts. @param reason why the agent ends by itself; undefined if it was told to */
     end(reason) {
         this.#resolve(reason);
     }
+    /** Nothing ends the agent any more, and nothing of this keeps the process alive. */
     forget() {
         clearInterval(this.#timer);
-        process.off("SIGTERM", this.#onSigterm);
+        for (const { signal, listener } of this.#signalListeners)
+            process.off(signal, listener);
+    }
+    async #watch() {
+        // A worker that was killed runs no post step, and the next job may not be able to clear the folder away.
+        // Its pid is not given to another process between two looks, as the system hands out pids in turn.
+        if (this.#workerPid !== undefined && !isAlive(this.#workerPid))
+            this.end("the runner's worker, which ran this job, is gone");
+        const now = clock.now();
+        if (now - this.#lastAskedAt > MAX_UNASKED_HOURS * HOUR_MS)
+            this.end(`it was not asked for anything in ${MAX_UNASKED_HOURS} hours`);
+        if (now - this.#beganAt > MAX_LIFE_DAYS * 24 * HOUR_MS)
+            this.end(`it has run for ${MAX_LIFE_DAYS} days, longer than GitHub lets a job run`);
+        await (0,external_node_fs_promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
+    }
+}
+/** @returns false also if the process is another user's, which the worker that started this one is not */
+function isAlive(pid) {
+    if (pid === undefined || pid <= 0)
+        return false;
+    try {
+        return process.kill(pid, 0);
+    }
+    catch {
+        return false;
     }
 }
 
@@ -4418,16 +6778,22 @@ class Life {
 
 
 
-/** For a stop that no post step waits for: a system that shuts down leaves little time. */
+/** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
+/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
+const REPORT_MS = 1_000;
+/**
+ * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit code to 0 if it
+ * has served. Never throws.
+ * @param crash rejects with an error that nothing else has caught
+ */
 async function agent(crash, { stdin, stdout } = process) {
     stdout.on("error", () => undefined); // the main step reads one line only
-    const say = (what) => stdout.write(`token agent: ${what}\n`); // READY_LINE
+    const say = (what) => stdout.write(`token agent: ${what}\n`);
     let config;
     try {
         config = JSON.parse(Buffer.concat(await stdin.toArray()).toString("utf8"));
-        hide(secretForms(config.credentials));
+        hide([...secretForms(config.credentials), config.capability, config.controlCapability]);
         await serve(config, say, crash);
         process.exitCode = 0;
     }
@@ -4436,36 +6802,22 @@ async function agent(crash, { stdin, stdout } = process) {
         say(config === undefined ? "its configuration is cut off" : asArmorError(error).message);
     }
 }
+/** @param say tells the main step on which port the agent listens */
 async function serve(config, say, crash) {
-    const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
+    const { controlCapability, folder, workerPid } = config;
+    const debugFile = config.isDebug ? openDebugFile(folder) : undefined;
     trustCertificates(config.certificates);
     const stats = new Stats();
-    const context = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
-    const fetch = async () => {
-        const token = await fetchToken(context, config.credentials);
-        stats.minted += 1;
-        return token;
-    };
-    const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
-    const upstream = new Upstream(route, limits);
-    const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
-    const life = new Life((0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE));
-    const onStopped = () => life.end();
-    const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
-    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
-        life.wasAsked();
-        switch (admission.route) {
-            case "gateway":
-                return gateway(request, response, admission.target);
-            case "token":
-                return control.answerToken(response);
-            case "stop":
-                return control.answerStop(response);
-        }
-    }, (refusal) => stats.addRefusal(refusal));
+    const controlFile = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
+    const life = new Life({ controlFile, workerPid });
+    const { service, control } = createService(config, stats, life);
+    const { port } = await service.listen({
+        onAdmitted: () => life.wasAsked(),
+        answerToken: (response) => control.answerToken(response),
+        answerStop: (response) => control.answerStop(response),
+    });
     try {
-        const controlFile = (0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE);
-        await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
+        await placeControlFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}`);
         life.begin();
         say(`port ${port}`);
         stats.reason = await Promise.race([life.ended, crash]);
@@ -4479,23 +6831,787 @@ async function serve(config, say, crash) {
     }
     finally {
         life.forget();
-        // Before the connections close, which the post step waits for. The folder may be gone.
-        const report = (0,external_node_path_namespaceObject.join)(config.folder, REPORT_FILE);
-        await (0,promises_namespaceObject.writeFile)(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
-        server.close();
-        server.closeAllConnections();
-        upstream.close();
+        debug_debug(() => `token agent: ends, ${stats.reason ?? "as it was told to"}`);
+        // Before the connections close, which the post step waits for.
+        const left = [leaveReport(folder, stats), closeDebugFile(debugFile)];
+        await within(REPORT_MS, Promise.all(left), () => undefined);
+        service.close();
     }
 }
-/** Whole or not at all: post may read at any time. Fails where the folder is gone, and so the job over. */
-async function placeFile(file, line) {
+/** What is behind the agent's two addresses: of the gateway, and for tokens and stopping. */
+function createService(config, stats, life) {
+    const { apiUrl, route, terminateSession, timeoutMs } = config;
+    const context = { apiUrl, timeoutMs, send: createSend(route) };
+    const fetch = async (last) => {
+        const token = await fetchToken(context, config.credentials, last);
+        stats.minted += 1;
+        debug_debug(() => `token agent: fetched a token, valid for ${token.expiresIn} s`);
+        return token;
+    };
+    const service = new Service(config, fetch, stats);
+    const { tokenCache } = service;
+    const onStopped = () => life.end();
+    const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
+    return { service, control };
+}
+/** From now on, the debug lines of this process go to a file in the agent's folder. */
+function openDebugFile(folder) {
+    const file = new DebugFile(folder);
+    writeDebugTo((line) => file.add(line));
+    const { node, openssl } = process.versions;
+    debug_debug(() => `token agent: Node ${node}, OpenSSL ${openssl}, ${process.platform}`);
+    return file;
+}
+async function closeDebugFile(file) {
+    if (file === undefined)
+        return;
+    writeDebugTo(undefined);
+    await file.close();
+}
+/**
+ * Tells later steps and the post step where the agent listens.
+ * @throws ArmorError file_failed, also if the folder is gone and so the job is over
+ */
+async function placeControlFile(path, url) {
     try {
-        await (0,promises_namespaceObject.writeFile)(`${file}.new`, line, { mode: 0o600 });
-        await (0,promises_namespaceObject.rename)(`${file}.new`, file);
+        await placeFile(path, `${url}\n`);
     }
     catch (error) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
+}
+/** For an end that nobody asked for. Never fails: the folder may be gone, or the disk full. */
+async function leaveReport(folder, stats) {
+    await placeFile((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), JSON.stringify(stats)).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./build/step/cancel.js
+
+
+
+/**
+ * For a reply that is on its way when the job is cancelled; the runner kills the step after some 10
+ * s.
+ */
+const GRACE_MS = 5_000;
+/** Whether the job was cancelled while main runs. */
+class Cancellation {
+    /** Rejects some seconds after a signal, whatever Armor does. Never resolves. */
+    deadline;
+    #signal;
+    #mark;
+    /** Listens from now on. The runner sends SIGINT, then SIGTERM; in a container neither arrives. */
+    constructor(mark) {
+        const controller = new AbortController();
+        for (const name of ["SIGINT", "SIGTERM"])
+            process.on(name, () => controller.abort());
+        this.#signal = controller.signal;
+        this.#mark = mark;
+        this.deadline = rejectAfterGrace(controller.signal);
+    }
+    /** To be called before each thing that is handed on. @throws ArmorError cancelled */
+    throwIfCancelled() {
+        if (this.#signal.aborted || this.#mark.hasPostBegun())
+            throw cancelled();
+    }
+}
+async function rejectAfterGrace(signal) {
+    await (0,external_node_events_namespaceObject.once)(signal, "abort");
+    await (0,promises_namespaceObject.setTimeout)(GRACE_MS, undefined, { ref: false });
+    throw cancelled();
+}
+function cancelled() {
+    return new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
+}
+
+;// CONCATENATED MODULE: ./build/step/missing.js
+// Why an input did not arrive. The runner hands each input over as INPUT_ and its name in capitals;
+// a name that action.yml does not have arrives, too, with a warning of the runner.
+
+
+
+/** Other products' names for what these inputs are, without signs between the words. */
+const OTHER_NAMES = new Map([
+    ["CLIENTID", "app-id"],
+    ["APPLICATIONID", "app-id"],
+    ["CLIENTSECRET", "api-key"],
+    ["APPKEY", "api-key"],
+    ["APISECRET", "api-key"],
+    ["SECRETKEY", "api-key"],
+]);
+const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
+/**
+ * Throws if the workflow gives an input under a name that is almost right. An optional one would
+ * otherwise be ignored in silence, and `keep_fresh: true` would be green without an agent.
+ * @param defaults the input's values if it is not given; a required one has none
+ * @throws ArmorError input_invalid
+ */
+function refuseMisspeltInputs(getInput, env, names, defaults) {
+    const misspelt = [];
+    for (const variable of Object.keys(env)) {
+        const given = /^INPUT_(?<name>.+)$/s.exec(variable)?.groups?.["name"];
+        if (given === undefined || names.includes(given.toLowerCase()))
+            continue;
+        const meant = meantBy(given, names);
+        // Whoever gives the right one, too, has that one read.
+        if (meant === undefined || getInput(meant) !== (defaults[meant] ?? ""))
+            continue;
+        misspelt.push({ given: quote(given.toLowerCase()), meant });
+    }
+    if (misspelt.length === 0)
+        return;
+    const given = misspelt.map((one) => one.given).join(" and ");
+    const meant = misspelt.map((one) => one.meant).join(" and ");
+    const are = misspelt.length === 1 ? "the input is" : "the inputs are";
+    const problem = `The workflow gives ${given}; ${are} ${meant}`;
+    throw new ArmorError("input_invalid", problem, "Correct the name under with:.");
+}
+/**
+ * Gives the input whose name has the same letters but for one, or which another product calls so.
+ */
+function meantBy(given, names) {
+    const letters = lettersOf(given);
+    return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
+}
+function lettersOf(name) {
+    return name.toUpperCase().replace(/[^A-Z\d]/g, "");
+}
+/** Gives whether at most one letter was left out, added, changed, or swapped with the next. */
+function isAlmost(name, given) {
+    if (name === given)
+        return true;
+    let start = 0;
+    while (start < name.length && name[start] === given[start])
+        start += 1;
+    const rest = name.slice(start);
+    const givenRest = given.slice(start);
+    const swapped = `${rest[1]}${rest[0]}${rest.slice(2)}`;
+    return (rest.slice(1) === givenRest || // left out
+        rest === givenRest.slice(1) || // added
+        rest.slice(1) === givenRest.slice(1) || // changed
+        swapped === givenRest);
+}
+/**
+ * Gives the error for required inputs that are empty, with the one cause that applies.
+ * @param names of them
+ * @param areAllLost no input has a value, although the runner gives each that has a default
+ */
+function missingError(names, areAllLost, env) {
+    if (areAllLost) {
+        const problem = "No input arrived, not even api-url, which has a default";
+        const remedy = "What starts this action drops variables with a hyphen in their names, as a script for sh does: " +
+            "let the runner start it, or set the variables with env behind the script.";
+        return new ArmorError("input_invalid", problem, remedy);
+    }
+    const problem = `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} empty`;
+    return new ArmorError("input_invalid", problem, missing_remedyFor(env));
+}
+function missing_remedyFor(env) {
+    if (env["GITHUB_ACTOR"] === "dependabot[bot]") {
+        return ("Runs that Dependabot starts get Dependabot's own secrets only: " +
+            "store it under Settings → Secrets and variables → Dependabot, too.");
+    }
+    if (isFromFork(env)) {
+        return ("Runs that a fork's pull request starts get no secrets. Leave the step out there: " +
+            "if: github.event.pull_request.head.repo.full_name == github.repository.");
+    }
+    return ("Check the secret's name. " +
+        'If it is stored in an environment, the job needs "environment: NAME".');
+}
+/**
+ * With pull_request_target, a fork's pull request runs as the repository's own, and gets secrets.
+ */
+function isFromFork(env) {
+    if (!/^pull_request(?!_target)/.test(env["GITHUB_EVENT_NAME"] ?? ""))
+        return false;
+    const { pull_request: pull } = readEvent(env["GITHUB_EVENT_PATH"]);
+    const head = pull?.head?.repo;
+    if (head === null)
+        return true; // the fork was deleted
+    // A repository that is a fork itself can have pull requests of its own.
+    return head?.fork === true && head.full_name !== pull?.base?.repo?.full_name;
+}
+/** Gives an empty event if the file cannot be read: the cause is then unknown. */
+function readEvent(path) {
+    let file;
+    try {
+        file = (0,external_node_fs_namespaceObject.openSync)(path ?? "", external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK);
+        const stats = (0,external_node_fs_namespaceObject.fstatSync)(file);
+        if (!stats.isFile() || stats.size > MAX_EVENT_BYTES)
+            return {};
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, "utf8")) ?? {};
+    }
+    catch {
+        return {};
+    }
+    finally {
+        if (file !== undefined)
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/step/pem.js
+
+const BEGIN = "-----BEGIN CERTIFICATE-----";
+const END = "-----END CERTIFICATE-----";
+const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
+/**
+ * Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make
+ * of them.
+ */
+const BETWEEN = /\s+|\\+[nr]/g;
+const LINE = /.{1,64}/g; // RFC 7468 section 2
+/**
+ * Reads the PEM certificates in the input ca-certificate, between which there may be other lines.
+ * The line ends inside a certificate may be lost, escaped, folded to blanks, or indented: base64
+ * means the same without them.
+ */
+function readCertificates(text) {
+    const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");
+    const begun = text.split("-----BEGIN").length - 1;
+    if (blocks.length === 0 || blocks.length !== begun)
+        return { problem: "ca-certificate is not PEM" };
+    const certificates = [];
+    for (const [index, body] of blocks.entries()) {
+        const lines = body.replace(BETWEEN, "").match(LINE) ?? [];
+        const certificate = [BEGIN, ...lines, END].join("\n");
+        if (!isCertificate(certificate))
+            return {
+                problem: `ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`,
+            };
+        certificates.push(certificate);
+    }
+    return { certificates };
+}
+function isCertificate(pem) {
+    try {
+        new external_node_crypto_namespaceObject.X509Certificate(pem);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/step/inputs.js
+
+
+
+
+
+
+/**
+ * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
+ * ones.
+ */
+const DEFAULTS = {
+    "api-url": "https://api.armor.fortanix.com",
+    "ca-certificate": "",
+    timeout: "30",
+    "keep-fresh": "false",
+    "gateway-paths": "/api/v1/discovery/",
+    "export-environment": "true",
+    "terminate-session": "true",
+};
+const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
+const MAX_TIMEOUT_SECONDS = 300;
+const MIN_KEY_LENGTH = 8;
+// Far above any key, and far below what an environment variable can hold.
+const MAX_CREDENTIAL_LENGTH = 4096;
+/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/**
+ * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
+ * log.
+ */
+function readSecrets(getInput) {
+    const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
+    return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
+}
+/**
+ * Reads and checks all inputs.
+ * @param env of this process, which tells why an input is missing
+ * @throws ArmorError input_invalid, naming the first input that is wrong and what to do
+ */
+function readInputs(getInput, env = {}) {
+    refuseMisspeltInputs(getInput, env, INPUT_NAMES, DEFAULTS);
+    return {
+        credentials: readCredentials(getInput, env),
+        apiUrl: parseApiUrl(getInput("api-url")),
+        certificates: parseCertificates(getInput("ca-certificate")),
+        timeoutMs: parseTimeout(getInput("timeout")),
+        keepFresh: parseBoolean("keep-fresh", getInput("keep-fresh")),
+        gatewayPaths: parseGatewayPaths(getInput("gateway-paths")),
+        exportEnvironment: parseBoolean("export-environment", getInput("export-environment")),
+        terminateSession: parseBoolean("terminate-session", getInput("terminate-session")),
+    };
+}
+function readCredentials(getInput, env) {
+    const appId = getInput("app-id");
+    const apiKey = getInput("api-key");
+    const credentials = [
+        { name: "app-id", value: appId },
+        { name: "api-key", value: apiKey },
+    ];
+    const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
+    const areAllLost = INPUT_NAMES.every((name) => getInput(name) === "");
+    if (empty.length > 0)
+        throw missingError(empty, areAllLost, env);
+    const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
+    for (const { name, value } of credentials) {
+        if (CONTROL.test(value))
+            throw inputs_invalid(`${name} contains a line break or another control character`, again);
+        if (value.length > MAX_CREDENTIAL_LENGTH)
+            throw inputs_invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
+    }
+    if (apiKey.length < MIN_KEY_LENGTH)
+        throw inputs_invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, `Usually it was cut off. ${again}`);
+    return { appId, apiKey };
+}
+function parseApiUrl(value) {
+    const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
+    if (value === "")
+        throw inputs_invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
+    if (CONTROL.test(value) || !URL.canParse(value))
+        throw inputs_invalid("api-url is not an absolute URL", remedy);
+    const url = new URL(value);
+    if (url.username !== "" || url.password !== "")
+        throw inputs_invalid("api-url contains a user name or password", remedy);
+    if (/[?#]/.test(value))
+        throw inputs_invalid("api-url contains a query or a fragment", remedy);
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
+        throw inputs_invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
+    if (/^\/+api(\/|$)/.test(url.pathname))
+        throw inputs_invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
+    return url.href.replace(/\/+$/, "");
+}
+/** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
+function parseGatewayPaths(value) {
+    const lines = value.split(/\r?\n/).map((line) => line.trim());
+    const paths = lines.filter((line) => line !== "");
+    if (paths.length === 0)
+        return [DEFAULTS["gateway-paths"]];
+    for (const [index, path] of paths.entries()) {
+        const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
+        if (fault === undefined)
+            continue;
+        const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
+        throw inputs_invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
+    }
+    return paths;
+}
+function parseCertificates(value) {
+    if (value === "")
+        return [];
+    const range = "from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
+    const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
+    if (value.includes("PRIVATE KEY-----"))
+        throw inputs_invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
+    const result = readCertificates(value);
+    if ("problem" in result)
+        throw inputs_invalid(result.problem, remedy);
+    return result.certificates;
+}
+function parseTimeout(value) {
+    const seconds = /^\d+$/.test(value) ? Number(value) : 0;
+    if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)
+        return seconds * 1000;
+    const remedy = `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`;
+    throw inputs_invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, remedy);
+}
+/** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
+function parseBoolean(name, value) {
+    if (/^(true|True|TRUE)$/.test(value))
+        return true;
+    if (/^(false|False|FALSE)$/.test(value))
+        return false;
+    const remedy = `Give one of them, or leave the input out for ${DEFAULTS[name]}.`;
+    throw inputs_invalid(`${name} is neither true nor false`, remedy);
+}
+function inputs_invalid(problem, remedy) {
+    return new ArmorError("input_invalid", problem, remedy);
+}
+
+;// CONCATENATED MODULE: ./build/step/marks.js
+// How post and a cancelled main find each other. When a job in a container is cancelled, the signal
+// reaches the docker client alone: main goes on inside, and post starts beside it. Each leaves a
+// file that the other looks for.
+
+
+
+
+const marks_NAME = /^armor-main-[\da-f]{16}$/;
+const LOOK_EVERY_MS = 50;
+const MAX_PID_BYTES = 20;
+/** Of post beside main's: post has begun. */
+const postMark = (mark) => `${mark}-post`;
+/** Says by a file below RUNNER_TEMP that main runs. */
+class MainMark {
+    // Undefined if the file could not be made, so that post will not wait.
+    path;
+    constructor(env) {
+        this.path = leave(env["RUNNER_TEMP"]);
+    }
+    /**
+     * Gives whether the job is at its end, so that nobody is left to take what main could hand on.
+     */
+    hasPostBegun() {
+        return this.path !== undefined && (0,external_node_fs_namespaceObject.existsSync)(postMark(this.path));
+    }
+    /** Main has ended. */
+    remove() {
+        if (this.path !== undefined)
+            remove(this.path);
+    }
+}
+/** Without keep-fresh, main needs no RUNNER_TEMP, so what cannot be written there is no error. */
+function leave(temp) {
+    if (!temp)
+        return undefined;
+    const path = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), `armor-main-${(0,external_node_crypto_namespaceObject.randomBytes)(8).toString("hex")}`);
+    try {
+        (0,external_node_fs_namespaceObject.writeFileSync)(path, String(process.pid), { flag: "wx", mode: 0o600 });
+        return path;
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * Tells main that post has begun, and waits until main has ended.
+ * @param mark the path that main has saved, which is believed only if main can have made it
+ * @param waitMs in ms, the longest that this waits
+ * @returns whether main has ended
+ */
+async function endMain(mark, env, waitMs) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp || (0,external_node_path_namespaceObject.dirname)(mark) !== (0,external_node_path_namespaceObject.resolve)(temp) || !marks_NAME.test((0,external_node_path_namespaceObject.basename)(mark)))
+        return true;
+    const own = postMark(mark);
+    if (!isRunning(mark)) {
+        remove(mark); // of a main that was killed
+        return true;
+    }
+    try {
+        (0,external_node_fs_namespaceObject.writeFileSync)(own, "", { flag: "wx", mode: 0o600 });
+    }
+    catch {
+        // The disk may be full. Then main does not learn of post, but may end by itself.
+    }
+    for (let waitedMs = 0; waitedMs < waitMs && isRunning(mark); waitedMs += LOOK_EVERY_MS)
+        await (0,promises_namespaceObject.setTimeout)(LOOK_EVERY_MS);
+    if (isRunning(mark))
+        return false; // its own look at the mark still ends it
+    remove(own);
+    remove(mark);
+    return true;
+}
+/** Gives whether main's mark is there, and the process that left it. */
+function isRunning(mark) {
+    try {
+        const { size, isFile } = fileAt(mark);
+        if (!isFile || size > MAX_PID_BYTES)
+            return false;
+        process.kill(Number((0,external_node_fs_namespaceObject.readFileSync)(mark, "utf8")), 0); // throws if there is no such process
+        return true;
+    }
+    catch (error) {
+        return error.code === "EPERM"; // it runs as another user
+    }
+}
+function fileAt(path) {
+    const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
+    return { size: stats.size, isFile: stats.isFile() };
+}
+function remove(path) {
+    try {
+        (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
+    }
+    catch {
+        // The runner removes it with RUNNER_TEMP.
+    }
+}
+
+;// CONCATENATED MODULE: ./build/step/runner-files.js
+
+
+const ALL = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
+const OWNER_ONLY = 0o600;
+/**
+ * Checks that each can be appended to. Without its file, core would print the token. @throws
+ * ArmorError
+ */
+function checkFiles(variables) {
+    for (const variable of variables) {
+        if (!process.env[variable]) {
+            const problem = `${variable} is not set, so there is no safe way to hand the token on`;
+            const remedy = "Run this as a step of a GitHub Actions workflow.";
+            throw new ArmorError("runner_unsupported", problem, remedy);
+        }
+        use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
+    }
+}
+/**
+ * Makes the step's files readable for their owner alone. The runner leaves them open to every user
+ * of the machine, and they hold the token and the gateway's address. Files that belong to somebody
+ * else stay as they are.
+ */
+function closeFilesToOthers() {
+    for (const variable of ALL) {
+        const path = process.env[variable];
+        if (path)
+            closeToOthers(path);
+    }
+}
+/** By the descriptor: what stands at the path may change between two looks. Never throws. */
+function closeToOthers(path) {
+    let file;
+    try {
+        // Without O_NONBLOCK, opening a pipe without a reader would wait for ever.
+        file = (0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | external_node_fs_namespaceObject.constants.O_NONBLOCK);
+        if ((0,external_node_fs_namespaceObject.fstatSync)(file).isFile())
+            (0,external_node_fs_namespaceObject.fchmodSync)(file, OWNER_ONLY); // a device is everybody's
+    }
+    catch {
+        // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong
+        // with a file that is needed, checkFiles says.
+    }
+    finally {
+        if (file !== undefined)
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+/**
+ * Lets `append` write to the file. If that fails half-way, the file is cut back, so that the runner
+ * reads no half line. @throws ArmorError file_failed
+ */
+function writeRunnerFile(variable, append) {
+    use(variable, (path) => {
+        const before = (0,external_node_fs_namespaceObject.statSync)(path);
+        try {
+            append();
+        }
+        catch (error) {
+            if (before.isFile())
+                (0,external_node_fs_namespaceObject.truncateSync)(path, before.size);
+            throw error;
+        }
+    });
+}
+function use(variable, action) {
+    const path = process.env[variable] ?? "";
+    try {
+        action(path);
+    }
+    catch (error) {
+        throw fileError(`The file that ${variable} names`, error, ownerOf(path));
+    }
+}
+/**
+ * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
+ * such ids.
+ */
+function ownerOf(path) {
+    if (process.getuid === undefined)
+        return undefined;
+    try {
+        return (0,external_node_fs_namespaceObject.statSync)(path).uid;
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/step/outputs.js
+
+
+
+
+/**
+ * Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces
+ * them.
+ */
+function mask(secrets) {
+    for (const secret of secrets)
+        core_setSecret(secret);
+    hide(secrets);
+}
+/** Gives whether the workflow runs with step debug logging (ACTIONS_STEP_DEBUG). */
+function outputs_isDebug() {
+    return isDebug();
+}
+/**
+ * Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are
+ * here.
+ */
+function startDebugLog() {
+    if (!outputs_isDebug())
+        return;
+    writeDebugTo(core_debug);
+    const { node, openssl } = process.versions;
+    debug_debug(() => `Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`);
+}
+/** Prints one line. */
+function log(line) {
+    info(printable(line));
+}
+/** Prints one line as a warning, which GitHub also shows above the log. */
+function warn(line) {
+    warning(printable(line));
+}
+/**
+ * Prints one line as an error, which GitHub also shows above the log, and sets the exit code to 1.
+ */
+function fail(line) {
+    setFailed(printable(line));
+}
+/** Prints a line that only the debug log shows. */
+function logDebug(line) {
+    core_debug(printable(line));
+}
+/** Prints lines behind a title, which has to be clicked to see them. */
+function outputs_group(title, lines) {
+    startGroup(printable(title));
+    lines.forEach(log);
+    endGroup();
+}
+/** Sets outputs by their names in action.yml. @throws ArmorError file_failed */
+function setOutputs(outputs) {
+    for (const [name, value] of Object.entries(outputs))
+        writeRunnerFile("GITHUB_OUTPUT", () => setOutput(name, value));
+}
+/**
+ * Lets all later steps reach the agent.
+ * @param env of the job
+ * @param bin the folder of armor-token; undefined if PATH cannot hold it
+ * @throws ArmorError file_failed
+ */
+function exportAgent(env, gatewayUrl, bin) {
+    writeRunnerFile("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
+    if (bin !== undefined)
+        writeRunnerFile("GITHUB_PATH", () => addPath(bin));
+    const noProxy = noProxyWithLoopback(env);
+    if (noProxy !== undefined) {
+        for (const name of NO_PROXY_VARIABLES)
+            writeRunnerFile("GITHUB_ENV", () => exportVariable(name, noProxy));
+    }
+    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+    const isNoProxyStar = isProxied && noProxyLists(env).some(isEveryHost);
+    return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
+}
+// For http, as the gateway is.
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
+const LOOPBACK = "127.0.0.1";
+/** Gives undefined if no program would use a proxy for the gateway as it is. */
+function noProxyWithLoopback(env) {
+    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
+    if (!isProxied)
+        return undefined;
+    const lists = noProxyLists(env);
+    if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list)))
+        return undefined;
+    // Some programs read one of the variables and some the other, so both get what either had.
+    if (lists.some(isEveryHost))
+        return "*";
+    const union = new Set([...lists.flat(), LOOPBACK]);
+    return [...union].join(",");
+}
+function noProxyLists(env) {
+    return NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
+}
+/** curl and Python take `*` only if it is alone. */
+function isEveryHost(noProxy) {
+    return noProxy.length === 1 && noProxy[0] === "*";
+}
+
+;// CONCATENATED MODULE: ./build/step/state.js
+
+
+/** The names under which it is saved. The runner gives each to post as `STATE_` and the name. */
+const NAMES = {
+    apiUrl: "api_url",
+    certificates: "ca_certificate",
+    terminateSession: "terminate_session",
+    accessToken: "access_token",
+    expiresAt: "expires_at",
+    agentFolder: "agent_folder",
+    mark: "mark",
+    stateFile: "state_file",
+    isComplete: "complete",
+};
+/** As it is before anything has happened. */
+const EMPTY = {
+    apiUrl: "",
+    certificates: [],
+    terminateSession: true,
+    accessToken: undefined,
+    expiresAt: undefined,
+    agentFolder: undefined,
+    mark: undefined,
+    stateFile: undefined,
+    isComplete: false,
+};
+/**
+ * Saves every name, also those without a value. A name that main has not saved, a step could set in
+ * its place: the runner takes `STATE_…` from GITHUB_ENV as well, but saved state counts more.
+ * @throws ArmorError file_failed
+ */
+function saveEmptyState() {
+    state_saveState(EMPTY);
+}
+/** Saves these values over what was saved before. @throws ArmorError file_failed */
+function state_saveState(values) {
+    for (const [field, value] of Object.entries(values)) {
+        const name = NAMES[field];
+        writeRunnerFile("GITHUB_STATE", () => saveState(name, textOf(value)));
+    }
+}
+function textOf(value) {
+    if (value === undefined)
+        return "";
+    return Array.isArray(value) ? value.join("\n") : String(value);
+}
+/** Gives what main has left; undefined if main saved no address, and so did nothing. */
+function loadState(env) {
+    const saved = (field) => env[`STATE_${NAMES[field]}`] || undefined;
+    const apiUrl = saved("apiUrl");
+    if (apiUrl === undefined)
+        return undefined;
+    return {
+        apiUrl,
+        certificates: saved("certificates")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
+        terminateSession: saved("terminateSession") !== "false",
+        accessToken: saved("accessToken"),
+        expiresAt: parseTime(saved("expiresAt")),
+        agentFolder: saved("agentFolder"),
+        mark: saved("mark"),
+        stateFile: saved("stateFile"),
+        isComplete: saved("isComplete") === "true",
+    };
+}
+/**
+ * A value between two lines that name the same delimiter, as core writes each (GitHub's
+ * documentation).
+ */
+const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
+/**
+ * Gives what main has saved by now, as environment variables. The runner reads the file once, when
+ * it takes the step for ended; of a step that was cancelled in a container, the process goes on.
+ * @param text of the file
+ */
+function parseStateFile(text) {
+    const env = {};
+    for (const { groups } of text.matchAll(ENTRY)) {
+        if (groups !== undefined)
+            env[`STATE_${groups["name"]}`] = groups["value"];
+    }
+    return env;
+}
+/** Gives undefined for what is no time that a Date can hold. */
+function parseTime(text) {
+    const ms = Number(text ?? "");
+    return ms > 0 && ms < 8.64e15 ? ms : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/folder.js
@@ -4504,9 +7620,17 @@ async function placeFile(file, line) {
 
 
 const IS_WINDOWS = process.platform === "win32";
+const PREFIX = "armor-token-";
+/** mkdtemp puts six letters or digits in place of nothing. */
+const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
+/** The built command in dist/, and its copy: the name makes it CommonJS, whatever package.json lies above it. */
+const BUILT_COMMAND = "armor-token.js";
+const COPIED_COMMAND = "armor-token.cjs";
 /**
- * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
- * its path, as it is not on PATH in a container job.
+ * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy, because a later step may
+ * remove the action's own files, as it does with a checkout that has the action in a folder (`uses: ./`). The
+ * wrappers hold no secret, and name Node by its path, as it is not on PATH in a container job.
+ * @param dist the folder of the built files
  * @throws ArmorError file_failed, runner_unsupported
  */
 async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
@@ -4518,21 +7642,67 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
     process.umask(0o077); // whatever the job's is
     let path = "";
     try {
-        path = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), "armor-token-"));
-        const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
-        const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
-        const program = (0,external_node_path_namespaceObject.join)(dist, "armor-token.js");
-        await (0,promises_namespaceObject.mkdir)(bin);
-        await (0,promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
-        if (isWindows)
-            await (0,promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, program));
-        const canRun = await (0,promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
-        return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun };
+        path = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), PREFIX));
+        const folder = await fillFolder(path, dist, isWindows);
+        await giveToOwnerOf((0,external_node_path_namespaceObject.dirname)(path), [path, folder.bin]);
+        return folder;
     }
     catch (error) {
         if (path !== "")
-            await removeFolder(path);
+            await (0,external_node_fs_promises_namespaceObject.rm)(path, { recursive: true, force: true }).catch(() => undefined);
+        if (error instanceof ArmorError)
+            throw error;
         throw fileError("The folder that RUNNER_TEMP names", error);
+    }
+}
+async function fillFolder(path, dist, isWindows) {
+    const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
+    const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
+    const program = (0,external_node_path_namespaceObject.join)(bin, COPIED_COMMAND);
+    await (0,external_node_fs_promises_namespaceObject.mkdir)(bin);
+    await copyCommand((0,external_node_path_namespaceObject.join)(dist, BUILT_COMMAND), program);
+    await (0,external_node_fs_promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
+    if (isWindows)
+        await (0,external_node_fs_promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
+    const canRun = await (0,external_node_fs_promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(() => true, () => false);
+    const command = isWindows ? `${script}.cmd` : script;
+    const fitsPath = !bin.includes(isWindows ? ";" : external_node_path_namespaceObject.delimiter);
+    return { path, bin, command, canRun, fitsPath };
+}
+/** @throws ArmorError runner_unsupported if it is not there; the error of node:fs if it cannot be written */
+async function copyCommand(built, copy) {
+    try {
+        await (0,external_node_fs_promises_namespaceObject.access)(built, external_node_fs_namespaceObject.constants.R_OK);
+    }
+    catch (error) {
+        const { code } = error;
+        const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
+        const remedy = "A step has removed or changed the action's files: use the action before that step.";
+        throw new ArmorError("runner_unsupported", problem, remedy);
+    }
+    await (0,external_node_fs_promises_namespaceObject.copyFile)(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
+}
+/**
+ * In a container, root makes folders that the runner, an ordinary user outside, could not list: its clean-up
+ * would stop there, for this and for all later jobs. So they are given to the owner of RUNNER_TEMP.
+ */
+async function giveToOwnerOf(temp, folders) {
+    if (process.getuid?.() !== 0)
+        return;
+    const { uid, gid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
+    if (uid === 0)
+        return;
+    try {
+        // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the outer one.
+        for (const folder of folders.toReversed())
+            await (0,external_node_fs_promises_namespaceObject.chown)(folder, uid, gid);
+        for (const folder of folders)
+            await (0,external_node_fs_promises_namespaceObject.access)(folder, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+    }
+    catch {
+        // Root may not give folders away, or could not use them any more: then it keeps them.
+        for (const folder of folders)
+            await (0,external_node_fs_promises_namespaceObject.chown)(folder, 0, 0).catch(() => undefined);
     }
 }
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
@@ -4543,22 +7713,53 @@ function shWrapper(node, program, folder, isWindows = false) {
     });
     return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
 }
-/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+/**
+ * `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes.
+ * @param program the name of the program, which lies beside the .cmd
+ */
 function cmdWrapper(node, program) {
-    const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
+    const quotedNode = `"${node.replaceAll("%", "%%")}"`;
+    return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0${program}" "%~dp0.." %*\r\n`;
 }
-/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
-async function removeFolder(folder) {
-    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+/**
+ * Whether this is a folder that `createAgentFolder` made or could have made: by its name, directly below
+ * RUNNER_TEMP, if it is there a folder and no link, and this user's or that of RUNNER_TEMP's owner. A step can
+ * put any path into the saved state of a job, and no other folder must be removed for it.
+ */
+async function isAgentFolder(path, env) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp || !FOLDER_NAME.test((0,external_node_path_namespaceObject.basename)(path)))
+        return false;
+    if (path !== (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), (0,external_node_path_namespaceObject.basename)(path)))
+        return false;
+    try {
+        const { uid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
+        const folder = await (0,external_node_fs_promises_namespaceObject.lstat)(path);
+        const isOurs = folder.uid === process.getuid?.() || folder.uid === uid;
+        return folder.isDirectory() && (IS_WINDOWS || isOurs);
+    }
+    catch (error) {
+        return error.code === "ENOENT"; // it is gone already
+    }
+}
+/**
+ * Removes an agent's folder, and no other. Never fails: what is left of it, the runner removes with RUNNER_TEMP.
+ * @param env has RUNNER_TEMP
+ */
+async function removeFolder(folder, env = process.env) {
+    if (!(await isAgentFolder(folder, env)))
+        return;
+    await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent-client/inherit.js
 
-/** What /proc may show of the agent. */
-const ALLOWED_VARIABLES = new Set([
+// What the agent gets of the job's environment and of its NODE_OPTIONS: what the same Node needs to start, to trust
+// the same authorities and to reach the same network as the main step, and nothing else. /proc shows it to others.
+/** Names count in any case of letters, as on Windows, which writes `Path` and `SystemRoot`. */
+const PLAIN_VARIABLES = new Set([
     "PATH",
     "HOME",
     "USERPROFILE",
@@ -4571,44 +7772,162 @@ const ALLOWED_VARIABLES = new Set([
     "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
     "NODE_USE_SYSTEM_CA",
 ]);
-/** They are made absolute, because the agent runs in another folder. */
+/** One path each. Paths are made absolute, because the agent runs in another folder. */
 const PATH_VARIABLES = new Set([
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "NIX_LD",
 ]);
-/** Of the job's NODE_OPTIONS: only what decides whom to trust and how to reach it, and no `--tls-keylog`. */
-const ALLOWED_FLAG = /^--(use-(openssl|system|bundled)-ca|openssl-[\w-]+|tls-(min|max|cipher)-[\w.-]+|dns-result-order)(=.*)?$/s;
-/** Node takes `--flag value` as well as `--flag=value`. */
-const FLAG_BEFORE_VALUE = /(--(?:tls-cipher-list|dns-result-order|openssl-config))\s+/g;
-/** A word of NODE_OPTIONS: spaces end it, except between double quotes (Node's documentation). */
-const WORD = /(?:[^\s"]|"(?:\\.|[^"\\])*")+/g;
+/** Several folders each, as in PATH. */
+const FOLDERS_VARIABLES = new Set([
+    "SSL_CERT_DIR",
+    "LD_LIBRARY_PATH",
+    "NIX_LD_LIBRARY_PATH",
+]);
+/** Libraries by path or by name. ld.so(8) takes a colon or a blank between them. */
+const LD_PRELOAD = "LD_PRELOAD";
+/** What macOS's loader reads, dyld(1): several paths each, or a switch such as `1`. */
+const DYLD_PREFIX = "DYLD_";
+/** @returns the variables of `env` that the agent gets, by the names that they have there */
 function agentEnvironment(env) {
     const inherited = {};
-    for (const [name, value = ""] of Object.entries(env)) {
-        if (PATH_VARIABLES.has(name))
-            inherited[name] = absolute(name, value);
-        else if (ALLOWED_VARIABLES.has(name.toUpperCase()))
-            inherited[name] = value;
+    for (const [name, value] of Object.entries(env)) {
+        if (value === undefined)
+            continue;
+        const inheritedValue = inheritedVariable(name.toUpperCase(), value);
+        if (inheritedValue !== undefined)
+            inherited[name] = inheritedValue;
     }
     return inherited;
 }
-function absolute(name, value) {
+/** @returns undefined for a variable that the agent does not get */
+function inheritedVariable(name, value) {
+    if (!isInherited(name))
+        return undefined;
     if (value === "")
         return "";
-    if (name !== "SSL_CERT_DIR")
+    if (PATH_VARIABLES.has(name))
         return (0,external_node_path_namespaceObject.resolve)(value);
-    // It may name several folders, as PATH does.
-    const folders = value.split(external_node_path_namespaceObject.delimiter).map((folder) => (0,external_node_path_namespaceObject.resolve)(folder));
-    return folders.join(external_node_path_namespaceObject.delimiter);
+    if (FOLDERS_VARIABLES.has(name))
+        return value.split(external_node_path_namespaceObject.delimiter).map(absoluteFolder).join(external_node_path_namespaceObject.delimiter);
+    if (name === LD_PRELOAD)
+        return value.split(/[:\s]/).map(absoluteLibrary).join(":");
+    if (name.startsWith(DYLD_PREFIX))
+        return value.split(":").map(absoluteLibrary).join(":");
+    return value;
 }
+function isInherited(name) {
+    return (PLAIN_VARIABLES.has(name) ||
+        PATH_VARIABLES.has(name) ||
+        FOLDERS_VARIABLES.has(name) ||
+        name === LD_PRELOAD ||
+        name.startsWith(DYLD_PREFIX));
+}
+/** An empty entry is the working folder. One with `$`, such as `$ORIGIN/lib`, is the loader's to replace. */
+function absoluteFolder(folder) {
+    return folder.startsWith("$") ? folder : (0,external_node_path_namespaceObject.resolve)(folder);
+}
+/** A name without a slash is looked for by the loader, in folders of its own. */
+function absoluteLibrary(library) {
+    const isRelativePath = library.includes("/") && !(0,external_node_path_namespaceObject.isAbsolute)(library);
+    return isRelativePath ? absoluteFolder(library) : library;
+}
+/** Of the job's NODE_OPTIONS: what decides whom to trust and how to reach it. */
+const ALLOWED_FLAGS = new Set([
+    "--use-openssl-ca",
+    "--use-system-ca",
+    "--use-bundled-ca",
+    "--tls-cipher-list",
+    "--dns-result-order",
+    "--network-family-autoselection",
+    "--network-family-autoselection-attempt-timeout",
+]);
+/** Not `--tls-`: with `--tls-keylog`, everything that the agent says could be decrypted. */
+const ALLOWED_PREFIXES = ["--openssl-", "--tls-min-", "--tls-max-"];
+/** Node takes `--flag value` as well as `--flag=value` for these. */
+const FLAGS_WITH_VALUE = new Set([
+    "--tls-cipher-list",
+    "--dns-result-order",
+    "--openssl-config",
+    "--network-family-autoselection-attempt-timeout",
+]);
+/** @param nodeOptions NODE_OPTIONS of the job. @returns its flags that the agent gets, as `--flag=value` */
 function allowedNodeFlags(nodeOptions) {
-    const words = nodeOptions.replace(FLAG_BEFORE_VALUE, "$1=").match(WORD) ?? [];
-    const flags = words.map(unquote).filter((word) => ALLOWED_FLAG.test(word));
-    return flags.map((flag) => flag.replace(/(?<=^--openssl-config=).*/s, (path) => (0,external_node_path_namespaceObject.resolve)(path)));
+    const flags = [];
+    const words = wordsOf(nodeOptions);
+    for (let word = words.shift(); word !== undefined; word = words.shift()) {
+        const { name, value } = parseFlag(word);
+        if (!isAllowedFlag(name))
+            continue;
+        const givenValue = value ?? (FLAGS_WITH_VALUE.has(name) ? words.shift() : undefined);
+        if (givenValue === undefined)
+            flags.push(name);
+        else if (name === "--openssl-config")
+            flags.push(`${name}=${(0,external_node_path_namespaceObject.resolve)(givenValue)}`);
+        else
+            flags.push(`${name}=${givenValue}`);
+    }
+    return flags;
 }
-function unquote(word) {
-    return word.replace(/"((?:\\.|[^"\\])*)"/g, (_, text) => text.replace(/\\(.)/g, "$1"));
+/** Blanks end a word, except between double quotes, where a backslash keeps the next sign (Node's documentation). */
+function wordsOf(nodeOptions) {
+    const words = nodeOptions.match(/(?:[^ "]|"(?:\\.|[^"\\])*")+/gs) ?? [];
+    return words.map((word) => word.replace(/"((?:\\.|[^"\\])*)"/gs, (_, text) => text.replace(/\\(.)/gs, "$1")));
+}
+/** Node reads `_` in the name of a flag as `-`. */
+function parseFlag(word) {
+    const [name = ""] = word.split("=", 1);
+    const value = word.length > name.length ? word.slice(name.length + 1) : undefined;
+    return { name: name.replaceAll("_", "-"), value };
+}
+/** `--no-` before a flag turns it off. */
+function isAllowedFlag(name) {
+    const positive = name.replace(/^--no-/, "--");
+    return ALLOWED_FLAGS.has(positive) || ALLOWED_PREFIXES.some((one) => positive.startsWith(one));
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/node-flags.js
+
+
+/**
+ * In MiB: a heap that holds what the gateway's bounds allow. With a semi space of 1, garbage collection took a
+ * tenth more CPU for each call; with 8 or 16, the agent took 10 to 20 MiB more, and no less CPU.
+ */
+const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=256"];
+/**
+ * The flags of the agent's Node. The same Node runs this step, so that what it knows, the agent's knows.
+ * @param nodeOptions NODE_OPTIONS of the job, of which the agent gets some
+ */
+function agentNodeFlags(paths, nodeOptions) {
+    const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(nodeOptions)];
+    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
+    if (isKnown("--disable-sigusr1"))
+        flags.push("--disable-sigusr1");
+    if (isKnown("--permission"))
+        flags.push(...permissionFlags(paths));
+    return flags;
+}
+/**
+ * Node's permission model: what is not allowed here is denied, such as other programs, worker threads, add-ons,
+ * WASI and the inspector. Trust and DNS are read by OpenSSL and the C library, which it does not concern. Node
+ * takes `*` in a path as the end of a prefix, so that such a folder opens its neighbours of that prefix, too.
+ */
+function permissionFlags({ dist, folder }) {
+    const flags = [
+        "--permission",
+        `--allow-fs-read=${dist}`,
+        `--allow-fs-read=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
+        `--allow-fs-write=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
+    ];
+    // Since Node 25 the model concerns the network, too.
+    if (isKnown("--allow-net"))
+        flags.push("--allow-net");
+    return flags;
+}
+function isKnown(flag) {
+    return process.allowedNodeEnvironmentFlags.has(flag);
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/launch.js
@@ -4619,21 +7938,28 @@ function unquote(word) {
 
 
 
-const MEMORY_FLAGS = [
-    "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
-    "--max-old-space-size=96",
-];
+
+
+const PROGRAM = "agent.js";
 /** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
+/** In ms. The agent is ready after some 0.1 s; a machine under load may take many times as long. */
 const READY_MS = 10_000;
+/** Of each stream of an agent that starts: what a preloaded library prints must not fill the memory. */
+const MAX_OUTPUT_LENGTH = 64 * 1024;
+/** @returns the secret part of an address of the agent's */
 function createCapability() {
     return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
 }
-/** Starts an agent that outlives this step, and waits until it listens. @throws ArmorError agent_failed */
+/**
+ * Starts an agent that outlives this step, and waits until it listens. One that does not get ready is killed.
+ * @param readyMs how long it may take, in ms
+ * @throws ArmorError agent_failed
+ */
 async function launchAgent(config, parent, readyMs = READY_MS) {
     let child;
     try {
-        child = spawnAgent(parent);
+        child = await spawnAgent(config.folder, parent);
         child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
         child.stdin.end(JSON.stringify(config));
         const port = await readyPort(child, readyMs);
@@ -4648,39 +7974,115 @@ async function launchAgent(config, parent, readyMs = READY_MS) {
     finally {
         child?.unref();
         child?.stdout.destroy();
+        child?.stderr.destroy();
     }
 }
 /** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
-function spawnAgent({ env, dist, execPath = process.execPath }) {
-    const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(env["NODE_OPTIONS"] ?? "")];
-    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
-    if (process.allowedNodeEnvironmentFlags.has("--disable-sigusr1"))
-        flags.push("--disable-sigusr1");
-    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, "agent.js"), "agent"], {
+async function spawnAgent(folder, parent) {
+    const { env, execPath = process.execPath } = parent;
+    // The permission model compares paths as texts, and Node starts a program by its real path.
+    const dist = await (0,external_node_fs_promises_namespaceObject.realpath)(parent.dist);
+    await checkProgram(dist);
+    const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
+    return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
         cwd: (0,external_node_path_namespaceObject.parse)(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
         env: { ...agentEnvironment(env), ...MALLOC },
         detached: true,
         windowsHide: true,
-        stdio: ["pipe", "pipe", "ignore"],
+        stdio: ["pipe", "pipe", "pipe"],
     });
+}
+/** Node itself would only end with exit code 1. */
+async function checkProgram(dist) {
+    try {
+        await (0,external_node_fs_promises_namespaceObject.access)((0,external_node_path_namespaceObject.join)(dist, PROGRAM));
+    }
+    catch (error) {
+        const { code } = error;
+        throw new Error(`${PROGRAM} of this action cannot be read (${code}): a step has removed or changed the action's files`);
+    }
 }
 /** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
 function readyPort(child, ms) {
     return new Promise((resolve, reject) => {
         const fail = (why) => reject(new Error(why));
-        let text = "";
+        let output = "";
+        let errors = "";
         child.stdout.setEncoding("utf8").on("data", (chunk) => {
-            text += chunk;
-            const line = READY_LINE.exec(text)?.groups;
+            output = (output + chunk).slice(-MAX_OUTPUT_LENGTH);
+            const line = READY_LINE.exec(output)?.groups;
             if (line?.["port"] !== undefined)
                 resolve(Number(line["port"]));
             else if (line?.["problem"] !== undefined)
                 fail(line["problem"]);
         });
+        child.stderr.setEncoding("utf8").on("data", (chunk) => {
+            errors = (errors + chunk).slice(-MAX_OUTPUT_LENGTH);
+        });
         child.on("error", reject);
-        child.on("close", (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`} before it was ready`));
+        child.on("close", (code, signal) => {
+            const end = `it ended with ${signal ?? `exit code ${code}`} before it was ready`;
+            const reason = reasonIn(errors);
+            fail(reason === undefined ? end : `${end}: ${reason}`);
+        });
         setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
     });
+}
+/** What Node or the system's loader says: the line that names an error, else the first one. */
+function reasonIn(errors) {
+    const lines = errors.split(/\r?\n/).map((line) => line.trim());
+    const isReason = (line) => /\b(error|failed|assertion|unavailable|bad option)\b/i.test(line);
+    return lines.find(isReason) ?? lines.find((line) => line !== "");
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/ask-to-stop.js
+
+
+/** The head of the reply to a stop: its status, and where it ends. */
+const REPLY_HEAD = /^HTTP\/1\.1 200 .*?\r\n\r\n/s;
+const CONTENT_LENGTH = /\r\ncontent-length: *(?<bytes>\d{1,9})\r\n/i;
+/** A head has some 200 bytes. */
+const ask_to_stop_MAX_REPLY_BYTES = MAX_REPORT_BYTES + 4_096;
+/**
+ * Asks an agent to stop, and resolves when its end closes the connection. That end is the receipt, so this speaks
+ * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own. Never throws.
+ */
+function askToStop({ port, capability, signal }) {
+    return new Promise((resolve) => {
+        const chunks = [];
+        let bytes = 0;
+        let code = "";
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: "127.0.0.1", port, signal });
+        socket.on("data", (chunk) => {
+            chunks.push(chunk);
+            bytes += chunk.length;
+            if (bytes > ask_to_stop_MAX_REPLY_BYTES)
+                socket.destroy(); // this is not the agent
+        });
+        socket.on("error", (error) => {
+            code = error.code ?? "";
+        });
+        socket.on("close", () => {
+            const kind = signal.aborted ? "late" : kindOf(code);
+            resolve({ kind, code, body: bodyOf(Buffer.concat(chunks)) });
+        });
+        socket.write(`POST /${capability}/stop HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+    });
+}
+function kindOf(code) {
+    if (code === "")
+        return "closed";
+    return code === "ECONNREFUSED" ? "refused" : "broken";
+}
+/** @returns the whole body of the reply, as UTF-8 */
+function bodyOf(reply) {
+    // In Latin-1, a letter is a byte.
+    const head = REPLY_HEAD.exec(reply.toString("latin1"))?.[0];
+    if (head === undefined)
+        return undefined;
+    const body = reply.subarray(head.length);
+    const length = Number(CONTENT_LENGTH.exec(head)?.groups?.["bytes"]);
+    return body.length === length ? body.toString("utf8") : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/stop.js
@@ -4691,317 +8093,283 @@ function readyPort(child, ms) {
 
 
 
-const STARTING_MS = 1_000; // for an agent whose start was cancelled to write its control file
-/** Tells the agent to stop and waits for its end, which ends its connection. Then the folder is removed. */
-async function stopAgent(folder, signal) {
-    try {
-        return await askToStop(folder, signal);
-    }
-    finally {
-        await removeFolder(folder); // an agent that was not reached ends when its folder is gone
-    }
+
+
+/** In ms, for an agent whose start was cancelled to write its control file. */
+const STARTING_MS = 1_000;
+const stop_LOOK_EVERY_MS = 50;
+/** In ms, at the end: a folder that a step has filled may take long to be removed. */
+const CLEAN_UP_MS = 500;
+const MAX_PORT = 65_535;
+const LATE = { kind: "unknown", reason: "it did not end in time" };
+/**
+ * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is removed, so that
+ * an agent which was not reached ends as well. Never throws.
+ * @param signal ends the waiting, whatever is found in the folder
+ * @param env has RUNNER_TEMP, below which a folder of ours lies: no other is removed
+ */
+async function stopAgent(folder, signal, env = process.env) {
+    const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
+    const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
+    const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
+    await unlessAborted(removeFolder(folder, env), cleanUp, undefined);
+    if (debugLog === undefined)
+        return result;
+    if (result.kind === "ended")
+        return { kind: "ended", stats: result.stats, debugLog };
+    return { kind: "unknown", reason: result.reason, debugLog };
 }
-async function askToStop(folder, signal) {
-    let url;
+const CHANGED = "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
+async function findEnd(folder, signal) {
+    let line;
     try {
-        url = await controlUrl(folder);
+        line = await readControlFile(folder);
     }
     catch (error) {
         const { code = "" } = error;
         if (code === "ENOENT")
             return { kind: "ended", stats: await readReport(folder) };
-        return { kind: "unknown", reason: `${CONTROL_FILE} cannot be read (${code})` };
+        return unknown(`${CONTROL_FILE} cannot be read (${code}). ${CHANGED}`);
     }
-    try {
-        await post(`${url}/stop`, signal);
-    }
-    catch (error) {
-        const { code = "" } = error;
-        if (code === "ECONNREFUSED")
-            return { kind: "ended", stats: await readReport(folder) };
-        const reason = signal.aborted ? "it did not end in time" : `the connection broke off (${code})`;
-        return { kind: "unknown", reason };
-    }
-    const stats = await readReport(folder);
-    if (stats !== undefined)
+    const address = CONTROL_URL.exec(line)?.groups;
+    const port = Number(address?.["port"]);
+    if (address === undefined || port > MAX_PORT)
+        return unknown(`${CONTROL_FILE} does not hold the agent's address. ${CHANGED}`);
+    const answer = await askToStop({ port, capability: address["capability"] ?? "", signal });
+    if (answer.kind === "late")
+        return LATE;
+    // The file is for an end that nobody asked for, and for a reply that was cut off.
+    const stats = parseReport(answer.body) ?? (await readReport(folder));
+    if (stats !== undefined || answer.kind === "refused")
         return { kind: "ended", stats };
-    return {
-        kind: "unknown",
-        reason: "what answered there left no report: another program, or a full disk",
-    };
+    if (answer.kind === "broken")
+        return unknown(`the connection broke off (${answer.code})`);
+    return unknown("what answered there gave no report: it is another program");
+}
+function unknown(reason) {
+    return { kind: "unknown", reason };
 }
 /** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
-async function controlUrl(folder) {
+async function readControlFile(folder) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
     const isExpected = () => (0,external_node_fs_namespaceObject.existsSync)(folder) && !(0,external_node_fs_namespaceObject.existsSync)(file);
-    for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += 50)
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(50);
-    return (await (0,promises_namespaceObject.readFile)(file, "utf8")).trim();
+    for (let waitedMs = 0; waitedMs < STARTING_MS && isExpected(); waitedMs += stop_LOOK_EVERY_MS)
+        await (0,promises_namespaceObject.setTimeout)(stop_LOOK_EVERY_MS);
+    return (await readSmallFile(file, MAX_CONTROL_BYTES)).trim();
 }
-/** @returns undefined where the agent was killed, or could not write */
+/** @returns undefined if the agent was killed or could not write, or if the file is not its own */
 async function readReport(folder) {
+    const path = (0,external_node_path_namespaceObject.join)(folder, REPORT_FILE);
+    return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
+}
+/** @returns undefined if the text is none that the agent writes: another program may have its port by now */
+function parseReport(text) {
+    if (text === undefined)
+        return undefined;
     try {
-        return JSON.parse(await (0,promises_namespaceObject.readFile)((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), "utf8"));
+        return parseStats(JSON.parse(text));
     }
     catch {
         return undefined;
     }
 }
-/**
- * Asks to stop, and settles when the agent's end closes the connection. That end is the receipt, so this speaks
- * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own.
- */
-function post(address, signal) {
-    const { hostname, port, host, pathname } = new URL(address);
-    return new Promise((resolve, reject) => {
-        const socket = (0,external_node_net_namespaceObject.connect)({ host: hostname, port: Number(port), signal });
-        socket.on("error", reject).on("close", () => resolve());
-        socket.resume().write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-    });
+/** @returns undefined without debug logging, or if the file is not as the agent writes it */
+async function readDebugLog(folder) {
+    const path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
+    const text = await readSmallFile(path, MAX_DEBUG_BYTES).catch(() => undefined);
+    return text?.split("\n").filter((line) => line !== "");
 }
-
-;// CONCATENATED MODULE: ./build/step/inputs.js
-
-
-
-
-
-/** The same as in action.yml. The runner applies them to inputs that are left out, but not to empty ones. */
-const DEFAULTS = {
-    "api-url": "https://api.armor.fortanix.com",
-    "ca-certificate": "",
-    timeout: "30",
-    "keep-fresh": "false",
-    "gateway-paths": "/api/v1/discovery/",
-    "export-environment": "true",
-    "terminate-session": "true",
-};
-const MAX_TIMEOUT_SECONDS = 300;
-const MIN_KEY_LENGTH = 8;
-const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
-/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
-/** Every form of the key, to be masked first. A short key has none: its mask would cover half of the log. */
-function readSecrets(getInput) {
-    const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
-    return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
-}
-/** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-function readInputs(getInput) {
-    return {
-        credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
-        apiUrl: parseApiUrl(getInput("api-url")),
-        certificates: parseCertificates(getInput("ca-certificate")),
-        timeoutMs: parseTimeout(getInput("timeout")),
-        keepFresh: parseBoolean("keep-fresh", getInput("keep-fresh")),
-        gatewayPaths: parseGatewayPaths(getInput("gateway-paths")),
-        exportEnvironment: parseBoolean("export-environment", getInput("export-environment")),
-        terminateSession: parseBoolean("terminate-session", getInput("terminate-session")),
-    };
-}
-function parseCredentials(appId, apiKey) {
-    const credentials = [
-        { name: "app-id", value: appId },
-        { name: "api-key", value: apiKey },
-    ];
-    const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
-    if (empty.length > 0) {
-        const remedy = "Usually the secret is not defined here under the name that the workflow uses. " +
-            "Workflows that a fork or Dependabot starts get no repository secrets.";
-        throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
-    }
-    const again = "Store the secret again: the value that Armor shows, on one line, and nothing else.";
-    for (const { name, value } of credentials) {
-        if (CONTROL.test(value))
-            throw invalid(`${name} contains a line break or another control character`, again);
-        if (value.length > MAX_CREDENTIAL_LENGTH)
-            throw invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
-    }
-    if (apiKey.length < MIN_KEY_LENGTH)
-        throw invalid(`api-key is shorter than ${MIN_KEY_LENGTH} characters`, `Usually it was cut off. ${again}`);
-    return { appId, apiKey };
-}
-function parseApiUrl(value) {
-    const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
-    if (value === "")
-        throw invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
-    if (CONTROL.test(value) || !URL.canParse(value))
-        throw invalid("api-url is not an absolute URL", remedy);
-    const url = new URL(value);
-    if (url.username !== "" || url.password !== "")
-        throw invalid("api-url contains a user name or password", remedy);
-    if (/[?#]/.test(value))
-        throw invalid("api-url contains a query or a fragment", remedy);
-    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
-        throw invalid("api-url does not start with https://", `${remedy} Only a loopback host may use http://.`);
-    if (/^\/+api(\/|$)/.test(url.pathname))
-        throw invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
-    return url.href.replace(/\/+$/, "");
-}
-/** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
-function parseGatewayPaths(value) {
-    const lines = value.split(/\r?\n/).map((line) => line.trim());
-    const paths = lines.filter((line) => line !== "");
-    if (paths.length === 0)
-        return [DEFAULTS["gateway-paths"]];
-    for (const [index, path] of paths.entries()) {
-        const fault = pathFault(path) ?? (path.startsWith("/api/") ? undefined : "no /api/ at its beginning");
-        if (fault === undefined)
-            continue;
-        const remedy = `Give one path a line, such as ${DEFAULTS["gateway-paths"]}.`;
-        throw invalid(`gateway-paths: path ${index + 1} of ${paths.length} has ${fault}`, remedy);
-    }
-    return paths;
-}
-function parseCertificates(value) {
-    if (value === "")
-        return [];
-    const range = "from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
-    const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
-    if (value.includes("PRIVATE KEY-----"))
-        throw invalid("ca-certificate contains a private key", `${remedy} Consider that key compromised.`);
-    const blocks = value.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-    if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1)
-        throw invalid("ca-certificate is not PEM", remedy);
-    for (const [index, block] of blocks.entries()) {
-        try {
-            new external_node_crypto_namespaceObject.X509Certificate(block);
-        }
-        catch {
-            throw invalid(`ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`, remedy);
-        }
-    }
-    return blocks;
-}
-function parseTimeout(value) {
-    const seconds = /^\d+$/.test(value) ? Number(value) : 0;
-    if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)
-        return seconds * 1000;
-    const remedy = `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`;
-    throw invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, remedy);
-}
-/** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
-function parseBoolean(name, value) {
-    if (/^(true|True|TRUE)$/.test(value))
-        return true;
-    if (/^(false|False|FALSE)$/.test(value))
-        return false;
-    const remedy = `Give one of them, or leave the input out for ${DEFAULTS[name]}.`;
-    throw invalid(`${name} is neither true nor false`, remedy);
-}
-function invalid(problem, remedy) {
-    return new ArmorError("input_invalid", problem, remedy);
-}
-
-;// CONCATENATED MODULE: ./build/step/outputs.js
-
-
-
-
-/** @throws ArmorError unless each can be appended to. Without the file, core would print the token. */
-function checkFiles(variables) {
-    for (const variable of variables) {
-        if (!process.env[variable]) {
-            const problem = `${variable} is not set, so there is no safe way to hand the token on`;
-            const remedy = "Run this as a step of a GitHub Actions workflow.";
-            throw new ArmorError("runner_unsupported", problem, remedy);
-        }
-        use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
-    }
-}
-/** Lets core write. If that fails half-way, the file is cut back, so that the runner reads no half line. */
-function write(variable, append) {
-    use(variable, (path) => {
-        const before = (0,external_node_fs_namespaceObject.statSync)(path);
-        try {
-            append();
-        }
-        catch (error) {
-            if (before.isFile())
-                (0,external_node_fs_namespaceObject.truncateSync)(path, before.size);
-            throw error;
-        }
-    });
-}
-function use(variable, action) {
+/** What the promise gives, or `late` if the signal aborts before. */
+async function unlessAborted(promise, signal, late) {
+    if (signal.aborted)
+        return late;
+    const done = new AbortController();
+    const aborted = (0,external_node_events_namespaceObject.once)(signal, "abort", { signal: done.signal }).then(() => late, () => promise);
     try {
-        action(process.env[variable] ?? "");
+        return await Promise.race([promise, aborted]);
+    }
+    finally {
+        done.abort();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent-client/worker.js
+
+/** The program of GitHub's runner that runs one job, and ends with it. */
+const WORKER_NAME = "Runner.Worker";
+/**
+ * @param parentPid the parent of the main step
+ * @returns its pid if it is the runner's worker; undefined if that cannot be seen, as in a container, on another
+ * system than Linux, or under another runner
+ */
+async function findWorker(parentPid = process.ppid) {
+    const name = await (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
+    return name.trimEnd() === WORKER_NAME ? parentPid : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/step/summary.js
+// The one line of a main step that has gone well.
+
+/** Gives the start of the line, without a full stop. */
+function tokenSummary({ apiUrl }, { expiresIn }) {
+    return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
+}
+/** Gives the rest of it, if there is an agent: how later steps reach it. */
+function agentSummary({ exportEnvironment, gatewayPaths }, { canRun, fitsPath }) {
+    const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
+    const isOnPath = exportEnvironment && canRun && fitsPath;
+    const command = isOnPath ? "armor-token" : "the output token-command";
+    const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
+    const paths = gatewayPaths.join(", ");
+    return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
+}
+
+;// CONCATENATED MODULE: ./build/step/supply.js
+
+
+
+
+
+
+
+
+
+
+
+/** For calls through the gateway, in ms. Large reports begin late. */
+const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
+/** For giving back what was got: the runner kills a step some 10 s after it was cancelled. */
+const GIVE_BACK_MS = 5_000;
+/** Fetches the token, starts the agent if it is wanted, and sets the outputs. @throws ArmorError */
+async function supply(run) {
+    const got = { isTokenSaved: false, isAgentRunning: false };
+    try {
+        if (run.inputs.keepFresh)
+            await supplyWithAgent(run, got);
+        else
+            await supplyToken(run, got);
     }
     catch (error) {
-        throw fileError(`The file that ${variable} names`, error);
+        await giveBack(run, got);
+        throw error;
     }
 }
-/** Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces them. */
-function mask(secrets) {
-    for (const secret of secrets)
-        core_setSecret(secret);
-    hide(secrets);
+async function supplyToken(run, got) {
+    const token = await fetchMaskedToken(run, got);
+    setTokenOutputs(run, token);
+    saveComplete(run);
+    log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
 }
-function log(line) {
-    info(printable(line));
+async function supplyWithAgent(run, got) {
+    // Created early: a folder that cannot be written fails before a token is asked for.
+    const folder = await createAgentFolder(run.env, run.dist);
+    got.folder = folder;
+    state_saveState({ agentFolder: folder.path });
+    const token = await fetchMaskedToken(run, got);
+    const gatewayUrl = await startAgent(run, folder.path, token);
+    got.isAgentRunning = true;
+    run.cancellation.throwIfCancelled();
+    setTokenOutputs(run, token);
+    handOnAgent(run, folder, gatewayUrl);
+    saveComplete(run);
+    log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
 }
-function warn(line) {
-    warning(printable(line));
+/** The last look at whether anybody is left to take what was handed on. */
+function saveComplete({ cancellation }) {
+    cancellation.throwIfCancelled();
+    state_saveState({ isComplete: true });
 }
-/** Also sets the exit code to 1. */
-function fail(line) {
-    setFailed(printable(line));
+/** What this step started, it stops, and does not leave to a post step that may not know of it. */
+async function giveBack(run, { folder, token, isTokenSaved, isAgentRunning }) {
+    if (folder !== undefined && isAgentRunning) {
+        await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS), run.env); // ends the session
+        return;
+    }
+    if (folder !== undefined)
+        await removeFolder(folder.path, run.env);
+    // Post reads saved state when it begins: what was saved later, it does not know.
+    const isLeftToPost = isTokenSaved && !run.mark.hasPostBegun();
+    if (token === undefined || isLeftToPost || !run.inputs.terminateSession)
+        return;
+    const context = { ...contextOf(run), timeoutMs: GIVE_BACK_MS };
+    await endSession(context, token.accessToken).catch(() => undefined); // it ends by itself
 }
-/** As action.yml describes them. */
-function setOutputs(outputs) {
-    for (const [name, value] of Object.entries(outputs))
-        write("GITHUB_OUTPUT", () => setOutput(name, value));
+function contextOf({ inputs, route }) {
+    return { apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, send: createSend(route) };
 }
-/** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
-function exportAgent(env, gatewayUrl, bin) {
-    write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
-    write("GITHUB_PATH", () => addPath(bin));
-    const noProxy = noProxyWithLoopback(env);
-    if (noProxy === undefined)
-        return false;
-    for (const name of NO_PROXY_VARIABLES)
-        write("GITHUB_ENV", () => exportVariable(name, noProxy));
-    return true;
-}
-const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
-const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
-const LOOPBACK = "127.0.0.1";
-/** @returns undefined where no program would use a proxy for the gateway as it is */
-function noProxyWithLoopback(env) {
-    const isProxied = PROXY_VARIABLES.some((name) => env[name]);
-    if (!isProxied)
-        return undefined;
-    const lists = NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
-    if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list)))
-        return undefined;
-    // Some programs read one of the variables and some the other, so both get what either had.
-    if (lists.some(isEveryHost))
-        return "*";
-    const union = new Set([...lists.flat(), LOOPBACK]);
-    return [...union].join(",");
-}
-/** curl and Python take `*` only where it is alone. */
-function isEveryHost(noProxy) {
-    return noProxy.length === 1 && noProxy[0] === "*";
-}
-/** For post. No API key and no proxy ever go into state, which is a readable file. */
-function outputs_saveState(name, value) {
-    write("GITHUB_STATE", () => saveState(name, value));
-}
-/** @returns undefined where main saved nothing */
-function loadState(env) {
-    const saved = (name) => env[`STATE_${name}`] || undefined;
-    const apiUrl = saved("api_url");
-    if (apiUrl === undefined)
-        return undefined;
-    return {
-        apiUrl,
-        certificates: saved("ca_certificate")?.split(/(?=-----BEGIN CERTIFICATE-----)/) ?? [],
-        terminateSession: saved("terminate_session") !== "false",
-        accessToken: saved("access_token"),
-        agentFolder: saved("agent_folder"),
-        isComplete: saved("complete") === "true",
+/** Masks the token before anything else is done with it. */
+async function fetchMaskedToken(run, got) {
+    const { inputs, cancellation } = run;
+    const context = {
+        ...contextOf(run),
+        onRetry(_error, _pauseMs, line) {
+            cancellation.throwIfCancelled();
+            log(line);
+        },
     };
+    const token = await fetchToken(context, inputs.credentials);
+    mask(maskedForms(token.accessToken));
+    got.token = token;
+    const accessToken = inputs.terminateSession ? token.accessToken : undefined;
+    state_saveState({ accessToken, expiresAt: token.expiresAt });
+    got.isTokenSaved = true;
+    cancellation.throwIfCancelled();
+    return token;
+}
+function setTokenOutputs({ inputs }, token) {
+    setOutputs({
+        "access-token": token.accessToken,
+        "api-url": inputs.apiUrl,
+        "token-type": "Bearer",
+        "expires-in": String(token.expiresIn),
+        "expires-at": isoDate(token.expiresAt),
+    });
+}
+/** Gives the gateway's address. */
+async function startAgent(run, folder, first) {
+    const { env, dist, inputs, route } = run;
+    const capability = createCapability();
+    const controlCapability = createCapability();
+    mask([capability, controlCapability].flatMap(maskedForms));
+    const config = {
+        credentials: inputs.credentials,
+        apiUrl: inputs.apiUrl,
+        certificates: inputs.certificates,
+        route,
+        timeoutMs: inputs.timeoutMs,
+        limits: CALL_LIMITS,
+        terminateSession: inputs.terminateSession,
+        gatewayPaths: inputs.gatewayPaths,
+        capability,
+        controlCapability,
+        folder,
+        first,
+        workerPid: await findWorker(),
+        isDebug: outputs_isDebug(),
+    };
+    const { gatewayUrl } = await launchAgent(config, { env, dist });
+    return gatewayUrl;
+}
+function handOnAgent({ env, inputs }, folder, gatewayUrl) {
+    setOutputs({ "gateway-url": gatewayUrl, "token-command": folder.command });
+    if (!folder.canRun) {
+        warn("armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). " +
+            'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".');
+    }
+    if (!inputs.exportEnvironment)
+        return;
+    const bin = folder.fitsPath ? folder.bin : undefined;
+    const { wasNoProxyExtended, isNoProxyStar } = exportAgent(env, gatewayUrl, bin);
+    if (bin === undefined) {
+        warn("armor-token is not on PATH: the runner's work folder has a sign in its name that parts folders there. " +
+            'Give the output token-command to the step as TOKEN_COMMAND, and run: "$TOKEN_COMMAND".');
+    }
+    if (wasNoProxyExtended)
+        log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
+    if (isNoProxyStar) {
+        warn("no_proxy is *, which wget does not know: it would show the gateway's address to the proxy. " +
+            "Name the hosts in no_proxy instead; 127.0.0.1 has to be one of them.");
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/step/main.js
@@ -5016,24 +8384,24 @@ function loadState(env) {
 
 
 
-
-
-
-const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 }; // large reports begin late
-const STOP_MS = 5_000;
-/** For a reply that is on its way when the job is cancelled; the runner kills the step after some 10 s. */
-const CANCEL_MS = 5_000;
-/** Sets `process.exitCode` to 0 if and only if every output is set; else reports one error annotation. */
+/**
+ * Sets `process.exitCode` to 0 if and only if every output is set; else reports one error
+ * annotation.
+ * @param env of the process, of which it takes the proxy variables
+ * @param crash rejects with what nothing else has caught
+ * @param dist the folder of the built files, one of which this is
+ */
 async function main(env, crash, dist) {
-    mask(readSecrets(getInput));
-    const { cancel, deadline } = watchCancel();
+    let mark;
     try {
-        const envOfJob = { ...env };
+        mask(readSecrets(getInput));
+        startDebugLog();
+        closeFilesToOthers();
         checkFiles(["GITHUB_OUTPUT", "GITHUB_STATE"]);
-        const inputs = readInputs(getInput);
-        const route = takeRoute(env);
-        const run = { env: envOfJob, dist, inputs, route, cancel };
-        await Promise.race([supply(run), crash, deadline]);
+        mark = new MainMark(env);
+        const cancellation = new Cancellation(mark);
+        const result = prepareAndSupply(env, dist, mark, cancellation);
+        await Promise.race([result, crash, cancellation.deadline]);
         process.exitCode = 0;
     }
     catch (error) {
@@ -5041,209 +8409,142 @@ async function main(env, crash, dist) {
         const { code, message } = asArmorError(error);
         fail(annotationOf(code, message));
     }
+    finally {
+        mark?.remove();
+    }
 }
-/** The runner sends SIGINT, then SIGTERM. Work goes on to its next check of `cancel`, or to the deadline. */
-function watchCancel() {
-    const controller = new AbortController();
-    const error = new ArmorError("cancelled", "The job was cancelled", "No token was handed on.");
-    for (const name of ["SIGINT", "SIGTERM"])
-        process.on(name, () => controller.abort(error));
-    const deadline = (0,external_node_events_namespaceObject.once)(controller.signal, "abort").then(async () => {
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(CANCEL_MS, undefined, { ref: false });
-        throw error;
-    });
-    return { cancel: controller.signal, deadline };
-}
-/** Fetches the token, starts the agent where it is wanted, and sets the outputs. */
-async function supply(run) {
-    const { inputs } = run;
+async function prepareAndSupply(env, dist, mark, cancellation) {
+    saveEmptyState();
+    const envOfJob = { ...env };
+    const inputs = readInputs(getInput, env);
+    const route = takeRoute(env);
     if (inputs.keepFresh && inputs.exportEnvironment)
         checkFiles(["GITHUB_ENV", "GITHUB_PATH"]);
     warnOfIam(inputs);
     trustCertificates(inputs.certificates);
-    outputs_saveState("api_url", inputs.apiUrl);
-    outputs_saveState("ca_certificate", inputs.certificates.join("\n"));
-    outputs_saveState("terminate_session", String(inputs.terminateSession));
-    if (inputs.keepFresh)
-        await supplyWithAgent(run);
-    else
-        await supplyToken(run);
-}
-async function supplyToken(run) {
-    const token = await fetchMaskedToken(run);
-    setTokenOutputs(token);
-    outputs_saveState("complete", "true");
-    log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
-}
-async function supplyWithAgent(run) {
-    // Created early: a folder that cannot be written fails before a token is asked for.
-    const folder = await createAgentFolder(run.env, run.dist);
-    let isAgentRunning = false;
-    try {
-        outputs_saveState("agent_folder", folder.path);
-        const token = await fetchMaskedToken(run);
-        const gatewayUrl = await startAgent(run, folder.path, token);
-        isAgentRunning = true;
-        setTokenOutputs(token);
-        handOnAgent(run, folder, gatewayUrl);
-        outputs_saveState("complete", "true");
-        log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
-    }
-    catch (error) {
-        // What this step started, it stops, and does not leave to a post step that may not know of it.
-        if (isAgentRunning)
-            await stopAgent(folder.path, AbortSignal.timeout(STOP_MS));
-        else
-            await removeFolder(folder.path);
-        throw error;
-    }
-}
-function setTokenOutputs(token) {
-    setOutputs({
-        "access-token": token.accessToken,
-        "token-type": "Bearer",
-        "expires-in": String(token.expiresIn),
-        "expires-at": isoDate(token.expiresAt),
-    });
-}
-function warnOfIam({ gatewayPaths }) {
-    const iam = "/api/v1/iam/";
-    for (const path of gatewayPaths) {
-        const isInsideIam = path.startsWith(iam);
-        const isAboveIam = path.endsWith("/") && iam.startsWith(path);
-        if (!isInsideIam && !isAboveIam)
-            continue;
-        warn(`gateway-paths: ${path} covers ${iam}, so with keep-fresh every later step of this job can read the ` +
-            "users, apps and policies that the client app may read.");
-    }
-}
-async function fetchMaskedToken({ inputs, route, cancel }) {
-    const context = {
-        apiUrl: inputs.apiUrl,
-        timeoutMs: inputs.timeoutMs,
-        send: createSend(route),
-        onRetry({ problem }, pauseMs) {
-            cancel.throwIfAborted();
-            log(`${problem}. Next try in ${seconds(pauseMs)}.`);
-        },
-    };
-    const token = await fetchToken(context, inputs.credentials);
-    const { accessToken } = token;
-    mask([accessToken]);
-    try {
-        outputs_saveState("access_token", inputs.terminateSession ? accessToken : "");
-    }
-    catch (error) {
-        // The post step will not know of this session.
-        if (inputs.terminateSession)
-            await endSession({ ...context, timeoutMs: STOP_MS }, accessToken).catch(() => undefined);
-        throw error;
-    }
-    cancel.throwIfAborted();
-    return token;
-}
-/** @returns the gateway's address */
-async function startAgent({ env, dist, inputs, route }, folder, firstToken) {
-    const capability = createCapability();
-    const controlCapability = createCapability();
-    mask([capability, controlCapability]);
-    const config = {
-        credentials: inputs.credentials,
+    state_saveState({
         apiUrl: inputs.apiUrl,
         certificates: inputs.certificates,
-        route,
-        timeoutMs: inputs.timeoutMs,
-        limits: CALL_LIMITS,
         terminateSession: inputs.terminateSession,
-        gatewayPaths: inputs.gatewayPaths,
-        capability,
-        controlCapability,
-        folder,
-        first: firstToken,
-    };
-    const { gatewayUrl } = await launchAgent(config, { env, dist });
-    return gatewayUrl;
+        mark: mark.path,
+        stateFile: env["GITHUB_STATE"],
+    });
+    const run = { env: envOfJob, dist, inputs, route, mark, cancellation };
+    await supply(run);
 }
-function handOnAgent({ env, inputs }, folder, gatewayUrl) {
-    setOutputs({ "gateway-url": gatewayUrl, "token-command": folder.command });
-    if (!folder.canRun) {
-        warn("armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). " +
-            'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".');
+/** Below this path Armor tells who has which rights. */
+const IAM = "/api/v1/iam/";
+function warnOfIam({ gatewayPaths }) {
+    for (const path of gatewayPaths) {
+        const isInsideIam = path.startsWith(IAM);
+        const isAboveIam = path.endsWith("/") && IAM.startsWith(path);
+        if (!isInsideIam && !isAboveIam)
+            continue;
+        warn(`gateway-paths: ${path} covers ${IAM}, so with keep-fresh every later step of this job can read the ` +
+            "users, apps and policies that the client app may read.");
     }
-    if (!inputs.exportEnvironment)
-        return;
-    const wasNoProxyExtended = exportAgent(env, gatewayUrl, folder.bin);
-    if (wasNoProxyExtended)
-        log("Added 127.0.0.1 to no_proxy and NO_PROXY, for calls of later steps to the gateway.");
-}
-/** The start of the one line of a good run. */
-function tokenSummary({ apiUrl }, { expiresIn }) {
-    return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
-}
-/** The rest of it, with keep-fresh. */
-function agentSummary({ exportEnvironment, gatewayPaths }, { canRun }) {
-    const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
-    const command = exportEnvironment && canRun ? "armor-token" : "the output token-command";
-    const use = `Until the job ends, later steps reach Armor by ${gateway} and get tokens by ${command}.`;
-    const paths = gatewayPaths.join(", ");
-    return paths === DEFAULTS["gateway-paths"] ? use : `${use} The gateway reads ${paths}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
-const NOTHING = { lines: [], warnings: [] };
-/** What the agent did, or why it cannot be known. */
+/** A report that says nothing. */
+const NOTHING = { lines: [], warnings: [], read: [], debugLog: [] };
+/** A report of one line. */
+function lineReport(line) {
+    return { lines: [line], warnings: [], read: [], debugLog: [] };
+}
+/** What both say, one after the other. */
+function joined(first, second) {
+    return {
+        lines: [...first.lines, ...second.lines],
+        warnings: [...first.warnings, ...second.warnings],
+        read: [...first.read, ...second.read],
+        debugLog: [...first.debugLog, ...second.debugLog],
+    };
+}
+/**
+ * Says what the agent did, or why that cannot be known.
+ * @param isMainComplete if it is not, main's own annotation has said what happened
+ */
 function agentReport(result, isMainComplete) {
+    const { debugLog = [] } = result;
     if (result.kind === "unknown") {
-        const then = "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
-        return {
-            lines: [],
-            warnings: [agentWarning("could not be asked to stop", result.reason, then)],
-        };
+        const warning = agentWarning(`The token agent could not be asked to stop: ${withoutStop(result.reason)}. ` +
+            "It ends by itself when its folder is gone, at the latest when the runner cleans up.");
+        return { lines: [], warnings: [warning], read: [], debugLog };
     }
     const { stats } = result;
     if (stats === undefined) {
         if (!isMainComplete)
             return NOTHING; // main has failed, and has stopped it
-        const why = "it left no report: it was killed, its folder was removed, or the disk is full";
-        return { lines: [], warnings: [earlyEnd(why)] };
+        const why = " and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full";
+        return { lines: [], warnings: [earlyEnd(why)], read: [], debugLog };
     }
-    const warnings = problemsOf(stats);
+    const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
     if (stats.reason !== undefined)
-        warnings.unshift(earlyEnd(stats.reason));
-    return { lines: [workOf(stats)], warnings };
+        warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
+    // Quiet if main has failed, but what was left behind is said.
+    const lines = isMainComplete ? [workOf(stats)] : [];
+    return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
 }
-function earlyEnd(reason) {
-    const then = "Calls after that could not connect (curl: (7)): look at the first step that failed.";
-    return agentWarning("had ended before the job did", reason, then);
+function withoutStop(text) {
+    return text.replace(/\.$/, "");
 }
-function agentWarning(what, reason, then) {
+function earlyEnd(why) {
+    return agentWarning(`The token agent ended before the job did${why}. ` +
+        "Later calls failed with curl (7): start at the first failed step.");
+}
+function agentWarning(text) {
     const sessions = "Sessions of tokens that it fetched end when these expire.";
-    const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${sessions}`;
-    return annotationOf("agent_failed", text);
+    return annotationOf("agent_failed", `${text} ${sessions}`);
 }
-/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched.` */
+/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
 function workOf(stats) {
     const used = [
         ...calls("answered", stats.answered),
         ...calls("failed", stats.failed),
+        ...times(stats.abandoned, "call", "given up by its client", "given up by their clients"),
         ...times(stats.refused, "call", "refused"),
         ...times(stats.handedOut, "token", "handed out"),
     ];
-    if (used.length === 0) {
-        const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
-        return `Token agent: it answered no call${hint}.`;
-    }
-    const tokens = [
+    const work = [
+        ...(used.length === 0 ? ["no call came"] : used),
         ...times(stats.minted, "token", "fetched"),
         ...times(stats.sessionsEnded, "session", "ended"),
     ];
-    return `Token agent: ${[...used, ...tokens].join(", ")}.`;
+    const line = `Token agent: ${work.join(", ")}.`;
+    const isUnused = used.length === 0 && stats.reason === undefined;
+    if (!isUnused)
+        return line;
+    return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
-function problemsOf({ problems, sessionsNotEnded }) {
-    const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-    const ends = "may not have ended. Sessions end when their tokens expire.";
-    return [...warnings, ...times(sessionsNotEnded, "Armor session", ends)];
+/**
+ * Gives whether the agent had the step's own token only, whose session post can try to end itself.
+ */
+function hasOnlyOwnToken({ minted }) {
+    return minted === 1;
+}
+function sessionsLeft(stats) {
+    const others = hasOnlyOwnToken(stats) ? stats.sessionsNotEnded - 1 : stats.sessionsNotEnded;
+    const one = "could not be ended; it ends by itself when its token expires.";
+    const several = "could not be ended; they end by themselves when their tokens expire.";
+    return times(Math.max(others, 0), "Armor session", one, several);
+}
+/**
+ * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is
+ * a command.
+ */
+function readBy({ read, otherKinds, otherCalls, handedOut }) {
+    const lines = read.map(({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`);
+    if (otherKinds > 0) {
+        const kinds = otherKinds === 1 ? "1 other kind" : `${otherKinds} other kinds`;
+        lines.push(`… and ${kinds} (${otherCalls} ${otherCalls === 1 ? "call" : "calls"})`);
+    }
+    else if (otherCalls > 0)
+        lines.push(`… and ${otherCalls} other calls`);
+    if (handedOut > 0)
+        lines.push("Calls with tokens that armor-token handed out are not seen, so they are not listed.");
+    return lines;
 }
 /** Such as `3 calls answered (2xx 2, 4xx 1)`; nothing for none. */
 function calls(verb, counts) {
@@ -5255,11 +8556,83 @@ function calls(verb, counts) {
         .map((name) => `${name} ${counts[name]}`);
     return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
-/** Such as `3 tokens fetched`; nothing for none. */
-function times(count, noun, verb) {
+/**
+ * Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default
+ */
+function times(count, noun, verb, verbOfMany = verb) {
     if (count === 0)
         return [];
-    return [`${count} ${count === 1 ? noun : `${noun}s`} ${verb}`];
+    return [count === 1 ? `1 ${noun} ${verb}` : `${count} ${noun}s ${verbOfMany}`];
+}
+
+;// CONCATENATED MODULE: ./build/step/session-end.js
+
+
+
+
+/**
+ * Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has
+ * failed.
+ */
+const REASONS = {
+    host_unknown: "DNS does not know its host",
+    dns_failed: "DNS did not answer",
+    connection_failed: "no connection",
+    reply_incomplete: "its answer broke off",
+    reply_timeout: "no answer in time",
+    reply_invalid: "its answer was no HTTP",
+    certificate_rejected: "its certificate is not trusted",
+    tls_failed: "no TLS connection",
+    proxy_failed: "the proxy has failed",
+    proxy_refused: "the proxy has refused",
+    redirect_refused: "it was redirected to another address",
+};
+/**
+ * Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over.
+ * @param timeoutMs in ms, for all attempts
+ */
+async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
+    const { accessToken, agentFolder, isComplete, terminateSession } = state;
+    // Quiet if main has failed: its own annotation has said why.
+    const say = (line) => (isComplete ? lineReport(line) : NOTHING);
+    if (!terminateSession)
+        return say("The Armor session was not ended, as terminate-session is false.");
+    if (accessToken === undefined)
+        return NOTHING; // no token was issued
+    // Of Armor's last answer; undefined if the last attempt got none.
+    let lastStatus;
+    const noteStatus = async (request, signal) => {
+        lastStatus = undefined;
+        const reply = await send(request, signal);
+        lastStatus = reply.status;
+        return reply;
+    };
+    try {
+        const wasAlive = await endSession({ apiUrl, timeoutMs, send: noteStatus }, accessToken);
+        if (wasAlive)
+            return say("The Armor session was ended.");
+        if (agentFolder !== undefined)
+            return say("The Armor session was over already.");
+        return say("The Armor session was over already. " +
+            "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.");
+    }
+    catch (error) {
+        const { code } = asArmorError(error);
+        if (code === "internal_error")
+            throw error;
+        const answered = lastStatus === undefined ? undefined : `Armor answered ${lastStatus}`;
+        const reason = answered ?? REASONS[code] ?? code;
+        // What was left behind is said also if main has failed.
+        return lineReport(`The Armor session could not be ended (${reason}); ${endOf(state)}.`);
+    }
+}
+/** Says when the session ends without anybody's help, which nobody has to do anything about. */
+function endOf({ expiresAt }) {
+    if (expiresAt === undefined)
+        return "it ends by itself when its token expires";
+    const time = new Date(expiresAt).toISOString().slice("2026-01-01T".length, -".000Z".length);
+    const hasExpired = expiresAt <= clock.date();
+    return hasExpired ? `it has ended by itself at ${time} UTC` : `it ends by itself at ${time} UTC`;
 }
 
 ;// CONCATENATED MODULE: ./build/step/post.js
@@ -5271,85 +8644,121 @@ function times(count, noun, verb) {
 
 
 
+
+
+
+
+
+
+
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
-const post_STOP_MS = 4_000; // of it, for the agent to stop
-const MIN_SESSION_MS = 500; // for ending the session, even where the agent took the rest
+const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
+const STOP_MS = 4_000; // of it, for the agent to stop
+const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
+const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+const MAIN_RUNS = "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 /**
- * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested composite
- * actions the runner gives this step the inputs of another action, or none (actions/runner#3514).
+ * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested
+ * composite actions the runner gives this step the inputs of another action, or none
+ * (actions/runner#3514).
+ * @param env of the process, of which it takes the proxy variables
+ * @param crash rejects with what nothing else has caught
  */
-async function post_post(env, crash) {
+async function post(env, crash) {
     process.exitCode = 0;
     const state = loadState(env);
     if (state === undefined)
         return;
     if (state.accessToken !== undefined)
-        mask([state.accessToken]);
+        mask(maskedForms(state.accessToken));
     try {
-        const { lines, warnings } = await Promise.race([finish(env, state), crash]);
-        // Quiet where main failed: its own annotation has said why. What was left behind is said all the same.
-        if (state.isComplete)
-            lines.forEach(log);
-        warnings.forEach(warn);
+        startDebugLog();
+        closeFilesToOthers();
+        say(await Promise.race([finish(env, state), crash]));
     }
     catch (error) {
         const { code, message } = asArmorError(error);
         warn(annotationOf(code, message));
     }
 }
-async function finish(env, state) {
-    const { agentFolder, isComplete, terminateSession } = state;
-    if (agentFolder === undefined)
-        return await finishSession(env, state, TIMEOUT_MS);
-    const start = clock.now();
-    const result = await stopAgent(agentFolder, AbortSignal.timeout(post_STOP_MS));
-    const agent = agentReport(result, isComplete);
-    // An agent that was told to stop, and so gives no reason of its own, has ended the step's session, too.
-    const wasToldToStop = result.kind === "ended" && result.stats !== undefined && result.stats.reason === undefined;
-    if (wasToldToStop && terminateSession)
-        return agent;
-    const leftMs = Math.max(MIN_SESSION_MS, TIMEOUT_MS - (clock.now() - start));
-    const session = await finishSession(env, state, leftMs);
-    return {
-        lines: [...agent.lines, ...session.lines],
-        warnings: [...agent.warnings, ...session.warnings],
-    };
+function say({ lines, warnings, read, debugLog }) {
+    lines.forEach(log);
+    if (read.length > 0)
+        outputs_group("What was read from Armor", read);
+    warnings.forEach(warn);
+    debugLog.forEach(logDebug);
 }
-/** Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over. */
-async function finishSession(env, state, timeoutMs) {
-    const { accessToken, agentFolder, apiUrl, certificates, terminateSession } = state;
-    const say = (line) => ({ lines: [line], warnings: [] });
-    if (!terminateSession)
-        return say("The Armor session was not ended, as terminate-session is false.");
-    if (accessToken === undefined)
-        return NOTHING; // no token was issued
+async function finish(env, saved) {
+    const deadline = clock.now() + TIMEOUT_MS;
+    const hasMainEnded = await waitForMain(env, saved);
+    const state = currentState(env, saved);
+    const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
+    return joined(mainReport, await endAll(env, state, saved, deadline));
+}
+/**
+ * Stops the agent and ends the session, whichever there is. @param saved as post has masked it
+ * already
+ */
+async function endAll(env, state, saved, deadline) {
+    const { accessToken, agentFolder, isComplete, terminateSession } = state;
+    // A token that main got after it was cancelled is not known from the beginning.
+    if (accessToken !== undefined && accessToken !== saved.accessToken)
+        mask(maskedForms(accessToken));
+    trustCertificates(state.certificates);
+    const context = { apiUrl: state.apiUrl, send: createSend(takeRoute(env)) };
+    if (agentFolder === undefined)
+        return await endSessionOf(state, context, deadline - clock.now());
+    const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
+    const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
+    const agent = agentReport(result, isComplete);
+    const stats = result.kind === "ended" ? result.stats : undefined;
+    const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
+    // An agent that was told to stop, and so gives no reason of its own, has ended the step's
+    // session, too.
+    const wasToldToStop = stats !== undefined && stats.reason === undefined;
+    if (!wasToldToStop || !terminateSession)
+        return joined(agent, await endSessionOf(state, context, leftMs));
+    if (stats.sessionsNotEnded > 0 && hasOnlyOwnToken(stats))
+        return joined(agent, await endSessionOf(state, context, Math.min(leftMs, SECOND_TRY_MS)));
+    const isNothingSaid = stats.sessionsEnded === 0 && stats.sessionsNotEnded === 0;
+    if (!isNothingSaid || !isComplete)
+        return agent;
+    return joined(agent, lineReport("The Armor session was over already."));
+}
+/** Gives whether main has ended: when it is cancelled in a container, it goes on. */
+async function waitForMain(env, saved) {
+    const { isComplete, mark } = saved;
+    if (isComplete || mark === undefined)
+        return true;
+    return await endMain(mark, env, MAIN_MS);
+}
+/** Gives what main has saved by now, which may be more than the runner has read. */
+function currentState(env, saved) {
+    const { isComplete, mark, stateFile } = saved;
+    if (isComplete || mark === undefined)
+        return saved;
+    // The runner keeps the files of all steps in one folder until the job ends.
+    const isRunnersFile = (0,external_node_path_namespaceObject.dirname)(stateFile ?? "") === (0,external_node_path_namespaceObject.dirname)(env["GITHUB_STATE"] ?? "none");
+    if (stateFile === undefined || !isRunnersFile)
+        return saved;
     try {
-        trustCertificates(certificates);
-        const context = { apiUrl, timeoutMs, send: createSend(takeRoute(env)) };
-        const wasAlive = await endSession(context, accessToken);
-        if (wasAlive)
-            return say("The Armor session was ended.");
-        if (agentFolder !== undefined)
-            return say("The Armor session was over already.");
-        return say("The Armor session was over already. " +
-            "Tokens expire soon: with keep-fresh: true, later steps always have a valid one.");
+        return loadState(parseStateFile((0,external_node_fs_namespaceObject.readFileSync)(stateFile, "utf8"))) ?? saved;
     }
-    catch (error) {
-        const { code, message } = asArmorError(error);
-        const text = `The Armor session was not ended, and ends when its token expires. ${message}`;
-        return { lines: [], warnings: [annotationOf(code, text)] };
+    catch {
+        return saved; // what the runner has read of it is all there is
     }
 }
 
 ;// CONCATENATED MODULE: ./build/index.js
-// The three programs of this action. Each has a file of one line in dist/, from which the runner or the main
-// step starts it: a process that guessed its role from saved state would be wrong whenever that is missing.
+// The three programs of this action. Each has a file of its own in dist/ (entry.cjs), from which
+// the runner or the main step starts it: a process that guessed its role from saved state would be
+// wrong whenever that is missing.
 
 
 
 
 
-
+/** The main step. Ends the process. */
 async function runMain() {
     if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
         const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
@@ -5358,9 +8767,11 @@ async function runMain() {
     const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "");
     await run((crash) => main(process.env, crash, dist));
 }
+/** The post step. Ends the process. */
 async function runPost() {
-    await run((crash) => post_post(process.env, crash));
+    await run((crash) => post(process.env, crash));
 }
+/** The token agent. Ends the process. */
 async function runAgent() {
     await run((crash) => agent(crash));
 }
@@ -5369,17 +8780,9 @@ async function run(program) {
     process.exitCode = 1; // until success is certain: also when the process runs dry or dies
     process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
     delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-    closeInspector();
-    // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
-    (0,external_node_net_namespaceObject.setDefaultAutoSelectFamilyAttemptTimeout)(5_000);
     await program(watchCrash());
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
-}
-/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
-function closeInspector() {
-    process.on("SIGUSR1", () => undefined);
-    process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 /** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {
@@ -5390,8 +8793,6 @@ function watchCrash() {
     crash.catch(() => undefined);
     return crash;
 }
-
-})();
 
 module.exports = __webpack_exports__;
 /******/ })()

@@ -1,3 +1,8 @@
-// Required in place of undici and @actions/exec, which this action never calls.
+// Required in place of undici, @actions/exec, tunnel, which this action never calls.
 const fail = (name) => function notBundled() { throw new Error(`${name} is not part of this action`); };
-module.exports = { ProxyAgent: fail("undici"), getExecOutput: fail("@actions/exec") };
+exports.ProxyAgent = fail("undici");
+exports.getExecOutput = fail("@actions/exec");
+exports.httpOverHttp = fail("tunnel");
+exports.httpOverHttps = fail("tunnel");
+exports.httpsOverHttp = fail("tunnel");
+exports.httpsOverHttps = fail("tunnel");
