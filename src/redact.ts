@@ -7,15 +7,22 @@ export function hide(secrets: readonly string[]): void {
 
 const QUOTE_LENGTH = 200;
 
-/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
-export function quote(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
+/**
+ * Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command.
+ * @param maxLength in characters; what is longer is cut, and ends with an ellipsis
+ */
+export function quote(
+  text: string,
+  secrets: readonly string[] = secretsOfThisProcess,
+  maxLength = QUOTE_LENGTH,
+): string {
   // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
   const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
   // The runner takes `::` and `##[` for the start of a command.
   const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
   // Again, as the clean-up can join a secret's halves.
   const line = scrub(harmless, secrets).trim();
-  return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
+  return line.length > maxLength ? `${line.slice(0, maxLength)}…` : line;
 }
 
 /** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */

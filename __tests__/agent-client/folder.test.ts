@@ -15,16 +15,27 @@ beforeEach(async () => {
 
 describe("the wrapper of armor-token", () => {
   test("for cmd doubles percent signs that it would expand, and empties NODE_OPTIONS", () => {
-    expect(cmdWrapper("C:\\Program Files\\node.exe", "D:\\a\\100%\\armor-token.js")).toBe(
-      '@setlocal\r\n@set "NODE_OPTIONS="\r\n' +
-        '@"C:\\Program Files\\node.exe" "D:\\a\\100%%\\armor-token.js" "%~dp0.." %*\r\n',
+    const lines = cmdWrapper("C:\\Program Files\\node.exe", "D:\\a\\100%\\armor-token.js").split(
+      "\r\n",
     );
+    expect(lines.slice(0, 2)).toEqual(["@setlocal", '@set "NODE_OPTIONS="']);
+    expect(lines.slice(-2)).toEqual([
+      '@"C:\\Program Files\\node.exe" "D:\\a\\100%%\\armor-token.js" "%~dp0.." %*',
+      "",
+    ]);
+  });
+
+  test("says in one line that its program is gone, for both shells", () => {
+    const says =
+      "armor-token: its program is gone, because a step removed the folder of the action.";
+    expect(shWrapper("/node", "/a.js", "/t")).toMatch(new RegExp(`^  echo '${says} .*' >&2$`, "m"));
+    expect(cmdWrapper("n.exe", "a.js")).toContain(`@if not exist "a.js" (echo ${says}`);
   });
 
   test("for sh keeps quotes inside a word, and gives Windows paths forward slashes", () => {
-    expect(shWrapper("/opt/no de", "/it's/a.js", "/t$mp")).toBe(
-      "#!/bin/sh\nunset NODE_OPTIONS\nexec '/opt/no de' '/it'\\''s/a.js' '/t$mp' \"$@\"\n",
-    );
+    const wrapper = shWrapper("/opt/no de", "/it's/a.js", "/t$mp");
+    expect(wrapper).toMatch(/^#!\/bin\/sh\nunset NODE_OPTIONS\n/);
+    expect(wrapper).toMatch(/\nexec '\/opt\/no de' '\/it'\\''s\/a\.js' '\/t\$mp' "\$@"\n$/);
     expect(shWrapper("C:\\n.exe", "D:\\a.js", "D:\\t", true)).toContain(
       "exec 'C:/n.exe' 'D:/a.js' 'D:/t'",
     );

@@ -49,6 +49,11 @@ export async function createAgentFolder(
   }
 }
 
+/** What is left of the action may be less than it was: a local action is a folder that a job can clean. */
+const IS_GONE =
+  "armor-token: its program is gone, because a step removed the folder of the action. " +
+  "Call it before that step, or use the action by its repository name.";
+
 /** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 export function shWrapper(
   node: string,
@@ -56,17 +61,32 @@ export function shWrapper(
   folder: string,
   isWindows = false,
 ): string {
-  const quoted = [node, program, folder].map((path) => {
+  const [nodePath, programPath, folderPath] = [node, program, folder].map((path) => {
     const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
     return `'${posixPath.replaceAll("'", "'\\''")}'`;
   });
-  return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
+  const lines = [
+    "#!/bin/sh",
+    "unset NODE_OPTIONS",
+    `if [ ! -f ${programPath} ]; then`,
+    `  echo '${IS_GONE}' >&2`,
+    "  exit 1",
+    "fi",
+    `exec ${nodePath} ${programPath} ${folderPath} "$@"`,
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 /** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
 export function cmdWrapper(node: string, program: string): string {
   const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
+  const lines = [
+    "@setlocal",
+    '@set "NODE_OPTIONS="',
+    `@if not exist ${quoted[1]} (echo ${IS_GONE} 1>&2 & exit /b 1)`,
+    `@${quoted.join(" ")} "%~dp0.." %*`,
+  ];
+  return `${lines.join("\r\n")}\r\n`;
 }
 
 /** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */

@@ -1,0 +1,249 @@
+// The way to the runner that no redirection of a step can turn away, on Linux.
+//
+// The runner learns a mask from the streams of the step's own process. A script may send the streams of a
+// single call elsewhere: into a variable, a file, another program. So the mask goes to the pipe that the
+// runner reads, by way of the process that it started.
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** The program of GitHub's runner that starts each step (actions/runner, src/Runner.Worker). */
+const WORKER = "Runner.Worker";
+/** A process table that changes while it is read could lead in a circle. No step nests so deep. */
+const MAX_ANCESTORS = 64;
+/** Of the machine itself, as opposed to a container: PROC_PID_INIT_INO in Linux' include/linux/proc_ns.h. */
+const MACHINE_NAMESPACE = "pid:[4026531836]";
+/** POSIX lets nobody else's text come between the bytes of a write that is no longer (Linux' PIPE_BUF). */
+const ATOMIC_BYTES = 4096;
+/** A full pipe is one that the runner is about to read. A busy machine may keep it waiting. */
+const FULL_PIPE_MS = 30_000;
+const RETRY_MS = 5;
+
+/** A pipe whose other end the runner reads. */
+export interface RunnerPipe {
+  /**
+   * False if a process whose descriptors cannot be read might be the reader instead. Then the mask has to take
+   * the ordinary way as well.
+   */
+  readonly isCertain: boolean;
+  /** Writes these lines, each with its line end. False if they did not all arrive. Never fails. */
+  write(lines: readonly string[]): Promise<boolean>;
+}
+
+/** Undefined on other systems, outside of a runner, and if the processes on the way cannot be looked at. */
+export function findRunnerPipe(): RunnerPipe | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    const step = findStep();
+    return step && findPipeOf(step);
+  } catch {
+    // A process has ended meanwhile, or belongs to another user.
+    return undefined;
+  }
+}
+
+interface StepProcess {
+  readonly pid: number;
+  /** The pid of the runner's worker. Undefined in a container, from which the worker cannot be seen. */
+  readonly worker: number | undefined;
+}
+
+/** Goes up from this process, which may be the step's own if its shell has replaced itself. */
+function findStep(): StepProcess | undefined {
+  let { pid, parent } = readProcess(process.pid);
+  for (let count = 0; count < MAX_ANCESTORS; count += 1) {
+    if (parent === 0) return isStepOfContainer(pid) ? { pid, worker: undefined } : undefined;
+    const above = readProcess(parent);
+    if (above.name === WORKER) return { pid, worker: parent };
+    ({ pid, parent } = above);
+  }
+  return undefined;
+}
+
+/**
+ * Steps of a container job are started from outside (`docker exec`), so their parent shows as 0. The process
+ * with pid 1 is the container's own: it is the step only if the container runs nothing but the step. Otherwise
+ * it has taken in a process whose parent has ended, which then belongs to another session.
+ */
+function isStepOfContainer(pid: number): boolean {
+  if (readlinkSync("/proc/self/ns/pid") === MACHINE_NAMESPACE) return false;
+  if (pid !== 1) return true;
+  if (readProcess(1).session !== readProcess(process.pid).session) return false;
+  return !listProcesses().some(isWorker);
+}
+
+function isWorker(pid: number): boolean {
+  try {
+    return readProcess(pid).name === WORKER;
+  } catch {
+    return false; // It has ended meanwhile.
+  }
+}
+
+interface ProcessEntry {
+  readonly pid: number;
+  readonly name: string;
+  /** The parent's pid, 0 if it is outside of this namespace. */
+  readonly parent: number;
+  readonly session: number;
+}
+
+/** The name may hold blanks and brackets, so it ends with the last bracket (proc_pid_stat(5)). */
+const STAT = /^\d+ \((?<name>.*)\) \S (?<parent>\d+) \d+ (?<session>\d+) /s;
+
+function readProcess(pid: number): ProcessEntry {
+  const groups = STAT.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.groups;
+  if (groups === undefined) throw new Error(`/proc/${pid}/stat cannot be read`);
+  const { name = "", parent, session } = groups;
+  return { pid, name, parent: Number(parent), session: Number(session) };
+}
+
+function listProcesses(): number[] {
+  return readdirSync("/proc").filter(isNumber).map(Number);
+}
+
+function isNumber(name: string): boolean {
+  return /^\d+$/.test(name);
+}
+
+/**
+ * Descriptor 2 comes first, because the runner handles what has arrived on stderr before what has arrived on
+ * stdout; but the step's shell may have turned it away, and hold the runner's pipe under another number.
+ */
+function findPipeOf(step: StepProcess): RunnerPipe | undefined {
+  const ofStep = listPipes(step.pid).filter(({ isWritable }) => isWritable);
+  const inOrder = ofStep.sort((a, b) => preference(a.descriptor) - preference(b.descriptor));
+  if (step.worker !== undefined) {
+    const readByWorker = idsOfReadable(listPipes(step.worker));
+    const pipe = inOrder.find(({ id }) => readByWorker.has(id));
+    return pipe && openable(pipe, true);
+  }
+  // The runner reads from outside of the container, so whatever has a reader inside is not its pipe.
+  const { ids, isComplete } = readInsideContainer();
+  const pipe = inOrder.find(({ id }) => !ids.has(id));
+  return pipe && openable(pipe, isComplete);
+}
+
+function preference(descriptor: number): number {
+  if (descriptor === 2) return 0;
+  return descriptor === 1 ? 1 : descriptor + 2;
+}
+
+interface Pipe {
+  readonly descriptor: number;
+  readonly path: string;
+  /** The same for both ends of one pipe, and for no other pipe. */
+  readonly id: string;
+  readonly isReadable: boolean;
+  readonly isWritable: boolean;
+}
+
+/**
+ * The pipes that a process has open. The mode counts, too: steps inherit both pipes by which the worker talks
+ * to its parent.
+ */
+function listPipes(pid: number): Pipe[] {
+  const descriptors = readdirSync(`/proc/${pid}/fd`).filter(isNumber).map(Number);
+  const pipes = descriptors.map((descriptor) => readPipe(pid, descriptor));
+  return pipes.filter((pipe) => pipe !== undefined);
+}
+
+function readPipe(pid: number, descriptor: number): Pipe | undefined {
+  const path = `/proc/${pid}/fd/${descriptor}`;
+  try {
+    const stats = statSync(path);
+    if (!stats.isFIFO()) return undefined;
+    const info = readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8");
+    const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? "", 8);
+    const mode = flags & (constants.O_WRONLY | constants.O_RDWR);
+    const isReadable = mode === constants.O_RDONLY || mode === constants.O_RDWR;
+    const isWritable = mode === constants.O_WRONLY || mode === constants.O_RDWR;
+    return { descriptor, path, id: idOf(stats), isReadable, isWritable };
+  } catch {
+    return undefined; // It was closed meanwhile.
+  }
+}
+
+function idOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
+function idsOfReadable(pipes: readonly Pipe[]): Set<string> {
+  return new Set(pipes.filter(({ isReadable }) => isReadable).map(({ id }) => id));
+}
+
+interface Readers {
+  readonly ids: ReadonlySet<string>;
+  /** False if the descriptors of some process could not be read. */
+  readonly isComplete: boolean;
+}
+
+function readInsideContainer(): Readers {
+  const ids = new Set<string>();
+  let isComplete = true;
+  for (const pid of listProcesses()) {
+    try {
+      for (const id of idsOfReadable(listPipes(pid))) ids.add(id);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "ESRCH") isComplete = false;
+    }
+  }
+  return { ids, isComplete };
+}
+
+function openable(pipe: Pipe, isCertain: boolean): RunnerPipe {
+  return { isCertain, write: (lines) => writeLines(pipe, lines) };
+}
+
+async function writeLines(pipe: Pipe, lines: readonly string[]): Promise<boolean> {
+  let descriptor: number | undefined;
+  try {
+    // Without O_NONBLOCK, this would wait for ever for a runner that has gone.
+    descriptor = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(descriptor);
+    const isSamePipe = stats.isFIFO() && idOf(stats) === pipe.id;
+    if (!isSamePipe) return false;
+    for (const text of joinShort(lines)) await writeWhole(descriptor, Buffer.from(text));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/**
+ * What to write at once: all lines, if they stay together on their way. A line end goes before them, because
+ * a line that another program has begun on the same pipe would make the runner print the command.
+ */
+function joinShort(lines: readonly string[]): readonly string[] {
+  const all = `\n${lines.join("")}`;
+  return Buffer.byteLength(all) <= ATOMIC_BYTES ? [all] : lines.map((line) => `\n${line}`);
+}
+
+/** @throws the system's error, also if the pipe stays full */
+async function writeWhole(descriptor: number, bytes: Buffer): Promise<void> {
+  const deadline = performance.now() + FULL_PIPE_MS;
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(descriptor, bytes, written);
+    } catch (error) {
+      const isFull = (error as NodeJS.ErrnoException).code === "EAGAIN";
+      if (!isFull || performance.now() > deadline) throw error;
+      await sleep(RETRY_MS);
+    }
+  }
+}
