@@ -3,7 +3,8 @@
 // It was compared with GitHub's own Runner.Worker 2.336.0 on Linux. What differs:
 // - No service: no live log, no summary is uploaded, no annotation is stored. `log` is what a person reads.
 // - `with:` and `env:` are not printed at the head of a step, no value is masked before the action masks it,
-//   and a script is given as text: there are no expressions, and conditions are those of `Condition` alone.
+//   and a script is given as text, whose file is not in RUNNER_TEMP: there are no expressions, and conditions
+//   are those of `Condition` alone.
 // - Of the machine's environment steps get a fixed list of names (INHERITED) instead of everything, and of
 //   GITHUB_* and RUNNER_* only what steps of this project read. The rest can be given as `env`.
 // - Text of the debug log that the runner itself writes, problem matchers, matching of inputs by their
@@ -188,7 +189,9 @@ export class Job {
     const given = typeof options === "function" ? { onOutput: options } : options;
     if (!this.#meets(given.condition ?? "always")) return SKIPPED;
     const shell = given.shell ?? "sh";
-    const file = join(this.temp, `${randomUUID()}${shell === "python3" ? ".py" : ".sh"}`);
+    const folder = join(dirname(this.temp), "scripts");
+    const file = join(folder, `${randomUUID()}${shell === "python3" ? ".py" : ".sh"}`);
+    await mkdir(folder, { recursive: true });
     await writeFile(file, script);
     const result = await this.#step({
       program: shell,

@@ -2,7 +2,7 @@
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
 import { startAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
@@ -28,15 +28,15 @@ let authority: Authority;
 let other: Authority;
 let server: FakeServer;
 let folder: string;
-/** Relative to the working folder of the steps, which is that of this process. */
+/** Relative to the working folder of the steps, which lies two folders below the machine's for temporary files. */
 let certificateFile: string;
 
 beforeAll(async () => {
   [authority, other] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
   server = await startServer([token()], { tls: await authority.sign(["127.0.0.1"]) });
   folder = await mkdtemp(join(tmpdir(), "armor-ca-"));
-  certificateFile = relative(process.cwd(), join(folder, "ca.pem"));
-  await writeFile(certificateFile, authority.certificate);
+  certificateFile = join("..", "..", basename(folder), "ca.pem");
+  await writeFile(join(folder, "ca.pem"), authority.certificate);
 });
 
 afterAll(async () => {
