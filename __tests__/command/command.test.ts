@@ -16,7 +16,7 @@ const MASKS = maskedForms(TOKEN).map(maskCommand).join("");
 const ON_A_STREAM = `\n${MASKS}`;
 
 describe("armor-token", () => {
-  test.each([
+  test.concurrent.each([
     { args: [], stdout: `${TOKEN}\n` },
     { args: ["--header"], stdout: `Authorization: Bearer ${TOKEN}\n` },
   ])("prints the masks on stderr and then the token: $args", async ({ args, stdout }) => {
@@ -29,7 +29,7 @@ describe("armor-token", () => {
     expect(agent.server.requests).toMatchObject([{ method: "GET", path: "/cap/token" }]);
   });
 
-  test("gives the masks to the runner alone if its pipe is found", async () => {
+  test.concurrent("gives the masks to the runner alone if its pipe is found", async () => {
     await using agent = await openAgent();
     const result = await agent.call([], { runner: "certain", stderr: "nothing" });
     const expected = { exitCode: 0, stdout: `${TOKEN}\n`, stderr: "", runner: MASKS };
@@ -38,13 +38,13 @@ describe("armor-token", () => {
     expect((token?.at ?? 0) - (mask?.at ?? 0)).toBeGreaterThan(PAUSE_MS);
   });
 
-  test("takes the ordinary way as well if another process might read the runner's pipe", async () => {
+  test.concurrent("takes the ordinary way as well if another process might read the runner's pipe", async () => {
     await using agent = await openAgent();
     const result = await agent.call([], { runner: "uncertain" });
     expect(result).toMatchObject({ exitCode: 0, runner: MASKS, stderr: ON_A_STREAM });
   });
 
-  test.each([
+  test.concurrent.each([
     { stderr: "reader" as const, expected: { exitCode: 0, stderr: ON_A_STREAM } },
     { stderr: "nothing" as const, expected: { exitCode: 1, stdout: "" } },
   ])(
@@ -55,7 +55,7 @@ describe("armor-token", () => {
     },
   );
 
-  test.each([
+  test.concurrent.each([
     {
       stderr: "nothing" as const,
       says: /stderr is closed or .*, so the token could not be masked/,
@@ -72,7 +72,7 @@ describe("armor-token", () => {
     await expect(readdir(agent.folder)).resolves.toEqual(["control-url"]);
   });
 
-  test("prints no token if the reader of its masks has left", async () => {
+  test.concurrent("prints no token if the reader of its masks has left", async () => {
     await using agent = await openAgent();
     await expect(agent.call([], { stderr: "gone" })).resolves.toMatchObject({
       exitCode: 1,
@@ -80,13 +80,13 @@ describe("armor-token", () => {
     });
   });
 
-  test("does not mind a reader of the token that has left", async () => {
+  test.concurrent("does not mind a reader of the token that has left", async () => {
     await using agent = await openAgent();
     const result = await agent.call([], { stdout: "gone" });
     expect(result).toMatchObject({ exitCode: 0, stderr: ON_A_STREAM });
   });
 
-  test("masks a token with percent signs as the runner unescapes it", async () => {
+  test.concurrent("masks a token with percent signs as the runner unescapes it", async () => {
     const token = "a%25b%0Ac%dd";
     await using agent = await openAgent(json(200, { access_token: token }));
     const { stdout, stderr } = await agent.call([]);
@@ -94,14 +94,17 @@ describe("armor-token", () => {
     expect(stderr).toContain("\n::add-mask::a%2525b%250Ac%25dd\n");
   });
 
-  test.each(["-h", "--help"])("explains itself for %s, and asks no agent", async (option) => {
-    await using agent = await openAgent();
-    const { exitCode, stdout, stderr } = await agent.call([option], { stderr: "nothing" });
-    expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
-    expect([exitCode, stderr, agent.server.requests]).toEqual([0, "", []]);
-  });
+  test.concurrent.each(["-h", "--help"])(
+    "explains itself for %s, and asks no agent",
+    async (option) => {
+      await using agent = await openAgent();
+      const { exitCode, stdout, stderr } = await agent.call([option], { stderr: "nothing" });
+      expect(stdout).toMatch(/^Usage: armor-token \[--header \| --file PATH\]\n[\s\S]*--header @-/);
+      expect([exitCode, stderr, agent.server.requests]).toEqual([0, "", []]);
+    },
+  );
 
-  test.each([
+  test.concurrent.each([
     { args: ["--token"] },
     { args: ["--header", "x"] },
     { args: ["--file"] },
@@ -121,7 +124,7 @@ describe("armor-token", () => {
     /^armor-token: the token agent is not running\. .* see the post step's warning\.\n$/;
   const noToken = /^armor-token: the token agent has no token: it answered without one\.\n$/;
   const problem = (description: string) => json(502, { error_description: description });
-  test.each<{ agent: string; answer: Answer; says: RegExp }>([
+  test.concurrent.each<{ agent: string; answer: Answer; says: RegExp }>([
     { agent: "dies", answer: reset, says: notRunning },
     {
       agent: "breaks off",
@@ -155,7 +158,7 @@ describe("armor-token", () => {
     expect(stderr.split("\n")).toHaveLength(2);
   });
 
-  test("says in one line that there is no agent", async () => {
+  test.concurrent("says in one line that there is no agent", async () => {
     await using agent = await openAgent();
     await rm(join(agent.folder, "control-url"));
     const { exitCode, stderr } = await agent.call([]);
@@ -163,7 +166,7 @@ describe("armor-token", () => {
     expect(stderr).toMatch(notRunning);
   });
 
-  test.each([
+  test.concurrent.each([
     "::error::forged",
     "a##[error]forged",
     "long-enough\n::error::forged",
@@ -179,7 +182,7 @@ describe("armor-token", () => {
     expect(stderr).toMatch(noToken);
   });
 
-  test("repeats the agent's text with its remedy, its code and the code's address", async () => {
+  test.concurrent("repeats the agent's text with its remedy, its code and the code's address", async () => {
     const remedy = "Check that both values were copied whole, and that the app is enabled.";
     const description = `Armor does not accept ${"these words of a server ".repeat(12)}. ${remedy}`;
     const answer = json(424, { error: "credentials_rejected", error_description: description });
@@ -189,7 +192,7 @@ describe("armor-token", () => {
     expect(stderr).toBe(`armor-token: the token agent has no token: ${whole}.\n`);
   });
 
-  test("bounds what a stranger on the agent's port says, and shows no code that is none", async () => {
+  test.concurrent("bounds what a stranger on the agent's port says, and shows no code that is none", async () => {
     const answer = json(502, { error: "::error::x", error_description: "a ".repeat(20_000) });
     await using agent = await openAgent(answer);
     const { stderr } = await agent.call([]);
@@ -199,7 +202,7 @@ describe("armor-token", () => {
 });
 
 describe("armor-token --file", () => {
-  test.each([
+  test.concurrent.each([
     { form: "--file PATH", argsFor: (path: string) => ["--file", path] },
     { form: "--file=PATH", argsFor: (path: string) => [`--file=${path}`] },
   ])(
@@ -219,14 +222,14 @@ describe("armor-token --file", () => {
     },
   );
 
-  test("leaves no copy of the token in a file that stdout leads to", async () => {
+  test.concurrent("leaves no copy of the token in a file that stdout leads to", async () => {
     await using agent = await openAgent();
     const path = join(agent.folder, "token");
     const result = await agent.call(["--file", path], { stdout: "file" });
     expect(result).toMatchObject({ exitCode: 0, stdout: "", stderr: ON_A_STREAM });
   });
 
-  test.each(["stdout", "stderr"] as const)(
+  test.concurrent.each(["stdout", "stderr"] as const)(
     "writes nothing if the reader of %s has left",
     async (stream) => {
       await using agent = await openAgent();
@@ -238,7 +241,7 @@ describe("armor-token --file", () => {
     },
   );
 
-  test("gives the masks to the runner alone if its pipe is found", async () => {
+  test.concurrent("gives the masks to the runner alone if its pipe is found", async () => {
     await using agent = await openAgent();
     const path = join(agent.folder, "token");
     const options = { runner: "certain", stdout: "nothing", stderr: "file" } as const;
@@ -247,7 +250,7 @@ describe("armor-token --file", () => {
     await expect(readFile(path, "utf8")).resolves.toBe(TOKEN);
   });
 
-  test("keeps the old content if there is no token, and leaves no other file", async () => {
+  test.concurrent("keeps the old content if there is no token, and leaves no other file", async () => {
     await using agent = await openAgent(text(404, "none"));
     const path = join(agent.folder, "token");
     await writeFile(path, "old");
@@ -256,14 +259,14 @@ describe("armor-token --file", () => {
     expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
   });
 
-  test("says why it cannot write into a folder that is not there", async () => {
+  test.concurrent("says why it cannot write into a folder that is not there", async () => {
     await using agent = await openAgent();
     const { exitCode, stderr } = await agent.call(["--file", join(agent.folder, "no", "token")]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/armor-token: the file cannot be written \(ENOENT\)\.\n$/);
   });
 
-  test.each([
+  test.concurrent.each([
     { what: "a folder", make: (path: string) => mkdir(path) },
     { what: "a link to nothing", make: async (path: string) => symlinkSync("nowhere", path) },
     { what: "a link to a file", make: async (path: string) => symlinkSync("control-url", path) },
@@ -279,7 +282,7 @@ describe("armor-token --file", () => {
     await expect(readFile(join(agent.folder, "control-url"), "utf8")).resolves.toMatch(/^http:/);
   });
 
-  test("removes its temporary file if the last step fails", async () => {
+  test.concurrent("removes its temporary file if the last step fails", async () => {
     // The path becomes a folder while the agent answers, so that the rename fails.
     let path = "";
     const answer: Answer = async (...args) => {
