@@ -13,104 +13,39 @@
 // - Masks are applied to text by lines, and only those of `::add-mask::` and long stop tokens exist.
 // - On Windows steps get Node's kind of pipes; on macOS and Windows orphans are not looked for.
 
-import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
-import { Commands } from "./runner/commands.ts";
+import { dirname, join } from "node:path";
 import {
-  FILE_COMMANDS,
-  type FileCommand,
-  readFileCommand,
-  readPathFile,
-} from "./runner/file-commands.ts";
-import { invoke } from "./runner/invocation.ts";
+  type ActionFile,
+  ROOT,
+  readAction,
+  readInputs,
+  unexpectedInputs,
+} from "./runner/action.ts";
+import { Commands } from "./runner/commands.ts";
+import { HandedOn } from "./runner/handed-on.ts";
+import { type InvocationResult, invoke } from "./runner/invocation.ts";
+import { becomeWorker, inheritedEnvironment, killOrphans } from "./runner/machine.ts";
 import { Masks } from "./runner/masks.ts";
+import {
+  type Condition,
+  createFiles,
+  type OnOutput,
+  type OnStart,
+  type Outcome,
+  type RunOptions,
+  readFiles,
+  SKIPPED,
+  type Step,
+  type StepResult,
+  type Values,
+} from "./runner/step.ts";
 
+export { ROOT, readAction } from "./runner/action.ts";
 export { parseFileCommand } from "./runner/file-commands.ts";
-
-export const ROOT = fileURLToPath(new URL("..", import.meta.url));
-
-export type Values = Readonly<Record<string, string>>;
-
-interface Described {
-  readonly description: string;
-}
-
-interface ActionFile {
-  readonly inputs: Readonly<
-    Record<string, Described & { readonly default?: string; readonly required: boolean }>
-  >;
-  readonly outputs: Readonly<Record<string, Described>>;
-  readonly runs: { readonly using: string; readonly main: string; readonly post: string };
-}
-
-/** What a step's `outcome` can be. */
-export type Outcome = "success" | "failure" | "cancelled" | "skipped";
-
-export interface StepResult {
-  /** null if a signal ended the process, or if the step was skipped. */
-  readonly exitCode: number | null;
-  readonly outcome: Outcome;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** What a person reads in the job's log: commands carried out, and masked by what was known by then. */
-  readonly log: readonly string[];
-  /** From before the process was started until it was gone. */
-  readonly ms: number;
-  /** The file commands' files as the step left them, unparsed, by name: GITHUB_OUTPUT, GITHUB_STATE … */
-  readonly files: Values;
-}
-
-type OnOutput = (text: string) => void;
-/** @param cancel ends the step as the runner does: SIGINT, 7.5 s, SIGTERM, 2.5 s, SIGKILL */
-type OnStart = (child: ChildProcess, cancel: () => void) => void;
-
-/** Whether a step runs, as `if: success()` and so on. */
-export type Condition = "success" | "failure" | "cancelled" | "always";
-
-export interface RunOptions {
-  /** `sh` by default. Bash runs with `-e` too, as the runner does it if no shell is named. */
-  readonly shell?: "sh" | "bash" | "python3";
-  /** `always` by default: a test may want to go on after a script that has to fail. */
-  readonly condition?: Condition;
-  /** The step's own `env:`. */
-  readonly env?: Values;
-  /** Called with each piece of output as it is read. */
-  readonly onOutput?: OnOutput;
-  readonly onStart?: OnStart;
-}
-
-const INHERITED = [
-  "HOME",
-  "LANG",
-  "LC_ALL",
-  "LOGNAME",
-  "PATH",
-  "SHELL",
-  "SystemRoot",
-  "TEMP",
-  "TMP",
-  "TMPDIR",
-  "TZ",
-  "USER",
-  "USERPROFILE",
-];
-
-/** The name of the runner's process that starts the steps. */
-const WORKER = "Runner.Worker";
-
-let action: Promise<ActionFile> | undefined;
-
-/** action.yml, which is read once. */
-export async function readAction(): Promise<ActionFile> {
-  action ??= readFile(join(ROOT, "action.yml"), "utf8").then((text) => parse(text) as ActionFile);
-  return await action;
-}
+export type { Condition, Outcome, RunOptions, StepResult, Values } from "./runner/step.ts";
 
 interface JobOptions {
   readonly action: ActionFile;
@@ -127,12 +62,10 @@ interface JobOptions {
 export class Job {
   readonly #options: JobOptions;
   readonly #workspace: string;
+  readonly #scripts: string;
   readonly #trackingId = `github_${randomUUID()}`;
   readonly #masks = new Masks();
-  #state: Record<string, string> = {};
-  #outputs: Record<string, string> = {};
-  #exported: Record<string, string> = {};
-  #path: string[] = [];
+  readonly #handedOn = new HandedOn();
   #outcome: Outcome = "success";
 
   /** Lines are left to gather so long before a batch is handled. More makes what is likely certain. */
@@ -141,6 +74,7 @@ export class Job {
   private constructor(options: JobOptions) {
     this.#options = options;
     this.#workspace = join(dirname(options.temp), "workspace");
+    this.#scripts = join(dirname(options.temp), "scripts");
   }
 
   /**
@@ -158,18 +92,25 @@ export class Job {
     becomeWorker();
     const ownFolder = temp === undefined ? await mkdtemp(join(tmpdir(), "armor job ")) : undefined;
     const folder = temp ?? join(ownFolder ?? "", "_temp");
-    await mkdir(folder, { recursive: true });
-    return new Job({ action: await readAction(), inputs, env, node, temp: folder, ownFolder });
+    const job = new Job({ action: await readAction(), inputs, env, node, temp: folder, ownFolder });
+    for (const path of [folder, job.#workspace, job.#scripts])
+      await mkdir(path, { recursive: true });
+    return job;
   }
 
   /** What later steps get from this one. */
   get outputs(): Values {
-    return this.#outputs;
+    return this.#handedOn.outputs;
   }
 
   /** What later steps find in their environment because of the steps so far. */
   get exported(): Values {
-    return this.#exported;
+    return this.#handedOn.exported;
+  }
+
+  /** GITHUB_WORKSPACE, in which every step starts. */
+  get workspace(): string {
+    return this.#workspace;
   }
 
   /** The runner's RUNNER_TEMP. */
@@ -179,8 +120,8 @@ export class Job {
 
   /** @param onStart told of the process, which a runner may cancel */
   async main(onStart: OnStart = () => undefined): Promise<StepResult> {
-    this.#state = {};
-    this.#outputs = {};
+    this.#handedOn.state = {};
+    this.#handedOn.outputs = {};
     return await this.#runAction(this.#options.action.runs.main, onStart);
   }
 
@@ -189,14 +130,12 @@ export class Job {
     const given = typeof options === "function" ? { onOutput: options } : options;
     if (!this.#meets(given.condition ?? "always")) return SKIPPED;
     const shell = given.shell ?? "sh";
-    const folder = join(dirname(this.temp), "scripts");
-    const file = join(folder, `${randomUUID()}${shell === "python3" ? ".py" : ".sh"}`);
-    await mkdir(folder, { recursive: true });
+    const file = join(this.#scripts, `${randomUUID()}${shell === "python3" ? ".py" : ".sh"}`);
     await writeFile(file, script);
     const result = await this.#step({
       program: shell,
       args: shell === "python3" ? [file] : ["-e", file],
-      env: { ...this.#options.env, ...this.#exported, ...given.env },
+      env: { ...this.#options.env, ...this.#handedOn.exported, ...given.env },
       own: {},
       isOfAction: false,
       warnings: [],
@@ -242,7 +181,7 @@ export class Job {
 
   /** "Complete job": ends what the steps have left running, and removes what they have left behind. */
   async end(): Promise<void> {
-    for (const pid of processesWith(`RUNNER_TRACKING_ID=${this.#trackingId}`)) kill(pid);
+    killOrphans(this.#trackingId);
     const { ownFolder, temp } = this.#options;
     const folder = ownFolder ?? temp;
     await rm(folder, { recursive: true, force: true, maxRetries: 3 }); // its agent may be writing
@@ -255,33 +194,25 @@ export class Job {
 
   async #runAction(file: string, onStart: OnStart): Promise<StepResult> {
     const { action: description, inputs, node } = this.#options;
-    const defaults = Object.entries(description.inputs).map(([name, { default: byDefault }]) => [
-      name,
-      byDefault,
-    ]);
-    const given = { ...Object.fromEntries(defaults), ...inputs } as Record<
-      string,
-      string | undefined
-    >;
     const own: Record<string, string> = {};
-    for (const [name, value] of Object.entries(given)) {
-      if (value !== undefined) own[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] = value;
+    for (const [name, value] of readInputs(inputs, description)) {
+      own[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] = value;
     }
-    for (const [name, value] of Object.entries(this.#state)) own[`STATE_${name}`] = value;
+    for (const [name, value] of Object.entries(this.#handedOn.state)) own[`STATE_${name}`] = value;
     return await this.#step({
       program: node,
       args: [join(ROOT, file)],
-      env: { ...this.#options.env, ...this.#exported },
+      env: { ...this.#options.env, ...this.#handedOn.exported },
       own,
       isOfAction: true,
-      warnings: unexpectedInputs(Object.keys(inputs), Object.keys(description.inputs)),
+      warnings: unexpectedInputs(inputs, description),
       onOutput: () => undefined,
       onStart,
     });
   }
 
   async #step(step: Step): Promise<StepResult> {
-    const paths = await this.#createFiles();
+    const paths = await createFiles(this.temp);
     const log = step.warnings.map((line) => this.mask(line));
     let hasFailed = false;
     const fail = () => {
@@ -289,7 +220,7 @@ export class Job {
     };
     const commands = this.#commands(fail, step.isOfAction);
     const start = performance.now();
-    const { exitCode, stdout, stderr, isCancelled } = await invoke({
+    const result = await invoke({
       program: step.program,
       args: step.args,
       env: this.#environment(step, paths),
@@ -300,43 +231,23 @@ export class Job {
       onStart: step.onStart,
     });
     const ms = performance.now() - start;
+    const { exitCode } = result;
     const files = await readFiles(paths);
-    for (const problem of this.#takeFiles(files, step.isOfAction)) {
+    for (const problem of this.#handedOn.take(files, step.isOfAction)) {
       fail();
       log.push(`Error: ${this.mask(problem)}`);
     }
     if (exitCode !== 0 && !step.isOfAction)
       log.push(`Error: Process completed with exit code ${exitCode}.`);
-    const isSuccess = exitCode === 0 && !hasFailed;
-    const ownOutcome = isSuccess ? "success" : "failure";
-    const outcome = isCancelled ? "cancelled" : ownOutcome;
+    const outcome = outcomeOf(result, hasFailed);
     if (outcome !== "success") this.#outcome = outcome;
-    return { exitCode, outcome, stdout, stderr, log, ms, files };
-  }
-
-  /** Of each step its own, which stay until the job ends. */
-  async #createFiles(): Promise<Values> {
-    const folder = join(this.temp, "_runner_file_commands");
-    await mkdir(folder, { recursive: true });
-    await mkdir(this.#workspace, { recursive: true });
-    const suffix = randomUUID();
-    const entries = FILE_COMMANDS.map((name) => [
-      name,
-      join(folder, `${name.toLowerCase()}_${suffix}`),
-    ]);
-    const paths = Object.fromEntries(entries) as Record<FileCommand, string>;
-    await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
-    return paths;
+    return { exitCode, outcome, stdout: result.stdout, stderr: result.stderr, log, ms, files };
   }
 
   /** What the runner sets itself wins over any `env:` and GITHUB_ENV. */
   #environment(step: Step, paths: Values): Values {
-    const inherited = INHERITED.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    });
     const env: Record<string, string> = {
-      ...Object.fromEntries(inherited),
+      ...inheritedEnvironment(),
       CI: "true",
       ...step.env,
       ...step.own,
@@ -346,9 +257,7 @@ export class Job {
       RUNNER_TEMP: this.temp,
       RUNNER_TRACKING_ID: this.#trackingId,
     };
-    // The last one added comes first.
-    const added = [...this.#path].reverse();
-    env["PATH"] = [...added, ...(env["PATH"] === undefined ? [] : [env["PATH"]])].join(delimiter);
+    env["PATH"] = this.#handedOn.extendPath(env["PATH"]);
     return env;
   }
 
@@ -357,103 +266,17 @@ export class Job {
       masks: this.#masks,
       isDebug: this.#options.env["RUNNER_DEBUG"] === "1",
       setOutput: (name, value) => {
-        if (isOfAction) this.#outputs[name] = value;
+        if (isOfAction) this.#handedOn.outputs[name] = value;
       },
       saveState: (name, value) => {
-        if (isOfAction) this.#state[name] = value;
+        if (isOfAction) this.#handedOn.state[name] = value;
       },
       fail,
     });
   }
-
-  /** Gives what the runner complains of. State and outputs of scripts are nobody's here. */
-  #takeFiles(files: Values, isOfAction: boolean): string[] {
-    const problems: string[] = [];
-    const take = (name: FileCommand, values: Record<string, string>) => {
-      const content = readFileCommand(files[name] ?? "");
-      Object.assign(values, content.values);
-      if (content.problem === undefined) return;
-      const what = name.replace(/^GITHUB_/, "").toLowerCase();
-      problems.push(`Unable to process file command '${what}' successfully.`, content.problem);
-    };
-    for (const folder of readPathFile(files["GITHUB_PATH"] ?? "")) {
-      this.#path = [...this.#path.filter((one) => one !== folder), folder];
-    }
-    const exported: Record<string, string> = {};
-    take("GITHUB_ENV", exported);
-    for (const [name, value] of Object.entries(exported)) {
-      if (name.toUpperCase() !== "NODE_OPTIONS") this.#exported[name] = value;
-      else problems.push("Can't store NODE_OPTIONS output parameter using '$GITHUB_ENV' command.");
-    }
-    take("GITHUB_STATE", isOfAction ? this.#state : {});
-    take("GITHUB_OUTPUT", isOfAction ? this.#outputs : {});
-    return problems;
-  }
 }
 
-interface Step {
-  readonly program: string;
-  readonly args: readonly string[];
-  /** The job's `env:`, what earlier steps have exported, the step's own `env:`. */
-  readonly env: Values;
-  /** Inputs and state. */
-  readonly own: Values;
-  readonly isOfAction: boolean;
-  /** What the log says before the step starts. */
-  readonly warnings: readonly string[];
-  readonly onOutput: OnOutput;
-  readonly onStart: OnStart;
-}
-
-const SKIPPED: StepResult = {
-  exitCode: null,
-  outcome: "skipped",
-  stdout: "",
-  stderr: "",
-  log: [],
-  ms: 0,
-  files: {},
-};
-
-/** They reach the action all the same. */
-function unexpectedInputs(given: readonly string[], known: readonly string[]): string[] {
-  const names = given.filter((name) => !known.includes(name));
-  if (names.length === 0) return [];
-  const list = (words: readonly string[]) => `'${words.join("', '")}'`;
-  return [`Warning: Unexpected input(s) ${list(names)}, valid inputs are [${list(known)}]`];
-}
-
-async function readFiles(paths: Values): Promise<Values> {
-  const contents: Record<string, string> = {};
-  for (const [name, path] of Object.entries(paths)) {
-    // A step may have removed it, or all of RUNNER_TEMP.
-    contents[name] = await readFile(path, "utf8").catch(() => "");
-  }
-  return contents;
-}
-
-/** armor-token and the main step look for the runner by the name of a process. */
-function becomeWorker(): void {
-  if (process.platform === "linux") writeFileSync("/proc/self/comm", WORKER);
-}
-
-/** The pids of processes with this in their environment. Linux only. */
-function processesWith(variable: string): number[] {
-  if (process.platform !== "linux") return [];
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(variable);
-    } catch {
-      return false; // It has ended, or belongs to another user.
-    }
-  });
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended meanwhile.
-  }
+function outcomeOf({ exitCode, isCancelled }: InvocationResult, hasFailed: boolean): Outcome {
+  if (isCancelled) return "cancelled";
+  return exitCode === 0 && !hasFailed ? "success" : "failure";
 }
