@@ -1,17 +1,19 @@
 // A model of GitHub's runner: it runs the action's built steps, and scripts between them, as a job does.
 //
-// It was compared with GitHub's own Runner.Worker 2.336.0 on Linux. What differs:
-// - No service: no live log, no summary is uploaded, no annotation is stored. `log` is what a person reads.
-// - `with:` and `env:` are not printed at the head of a step, no value is masked before the action masks it,
-//   and a script is given as text, whose file is not in RUNNER_TEMP: there are no expressions, and conditions
-//   are those of `Condition` alone.
-// - Of the machine's environment steps get a fixed list of names (INHERITED) instead of everything, and of
-//   GITHUB_* and RUNNER_* only what steps of this project read. The rest can be given as `env`.
-// - Text of the debug log that the runner itself writes, problem matchers, matching of inputs by their
-//   deprecation, composite actions, containers, hooks and `background: true` are left out.
-// - A command that fails is explained in fewer words. Output names keep their case.
-// - Masks are applied to text by lines, and only those of `::add-mask::` and long stop tokens exist.
-// - On Windows steps get Node's kind of pipes; on macOS and Windows orphans are not looked for.
+// Its parts were compared with GitHub's own Runner.Worker 2.336.0 on Linux, by the same scripts. What differs:
+// - There is no service: no live log, no summary is uploaded, no annotation is stored, and nothing is kept of an
+//   annotation's properties. `log` is what a person reads, with "Error: " where the runner writes "##[error]".
+// - `with:` and `env:` are not printed at the head of a step, and no value is masked before the action masks it.
+// - There are no expressions: conditions are those of `Condition`, and only this action has outputs.
+// - Scripts lie beside RUNNER_TEMP, so that a test sees what else is there. Their shells are those of RunOptions.
+// - Steps get a fixed list of the machine's variables instead of all, and of GITHUB_* and RUNNER_* only what
+//   steps of this project read. Others can be given as `env`. The path of the job's folder holds a blank.
+// - `set-env` and `add-path` are refused whatever ACTIONS_ALLOW_UNSECURE_COMMANDS says. Problem matchers are
+//   ignored. A command that fails is explained in fewer words.
+// - A step has no descriptors of the worker's own, and is not preferred when memory runs out (oom_score_adj).
+// - The debug log of the runner itself, deprecated inputs, composite actions, containers, hooks, time limits and
+//   `background: true` are left out.
+// - Windows has Node's kind of pipes, and there and on macOS no orphans are looked for.
 
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -237,8 +239,9 @@ export class Job {
       fail();
       log.push(`Error: ${this.mask(problem)}`);
     }
-    if (exitCode !== 0 && !step.isOfAction)
-      log.push(`Error: Process completed with exit code ${exitCode}.`);
+    if (result.problem !== undefined) log.push(`Error: ${this.mask(result.problem)}`);
+    else if (exitCode !== 0 && !step.isOfAction)
+      log.push(`Error: Process completed with exit code ${result.status}.`);
     const outcome = outcomeOf(result, hasFailed);
     if (outcome !== "success") this.#outcome = outcome;
     return { exitCode, outcome, stdout: result.stdout, stderr: result.stderr, log, ms, files };
@@ -249,13 +252,14 @@ export class Job {
     const env: Record<string, string> = {
       ...inheritedEnvironment(),
       CI: "true",
+      // A step may take this one away, and what it starts then outlives the job.
+      RUNNER_TRACKING_ID: this.#trackingId,
       ...step.env,
       ...step.own,
       ...paths,
       GITHUB_ACTIONS: "true",
       GITHUB_WORKSPACE: this.#workspace,
       RUNNER_TEMP: this.temp,
-      RUNNER_TRACKING_ID: this.#trackingId,
     };
     env["PATH"] = this.#handedOn.extendPath(env["PATH"]);
     return env;

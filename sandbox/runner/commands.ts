@@ -44,6 +44,12 @@ const ANNOTATIONS = new Map([
   ["notice", "Notice: "],
 ]);
 
+/** These are never repeated, whatever `::echo::` says. */
+const SILENT = new Set(["add-mask", "debug", "error", "notice", "warning"]);
+
+/** In characters. What is longer is cut. */
+const LONGEST_MESSAGE = 4_096;
+
 /** A token for `::stop-commands::` that is longer becomes a mask. */
 const LONGEST_UNMASKED_STOP_TOKEN = 6;
 
@@ -52,6 +58,7 @@ export class Commands {
   readonly #target: CommandTarget;
   #stopToken: string | undefined;
   #echoes = false;
+  #isBroken = false;
 
   constructor(target: CommandTarget) {
     this.#target = target;
@@ -63,30 +70,36 @@ export class Commands {
   }
 
   #handle(line: string): string[] {
+    if (this.#isBroken) return [];
     const command = parseCommand(line, this.#stopToken);
     if (command === undefined) return [line];
     if (this.#stopToken !== undefined) {
-      if (command.name !== this.#stopToken) return [line];
-      this.#stopToken = undefined;
+      if (command.name === this.#stopToken) this.#stopToken = undefined;
       return [line];
     }
     if (command.name === "stop-commands") return this.#stop(line, command.data);
-    const isSilent = command.name === "add-mask" || ANNOTATIONS.has(command.name);
-    const echo = this.#echoes && !isSilent ? [line] : [];
-    return [...echo, ...this.#carryOut(command)];
+    const isRepeated = this.#echoes && !SILENT.has(command.name);
+    return [...(isRepeated ? [line] : []), ...this.#carryOut(command, line)];
   }
 
   #stop(line: string, token: string): string[] {
     const isUnfit = token === "" || NAMES.has(token.toLowerCase());
-    if (isUnfit) return this.#refuse(line, "You cannot use this endToken");
+    if (isUnfit) {
+      // The runner shows nothing more of this step.
+      this.#isBroken = true;
+      this.#target.fail();
+      return [
+        "Error: You cannot use a endToken that is an empty string or another workflow command.",
+      ];
+    }
     this.#stopToken = token.toLowerCase();
     if (token.length > LONGEST_UNMASKED_STOP_TOKEN) this.#target.masks.add(token);
     return [line];
   }
 
-  #carryOut({ name, properties, data }: Command): string[] {
+  #carryOut({ name, properties, data }: Command, line: string): string[] {
     const head = ANNOTATIONS.get(name);
-    if (head !== undefined) return [head + data];
+    if (head !== undefined) return data === "" ? [] : [head + data.slice(0, LONGEST_MESSAGE)];
     const field = properties.get("name");
     switch (name) {
       case "add-mask":
@@ -96,27 +109,43 @@ export class Commands {
       case "group":
         return [data];
       case "echo":
-        this.#echoes = data.trim().toLowerCase() === "on";
-        return [];
+        return this.#echo(line, data);
       case "set-output":
       case "save-state":
-        if (field === undefined) return this.#refuse(name, "Required field 'name' is missing");
-        if (name === "set-output") this.#target.setOutput(field, data);
-        else this.#target.saveState(field, data);
-        return [`Warning: The \`${name}\` command is deprecated and will be disabled soon.`];
+        return this.#setField(name, field, data, line);
       case "set-env":
       case "add-path":
-        return this.#refuse(name, `The \`${name}\` command is disabled.`);
+        return this.#refuse(line, `The \`${name}\` command is disabled.`);
       default:
         return [];
     }
+  }
+
+  #echo(line: string, data: string): string[] {
+    const wanted = data.trim().toLowerCase();
+    const isKnown = wanted === "on" || wanted === "off";
+    if (!isKnown)
+      return this.#refuse(line, `Invalid echo command value. Current value is: '${data}'.`);
+    this.#echoes = wanted === "on";
+    return [];
+  }
+
+  #setField(name: string, field: string | undefined, data: string, line: string): string[] {
+    const warning = `Warning: The \`${name}\` command is deprecated and will be disabled soon.`;
+    if (field === undefined) {
+      const why = `Required field 'name' is missing in ##[${name}] command.`;
+      return [warning, ...this.#refuse(line, why)];
+    }
+    if (name === "set-output") this.#target.setOutput(field, data);
+    else this.#target.saveState(field, data);
+    return [warning];
   }
 
   #mask(data: string): string[] {
     if (data.trim() === "")
       return ["Warning: Can't add secret mask for empty string in ##[add-mask] command."];
     this.#target.masks.add(data);
-    return [];
+    return this.#echoes ? ["::add-mask::***"] : [];
   }
 
   #refuse(what: string, why: string): string[] {
@@ -131,7 +160,7 @@ export class Commands {
  */
 function parseCommand(line: string, stopToken: string | undefined): Command | undefined {
   const isKnown = (name: string) => NAMES.has(name) || name === stopToken;
-  const current = /^[\s\u0085]*::(?<head>.*?)::(?<data>.*)$/s.exec(line)?.groups;
+  const current = /^(?:[^\S\ufeff]|\u0085)*::(?<head>.*?)::(?<data>.*)$/s.exec(line)?.groups;
   if (current !== undefined) {
     const { name, rest } = splitHead(current["head"]);
     if (isKnown(name)) {

@@ -1,15 +1,15 @@
 // Files by which a step tells the runner something (actions/runner, FileCommandManager.cs).
 
-/** The variables that name these files, in the order in which the runner reads them. */
-export const FILE_COMMANDS = [
-  "GITHUB_PATH",
-  "GITHUB_ENV",
-  "GITHUB_STEP_SUMMARY",
-  "GITHUB_STATE",
-  "GITHUB_OUTPUT",
-] as const;
+/** How the names of the files begin, by the variable that names the file to the step. */
+export const FILE_PREFIXES = {
+  GITHUB_PATH: "add_path_",
+  GITHUB_ENV: "set_env_",
+  GITHUB_STEP_SUMMARY: "step_summary_",
+  GITHUB_STATE: "save_state_",
+  GITHUB_OUTPUT: "set_output_",
+} as const;
 
-export type FileCommand = (typeof FILE_COMMANDS)[number];
+export type FileCommand = keyof typeof FILE_PREFIXES;
 
 export interface FileContent {
   /** What stands before a broken line counts. */

@@ -4,7 +4,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, openSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { constants as system, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
@@ -32,46 +32,53 @@ export interface InvocationOptions {
 export interface InvocationResult {
   /** null if a signal ended it. */
   readonly exitCode: number | null;
+  /** As the runner and shells say it: 128 and the signal's number for a process that a signal ended. */
+  readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
   /** Whether the runner cancelled it. */
   readonly isCancelled: boolean;
+  /** Why the process could not be started. Undefined if it was. */
+  readonly problem: string | undefined;
 }
 
-/** Runs a process until it and its streams have ended. @throws the error of a program that cannot be started */
+/** Runs a process until it and its streams have ended. */
 export async function invoke(options: InvocationOptions): Promise<InvocationResult> {
-  const pipes = await Promise.all([createPipe(), createPipe()]);
-  const [outPipe, errPipe] = pipes;
+  const [input, outPipe, errPipe] = await Promise.all([createPipe(), createPipe(), createPipe()]);
+  // Steps get an empty stdin: nobody writes.
+  if (input !== undefined) closeSync(input.writeEnd);
   const child = spawn(options.program, options.args, {
     env: options.env,
     cwd: options.cwd,
-    stdio: ["pipe", outPipe?.writeEnd ?? "pipe", errPipe?.writeEnd ?? "pipe"],
+    stdio: [input?.readEnd ?? "ignore", outPipe?.writeEnd ?? "pipe", errPipe?.writeEnd ?? "pipe"],
   });
-  for (const pipe of pipes) if (pipe !== undefined) closeSync(pipe.writeEnd);
-  const streams = [outPipe?.reader ?? child.stdout, errPipe?.reader ?? child.stderr];
-  // Steps get an empty stdin. One that has ended before reading it is no failure.
-  child.stdin?.on("error", () => undefined).end();
+  if (input !== undefined) closeSync(input.readEnd);
   const batches = new Batches(options);
-  const [out, err] = streams as [Readable, Readable];
-  const stdout = batches.read(out, "stdout");
-  const stderr = batches.read(err, "stderr");
+  const stdout = batches.read(readerOf(outPipe, child.stdout), "stdout");
+  const stderr = batches.read(readerOf(errPipe, child.stderr), "stderr");
   let isCancelled = false;
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once("exit", resolve).once("error", reject);
-  });
-  try {
-    options.onStart(child, () => {
-      isCancelled = true;
-      void endBySignals(child, ended);
+  let problem: string | undefined;
+  const ended = new Promise<number | null>((resolve) => {
+    child.once("exit", resolve);
+    child.once("error", ({ message }) => {
+      const what = `process '${options.program}' with working directory '${options.cwd}'`;
+      problem = `An error occurred trying to start ${what}. ${message}`;
+      resolve(null);
     });
-    const exitCode = await ended;
-    await within(STREAMS_MS, Promise.all([stdout.ended, stderr.ended]));
-    return { exitCode, stdout: stdout.text(), stderr: stderr.text(), isCancelled };
-  } finally {
-    out.destroy();
-    err.destroy();
-    batches.flush();
-  }
+  });
+  options.onStart(child, () => {
+    isCancelled = true;
+    void endBySignals(child, ended);
+  });
+  const exitCode = await ended;
+  await within(STREAMS_MS, Promise.all([stdout.ended, stderr.ended]));
+  // What still holds a stream may write on: it is read, so that it does not break, and shown nowhere.
+  stdout.stop();
+  stderr.stop();
+  batches.flush();
+  const signalNumber = child.signalCode === null ? 0 : system.signals[child.signalCode];
+  const status = exitCode ?? 128 + signalNumber;
+  return { exitCode, status, stdout: stdout.text(), stderr: stderr.text(), isCancelled, problem };
 }
 
 /** To the direct child alone: what a shell has started does not hear of it. */
@@ -97,7 +104,7 @@ async function within(ms: number, happens: Promise<unknown>): Promise<boolean> {
 }
 
 interface Pipe {
-  readonly reader: Socket;
+  readonly readEnd: number;
   readonly writeEnd: number;
 }
 
@@ -112,11 +119,20 @@ async function createPipe(): Promise<Pipe | undefined> {
   try {
     // The reading end comes first, and without waiting, as there is no writer yet.
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const writeEnd = openSync(path, constants.O_WRONLY);
-    return { reader: new Socket({ fd: readEnd, readable: true, writable: false }), writeEnd };
+    return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
   } finally {
     rmSync(path);
   }
+}
+
+/** The runner's end of a stream. The step's own is closed here, so that its end can be seen. */
+function readerOf(pipe: Pipe | undefined, stream: Readable | null): Readable {
+  if (pipe === undefined) {
+    if (stream === null) throw new Error("this step has no stream");
+    return stream;
+  }
+  closeSync(pipe.writeEnd);
+  return new Socket({ fd: pipe.readEnd, readable: true, writable: false });
 }
 
 type StreamName = "stdout" | "stderr";
@@ -124,6 +140,8 @@ type StreamName = "stdout" | "stderr";
 interface ReadStream {
   readonly ended: Promise<void>;
   text(): string;
+  /** Reads on without looking at it, and without keeping this process alive. */
+  stop(): void;
 }
 
 /**
@@ -141,6 +159,7 @@ class Batches {
 
   read(stream: Readable, name: StreamName): ReadStream {
     const chunks: Buffer[] = [];
+    let isStopped = false;
     const decoder = new TextDecoder(); // It drops a byte order mark at the start.
     const splitter = new LineSplitter((line) => this.#add(name, line));
     const take = (text: string) => {
@@ -149,17 +168,24 @@ class Batches {
     };
     const ended = new Promise<void>((resolve) => {
       stream.once("close", () => {
-        take(decoder.decode());
-        splitter.end();
+        if (!isStopped) {
+          take(decoder.decode());
+          splitter.end();
+        }
         resolve();
       });
     });
     stream.on("error", () => undefined); // "close" follows.
     stream.on("data", (chunk: Buffer) => {
+      if (isStopped) return;
       chunks.push(chunk);
       take(decoder.decode(chunk, { stream: true }));
     });
-    return { ended, text: () => Buffer.concat(chunks).toString("utf8") };
+    const stop = () => {
+      isStopped = true;
+      if (stream instanceof Socket) stream.unref();
+    };
+    return { ended, text: () => Buffer.concat(chunks).toString("utf8"), stop };
   }
 
   #add(name: StreamName, line: string): void {

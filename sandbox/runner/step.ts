@@ -4,7 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { FILE_COMMANDS } from "./file-commands.ts";
+import { FILE_PREFIXES } from "./file-commands.ts";
 
 export type Values = Readonly<Record<string, string>>;
 
@@ -75,8 +75,8 @@ export async function createFiles(temp: string): Promise<Values> {
   await mkdir(folder, { recursive: true });
   const suffix = randomUUID();
   const paths: Record<string, string> = {};
-  for (const name of FILE_COMMANDS) {
-    const path = join(folder, `${name.toLowerCase()}_${suffix}`);
+  for (const [name, prefix] of Object.entries(FILE_PREFIXES)) {
+    const path = join(folder, prefix + suffix);
     await writeFile(path, "");
     paths[name] = path;
   }
