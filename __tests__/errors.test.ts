@@ -13,8 +13,14 @@ import { hide } from "../src/redact.ts";
 import { anyText, holds, trickyText } from "./fixtures/property.ts";
 
 const CAN_PASS: readonly ErrorCode[] = [
-  ...(["connection_failed", "dns_failed", "proxy_failed", "rate_limited"] as const),
-  ...(["reply_incomplete", "reply_timeout", "server_unavailable", "token_expired"] as const),
+  "connection_failed",
+  "dns_failed",
+  "proxy_failed",
+  "rate_limited",
+  "reply_incomplete",
+  "reply_timeout",
+  "server_unavailable",
+  "token_expired",
 ];
 
 describe("ArmorError", () => {
@@ -54,16 +60,19 @@ describe("asArmorError", () => {
   });
 
   test.each([
-    [new TypeError("bad secret"), "Unexpected TypeError: bad ***. "],
-    [new Error("It ended."), "Unexpected Error: It ended. "],
-    ["thrown text", "Unexpected thrown text. "],
-    [undefined, "Unexpected undefined. "],
-  ])("calls %p a fault of the action, without its secrets and its stack", (thrown, start) => {
-    expect(asArmorError(thrown)).toMatchObject({
-      code: "internal_error",
-      message: `${start}This is a fault of the action itself: please report this line.`,
-    });
-  });
+    { thrown: new TypeError("bad secret"), start: "Unexpected TypeError: bad ***. " },
+    { thrown: new Error("It ended."), start: "Unexpected Error: It ended. " },
+    { thrown: "thrown text", start: "Unexpected thrown text. " },
+    { thrown: undefined, start: "Unexpected undefined. " },
+  ])(
+    "calls $thrown a fault of the action, without its secrets and its stack",
+    ({ thrown, start }) => {
+      expect(asArmorError(thrown)).toMatchObject({
+        code: "internal_error",
+        message: `${start}This is a fault of the action itself: please report this line.`,
+      });
+    },
+  );
 
   const KEY = "K3y::of/this+process=%41";
   hide([KEY]);
@@ -86,15 +95,23 @@ test("an annotation ends with the code and the address of its entry", () => {
 
 describe("fileError", () => {
   test.each([
-    ["EACCES: permission denied, open '/x, y'", "permission denied (EACCES)", "options: --user"],
-    [
-      "EPERM: operation not permitted, open '/x'",
-      "operation not permitted (EPERM)",
-      "options: --user",
-    ],
-    ["ENOSPC: no space left on device, write", "no space left on device (ENOSPC)", "RUNNER_TEMP"],
-    ["Missing file at path: /x", "for an unknown reason", "RUNNER_TEMP"],
-  ])("%p is said without a path", (message, reason, remedy) => {
+    {
+      message: "EACCES: permission denied, open '/x, y'",
+      reason: "permission denied (EACCES)",
+      remedy: "options: --user",
+    },
+    {
+      message: "EPERM: operation not permitted, open '/x'",
+      reason: "operation not permitted (EPERM)",
+      remedy: "options: --user",
+    },
+    {
+      message: "ENOSPC: no space left on device, write",
+      reason: "no space left on device (ENOSPC)",
+      remedy: "RUNNER_TEMP",
+    },
+    { message: "Missing file at path: /x", reason: "for an unknown reason", remedy: "RUNNER_TEMP" },
+  ])("$message is said without a path", ({ message, reason, remedy }) => {
     expect(fileError("The file", new Error(message))).toMatchObject({
       code: "file_failed",
       problem: `The file cannot be written: ${reason}`,

@@ -19,7 +19,9 @@ const files = (readdirSync(SRC, { recursive: true }) as string[])
 /** What a file names in `import`, `export … from`, `import()` or `import type`. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(SRC, file), "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map(([, name = ""]) => name);
+  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(?<name>[^"]+)"/g)].map(
+    ({ groups }) => groups?.["name"] ?? "",
+  );
 }
 
 /** The files of this project that a file imports, as paths below src/. */
@@ -38,7 +40,7 @@ function isUpwards(from: string, to: string): boolean {
   return isOfCommand(to) || roomOf(to) < roomOf(from);
 }
 
-/** The files on the way from this one back to itself, where there is such a way. */
+/** The files on the way from this one back to itself, if there is such a way. */
 function cycleFrom(
   file: string,
   path: readonly string[] = [file],

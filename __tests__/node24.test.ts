@@ -1,4 +1,4 @@
-// On which Node npm's scripts run, where the machine's own may be too old.
+// On which Node npm's scripts run, if the machine's own may be too old.
 
 import { spawnSync } from "node:child_process";
 import {

@@ -8,24 +8,44 @@ hide(["k::ey", "S3cr3t", "S3cr3t/+"]);
 
 describe("quote", () => {
   test.each([
-    ["plain words stay", "client is disabled", "client is disabled"],
-    ["line breaks of every kind become spaces", "a\r\nb\u2028c\u0085d\ve", "a b c d e"],
-    ["colours and other controls go", "\u001b[31mred\u001b[0m", "[31mred [0m"],
-    ["zero-width and bidi marks go", "a\u200bb\u202ec\ufeff", "a b c"],
-    [
-      "a workflow command is none any more",
-      "::error::you lost\n::stop-commands::x",
-      ":error:you lost :stop-commands:x",
-    ],
-    ["nor is one of the old form", "##[error]x ##[add-mask]y", "## [error]x ## [add-mask]y"],
-    ["nor one inside others", "####[error]x :::::error::x", "#### [error]x :error:x"],
-    ["the secret goes", "key S3cr3t is wrong", "key *** is wrong"],
-    ["the longer form goes whole", "S3cr3t/+", "***"],
-    ["in any case of letters", "https://s3CR3T.example", "https://***.example"],
-    ["a secret with colons goes", "it is k::ey!", "it is ***!"],
-    ["white space around goes", "  x \t", "x"],
-    ["nothing stays nothing", "", ""],
-  ])("%s", (_, text, expected) => {
+    { what: "plain words stay", text: "client is disabled", expected: "client is disabled" },
+    {
+      what: "line breaks of every kind become spaces",
+      text: "a\r\nb\u2028c\u0085d\ve",
+      expected: "a b c d e",
+    },
+    {
+      what: "colours and other controls go",
+      text: "\u001b[31mred\u001b[0m",
+      expected: "[31mred [0m",
+    },
+    { what: "zero-width and bidi marks go", text: "a\u200bb\u202ec\ufeff", expected: "a b c" },
+    {
+      what: "a workflow command is none any more",
+      text: "::error::you lost\n::stop-commands::x",
+      expected: ":error:you lost :stop-commands:x",
+    },
+    {
+      what: "nor is one of the old form",
+      text: "##[error]x ##[add-mask]y",
+      expected: "## [error]x ## [add-mask]y",
+    },
+    {
+      what: "nor one inside others",
+      text: "####[error]x :::::error::x",
+      expected: "#### [error]x :error:x",
+    },
+    { what: "the secret goes", text: "key S3cr3t is wrong", expected: "key *** is wrong" },
+    { what: "the longer form goes whole", text: "S3cr3t/+", expected: "***" },
+    {
+      what: "in any case of letters",
+      text: "https://s3CR3T.example",
+      expected: "https://***.example",
+    },
+    { what: "a secret with colons goes", text: "it is k::ey!", expected: "it is ***!" },
+    { what: "white space around goes", text: "  x \t", expected: "x" },
+    { what: "nothing stays nothing", text: "", expected: "" },
+  ])("$what", ({ text, expected }) => {
     expect(quote(text)).toBe(expected);
   });
 
@@ -63,23 +83,28 @@ describe("quote", () => {
 
 describe("scrub", () => {
   test.each([
-    [
-      "takes a secret literally",
-      ["a.*+?^$(){}|[]\\/-b"],
-      "x a.*+?^$(){}|[]\\/-b y aaab",
-      "x *** y aaab",
-    ],
-    [
-      "takes the longest first, in whatever order they come",
-      ["ab", "abcd", "abc"],
-      "abcd abc ab a",
-      "*** *** *** a",
-    ],
-    ["takes every occurrence", ["ab"], "abab ab", "****** ***"],
-    ["folds ASCII letters only, and keeps all others", ["İx"], "İX i̇x İ", "*** i̇x İ"],
-    ["changes nothing without secrets", [], "text", "text"],
-    ["ignores an empty one", [""], "text", "text"],
-  ])("%s", (_, secrets, text, expected) => {
+    {
+      what: "takes a secret literally",
+      secrets: ["a.*+?^$(){}|[]\\/-b"],
+      text: "x a.*+?^$(){}|[]\\/-b y aaab",
+      expected: "x *** y aaab",
+    },
+    {
+      what: "takes the longest first, in whatever order they come",
+      secrets: ["ab", "abcd", "abc"],
+      text: "abcd abc ab a",
+      expected: "*** *** *** a",
+    },
+    { what: "takes every occurrence", secrets: ["ab"], text: "abab ab", expected: "****** ***" },
+    {
+      what: "folds ASCII letters only, and keeps all others",
+      secrets: ["İx"],
+      text: "İX i̇x İ",
+      expected: "*** i̇x İ",
+    },
+    { what: "changes nothing without secrets", secrets: [], text: "text", expected: "text" },
+    { what: "ignores an empty one", secrets: [""], text: "text", expected: "text" },
+  ])("$what", ({ secrets, text, expected }) => {
     expect(scrub(text, secrets)).toBe(expected);
   });
 
@@ -101,11 +126,11 @@ describe("maskCommand", () => {
     data.replaceAll("%0D", "\r").replaceAll("%0A", "\n").replaceAll("%25", "%");
 
   test.each([
-    ["abc", "::add-mask::abc\n"],
-    ["a%b", "::add-mask::a%25b\n"],
-    ["a%25b", "::add-mask::a%2525b\n"],
-    ["a\r\nb", "::add-mask::a%0D%0Ab\n"],
-  ])("of %j is %j", (secret, expected) => {
+    { secret: "abc", expected: "::add-mask::abc\n" },
+    { secret: "a%b", expected: "::add-mask::a%25b\n" },
+    { secret: "a%25b", expected: "::add-mask::a%2525b\n" },
+    { secret: "a\r\nb", expected: "::add-mask::a%0D%0Ab\n" },
+  ])("of $secret is $expected", ({ secret, expected }) => {
     expect(maskCommand(secret)).toBe(expected);
   });
 

@@ -1,7 +1,8 @@
-// The sandbox is worth testing against only if it says no where Armor would.
+// The sandbox is worth testing against only if it says no whenever Armor would.
 
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../sandbox/armor.ts";
+import type { Sandbox } from "../sandbox/armor.ts";
+import { openSandbox } from "./fixtures/sandbox.ts";
 import { API_KEY, APP_ID, ENCODED_PAIR, RAW_PAIR } from "./fixtures/step.ts";
 
 const CSRF = { "X-Csrf-Header": '""' };
@@ -11,7 +12,7 @@ describe("sandbox", () => {
   let armor: Sandbox;
 
   beforeAll(async () => {
-    armor = await startSandbox({ appId: APP_ID, apiKey: API_KEY });
+    armor = await openSandbox();
   });
 
   afterAll(() => armor.close());
@@ -45,64 +46,65 @@ describe("sandbox", () => {
     });
   });
 
-  test.each<[string, Record<string, string>, string, number]>([
-    [
-      "a wrong key",
-      { ...CSRF, ...FORM, Authorization: `Basic ${btoa(`${APP_ID}:no`)}` },
-      "grant_type=client_credentials",
-      401,
-    ],
-    [
-      "a pair that is not form-encoded",
-      { ...CSRF, ...FORM, Authorization: RAW_PAIR },
-      "grant_type=client_credentials",
-      400,
-    ],
-    [
-      "another grant",
-      { ...CSRF, ...FORM, Authorization: ENCODED_PAIR },
-      "grant_type=password",
-      400,
-    ],
-    [
-      "no X-Csrf-Header",
-      { ...FORM, Authorization: ENCODED_PAIR },
-      "grant_type=client_credentials",
-      403,
-    ],
-    [
-      "an empty X-Csrf-Header",
-      { ...FORM, "X-Csrf-Header": "", Authorization: ENCODED_PAIR },
-      "grant_type=client_credentials",
-      403,
-    ],
-  ])("refuses %s", async (_, headers, body, status) => {
+  test.each<{
+    readonly what: string;
+    readonly headers: Record<string, string>;
+    readonly body: string;
+    readonly status: number;
+  }>([
+    {
+      what: "a wrong key",
+      headers: { ...CSRF, ...FORM, Authorization: `Basic ${btoa(`${APP_ID}:no`)}` },
+      body: "grant_type=client_credentials",
+      status: 401,
+    },
+    {
+      what: "a pair that is not form-encoded",
+      headers: { ...CSRF, ...FORM, Authorization: RAW_PAIR },
+      body: "grant_type=client_credentials",
+      status: 400,
+    },
+    {
+      what: "another grant",
+      headers: { ...CSRF, ...FORM, Authorization: ENCODED_PAIR },
+      body: "grant_type=password",
+      status: 400,
+    },
+    {
+      what: "no X-Csrf-Header",
+      headers: { ...FORM, Authorization: ENCODED_PAIR },
+      body: "grant_type=client_credentials",
+      status: 403,
+    },
+    {
+      what: "an empty X-Csrf-Header",
+      headers: { ...FORM, "X-Csrf-Header": "", Authorization: ENCODED_PAIR },
+      body: "grant_type=client_credentials",
+      status: 403,
+    },
+  ])("refuses $what", async ({ headers, body, status }) => {
     const response = await ask(headers, body);
     expect(response.status).toBe(status);
     await expect(response.json()).resolves.toMatchObject({ error: expect.any(String) });
   });
 
   test("refuses a client whose key was replaced, repeats what it sent on request, and honours its tokens", async () => {
-    const echoing = await startSandbox({ appId: APP_ID, apiKey: API_KEY, echoesCredentials: true });
-    try {
-      const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
-      const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
-      const mintThere = () =>
-        fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
-      const { access_token } = (await (await mintThere()).json()) as { access_token: string };
-      echoing.refuseClient();
-      const refusal = await mintThere();
-      expect([refusal.status, await refusal.json()]).toEqual([
-        401,
-        { error: "invalid_client", error_description: expect.stringContaining(API_KEY) },
-      ]);
-      const call = { headers: { Authorization: `Bearer ${access_token}` } };
-      await expect(fetch(`${echoing.url}/api/v1/discovery/scans`, call)).resolves.toMatchObject({
-        status: 200,
-      });
-    } finally {
-      await echoing.close();
-    }
+    await using echoing = await openSandbox({ echoesCredentials: true });
+    const url = `${echoing.url}/api/v1/iam/session/oauth2/token`;
+    const headers = { ...CSRF, ...FORM, Authorization: ENCODED_PAIR };
+    const mintThere = () =>
+      fetch(url, { method: "POST", headers, body: "grant_type=client_credentials" });
+    const { access_token } = (await (await mintThere()).json()) as { access_token: string };
+    echoing.refuseClient();
+    const refusal = await mintThere();
+    expect([refusal.status, await refusal.json()]).toEqual([
+      401,
+      { error: "invalid_client", error_description: expect.stringContaining(API_KEY) },
+    ]);
+    const call = { headers: { Authorization: `Bearer ${access_token}` } };
+    await expect(fetch(`${echoing.url}/api/v1/discovery/scans`, call)).resolves.toMatchObject({
+      status: 200,
+    });
   });
 
   test("answers Key Insight calls to a token of its own only", async () => {

@@ -3,7 +3,7 @@
 import http from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AgentOptions, startAgent } from "../sandbox/agent.ts";
+import { type AgentOptions, startBuiltAgent } from "../sandbox/agent.ts";
 import { ROOT } from "../sandbox/runner.ts";
 import { cpuSeconds, inTurns, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
 import type { World } from "./world.ts";
@@ -175,7 +175,7 @@ async function withAgent<T>(
     terminateSession: false,
     first: { accessToken: "t0k3n", expiresIn },
   };
-  const { pid, gatewayUrl } = await startAgent(options);
+  const { pid, gatewayUrl } = await startBuiltAgent(options);
   try {
     return await use({ pid, base: gatewayUrl });
   } finally {

@@ -2383,6 +2383,21 @@ function replaceSecret(text, foldedSecret) {
 function foldCase(text) {
     return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
+/**
+ * What may leave this process: one line, without control characters that a terminal or the runner would act
+ * on, and without a secret. Log lines, annotations, the agent's replies and its report all pass here.
+ */
+function printable(text) {
+    return scrub(text.replace(/\p{C}+/gu, " "));
+}
+/**
+ * The texts to be masked for one secret: itself, and without its last one and two characters. Of each mask the
+ * runner derives base64 at three offsets, with the mask's own end (actions/runner, ValueEncoders.cs), so that
+ * these three cover base64 of every text that contains the secret.
+ */
+function maskedForms(secret) {
+    return [secret, secret.slice(0, -1), secret.slice(0, -2)];
+}
 /** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
 function maskCommand(secret) {
     const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
@@ -4931,10 +4946,6 @@ function warn(line) {
 /** Also sets the exit code to 1. */
 function fail(line) {
     setFailed(printable(line));
-}
-/** One line, without controls that a terminal or the runner would act on, and without a secret. */
-function printable(line) {
-    return scrub(line.replace(/\p{C}+/gu, " "));
 }
 /** As action.yml describes them. */
 function setOutputs(outputs) {

@@ -17,9 +17,9 @@ export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "firs
   readonly first: { readonly accessToken: string; readonly expiresIn: number };
 }
 
-export type StartedAgent = Awaited<ReturnType<typeof startAgent>>;
+export type BuiltAgent = Awaited<ReturnType<typeof startBuiltAgent>>;
 
-export async function startAgent({ apiUrl, temp, env, first, ...options }: AgentOptions) {
+export async function startBuiltAgent({ apiUrl, temp, env, first, ...options }: AgentOptions) {
   const parent = { env: { ...process.env, ...env, RUNNER_TEMP: temp }, dist: join(ROOT, "dist") };
   const { path: folder, command } = await createAgentFolder(parent.env, parent.dist);
   const config: AgentConfig = {

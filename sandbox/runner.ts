@@ -18,7 +18,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import {
   type ActionFile,
   ROOT,
@@ -54,10 +54,10 @@ interface JobOptions {
   readonly inputs: Values;
   readonly env: Values;
   readonly node: string;
-  /** RUNNER_TEMP. */
+  /** Of this job alone. */
+  readonly folder: string;
+  /** RUNNER_TEMP. In it, unless it is another job's. */
   readonly temp: string;
-  /** Removed at the job's end. Undefined if another job removes it. */
-  readonly ownFolder: string | undefined;
 }
 
 /** One job with one step that uses this action. */
@@ -75,8 +75,8 @@ export class Job {
 
   private constructor(options: JobOptions) {
     this.#options = options;
-    this.#workspace = join(dirname(options.temp), "workspace");
-    this.#scripts = join(dirname(options.temp), "scripts");
+    this.#workspace = join(options.folder, "workspace");
+    this.#scripts = join(options.folder, "scripts");
   }
 
   /**
@@ -92,10 +92,11 @@ export class Job {
     node = process.execPath,
   ): Promise<Job> {
     becomeWorker();
-    const ownFolder = temp === undefined ? await mkdtemp(join(tmpdir(), "armor job ")) : undefined;
-    const folder = temp ?? join(ownFolder ?? "", "_temp");
-    const job = new Job({ action: await readAction(), inputs, env, node, temp: folder, ownFolder });
-    for (const path of [folder, job.#workspace, job.#scripts])
+    const folder = await mkdtemp(join(tmpdir(), "armor job "));
+    const ownTemp = join(folder, "_temp");
+    const action = await readAction();
+    const job = new Job({ action, inputs, env, node, folder, temp: temp ?? ownTemp });
+    for (const path of [job.temp, job.#workspace, job.#scripts])
       await mkdir(path, { recursive: true });
     return job;
   }
@@ -184,9 +185,10 @@ export class Job {
   /** "Complete job": ends what the steps have left running, and removes what they have left behind. */
   async end(): Promise<void> {
     killOrphans(this.#trackingId);
-    const { ownFolder, temp } = this.#options;
-    const folder = ownFolder ?? temp;
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 }); // its agent may be writing
+    const { folder, temp } = this.#options;
+    for (const path of [temp, folder]) {
+      await rm(path, { recursive: true, force: true, maxRetries: 3 }); // An agent may be writing.
+    }
   }
 
   #meets(condition: Condition): boolean {

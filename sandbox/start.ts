@@ -18,7 +18,8 @@ interface Target {
   readonly apiKey: string;
   readonly apiUrl: string;
   readonly introduction: readonly string[];
-  readonly isSandbox: boolean;
+  /** How many tokens were issued so far; undefined for the real Armor, which does not tell. */
+  readonly countTokens: (() => number) | undefined;
   close(): Promise<void>;
 }
 
@@ -27,7 +28,8 @@ async function start(): Promise<void> {
   const target = await chooseTarget();
   try {
     for (const line of target.introduction) print(line);
-    if (target.isSandbox) await failOnce(target);
+    const isSandbox = target.countTokens !== undefined;
+    if (isSandbox) await failOnce(target);
     await inJob(target, {}, callOnce);
     await inJob(target, { "keep-fresh": "true" }, callForLong);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
@@ -48,7 +50,7 @@ async function chooseTarget(): Promise<Target> {
       apiKey,
       apiUrl: url,
       introduction: [`Armor at ${url}, with ARMOR_APP_ID and ARMOR_API_KEY`],
-      isSandbox: false,
+      countTokens: undefined,
       close: async () => undefined,
     };
   }
@@ -59,11 +61,12 @@ async function chooseTarget(): Promise<Target> {
     ...credentials,
     apiUrl: sandbox.url,
     introduction: [
-      `Armor sandbox at ${sandbox.url}, whose tokens live ${SANDBOX_LIFETIME_S} seconds`,
-      "The sandbox is an OAuth 2.0 server with made-up Key Insight data in this process: nothing leaves this machine.",
+      `Armor sandbox at ${sandbox.url}`,
+      "It is an OAuth 2.0 server with made-up Key Insight data. Nothing leaves this machine.",
+      `A token of this sandbox lives ${SANDBOX_LIFETIME_S} s, so that you can watch it being renewed; one of Armor's lives 60 s.`,
       "For the real Armor, set ARMOR_APP_ID and ARMOR_API_KEY.",
     ],
-    isSandbox: true,
+    countTokens: () => sandbox.issued.length,
     close: () => sandbox.close(),
   };
 }
@@ -72,10 +75,11 @@ async function chooseTarget(): Promise<Target> {
 async function failOnce({ appId, apiUrl }: Target): Promise<void> {
   const job = await Job.start({ "app-id": appId, "api-key": "a-wrong-key", "api-url": apiUrl });
   try {
-    title("Run armor-token-action with a wrong api-key");
+    title("Run armor-token-action with a wrong api-key (it has to fail)");
     const { exitCode, stdout, stderr } = await job.main();
     for (const line of job.log(stderr + stdout)) detail(line);
     if (exitCode !== 1) throw new Error("a wrong key was accepted");
+    detail("As intended: this is what a wrong secret looks like.");
   } finally {
     await job.end();
   }
@@ -83,10 +87,11 @@ async function failOnce({ appId, apiUrl }: Target): Promise<void> {
 
 /** Main step, the steps in between, post step; all of them have to work, and show no secret. */
 async function inJob(
-  { appId, apiKey, apiUrl }: Target,
+  target: Target,
   inputs: Values,
-  steps: (job: Job, apiUrl: string) => Promise<void>,
+  steps: (job: Job, target: Target) => Promise<void>,
 ): Promise<void> {
+  const { appId, apiKey, apiUrl } = target;
   const network = NETWORK.map((name) => [name, process.env[name]]).filter(([, value]) => value);
   const job = await Job.start(
     { "app-id": appId, "api-key": apiKey, "api-url": apiUrl, ...inputs },
@@ -98,7 +103,7 @@ async function inJob(
     title(`Run armor-token-action${options.join("")}`);
     show(job, "main", await job.main());
     for (const [name, value] of Object.entries(job.outputs)) detail(`${name}: ${job.mask(value)}`);
-    await steps(job, apiUrl);
+    await steps(job, target);
     title("Post armor-token-action");
     isOver = true;
     show(job, "post", await job.post());
@@ -116,44 +121,66 @@ async function inJob(
   }
 }
 
-async function callOnce(job: Job, apiUrl: string): Promise<void> {
-  title(`Run curl ${REPORT}`);
-  detail(await callKeyInsight(apiUrl, job.outputs["access-token"] ?? ""));
+async function callOnce(job: Job, { apiUrl }: Target): Promise<void> {
+  title(`Call ${REPORT} with the output access-token`);
+  const { vulnerable, total, connections } = await readReport(
+    apiUrl,
+    job.outputs["access-token"] ?? "",
+  );
+  const assets = `${vulnerable} of ${total} assets in ${connections} connections`;
+  detail(`200: ${assets} are quantum-vulnerable.`);
 }
 
-async function callForLong(job: Job): Promise<void> {
-  title(`Run curl $ARMOR_GATEWAY_URL${REPORT}, again and again`);
+/** Calls for longer than a token lives, and says once a second how it goes. */
+async function callForLong(job: Job, { countTokens }: Target): Promise<void> {
+  title(`Call $ARMOR_GATEWAY_URL${REPORT} four times a second, without a token`);
+  const tokensBefore = (countTokens?.() ?? 0) - 1; // the main step's own token is the first
   const began = performance.now();
   let calls = 0;
-  for (; performance.now() - began < LONG_JOB_S * 1000; calls += 1) {
+  let nextLineMs = 1_000;
+  for (let elapsedMs = 0; elapsedMs < LONG_JOB_S * 1000; elapsedMs = performance.now() - began) {
     checkInterruption();
-    await callKeyInsight(job.outputs["gateway-url"] ?? "");
+    await readReport(job.outputs["gateway-url"] ?? "");
+    calls += 1;
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_CALLS_MS));
+    if (performance.now() - began < nextLineMs) continue;
+    const token = countTokens && `, ${ordinal(countTokens() - tokensBefore)} token`;
+    detail(`${nextLineMs / 1000} s: ${calls} calls, all 200${token ?? ""}`);
+    nextLineMs += 1_000;
   }
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  detail(
-    `200, ${calls} times in ${seconds} s, with a token that lives ${job.outputs["expires-in"]} s.`,
-  );
+  const lifetime = job.outputs["expires-in"];
+  detail(`${calls} calls in ${seconds} s, all 200, while a token lives ${lifetime} s.`);
   title("Run armor-token --header");
   show(job, "armor-token", await job.run(`'${job.outputs["token-command"]}' --header`));
 }
 
+function ordinal(number: number): string {
+  return ["first", "second", "third", "fourth", "fifth"][number - 1] ?? `${number}th`;
+}
+
+interface Report {
+  readonly vulnerable: number;
+  readonly total: number;
+  readonly connections: number;
+}
+
 /** A call as a later step would make it: with the output in its header, or without one through the gateway. */
-async function callKeyInsight(baseUrl: string, token?: string): Promise<string> {
-  const headers: Record<string, string> =
-    token === undefined ? {} : { Authorization: `Bearer ${token}` };
+async function readReport(baseUrl: string, token?: string): Promise<Report> {
+  const headers = new Headers();
+  if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
   const response = await fetch(baseUrl + REPORT, { headers });
   if (!response.ok) throw new Error(`Key Insight answered ${response.status}`);
   const { connection_summary } = (await response.json()) as {
     connection_summary: Record<string, { total_count: number; pqc_vulnerable_count: number }>;
   };
-  const connections = Object.values(connection_summary);
-  const total = connections.reduce((sum, { total_count }) => sum + total_count, 0);
-  const vulnerable = connections.reduce(
-    (sum, { pqc_vulnerable_count }) => sum + pqc_vulnerable_count,
-    0,
-  );
-  return `${response.status}: ${vulnerable} of ${total} assets in ${connections.length} connections are quantum-vulnerable.`;
+  const report = { vulnerable: 0, total: 0, connections: 0 };
+  for (const { total_count, pqc_vulnerable_count } of Object.values(connection_summary)) {
+    report.total += total_count;
+    report.vulnerable += pqc_vulnerable_count;
+    report.connections += 1;
+  }
+  return report;
 }
 
 let interruption: string | undefined;

@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { writeDistRecord } from "./dist-record.ts";
 
 /** The part of ncc that is used here. ncc has no types. */
 type Ncc = (entry: string, options: object) => Promise<Bundle>;
@@ -42,3 +43,4 @@ write("armor-token.js", command.code);
 write("not-bundled.js", NOT_BUNDLED);
 write("package.json", '{ "type": "commonjs" }\n');
 write("licenses.txt", licenses);
+writeDistRecord(root);

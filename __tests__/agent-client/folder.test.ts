@@ -1,17 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { cmdWrapper, createAgentFolder, shWrapper } from "../../src/agent-client/folder.ts";
-import { closing } from "../fixtures/teardown.ts";
+import { makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 
-let temp: string;
+let temp: TempFolder;
 
 beforeEach(async () => {
-  temp = await mkdtemp(join(tmpdir(), "armor 'odd' $name "));
-  await closing({ close: () => rm(temp, { recursive: true, force: true }) });
+  temp = await makeTempFolder("armor 'odd' $name ");
 });
+afterEach(async () => await temp[Symbol.asyncDispose]());
 
 describe("the wrapper of armor-token", () => {
   test("for cmd doubles percent signs that it would expand, and empties NODE_OPTIONS", () => {
@@ -42,7 +41,7 @@ describe("the wrapper of armor-token", () => {
   });
 
   test("is there for both shells on Windows", async () => {
-    const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp }, "/dist", true);
+    const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp.path }, "/dist", true);
     expect(command).toBe(join(bin, "armor-token.cmd"));
     await expect(readFile(command, "utf8")).resolves.toContain(
       `"${join("/dist", "armor-token.js")}"`,
@@ -55,7 +54,7 @@ describe("the wrapper of armor-token", () => {
   // A path that is long enough for the folder and too long for what is in it; other systems have other limits.
   if (process.platform === "linux") {
     test("that cannot be written leaves no folder", async () => {
-      let deep = temp;
+      let deep = temp.path;
       while (deep.length < 4_070)
         deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
       await mkdir(deep, { recursive: true });
@@ -72,15 +71,15 @@ describe("the wrapper of armor-token", () => {
   test.each(umasks)(
     "works in sh whatever NODE_OPTIONS and the umask are, and is its owner's alone",
     async (mask) => {
-      const program = join(temp, "armor-token.js");
+      const program = join(temp.path, "armor-token.js");
       await writeFile(
         program,
         "console.log(process.argv.slice(2).join(), process.env.NODE_OPTIONS)",
       );
       const umask = process.umask(mask);
       const { path, bin, command, canRun } = await createAgentFolder(
-        { RUNNER_TEMP: temp },
-        temp,
+        { RUNNER_TEMP: temp.path },
+        temp.path,
       ).finally(() => process.umask(umask));
       expect([command, canRun]).toEqual([join(bin, "armor-token"), true]);
       const env = { ...process.env, NODE_OPTIONS: "--no-such-flag" };

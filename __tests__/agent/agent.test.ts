@@ -7,32 +7,32 @@ import { PassThrough, Readable } from "node:stream";
 import { describe, expect, test } from "@jest/globals";
 import { agent } from "../../src/agent/agent.ts";
 import { clock } from "../../src/clock.ts";
+import { CONTROL_FILE, REPORT_FILE } from "../../src/protocol/config.ts";
 import {
-  CALL,
   CREDENTIALS,
   call,
   DEAD,
   errorOf,
   pause,
   reportIn,
-  runAgent,
+  startAgent,
   startArmor,
   stopAgentAt,
   tokenOf,
   until,
 } from "../fixtures/agent.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
-import { type Answer, json } from "../fixtures/server.ts";
+import { type Answer, CALL, json } from "../fixtures/server.ts";
 import { setClock } from "../fixtures/virtual-clock.ts";
 
 describe("the agent", () => {
   test("serves tokens and calls at two addresses, and ends when told to, its sessions with it", async () => {
-    const armor = await startArmor();
-    const running = await runAgent({ apiUrl: armor.url, first: DEAD });
+    await using armor = await startArmor();
+    await using running = await startAgent({ apiUrl: armor.url, first: DEAD });
     const { url, controlUrl, folder } = running;
-    expect(await readFile(join(folder, "control-url"), "utf8")).toBe(`${controlUrl}\n`);
+    expect(await readFile(join(folder, CONTROL_FILE), "utf8")).toBe(`${controlUrl}\n`);
     if (process.platform !== "win32") {
-      expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
+      expect((await stat(join(folder, CONTROL_FILE))).mode & 0o777).toBe(0o600);
     }
     const token = await call(`${controlUrl}/token`);
     expect(token.headers).toMatchObject({
@@ -57,12 +57,12 @@ describe("the agent", () => {
     });
     expect(armor.endedSessions()).toEqual(["token-1"]);
     await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    expect((await readdir(folder)).toSorted()).toEqual(["control-url", "report.json"]);
+    expect((await readdir(folder)).toSorted()).toEqual([CONTROL_FILE, REPORT_FILE]);
   });
 
-  test("begins with the step's token, and leaves its session alone where it is told so", async () => {
-    const armor = await startArmor();
-    const running = await runAgent({ apiUrl: armor.url, terminateSession: false });
+  test("begins with the step's token, and leaves its session alone if it is told so", async () => {
+    await using armor = await startArmor();
+    await using running = await startAgent({ apiUrl: armor.url, terminateSession: false });
     const { body } = await call(`${running.controlUrl}/token`);
     expect(JSON.parse(body)).toMatchObject({ access_token: "first" });
     const stats = { minted: 1, sessionsEnded: 0, sessionsNotEnded: 0 };
@@ -72,7 +72,7 @@ describe("the agent", () => {
 
   test("counts as ended only sessions that there were, and says which were not ended, and why", async () => {
     const statuses: Record<string, number> = { first: 401, "token-1": 403 };
-    const armor = await startArmor({
+    await using armor = await startArmor({
       terminate: (response, { headers }) => {
         const accessToken = (headers.authorization ?? "").replace("Bearer ", "");
         const echo = JSON.stringify({
@@ -84,7 +84,7 @@ describe("the agent", () => {
       other: (response, { headers }) =>
         response.writeHead(headers.authorization === "Bearer token-2" ? 200 : 401).end(),
     });
-    const running = await runAgent({ apiUrl: armor.url });
+    await using running = await startAgent({ apiUrl: armor.url });
     await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
     const { sessionsEnded, sessionsNotEnded, problems } = await stopAgentAt(running);
     expect([sessionsEnded, sessionsNotEnded]).toEqual([1, 1]);
@@ -94,11 +94,11 @@ describe("the agent", () => {
   });
 
   test("says why it has no token, without the key that Armor repeats", async () => {
-    const armor = await startArmor({
+    await using armor = await startArmor({
       token: () =>
         json(401, { error: "invalid_client", error_description: `no key ${CREDENTIALS.apiKey}` }),
     });
-    const running = await runAgent({ apiUrl: armor.url, first: DEAD });
+    await using running = await startAgent({ apiUrl: armor.url, first: DEAD });
     const { url, controlUrl } = running;
     for (const got of [await call(`${controlUrl}/token`), await call(url + CALL)]) {
       expect([got.status, errorOf(got)]).toEqual([424, "credentials_rejected"]);
@@ -114,9 +114,9 @@ describe("the agent", () => {
   });
 
   test("tells of a refresh that failed behind an answer, though no call failed", async () => {
-    const armor = await startArmor({ token: () => json(403, { error: "access_denied" }) });
+    await using armor = await startArmor({ token: () => json(403, { error: "access_denied" }) });
     const ageing = { ...tokenOf("ageing"), expiresAt: Date.now() + 15_000 };
-    const running = await runAgent({ apiUrl: armor.url, first: ageing });
+    await using running = await startAgent({ apiUrl: armor.url, first: ageing });
     await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
     await until(() => armor.requests.some(({ path }) => path.endsWith("/token")));
     const { failed, minted, problems } = await stopAgentAt(running);
@@ -124,8 +124,8 @@ describe("the agent", () => {
   });
 
   test("tells of requests that were refused, if they had a capability", async () => {
-    const armor = await startArmor();
-    const running = await runAgent({ apiUrl: armor.url });
+    await using armor = await startArmor();
+    await using running = await startAgent({ apiUrl: armor.url });
     const { url } = running;
     await call(`${url}/api/v1/iam/users`);
     await call(`${url.slice(0, -1)}/api/v1/discovery/x`);
@@ -139,8 +139,8 @@ describe("a stop", () => {
   const slowly: Answer = (response) => setTimeout(() => response.writeHead(204).end(), 300);
 
   test("is answered alike to all who ask meanwhile, and happens once", async () => {
-    const armor = await startArmor({ terminate: slowly });
-    const running = await runAgent({ apiUrl: armor.url });
+    await using armor = await startArmor({ terminate: slowly });
+    await using running = await startAgent({ apiUrl: armor.url });
     const [one, two] = await Promise.all([stopAgentAt(running), stopAgentAt(running)]);
     expect(one).toEqual(two);
     expect(one).toMatchObject({ sessionsEnded: 1, sessionsNotEnded: 0 });
@@ -148,8 +148,9 @@ describe("a stop", () => {
   });
 
   test("happens though whoever asked has left", async () => {
-    const armor = await startArmor({ terminate: slowly });
-    const { controlUrl, ended } = await runAgent({ apiUrl: armor.url });
+    await using armor = await startArmor({ terminate: slowly });
+    await using agentRun = await startAgent({ apiUrl: armor.url });
+    const { controlUrl, ended } = agentRun;
     const request = http
       .request(`${controlUrl}/stop`, { method: "POST" })
       .on("error", () => undefined);
@@ -162,14 +163,14 @@ describe("a stop", () => {
 
   test("waits for the refresh under way, ends its session, and lets nothing else begin", async () => {
     let isAsked = false;
-    const armor = await startArmor({
+    await using armor = await startArmor({
       token: (name) => (response, request) => {
         isAsked = true;
         setTimeout(() => json(200, { access_token: name, expires_in: 60 })(response, request), 400);
       },
       terminate: slowly,
     });
-    const running = await runAgent({ apiUrl: armor.url, timeoutMs: 5_000, first: DEAD });
+    await using running = await startAgent({ apiUrl: armor.url, timeoutMs: 5_000, first: DEAD });
     const { url, controlUrl } = running;
     const waiting = call(url + CALL).catch(() => undefined);
     await until(() => isAsked);
@@ -183,8 +184,8 @@ describe("a stop", () => {
   });
 
   test("does not wait for a refresh that hangs, and says that its session may go on", async () => {
-    const armor = await startArmor({ token: () => () => undefined });
-    const running = await runAgent({ apiUrl: armor.url, timeoutMs: 3_000, first: DEAD });
+    await using armor = await startArmor({ token: () => () => undefined });
+    await using running = await startAgent({ apiUrl: armor.url, timeoutMs: 3_000, first: DEAD });
     call(running.url + CALL).catch(() => undefined);
     await until(() => armor.requests.length > 0);
     const asked = Date.now();
@@ -198,9 +199,10 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
   const DAY_MS = 24 * 3_600_000;
 
   test("when its control file is gone", async () => {
-    const armor = await startArmor();
-    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
-    await rm(join(folder, "control-url"));
+    await using armor = await startArmor();
+    await using agentRun = await startAgent({ apiUrl: armor.url });
+    const { folder, ended, url } = agentRun;
+    await rm(join(folder, CONTROL_FILE));
     await ended;
     expect((await reportIn(folder)).reason).toMatch(/removed, or given to another user/);
     expect(armor.endedSessions()).toEqual(["first"]);
@@ -208,8 +210,9 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
   });
 
   test("when its folder is gone, and then it has no place to say why", async () => {
-    const armor = await startArmor();
-    const { folder, ended, url } = await runAgent({ apiUrl: armor.url });
+    await using armor = await startArmor();
+    await using agentRun = await startAgent({ apiUrl: armor.url });
+    const { folder, ended, url } = agentRun;
     await rm(folder, { recursive: true });
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);
@@ -217,11 +220,12 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
   });
 
   test("after 24 hours without a request", async () => {
-    const armor = await startArmor();
+    await using armor = await startArmor();
     const { now } = clock;
     let passedMs = 0;
     setClock({ now: () => now() + passedMs });
-    const { folder, ended } = await runAgent({ apiUrl: armor.url });
+    await using agentRun = await startAgent({ apiUrl: armor.url });
+    const { folder, ended } = agentRun;
     passedMs = DAY_MS + 1;
     await ended;
     expect((await reportIn(folder)).reason).toMatch(/24 hours/);
@@ -229,12 +233,13 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
   });
 
   test("but not while there is a request every 23 hours", async () => {
-    const armor = await startArmor();
+    await using armor = await startArmor();
     const { now } = clock;
     let passedMs = 0;
     setClock({ now: () => now() + passedMs });
     const first = tokenOf("first", 14 * 24 * 3_600);
-    const { controlUrl } = await runAgent({ apiUrl: armor.url, first });
+    await using agentRun = await startAgent({ apiUrl: armor.url, first });
+    const { controlUrl } = agentRun;
     for (let requests = 0; requests < 2; requests += 1) {
       passedMs += DAY_MS - 3_600_000;
       await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
@@ -244,8 +249,9 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
   });
 
   test("at SIGTERM", async () => {
-    const armor = await startArmor();
-    const { folder, ended } = await runAgent({ apiUrl: armor.url });
+    await using armor = await startArmor();
+    await using agentRun = await startAgent({ apiUrl: armor.url });
+    const { folder, ended } = agentRun;
     process.emit("SIGTERM");
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);
@@ -259,8 +265,9 @@ test("when something was not caught, the agent leaves the reason without the key
   const crash = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  const armor = await startArmor();
-  const { folder, ended, url } = await runAgent({ apiUrl: armor.url }, crash);
+  await using armor = await startArmor();
+  await using agentRun = await startAgent({ apiUrl: armor.url }, crash);
+  const { folder, ended, url } = agentRun;
   fail(new Error(`lost ${CREDENTIALS.apiKey}`));
   await ended;
   expect((await reportIn(folder)).reason).toMatch(/^Unexpected Error: lost \*\*\*/);
@@ -269,8 +276,9 @@ test("when something was not caught, the agent leaves the reason without the key
 
 describe("an agent that cannot start", () => {
   test("says why in its one line, when the folder is gone", async () => {
-    const armor = await startArmor();
-    const { problem, ended } = await runAgent({ apiUrl: armor.url, folder: "/no/such/folder" });
+    await using armor = await startArmor();
+    await using agentRun = await startAgent({ apiUrl: armor.url, folder: "/no/such/folder" });
+    const { problem, ended } = agentRun;
     await ended;
     expect(problem).toContain("ENOENT");
   });

@@ -13,25 +13,25 @@ const credentials = { appId: "app 1/2", apiKey: 'k+/=:% ~ü"?>k' };
 
 describe("formEncode", () => {
   test.each([
-    ["abcXYZ019*-._", "abcXYZ019*-._"],
-    ["a b", "a+b"],
-    ["+/=:%&~", "%2B%2F%3D%3A%25%26%7E"],
-    ["ü€", "%C3%BC%E2%82%AC"],
-    ["", ""],
-  ])("%p becomes %p", (text, expected) => {
+    { text: "abcXYZ019*-._", expected: "abcXYZ019*-._" },
+    { text: "a b", expected: "a+b" },
+    { text: "+/=:%&~", expected: "%2B%2F%3D%3A%25%26%7E" },
+    { text: "ü€", expected: "%C3%BC%E2%82%AC" },
+    { text: "", expected: "" },
+  ])("$text becomes $expected", ({ text, expected }) => {
     expect(formEncode(text)).toBe(expected);
   });
 });
 
 describe("basicPairs", () => {
-  test("has no raw pair where encoding changes nothing", () => {
+  test("has no raw pair if encoding changes nothing", () => {
     expect(basicPairs({ appId: "id", apiKey: "key" })).toEqual({
       encoded: "id:key",
       raw: undefined,
     });
   });
 
-  test("has both pairs where encoding changes the key", () => {
+  test("has both pairs if encoding changes the key", () => {
     expect(basicPairs({ appId: "id", apiKey: "k+y" })).toEqual({
       encoded: "id:k%2By",
       raw: "id:k+y",
@@ -60,17 +60,17 @@ describe("secretForms", () => {
   const forms = secretForms(credentials);
 
   test.each([
-    ["the key itself", credentials.apiKey],
-    ["percent-encoded", "k%2B%2F%3D%3A%25%20~%C3%BC%22%3F%3Ek"],
-    ["percent-encoded in small letters", "k%2b%2f%3d%3a%25%20~%c3%bc%22%3f%3ek"],
-    ["form-encoded", "k%2B%2F%3D%3A%25+%7E%C3%BC%22%3F%3Ek"],
-    ["base64", Buffer.from(credentials.apiKey).toString("base64")],
-    ["base64url", Buffer.from(credentials.apiKey).toString("base64url")],
-    [
-      "the raw Basic pair",
-      Buffer.from(`${credentials.appId}:${credentials.apiKey}`).toString("base64"),
-    ],
-  ])("hold %s", (_, form) => {
+    { what: "the key itself", form: credentials.apiKey },
+    { what: "percent-encoded", form: "k%2B%2F%3D%3A%25%20~%C3%BC%22%3F%3Ek" },
+    { what: "percent-encoded in small letters", form: "k%2b%2f%3d%3a%25%20~%c3%bc%22%3f%3ek" },
+    { what: "form-encoded", form: "k%2B%2F%3D%3A%25+%7E%C3%BC%22%3F%3Ek" },
+    { what: "base64", form: Buffer.from(credentials.apiKey).toString("base64") },
+    { what: "base64url", form: Buffer.from(credentials.apiKey).toString("base64url") },
+    {
+      what: "the raw Basic pair",
+      form: Buffer.from(`${credentials.appId}:${credentials.apiKey}`).toString("base64"),
+    },
+  ])("hold $what", ({ form }) => {
     expect(forms).toContain(form);
   });
 
@@ -89,7 +89,7 @@ describe("secretForms", () => {
     expect(all).toContain(Buffer.from(apiKey).toString("base64url"));
   });
 
-  test("hold what travels, as it travels, also where an app id with a colon rules the raw pair out", () => {
+  test("hold what travels, as it travels, also if an app id with a colon rules the raw pair out", () => {
     for (const pair of [...pairsOf(credentials), ...pairsOf({ ...credentials, appId: "a:b" })]) {
       const { headers } = tokenRequest("https://armor.example", pair);
       const all = [...forms, ...secretForms({ ...credentials, appId: "a:b" })];
@@ -97,7 +97,7 @@ describe("secretForms", () => {
     }
   });
 
-  test("hold the raw pair also where it is never sent: other steps may make it of the same secrets", () => {
+  test("hold the raw pair also if it is never sent: other steps may make it of the same secrets", () => {
     expect(secretForms({ appId: "a:b", apiKey: "k+y" })).toContain(btoa("a:b:k+y"));
   });
 

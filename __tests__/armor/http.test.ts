@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import fc from "fast-check";
 import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
 import { judgeToken, tokenRequest } from "../../src/armor/oauth.ts";
-import { ERROR_CODES } from "../../src/errors.ts";
+import { ERROR_CODES, type ErrorCode } from "../../src/errors.ts";
+import { until } from "../fixtures/agent.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
+import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import {
@@ -23,7 +25,6 @@ import {
   startServer,
   text,
 } from "../fixtures/server.ts";
-import { closing } from "../fixtures/teardown.ts";
 
 const send = createSend({ noProxy: "" });
 
@@ -31,13 +32,14 @@ function post(base: string, signal = AbortSignal.timeout(15_000), headers = {}):
   return send({ url: new URL("/x", base), headers, body: "a=b" }, signal);
 }
 
-async function serverOf(answer: Answer, options: FakeServerOptions = {}): Promise<FakeServer> {
-  return await closing(startServer([answer], options));
+function serverOf(answer: Answer, options: FakeServerOptions = {}): Promise<FakeServer> {
+  return startServer([answer], options);
 }
 
 describe("what comes back", () => {
   test("is status, headers and body, and where it came from", async () => {
-    const { url } = await serverOf(text(201, "höhe", { "X-Thing": "1" }));
+    await using server = await serverOf(text(201, "höhe", { "X-Thing": "1" }));
+    const { url } = server;
     const reply = await post(url);
     expect(reply).toMatchObject({
       url: new URL(`${url}/x`),
@@ -50,7 +52,8 @@ describe("what comes back", () => {
   test.each([301, 308, 401, 407, 429, 503])(
     "is %i itself: nothing is followed or repeated",
     async (status) => {
-      const { url, requests } = await serverOf(redirect(status, "/elsewhere"));
+      await using server = await serverOf(redirect(status, "/elsewhere"));
+      const { url, requests } = server;
       await expect(post(url)).resolves.toMatchObject({
         status,
         headers: { location: "/elsewhere" },
@@ -61,12 +64,12 @@ describe("what comes back", () => {
 
   test("is at most a MiB", async () => {
     const mebibyte = "x".repeat(1024 * 1024);
-    await expect(post((await serverOf(text(200, mebibyte))).url)).resolves.toMatchObject({
-      status: 200,
-    });
+    await using largest = await serverOf(text(200, mebibyte));
+    await expect(post(largest.url)).resolves.toMatchObject({ status: 200 });
     const sent = { bytes: 0 };
     for (const answer of [text(200, `${mebibyte}x`), endless(sent)]) {
-      const { url } = await serverOf(answer);
+      await using server = await serverOf(answer);
+      const { url } = server;
       await expect(post(url)).rejects.toMatchObject({
         code: "reply_invalid",
         problem: `${url} answered with more than 1 MiB, which is no token response`,
@@ -83,31 +86,57 @@ const BAD_CHUNK = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
 const SWITCH = "HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
 
 describe("what goes wrong", () => {
-  test.each<[string, Answer, string, RegExp]>([
-    ["a reset", reset, "connection_failed", /^No connection to .* \(ECONNRESET\)\. /],
-    ["a reply that breaks off", cutOff, "reply_incomplete", / broke off its answer\. /],
-    [
-      "a head that breaks off",
-      raw(CUT_HEAD),
-      "connection_failed",
-      /^No connection to .* \(ECONNRESET\)\. /,
-    ],
-    [
-      "something else than HTTP",
-      raw("SSH-2.0-x\r\n"),
-      "reply_invalid",
-      /not HTTP \(HPE_INVALID_CONSTANT\)/,
-    ],
-    [
-      "headers above 16 KB",
-      raw(LONG_HEAD),
-      "reply_invalid",
-      /more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
-    ],
-    ["two lengths", raw(TWO_LENGTHS), "reply_invalid", /HTTP that contradicts itself/],
-    ["a chunk that is none", raw(BAD_CHUNK), "reply_incomplete", / broke off its answer\. /],
-  ])("%s", async (_, answer, code, says) => {
-    const { url } = await serverOf(answer);
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly code: ErrorCode;
+    readonly says: RegExp;
+  }>([
+    {
+      what: "a reset",
+      answer: reset,
+      code: "connection_failed",
+      says: /^No connection to .* \(ECONNRESET\)\. /,
+    },
+    {
+      what: "a reply that breaks off",
+      answer: cutOff,
+      code: "reply_incomplete",
+      says: / broke off its answer\. /,
+    },
+    {
+      what: "a head that breaks off",
+      answer: raw(CUT_HEAD),
+      code: "connection_failed",
+      says: /^No connection to .* \(ECONNRESET\)\. /,
+    },
+    {
+      what: "something else than HTTP",
+      answer: raw("SSH-2.0-x\r\n"),
+      code: "reply_invalid",
+      says: /not HTTP \(HPE_INVALID_CONSTANT\)/,
+    },
+    {
+      what: "headers above 16 KB",
+      answer: raw(LONG_HEAD),
+      code: "reply_invalid",
+      says: /more than 16 KB \(HPE_HEADER_OVERFLOW\)/,
+    },
+    {
+      what: "two lengths",
+      answer: raw(TWO_LENGTHS),
+      code: "reply_invalid",
+      says: /HTTP that contradicts itself/,
+    },
+    {
+      what: "a chunk that is none",
+      answer: raw(BAD_CHUNK),
+      code: "reply_incomplete",
+      says: / broke off its answer\. /,
+    },
+  ])("$what", async ({ answer, code, says }) => {
+    await using server = await serverOf(answer);
+    const { url } = server;
     await expect(post(url)).rejects.toMatchObject({
       name: "ArmorError",
       code,
@@ -116,38 +145,56 @@ describe("what goes wrong", () => {
   });
 
   /** How long the caller waits; the head of a reply comes far sooner. */
-  test.each<[string, number, Answer[], RegExp]>([
-    ["no reply", 200, [silence, raw(SWITCH, { thenEnd: false })], /^No answer from /],
-    ["no end of it", 1_500, [stall, drip], / began to answer and did not finish\. /],
-  ])("a deadline with %s", async (_, limitMs, answers, says) => {
-    const late = async (answer: Answer) =>
-      await expect(
-        post((await serverOf(answer)).url, AbortSignal.timeout(limitMs)),
-      ).rejects.toMatchObject({
+  test.each<{
+    readonly what: string;
+    readonly limitMs: number;
+    readonly answers: Answer[];
+    readonly says: RegExp;
+  }>([
+    {
+      what: "no reply",
+      limitMs: 200,
+      answers: [silence, raw(SWITCH, { thenEnd: false })],
+      says: /^No answer from /,
+    },
+    {
+      what: "no end of it",
+      limitMs: 1_500,
+      answers: [stall, drip],
+      says: / began to answer and did not finish\. /,
+    },
+  ])("a deadline with $what", async ({ limitMs, answers, says }) => {
+    const late = async (answer: Answer) => {
+      await using server = await serverOf(answer);
+      await expect(post(server.url, AbortSignal.timeout(limitMs))).rejects.toMatchObject({
         code: "reply_timeout",
         message: expect.stringMatching(says),
       });
+    };
     await Promise.all(answers.map(late));
   });
 
   test("a signal ends the connection, too", async () => {
-    const ended = new Promise<void>((resolve) => {
-      const peer = startAnsweringProxy((client) => client.once("close", resolve));
-      const sent = closing(peer).then(({ port }) =>
-        post(`http://127.0.0.1:${port}`, AbortSignal.timeout(200)),
-      );
-      sent.catch(() => undefined);
-    });
-    await ended;
+    let isClosed = false;
+    await using peer = await startAnsweringProxy((client) =>
+      client.once("close", () => {
+        isClosed = true;
+      }),
+    );
+    const sent = post(`http://127.0.0.1:${peer.port}`, AbortSignal.timeout(200));
+    await expect(sent).rejects.toMatchObject({ code: "reply_timeout" });
+    await until(() => isClosed);
   });
 
   test("a signal that came before ends it at once", async () => {
-    const { url } = await serverOf(silence);
+    await using server = await serverOf(silence);
+    const { url } = server;
     await expect(post(url, AbortSignal.abort())).rejects.toMatchObject({ code: "reply_timeout" });
   });
 
   test("a fault of the action itself is not taken for one of the network", async () => {
-    const { url } = await serverOf(text(200, ""));
+    await using server = await serverOf(text(200, ""));
+    const { url } = server;
     const faulty = {
       get "X-Broken"(): string {
         throw new RangeError("broken");
@@ -169,37 +216,45 @@ describe("what goes wrong", () => {
 describe("TLS without a proxy", () => {
   let authority: Authority;
   let stranger: Authority;
-  let distrust: () => void;
+  let trusted: AsyncDisposable;
 
   beforeAll(async () => {
     [authority, stranger] = await Promise.all([
       createAuthority("Corp CA"),
       createAuthority("Other CA"),
     ]);
-    distrust = trust(authority);
+    trusted = trust(authority);
   });
 
-  afterAll(() => distrust());
+  afterAll(async () => await trusted[Symbol.asyncDispose]());
 
   test("reaches a server of a trusted authority", async () => {
-    const { url } = await serverOf(text(200, "ok"), { tls: await authority.sign(["127.0.0.1"]) });
+    await using server = await serverOf(text(200, "ok"), {
+      tls: await authority.sign(["127.0.0.1"]),
+    });
+    const { url } = server;
     await expect(post(url)).resolves.toMatchObject({ body: "ok" });
   });
 
   test.each([
-    [
-      "another authority",
-      () => stranger.sign(["127.0.0.1"]),
-      "not signed by an authority that this runner trusts",
-    ],
-    [
-      "an expired certificate",
-      () => authority.sign(["127.0.0.1"], EXPIRED),
-      "expired or not valid yet",
-    ],
-    ["another name", () => authority.sign(["armor.example"]), "for another host name"],
-  ])("sends nothing in case of %s", async (_, sign, says) => {
-    const { url, requests } = await serverOf(text(200, ""), { tls: await sign() });
+    {
+      what: "another authority",
+      sign: () => stranger.sign(["127.0.0.1"]),
+      says: "not signed by an authority that this runner trusts",
+    },
+    {
+      what: "an expired certificate",
+      sign: () => authority.sign(["127.0.0.1"], EXPIRED),
+      says: "expired or not valid yet",
+    },
+    {
+      what: "another name",
+      sign: () => authority.sign(["armor.example"]),
+      says: "for another host name",
+    },
+  ])("sends nothing in case of $what", async ({ sign, says }) => {
+    await using server = await serverOf(text(200, ""), { tls: await sign() });
+    const { url, requests } = server;
     await expect(post(url)).rejects.toMatchObject({
       code: "certificate_rejected",
       problem: expect.stringContaining(says),
@@ -208,21 +263,26 @@ describe("TLS without a proxy", () => {
   });
 
   test.each([
-    ["no TLS at all", {}, /does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)/],
-    [
-      "a client certificate that is wanted",
-      { requestCert: true, rejectUnauthorized: true },
-      /asks for a client certificate/,
-    ],
-    [
-      "an old TLS version",
-      { maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" },
-      /no TLS version or cipher in common/,
-    ],
-  ])("calls %s by its name", async (_, options, says) => {
+    {
+      what: "no TLS at all",
+      options: {},
+      says: /does not speak TLS \(ERR_SSL_WRONG_VERSION_NUMBER\)/,
+    },
+    {
+      what: "a client certificate that is wanted",
+      options: { requestCert: true, rejectUnauthorized: true },
+      says: /asks for a client certificate/,
+    },
+    {
+      what: "an old TLS version",
+      options: { maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" },
+      says: /no TLS version or cipher in common/,
+    },
+  ])("calls $what by its name", async ({ options, says }) => {
     const isPlain = Object.keys(options).length === 0;
     const own = { ...(await authority.sign(["127.0.0.1"])), ...options };
-    const { url, requests } = await serverOf(text(200, ""), isPlain ? {} : { tls: own });
+    await using server = await serverOf(text(200, ""), isPlain ? {} : { tls: own });
+    const { url, requests } = server;
     await expect(post(url.replace("http:", "https:"))).rejects.toMatchObject({
       code: "tls_failed",
       canPass: false,
@@ -239,15 +299,16 @@ describe("trustCertificates", () => {
     expect(set).toHaveBeenCalledWith([...tls.getCACertificates("default"), "PEM"]);
   });
 
-  test("asks Node for nothing where there are none", () => {
+  test("asks Node for nothing if there are none", () => {
     const set = jest.spyOn(tls, "setDefaultCACertificates");
     trustCertificates([]);
     expect(set).not.toHaveBeenCalled();
   });
 
-  test("says what is missing where Node cannot", async () => {
+  test("says what is missing if Node cannot", async () => {
     const { setDefaultCACertificates } = tls;
-    await closing({ close: () => Object.assign(tls, { setDefaultCACertificates }) });
+    const restore = () => Object.assign(tls, { setDefaultCACertificates });
+    await using _without = disposable({}, restore);
     Object.assign(tls, { setDefaultCACertificates: undefined });
     expect(() => trustCertificates(["PEM"])).toThrow(
       expect.objectContaining({
@@ -298,7 +359,11 @@ const header = fc.oneof(
     "Retry-After: 5",
     "Content-Length: 5",
     "Content-Length: -1",
-    ...["Content-Length: 99999999", " folded: line", ": nameless", "no colon", "X-Null: \0"],
+    "Content-Length: 99999999",
+    " folded: line",
+    ": nameless",
+    "no colon",
+    "X-Null: \0",
     `X-Long: ${"x".repeat(20_000)}`,
   ),
   fc.constant(`Content-Length: ${TOKEN_REPLY.length}`),

@@ -26,77 +26,131 @@ const EPROTO = (reason: string) =>
   );
 
 /** Every code, with what is said of Armor and, before the tunnel stands, of the proxy. */
-const CERTIFICATES: readonly [string, string][] = [
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", "has a certificate that is self-signed"],
-  [
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "has a certificate that is self-signed, or of a self-signed authority",
-  ],
-  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "is not signed by an authority that this runner trusts"],
-  ["UNABLE_TO_GET_ISSUER_CERT", "is not signed by an authority that this runner trusts"],
-  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "is not signed by an authority that this runner trusts"],
-  ["CERT_HAS_EXPIRED", "is expired or not valid yet"],
-  ["CERT_NOT_YET_VALID", "is expired or not valid yet"],
-  ["ERR_TLS_CERT_ALTNAME_INVALID", "for another host name"],
-  ["ERR_TLS_CERT_ALTNAME_FORMAT", "for another host name"],
-  ["HOSTNAME_MISMATCH", "for another host name"],
-  ["CERT_REVOKED", "was rejected"],
-  ["CERT_CHAIN_TOO_LONG", "was rejected"],
-  ["CERT_SIGNATURE_FAILURE", "was rejected"],
-  ["CRL_HAS_EXPIRED", "was rejected"],
-  ["ERROR_IN_CERT_NOT_AFTER_FIELD", "was rejected"],
-  ["INVALID_CA", "was rejected"],
-  ["INVALID_PURPOSE", "was rejected"],
-  ["PATH_LENGTH_EXCEEDED", "was rejected"],
-  ["UNABLE_TO_GET_CRL", "was rejected"],
+interface NodeError {
+  /** Its code, as Node gives it. */
+  readonly word: string;
+  /** What the message makes of it. */
+  readonly says: string;
+}
+
+const CERTIFICATES: readonly NodeError[] = [
+  { word: "DEPTH_ZERO_SELF_SIGNED_CERT", says: "has a certificate that is self-signed" },
+  {
+    word: "SELF_SIGNED_CERT_IN_CHAIN",
+    says: "has a certificate that is self-signed, or of a self-signed authority",
+  },
+  {
+    word: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    says: "is not signed by an authority that this runner trusts",
+  },
+  {
+    word: "UNABLE_TO_GET_ISSUER_CERT",
+    says: "is not signed by an authority that this runner trusts",
+  },
+  {
+    word: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    says: "is not signed by an authority that this runner trusts",
+  },
+  { word: "CERT_HAS_EXPIRED", says: "is expired or not valid yet" },
+  { word: "CERT_NOT_YET_VALID", says: "is expired or not valid yet" },
+  { word: "ERR_TLS_CERT_ALTNAME_INVALID", says: "for another host name" },
+  { word: "ERR_TLS_CERT_ALTNAME_FORMAT", says: "for another host name" },
+  { word: "HOSTNAME_MISMATCH", says: "for another host name" },
+  { word: "CERT_REVOKED", says: "was rejected" },
+  { word: "CERT_CHAIN_TOO_LONG", says: "was rejected" },
+  { word: "CERT_SIGNATURE_FAILURE", says: "was rejected" },
+  { word: "CRL_HAS_EXPIRED", says: "was rejected" },
+  { word: "ERROR_IN_CERT_NOT_AFTER_FIELD", says: "was rejected" },
+  { word: "INVALID_CA", says: "was rejected" },
+  { word: "INVALID_PURPOSE", says: "was rejected" },
+  { word: "PATH_LENGTH_EXCEEDED", says: "was rejected" },
+  { word: "UNABLE_TO_GET_CRL", says: "was rejected" },
 ];
-const TLS: readonly [string, string][] = [
-  ["ERR_SSL_WRONG_VERSION_NUMBER", "does not speak TLS"],
-  ["ERR_SSL_PACKET_LENGTH_TOO_LONG", "does not speak TLS"],
-  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "asks for a client certificate"],
-  ["ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "asks for a client certificate"],
-  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "asks for a client certificate"],
-  ["ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", "no TLS version or cipher in common"],
-  ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "no TLS version or cipher in common"],
-  ["ERR_SSL_UNSUPPORTED_PROTOCOL", "no TLS version or cipher in common"],
-  ["ERR_TLS_HANDSHAKE_TIMEOUT", "TLS was cut off"],
-  ["EPROTO", "TLS was cut off"],
+const TLS: readonly NodeError[] = [
+  { word: "ERR_SSL_WRONG_VERSION_NUMBER", says: "does not speak TLS" },
+  { word: "ERR_SSL_PACKET_LENGTH_TOO_LONG", says: "does not speak TLS" },
+  { word: "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", says: "asks for a client certificate" },
+  { word: "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", says: "asks for a client certificate" },
+  { word: "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", says: "asks for a client certificate" },
+  { word: "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE", says: "no TLS version or cipher in common" },
+  { word: "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", says: "no TLS version or cipher in common" },
+  { word: "ERR_SSL_UNSUPPORTED_PROTOCOL", says: "no TLS version or cipher in common" },
+  { word: "ERR_TLS_HANDSHAKE_TIMEOUT", says: "TLS was cut off" },
+  { word: "EPROTO", says: "TLS was cut off" },
 ];
 
 describe("networkError, with Armor", () => {
   test.each([
-    ["ENOTFOUND", "host_unknown", "DNS does not know the host armor.example"],
-    ["EAI_AGAIN", "dns_failed", "DNS does not answer for the host armor.example"],
-    ["EAI_FAIL", "dns_failed", "DNS does not answer for the host armor.example"],
-    ["ECONNREFUSED", "connection_failed", "No connection to https://armor.example"],
-    ["ECONNRESET", "connection_failed", "No connection to https://armor.example"],
-    ["ENETUNREACH", "connection_failed", "No connection to https://armor.example"],
-    ["EMFILE", "connection_failed", "this runner has no free file or port"],
-    ["ENFILE", "connection_failed", "this runner has no free file or port"],
-    ["ENOBUFS", "connection_failed", "this runner has no free file or port"],
-    ["EADDRNOTAVAIL", "connection_failed", "this runner has no free file or port"],
-    ...CERTIFICATES.map(([word, says]) => [word, "certificate_rejected", says]),
-    ...TLS.map(([word, says]) => [word, "tls_failed", says]),
-    ["HPE_INVALID_CONSTANT", "reply_invalid", "not HTTP"],
-    ["HPE_INVALID_VERSION", "reply_invalid", "not HTTP"],
-    ["HPE_HEADER_OVERFLOW", "reply_invalid", "headers of more than 16 KB"],
-    ["HPE_INVALID_TRANSFER_ENCODING", "reply_invalid", "HTTP that contradicts itself"],
-    ["HPE_UNEXPECTED_CONTENT_LENGTH", "reply_invalid", "HTTP that contradicts itself"],
-    ["HPE_UPGRADE", "reply_invalid", "a reply that this action does not take"],
-  ])("%s is %s", (word, code, says) => {
+    { word: "ENOTFOUND", code: "host_unknown", says: "DNS does not know the host armor.example" },
+    {
+      word: "EAI_AGAIN",
+      code: "dns_failed",
+      says: "DNS does not answer for the host armor.example",
+    },
+    {
+      word: "EAI_FAIL",
+      code: "dns_failed",
+      says: "DNS does not answer for the host armor.example",
+    },
+    {
+      word: "ECONNREFUSED",
+      code: "connection_failed",
+      says: "No connection to https://armor.example",
+    },
+    {
+      word: "ECONNRESET",
+      code: "connection_failed",
+      says: "No connection to https://armor.example",
+    },
+    {
+      word: "ENETUNREACH",
+      code: "connection_failed",
+      says: "No connection to https://armor.example",
+    },
+    { word: "EMFILE", code: "connection_failed", says: "this runner has no free file or port" },
+    { word: "ENFILE", code: "connection_failed", says: "this runner has no free file or port" },
+    { word: "ENOBUFS", code: "connection_failed", says: "this runner has no free file or port" },
+    {
+      word: "EADDRNOTAVAIL",
+      code: "connection_failed",
+      says: "this runner has no free file or port",
+    },
+    ...CERTIFICATES.map((error) => ({ ...error, code: "certificate_rejected" })),
+    ...TLS.map((error) => ({ ...error, code: "tls_failed" })),
+    { word: "HPE_INVALID_CONSTANT", code: "reply_invalid", says: "not HTTP" },
+    { word: "HPE_INVALID_VERSION", code: "reply_invalid", says: "not HTTP" },
+    { word: "HPE_HEADER_OVERFLOW", code: "reply_invalid", says: "headers of more than 16 KB" },
+    {
+      word: "HPE_INVALID_TRANSFER_ENCODING",
+      code: "reply_invalid",
+      says: "HTTP that contradicts itself",
+    },
+    {
+      word: "HPE_UNEXPECTED_CONTENT_LENGTH",
+      code: "reply_invalid",
+      says: "HTTP that contradicts itself",
+    },
+    { word: "HPE_UPGRADE", code: "reply_invalid", says: "a reply that this action does not take" },
+  ])("$word is $code", ({ word, code, says }) => {
     const error = networkError(failure(word), direct);
     expect(error).toMatchObject({ code, problem: expect.stringContaining(says), remedy: REMEDY });
     expect(error.problem).toMatch(new RegExp(`armor\\.example.*\\(${word}\\)$`));
     expect(error.message).not.toContain("words of Node's");
-    const mayPass = ["connection_failed", "dns_failed"].includes(code ?? "");
+    const mayPass = ["connection_failed", "dns_failed"].includes(code);
     expect(error.canPass).toBe(mayPass);
   });
 
   test.each([
-    ["wrong version number", "does not speak TLS (ERR_SSL_WRONG_VERSION_NUMBER)"],
-    ["ssl/tls alert handshake failure", "cut off (ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE)"],
-    ["tlsv13 alert certificate required", "(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)"],
-  ])("EPROTO is told by OpenSSL's reason: %s", (reason, says) => {
+    { reason: "wrong version number", says: "does not speak TLS (ERR_SSL_WRONG_VERSION_NUMBER)" },
+    {
+      reason: "ssl/tls alert handshake failure",
+      says: "cut off (ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE)",
+    },
+    {
+      reason: "tlsv13 alert certificate required",
+      says: "(ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED)",
+    },
+  ])("EPROTO is told by OpenSSL's reason: $reason", ({ reason, says }) => {
     expect(networkError(EPROTO(reason), direct)).toMatchObject({
       code: "tls_failed",
       problem: expect.stringContaining(says),
@@ -104,13 +158,13 @@ describe("networkError, with Armor", () => {
   });
 
   test.each([
-    ["HPE_INVALID_EOF_STATE", false],
-    ["HPE_CLOSED_CONNECTION", false],
-    ["HPE_INVALID_EOF_STATE", true],
-    ["ECONNRESET", true],
-    ["HPE_INVALID_CHUNK_SIZE", true],
-    ["ERR_SSL_DECRYPTION_FAILED", true],
-  ])("%s breaks a reply off, where it had begun: %p", (word, isReplying) => {
+    { word: "HPE_INVALID_EOF_STATE", isReplying: false },
+    { word: "HPE_CLOSED_CONNECTION", isReplying: false },
+    { word: "HPE_INVALID_EOF_STATE", isReplying: true },
+    { word: "ECONNRESET", isReplying: true },
+    { word: "HPE_INVALID_CHUNK_SIZE", isReplying: true },
+    { word: "ERR_SSL_DECRYPTION_FAILED", isReplying: true },
+  ])("$word breaks a reply off, if it had begun: $isReplying", ({ word, isReplying }) => {
     expect(networkError(failure(word), { ...direct, isReplying })).toMatchObject({
       code: "reply_incomplete",
       problem: "https://armor.example broke off its answer",
@@ -225,7 +279,7 @@ describe("proxyError", () => {
     });
   });
 
-  test("does not blame the proxy where this runner has no free file or port", () => {
+  test("does not blame the proxy if this runner has no free file or port", () => {
     expect(proxyError(proxy, url.host, "EMFILE")).toMatchObject({
       code: "connection_failed",
       problem: `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
@@ -234,14 +288,14 @@ describe("proxyError", () => {
   });
 
   test.each([...CERTIFICATES, ...TLS])(
-    "calls %s proxy_refused, in the words for Armor",
-    (nodeCode, says) => {
-      const { code, problem } = proxyError(proxy, url.host, nodeCode);
+    "calls $word proxy_refused, in the words for Armor",
+    ({ word, says }) => {
+      const { code, problem } = proxyError(proxy, url.host, word);
       expect({ code, problem }).toEqual({
         code: "proxy_refused",
         problem: expect.stringContaining(says),
       });
-      expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${nodeCode}\\)$`));
+      expect(problem).toMatch(new RegExp(`^${WHO}.*\\(${word}\\)$`));
     },
   );
 });
@@ -255,7 +309,7 @@ describe("timeoutError", () => {
     });
   });
 
-  test("says that Armor did not finish, where the reply had begun", () => {
+  test("says that Armor did not finish, if the reply had begun", () => {
     expect(timeoutError({ ...direct, isReplying: true })).toMatchObject({
       code: "reply_timeout",
       problem: "https://armor.example began to answer and did not finish",
@@ -277,7 +331,7 @@ describe("timeoutError", () => {
     });
   });
 
-  test("blames no proxy where there is none, or where nothing is known of a tunnel", () => {
+  test("blames no proxy if there is none, or if nothing is known of a tunnel", () => {
     const { hasTunnel: _, ...unknown } = proxied;
     expect(timeoutError(unknown)).toMatchObject({ code: "reply_timeout" });
     expect(timeoutError({ ...direct, hasTunnel: false })).toMatchObject({ code: "reply_timeout" });
@@ -286,37 +340,37 @@ describe("timeoutError", () => {
 
 describe("a code is known as a whole", () => {
   test.each([
-    ["X_ENOTFOUND", "connection_failed", "No connection"],
-    ["ENOTFOUND_X", "connection_failed", "No connection"],
-    ["X_EAI_AGAIN", "connection_failed", "No connection"],
-    ["X_EMFILE", "connection_failed", "No connection"],
-    ["EADDRNOTAVAIL_X", "connection_failed", "No connection"],
-    ["X_UNABLE_TO_GET_ISSUER_CERT", "connection_failed", "No connection"],
-    ["X_CERT_HAS_EXPIRED", "connection_failed", "No connection"],
-    ["CERT_HAS_EXPIRED_X", "certificate_rejected", "was rejected"],
-    ["X_EPROTO", "connection_failed", "No connection"],
-    ["EPROTO_X", "connection_failed", "No connection"],
-    ["X_ERR_SSL_X", "connection_failed", "No connection"],
-    ["X_HPE_HEADER_OVERFLOW", "connection_failed", "No connection"],
-    ["HPE_HEADER_OVERFLOW_X", "reply_invalid", "contradicts itself"],
-    ["X_HPE_STRICT", "connection_failed", "No connection"],
-    ["HPE_STRICT_X", "reply_invalid", "contradicts itself"],
-    ["X_HPE_CLOSED_CONNECTION", "connection_failed", "No connection"],
-    ["HPE_CLOSED_CONNECTION_X", "reply_invalid", "contradicts itself"],
-  ])("%s is %s", (word, code, says) => {
+    { word: "X_ENOTFOUND", code: "connection_failed", says: "No connection" },
+    { word: "ENOTFOUND_X", code: "connection_failed", says: "No connection" },
+    { word: "X_EAI_AGAIN", code: "connection_failed", says: "No connection" },
+    { word: "X_EMFILE", code: "connection_failed", says: "No connection" },
+    { word: "EADDRNOTAVAIL_X", code: "connection_failed", says: "No connection" },
+    { word: "X_UNABLE_TO_GET_ISSUER_CERT", code: "connection_failed", says: "No connection" },
+    { word: "X_CERT_HAS_EXPIRED", code: "connection_failed", says: "No connection" },
+    { word: "CERT_HAS_EXPIRED_X", code: "certificate_rejected", says: "was rejected" },
+    { word: "X_EPROTO", code: "connection_failed", says: "No connection" },
+    { word: "EPROTO_X", code: "connection_failed", says: "No connection" },
+    { word: "X_ERR_SSL_X", code: "connection_failed", says: "No connection" },
+    { word: "X_HPE_HEADER_OVERFLOW", code: "connection_failed", says: "No connection" },
+    { word: "HPE_HEADER_OVERFLOW_X", code: "reply_invalid", says: "contradicts itself" },
+    { word: "X_HPE_STRICT", code: "connection_failed", says: "No connection" },
+    { word: "HPE_STRICT_X", code: "reply_invalid", says: "contradicts itself" },
+    { word: "X_HPE_CLOSED_CONNECTION", code: "connection_failed", says: "No connection" },
+    { word: "HPE_CLOSED_CONNECTION_X", code: "reply_invalid", says: "contradicts itself" },
+  ])("$word is $code", ({ word, code, says }) => {
     const error = networkError(failure(word), direct);
     expect(error).toMatchObject({ code, problem: expect.stringContaining(says) });
   });
 
   test.each([
-    ["a time-out", new DOMException("words", "TimeoutError"), "ETIMEDOUT"],
-    ["a cancellation", new DOMException("words", "AbortError"), "ETIMEDOUT"],
-    [
-      "OpenSSL's words in another error",
-      failure("ECONNRESET", EPROTO("no protocol").message),
-      "ECONNRESET",
-    ],
-  ])("%s is told by its own", (_, error, word) => {
+    { what: "a time-out", error: new DOMException("words", "TimeoutError"), word: "ETIMEDOUT" },
+    { what: "a cancellation", error: new DOMException("words", "AbortError"), word: "ETIMEDOUT" },
+    {
+      what: "OpenSSL's words in another error",
+      error: failure("ECONNRESET", EPROTO("no protocol").message),
+      word: "ECONNRESET",
+    },
+  ])("$what is told by its own", ({ error, word }) => {
     expect(networkError(error, direct).problem).toBe(
       `No connection to https://armor.example (${word})`,
     );

@@ -15,112 +15,175 @@ function reply(status: number, body: unknown = "", headers: ApiReply["headers"] 
   };
 }
 
-const GOOD = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
+const TOKEN_BODY = { access_token: "abc.DEF-123_~+/=", token_type: "Bearer", expires_in: 60 };
 
 describe("isClientUnknown", () => {
   test.each([
-    [401, "", true],
-    [401, { error: "invalid_request" }, true],
-    [400, { error: "invalid_client" }, true],
-    [400, { error: "invalid_request" }, false],
-    [400, "invalid_client", false],
-    [403, { error: "invalid_client" }, false],
-    [200, { error: "invalid_client" }, false],
-  ])("status %i with %p: %p", (status, body, expected) => {
+    { status: 401, body: "", expected: true },
+    { status: 401, body: { error: "invalid_request" }, expected: true },
+    { status: 400, body: { error: "invalid_client" }, expected: true },
+    { status: 400, body: { error: "invalid_request" }, expected: false },
+    { status: 400, body: "invalid_client", expected: false },
+    { status: 403, body: { error: "invalid_client" }, expected: false },
+    { status: 200, body: { error: "invalid_client" }, expected: false },
+  ])("status $status with $body: $expected", ({ status, body, expected }) => {
     expect(isClientUnknown(reply(status, body))).toBe(expected);
   });
 });
 
 describe("judgeToken", () => {
   test.each([
-    ["as documented", GOOD, 60],
-    ["with a lifetime of an hour", { ...GOOD, expires_in: 3600 }, 3600],
-    ["bearer in small letters", { ...GOOD, token_type: "bearer" }, 60],
-    ["no token_type", { ...GOOD, token_type: undefined }, 60],
-    ["expires_in as text", { ...GOOD, expires_in: "90" }, 90],
-    ["expires_in as a fraction", { ...GOOD, expires_in: 0.25 }, 0.25],
-    ["expires_in as a fraction in a text", { ...GOOD, expires_in: "60.25" }, 60.25],
-    ["no expires_in", { ...GOOD, expires_in: undefined }, 60],
-    ["members that are null", { ...GOOD, token_type: null, expires_in: null, error: null }, 60],
-    ["a byte order mark before it", `\uFEFF${JSON.stringify(GOOD)}`, 60],
-    ["more fields than known", { ...GOOD, scope: "x" }, 60],
-    ["a lifetime at the limit", { ...GOOD, expires_in: 2 ** 31 - 1 }, 2 ** 31 - 1],
-  ])("accepts one %s", (_, body, expiresIn) => {
-    expect(judgeToken(reply(200, body))).toEqual({ accessToken: GOOD.access_token, expiresIn });
+    { what: "as documented", body: TOKEN_BODY, expiresIn: 60 },
+    {
+      what: "with a lifetime of an hour",
+      body: { ...TOKEN_BODY, expires_in: 3600 },
+      expiresIn: 3600,
+    },
+    {
+      what: "bearer in small letters",
+      body: { ...TOKEN_BODY, token_type: "bearer" },
+      expiresIn: 60,
+    },
+    { what: "no token_type", body: { ...TOKEN_BODY, token_type: undefined }, expiresIn: 60 },
+    { what: "expires_in as text", body: { ...TOKEN_BODY, expires_in: "90" }, expiresIn: 90 },
+    {
+      what: "expires_in as a fraction",
+      body: { ...TOKEN_BODY, expires_in: 0.25 },
+      expiresIn: 0.25,
+    },
+    {
+      what: "expires_in as a fraction in a text",
+      body: { ...TOKEN_BODY, expires_in: "60.25" },
+      expiresIn: 60.25,
+    },
+    { what: "no expires_in", body: { ...TOKEN_BODY, expires_in: undefined }, expiresIn: 60 },
+    {
+      what: "members that are null",
+      body: { ...TOKEN_BODY, token_type: null, expires_in: null, error: null },
+      expiresIn: 60,
+    },
+    {
+      what: "a byte order mark before it",
+      body: `\uFEFF${JSON.stringify(TOKEN_BODY)}`,
+      expiresIn: 60,
+    },
+    { what: "more fields than known", body: { ...TOKEN_BODY, scope: "x" }, expiresIn: 60 },
+    {
+      what: "a lifetime at the limit",
+      body: { ...TOKEN_BODY, expires_in: 2 ** 31 - 1 },
+      expiresIn: 2 ** 31 - 1,
+    },
+  ])("accepts one $what", ({ body, expiresIn }) => {
+    expect(judgeToken(reply(200, body))).toEqual({
+      accessToken: TOKEN_BODY.access_token,
+      expiresIn,
+    });
   });
 
   test.each([
-    ["a web page", "<!doctype html><title>Sign in</title>", "a web page instead of a JSON object"],
-    ["a web page behind white space", "\n  <html>", "a web page instead of a JSON object"],
-    ["nothing", "", "something else instead of a JSON object"],
-    ["text", "OK", "something else instead of a JSON object"],
-    ["JSON null", "null", "something else instead of a JSON object"],
-    ["a JSON text", '"access_token"', "something else instead of a JSON object"],
-    ["a JSON number", "5", "something else instead of a JSON object"],
-    ["a list", "[]", "something else instead of a JSON object"],
-    ["a torn object", '{"access_token":"abc', "something else instead of a JSON object"],
-    ["no token", { ...GOOD, access_token: undefined }, "no access_token"],
-    ["an empty token", { ...GOOD, access_token: "" }, "no access_token"],
-    ["a numeric token", { ...GOOD, access_token: 5 }, "no access_token"],
-    ["a null token", { ...GOOD, access_token: null }, "no access_token"],
-    [
-      "a token with a line break",
-      { ...GOOD, access_token: "a\nb" },
-      "characters that no header can carry",
-    ],
-    [
-      "a token with a space",
-      { ...GOOD, access_token: "a b" },
-      "characters that no header can carry",
-    ],
-    [
-      "a token of 100 KB",
-      { ...GOOD, access_token: "x".repeat(100_000) },
-      "longer than a header can be",
-    ],
-    [
-      "two byte order marks",
-      `\uFEFF\uFEFF${JSON.stringify(GOOD)}`,
-      "something else instead of a JSON object",
-    ],
-    ["gzip that nobody asked for", "\x1f\ufffd\b\0", "a compressed reply instead of a JSON object"],
-    [
-      "a token beyond ASCII",
-      { ...GOOD, access_token: "aü" },
-      "characters that no header can carry",
-    ],
-    ...["mac", "bearers", "a bearer", ["Bearer"]].map(
-      (token_type) =>
-        [
-          `token_type ${token_type}`,
-          { ...GOOD, token_type },
-          "a token_type other than Bearer",
-        ] as const,
-    ),
-    ["a numeric token_type", { ...GOOD, token_type: 1 }, "a token_type other than Bearer"],
+    {
+      what: "a web page",
+      body: "<!doctype html><title>Sign in</title>",
+      says: "a web page instead of a JSON object",
+    },
+    {
+      what: "a web page behind white space",
+      body: "\n  <html>",
+      says: "a web page instead of a JSON object",
+    },
+    { what: "nothing", body: "", says: "something else instead of a JSON object" },
+    { what: "text", body: "OK", says: "something else instead of a JSON object" },
+    { what: "JSON null", body: "null", says: "something else instead of a JSON object" },
+    {
+      what: "a JSON text",
+      body: '"access_token"',
+      says: "something else instead of a JSON object",
+    },
+    { what: "a JSON number", body: "5", says: "something else instead of a JSON object" },
+    { what: "a list", body: "[]", says: "something else instead of a JSON object" },
+    {
+      what: "a torn object",
+      body: '{"access_token":"abc',
+      says: "something else instead of a JSON object",
+    },
+    { what: "no token", body: { ...TOKEN_BODY, access_token: undefined }, says: "no access_token" },
+    { what: "an empty token", body: { ...TOKEN_BODY, access_token: "" }, says: "no access_token" },
+    { what: "a numeric token", body: { ...TOKEN_BODY, access_token: 5 }, says: "no access_token" },
+    { what: "a null token", body: { ...TOKEN_BODY, access_token: null }, says: "no access_token" },
+    {
+      what: "a token with a line break",
+      body: { ...TOKEN_BODY, access_token: "a\nb" },
+      says: "characters that no header can carry",
+    },
+    {
+      what: "a token with a space",
+      body: { ...TOKEN_BODY, access_token: "a b" },
+      says: "characters that no header can carry",
+    },
+    {
+      what: "a token of 100 KB",
+      body: { ...TOKEN_BODY, access_token: "x".repeat(100_000) },
+      says: "longer than a header can be",
+    },
+    {
+      what: "two byte order marks",
+      body: `\uFEFF\uFEFF${JSON.stringify(TOKEN_BODY)}`,
+      says: "something else instead of a JSON object",
+    },
+    {
+      what: "gzip that nobody asked for",
+      body: "\x1f\ufffd\b\0",
+      says: "a compressed reply instead of a JSON object",
+    },
+    {
+      what: "a token beyond ASCII",
+      body: { ...TOKEN_BODY, access_token: "aü" },
+      says: "characters that no header can carry",
+    },
+    ...["mac", "bearers", "a bearer", ["Bearer"]].map((token_type) => ({
+      what: `token_type ${token_type}`,
+      body: { ...TOKEN_BODY, token_type },
+      says: "a token_type other than Bearer",
+    })),
+    {
+      what: "a numeric token_type",
+      body: { ...TOKEN_BODY, token_type: 1 },
+      says: "a token_type other than Bearer",
+    },
     ...["abc", "", "-5", "1e3", " 60", "0", -5, 0, true, [60], 2 ** 31, "99999999999999999999"].map(
-      (value) =>
-        [
-          `expires_in ${JSON.stringify(value)}`,
-          { ...GOOD, expires_in: value },
-          "an expires_in that is no number of seconds above 0",
-        ] as const,
+      (value) => ({
+        what: `expires_in ${JSON.stringify(value)}`,
+        body: { ...TOKEN_BODY, expires_in: value },
+        says: "an expires_in that is no number of seconds above 0",
+      }),
     ),
-    ["a lifetime of infinity", '{"access_token":"a","expires_in":1e999}', "no number of seconds"],
-    ["an error", { error: "invalid_client" }, "an OAuth error instead of a token invalid_client"],
-    ["an error that is no text", { error: 5 }, "an OAuth error instead of a token."],
-    [
-      "an error beside a token",
-      { ...GOOD, error: GOOD.access_token },
-      "an OAuth error instead of a token.",
-    ],
-  ])("refuses %s", (_, body, says) => {
+    {
+      what: "a lifetime of infinity",
+      body: '{"access_token":"a","expires_in":1e999}',
+      says: "no number of seconds",
+    },
+    {
+      what: "an error",
+      body: { error: "invalid_client" },
+      says: "an OAuth error instead of a token invalid_client",
+    },
+    {
+      what: "an error that is no text",
+      body: { error: 5 },
+      says: "an OAuth error instead of a token.",
+    },
+    {
+      what: "an error beside a token",
+      body: { ...TOKEN_BODY, error: TOKEN_BODY.access_token },
+      says: "an OAuth error instead of a token.",
+    },
+  ])("refuses $what", ({ body, says }) => {
     expect(() => judgeToken(reply(200, body))).toThrow(
       expect.objectContaining({ code: "reply_invalid", message: expect.stringContaining(says) }),
     );
   });
 
-  test("a compressed reply is called one, also where only its header says so", () => {
+  test("a compressed reply is called one, also if only its header says so", () => {
     for (const encoding of ["gzip", "br", "zstd"]) {
       expect(() => judgeToken(reply(200, "x", { "content-encoding": encoding }))).toThrow(
         expect.objectContaining({
@@ -128,7 +191,7 @@ describe("judgeToken", () => {
         }),
       );
     }
-    expect(judgeToken(reply(200, GOOD, { "content-encoding": "identity" }))).toMatchObject({
+    expect(judgeToken(reply(200, TOKEN_BODY, { "content-encoding": "identity" }))).toMatchObject({
       expiresIn: 60,
     });
   });
@@ -172,7 +235,7 @@ describe("judgeToken", () => {
       isPermanent: boolean,
     ) {
       const { code, problem, remedy } = meaning;
-      expect(() => judgeToken(reply(status, { ...GOOD, error }))).toThrow(
+      expect(() => judgeToken(reply(status, { ...TOKEN_BODY, error }))).toThrow(
         expect.objectContaining({
           code,
           problem: expect.stringContaining(`${problem}: https://armor.example answered ${status}`),
@@ -246,27 +309,35 @@ describe("judgeToken", () => {
   });
 
   test.each([
-    ["nothing where there is nothing", "", "answered 401"],
-    ["nothing of a web page", "<html>S3cr3t</html>", "answered 401"],
-    ["the code", { error: "invalid_client" }, "answered 401 invalid_client"],
-    [
-      "the code and the description",
-      { error: "invalid_client", error_description: "unknown app" },
-      'answered 401 invalid_client ("unknown app")',
-    ],
-    ["the description alone", { error_description: "unknown app" }, 'answered 401 ("unknown app")'],
-    [
-      "neither key nor header",
-      { error: "S3cr3t", error_description: "Authorization: Basic QmFzaWM6UzNjcjN0" },
-      'answered 401 *** ("Authorization: Basic ***")',
-    ],
-    [
-      "no workflow command",
-      { error: "\n::error::x ####[error]x" },
-      "answered 401 :error:x #### [error]x",
-    ],
-    ["nothing that is no text", { error: ["x"], error_description: { a: 1 } }, "answered 401"],
-  ])("of what the server says it repeats %s", (_, body, says) => {
+    { what: "nothing if there is nothing", body: "", says: "answered 401" },
+    { what: "nothing of a web page", body: "<html>S3cr3t</html>", says: "answered 401" },
+    { what: "the code", body: { error: "invalid_client" }, says: "answered 401 invalid_client" },
+    {
+      what: "the code and the description",
+      body: { error: "invalid_client", error_description: "unknown app" },
+      says: 'answered 401 invalid_client ("unknown app")',
+    },
+    {
+      what: "the description alone",
+      body: { error_description: "unknown app" },
+      says: 'answered 401 ("unknown app")',
+    },
+    {
+      what: "neither key nor header",
+      body: { error: "S3cr3t", error_description: "Authorization: Basic QmFzaWM6UzNjcjN0" },
+      says: 'answered 401 *** ("Authorization: Basic ***")',
+    },
+    {
+      what: "no workflow command",
+      body: { error: "\n::error::x ####[error]x" },
+      says: "answered 401 :error:x #### [error]x",
+    },
+    {
+      what: "nothing that is no text",
+      body: { error: ["x"], error_description: { a: 1 } },
+      says: "answered 401",
+    },
+  ])("of what the server says it repeats $what", ({ body, says }) => {
     expect(() => judgeToken(reply(401, body))).toThrow(
       expect.objectContaining({
         problem: `Armor does not accept this client app: https://armor.example ${says}`,
@@ -276,28 +347,51 @@ describe("judgeToken", () => {
 
   const on = (date: string) => ({ "retry-after": date });
   test.each([
-    ["absent", {}, undefined],
-    ["empty", on(" "), undefined],
-    ["in seconds", on("7"), 7_000],
-    ["at once", on("0"), 0],
-    ["in seconds that no number can hold", on("9".repeat(400)), (2 ** 31 - 1) * 1000],
-    ["a fraction", on("1.5"), undefined],
-    ["below zero", on("-1"), undefined],
-    ["with a sign", on("+1"), undefined],
-    ["a date", on("Sun, 22 Nov 2026 02:00:09 GMT"), 9_000],
-    [
-      "a date of a server whose clock is off",
-      { "retry-after": "Sun, 22 Nov 2026 12:00:09 GMT", date: "Sun, 22 Nov 2026 12:00:04 GMT" },
-      5_000,
-    ],
-    ["a date that has passed", on("Sun, 22 Nov 2026 01:00:00 GMT"), 0],
-    ["a date of RFC 850", on("Sunday, 22-Nov-26 02:00:09 GMT"), undefined],
-    ["a date of asctime", on("Sun Nov 22 02:00:09 2026"), undefined],
-    ["an ISO date", on("2026-11-22T02:00:09Z"), undefined],
-    ["a date with words around it", on("at Sun, 22 Nov 2026 02:00:09 GMT or so"), undefined],
-    ["a date that does not exist", on("Sun, 99 Nov 2026 02:00:09 GMT"), undefined],
-    ["words", on("soon"), undefined],
-  ])("Retry-After, %s", (_, headers, retryAfterMs) => {
+    { what: "absent", headers: {}, retryAfterMs: undefined },
+    { what: "empty", headers: on(" "), retryAfterMs: undefined },
+    { what: "in seconds", headers: on("7"), retryAfterMs: 7_000 },
+    { what: "at once", headers: on("0"), retryAfterMs: 0 },
+    {
+      what: "in seconds that no number can hold",
+      headers: on("9".repeat(400)),
+      retryAfterMs: (2 ** 31 - 1) * 1000,
+    },
+    { what: "a fraction", headers: on("1.5"), retryAfterMs: undefined },
+    { what: "below zero", headers: on("-1"), retryAfterMs: undefined },
+    { what: "with a sign", headers: on("+1"), retryAfterMs: undefined },
+    { what: "a date", headers: on("Sun, 22 Nov 2026 02:00:09 GMT"), retryAfterMs: 9_000 },
+    {
+      what: "a date of a server whose clock is off",
+      headers: {
+        "retry-after": "Sun, 22 Nov 2026 12:00:09 GMT",
+        date: "Sun, 22 Nov 2026 12:00:04 GMT",
+      },
+      retryAfterMs: 5_000,
+    },
+    {
+      what: "a date that has passed",
+      headers: on("Sun, 22 Nov 2026 01:00:00 GMT"),
+      retryAfterMs: 0,
+    },
+    {
+      what: "a date of RFC 850",
+      headers: on("Sunday, 22-Nov-26 02:00:09 GMT"),
+      retryAfterMs: undefined,
+    },
+    { what: "a date of asctime", headers: on("Sun Nov 22 02:00:09 2026"), retryAfterMs: undefined },
+    { what: "an ISO date", headers: on("2026-11-22T02:00:09Z"), retryAfterMs: undefined },
+    {
+      what: "a date with words around it",
+      headers: on("at Sun, 22 Nov 2026 02:00:09 GMT or so"),
+      retryAfterMs: undefined,
+    },
+    {
+      what: "a date that does not exist",
+      headers: on("Sun, 99 Nov 2026 02:00:09 GMT"),
+      retryAfterMs: undefined,
+    },
+    { what: "words", headers: on("soon"), retryAfterMs: undefined },
+  ])("Retry-After, $what", ({ headers, retryAfterMs }) => {
     jest.spyOn(Date, "now").mockReturnValue(NOW);
     for (const status of [408, 429, 503]) {
       expect(() => judgeToken(reply(status, "", headers))).toThrow(
@@ -315,27 +409,27 @@ describe("judgeToken", () => {
 
 describe("judgeTerminate", () => {
   test.each([
-    [204, true],
-    [200, true],
-    [401, false],
-  ])("status %i: there was one is %p", (status, expected) => {
+    { status: 204, expected: true },
+    { status: 200, expected: true },
+    { status: 401, expected: false },
+  ])("status $status: there was one is $expected", ({ status, expected }) => {
     expect(judgeTerminate(reply(status))).toBe(expected);
   });
 
   test.each([
-    [404, "endpoint_not_found"],
-    [500, "server_unavailable"],
-    [300, "request_rejected"],
-  ])("status %i is %s", (status, code) => {
+    { status: 404, code: "endpoint_not_found" },
+    { status: 500, code: "server_unavailable" },
+    { status: 300, code: "request_rejected" },
+  ])("status $status is $code", ({ status, code }) => {
     expect(() => judgeTerminate(reply(status))).toThrow(expect.objectContaining({ code }));
   });
 });
 
 test.each([
-  [408, "server_unavailable"],
-  [429, "rate_limited"],
-  [500, "server_unavailable"],
-])("a %i is asked again, whatever its body says", (status, code) => {
+  { status: 408, code: "server_unavailable" },
+  { status: 429, code: "rate_limited" },
+  { status: 500, code: "server_unavailable" },
+])("a $status is asked again, whatever its body says", ({ status, code }) => {
   for (const error of ["invalid_client", "xinvalid_client", "invalid_clientx"]) {
     const overloaded = () => judgeToken(reply(status, { error }));
     expect(overloaded).toThrow(expect.objectContaining({ code, canPass: true }));

@@ -3,38 +3,38 @@ import { isLoopback, proxyFor, takeRoute } from "../../src/armor/proxy.ts";
 
 describe("takeRoute", () => {
   test.each([
-    ["nothing", {}, { noProxy: "" }],
-    [
-      "https_proxy",
-      { https_proxy: "p" },
-      { proxy: { variable: "https_proxy", value: "p" }, noProxy: "" },
-    ],
-    [
-      "HTTPS_PROXY",
-      { HTTPS_PROXY: "p" },
-      { proxy: { variable: "HTTPS_PROXY", value: "p" }, noProxy: "" },
-    ],
-    [
-      "small letters before capitals",
-      { https_proxy: "a", HTTPS_PROXY: "b", no_proxy: "c", NO_PROXY: "d" },
-      { proxy: { variable: "https_proxy", value: "a" }, noProxy: "c" },
-    ],
-    [
-      "an empty variable as if it were not set",
-      { https_proxy: "", HTTPS_PROXY: "b", no_proxy: "", NO_PROXY: "d" },
-      { proxy: { variable: "HTTPS_PROXY", value: "b" }, noProxy: "d" },
-    ],
-    [
-      "a value that is only a blank as a value",
-      { https_proxy: " " },
-      { proxy: { variable: "https_proxy", value: " " }, noProxy: "" },
-    ],
-    [
-      "no other variable",
-      { all_proxy: "a", ALL_PROXY: "b", http_proxy: "c", HTTP_PROXY: "d" },
-      { noProxy: "" },
-    ],
-  ])("reads %s", (_, env, expected) => {
+    { what: "nothing", env: {}, expected: { noProxy: "" } },
+    {
+      what: "https_proxy",
+      env: { https_proxy: "p" },
+      expected: { proxy: { variable: "https_proxy", value: "p" }, noProxy: "" },
+    },
+    {
+      what: "HTTPS_PROXY",
+      env: { HTTPS_PROXY: "p" },
+      expected: { proxy: { variable: "HTTPS_PROXY", value: "p" }, noProxy: "" },
+    },
+    {
+      what: "small letters before capitals",
+      env: { https_proxy: "a", HTTPS_PROXY: "b", no_proxy: "c", NO_PROXY: "d" },
+      expected: { proxy: { variable: "https_proxy", value: "a" }, noProxy: "c" },
+    },
+    {
+      what: "an empty variable as if it were not set",
+      env: { https_proxy: "", HTTPS_PROXY: "b", no_proxy: "", NO_PROXY: "d" },
+      expected: { proxy: { variable: "HTTPS_PROXY", value: "b" }, noProxy: "d" },
+    },
+    {
+      what: "a value that is only a blank as a value",
+      env: { https_proxy: " " },
+      expected: { proxy: { variable: "https_proxy", value: " " }, noProxy: "" },
+    },
+    {
+      what: "no other variable",
+      env: { all_proxy: "a", ALL_PROXY: "b", http_proxy: "c", HTTP_PROXY: "d" },
+      expected: { noProxy: "" },
+    },
+  ])("reads $what", ({ env, expected }) => {
     expect(takeRoute({ ...env })).toEqual(expected);
   });
 
@@ -57,78 +57,105 @@ function proxyOf(value: string, url = "https://armor.example/x", noProxy = "") {
 }
 
 describe("the proxy's address", () => {
-  test.each<[value: string, origin: string, credentials?: string]>([
-    ["http://proxy.example:3128", "http://proxy.example:3128"],
-    ["HTTP://PROXY.example:3128/", "http://proxy.example:3128"],
-    ["proxy.example:3128", "http://proxy.example:3128"],
-    ["proxy.example", "http://proxy.example:80"],
-    ["localhost:1", "http://localhost:1"],
-    ["https://proxy.example", "https://proxy.example:443"],
-    ["http://10.0.0.1:65535", "http://10.0.0.1:65535"],
-    ["http://[::1]:3128", "http://[::1]:3128"],
-    ["[2001:DB8::1]:3128", "http://[2001:db8::1]:3128"],
-    ["http://my_proxy:3128", "http://my_proxy:3128"],
-    ["http://@proxy.example", "http://proxy.example:80"],
-    ["http://user:pass@proxy.example", "http://proxy.example:80", "user:pass"],
-    ["user:pass@proxy.example:3128", "http://proxy.example:3128", "user:pass"],
-    ["http://user@proxy.example", "http://proxy.example:80", "user:"],
-    ["http://:pass@proxy.example", "http://proxy.example:80", ":pass"],
-    ["http://us%40er:p%25%3A%23%2F@proxy.example", "http://proxy.example:80", "us@er:p%:#/"],
-    ["http://user:a:b:c@proxy.example", "http://proxy.example:80", "user:a:b:c"],
-    ["http://user:p%C3%A4ss@proxy.example", "http://proxy.example:80", "user:päss"],
-    [
-      "http://dom%5Cuser:!$&'()*+,;=@proxy.example",
-      "http://proxy.example:80",
-      "dom\\user:!$&'()*+,;=",
-    ],
-  ])("%s is understood", (value, ...[origin, credentials]) => {
-    expect(proxyOf(value)).toEqual({ origin, ...(credentials && { credentials }) });
+  test.each<{ readonly value: string; readonly origin: string; readonly credentials?: string }>([
+    { value: "http://proxy.example:3128", origin: "http://proxy.example:3128" },
+    { value: "HTTP://PROXY.example:3128/", origin: "http://proxy.example:3128" },
+    { value: "proxy.example:3128", origin: "http://proxy.example:3128" },
+    { value: "proxy.example", origin: "http://proxy.example:80" },
+    { value: "localhost:1", origin: "http://localhost:1" },
+    { value: "https://proxy.example", origin: "https://proxy.example:443" },
+    { value: "http://10.0.0.1:65535", origin: "http://10.0.0.1:65535" },
+    { value: "http://[::1]:3128", origin: "http://[::1]:3128" },
+    { value: "[2001:DB8::1]:3128", origin: "http://[2001:db8::1]:3128" },
+    { value: "http://my_proxy:3128", origin: "http://my_proxy:3128" },
+    { value: "http://@proxy.example", origin: "http://proxy.example:80" },
+    {
+      value: "http://user:pass@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: "user:pass",
+    },
+    {
+      value: "user:pass@proxy.example:3128",
+      origin: "http://proxy.example:3128",
+      credentials: "user:pass",
+    },
+    { value: "http://user@proxy.example", origin: "http://proxy.example:80", credentials: "user:" },
+    {
+      value: "http://:pass@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: ":pass",
+    },
+    {
+      value: "http://us%40er:p%25%3A%23%2F@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: "us@er:p%:#/",
+    },
+    {
+      value: "http://user:a:b:c@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: "user:a:b:c",
+    },
+    {
+      value: "http://user:p%C3%A4ss@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: "user:päss",
+    },
+    {
+      value: "http://dom%5Cuser:!$&'()*+,;=@proxy.example",
+      origin: "http://proxy.example:80",
+      credentials: "dom\\user:!$&'()*+,;=",
+    },
+  ])("$value is understood", ({ value, ...address }) => {
+    expect(proxyOf(value)).toEqual(address);
   });
 
   const ENCODED = "user or password holds a character that must be percent-encoded";
   const ADDRESS = "after the scheme there must be a host name and a port, and nothing else";
   const ASCII = "it contains a blank or a character outside ASCII";
   test.each([
-    [" http://proxy.example", ASCII],
-    ["http://proxy.example ", ASCII],
-    ["http://my proxy:3128", ASCII],
-    ["http://proxy.example:3128\n", ASCII],
-    ["http://pröxy.example:3128", ASCII],
-    ["http://user:pä55@proxy.example", ASCII],
-    ["http://user:S3cr3t#x@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t/x@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t\\x@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t?x@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t@x@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t%zz@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t100%@proxy.example:3128", ENCODED],
-    ["http://user:S3cr3t%E4@proxy.example:3128", ENCODED],
-    ["socks5://proxy.example:1080", "only http:// and https:// are supported"],
-    ["socks5h://user:S3cr3t@proxy.example:1080", "only http:// and https:// are supported"],
-    ["S3cr3t://proxy.example", "only http:// and https:// are supported"],
-    ["http://proxy.example:99999", "the port is not between 1 and 65535"],
-    ["http://proxy.example:0", "the port is not between 1 and 65535"],
-    ["http://proxy.example:123456", ADDRESS],
-    ["http://proxy.example:", ADDRESS],
-    ["http://proxy.example:port", ADDRESS],
-    ["http://proxy.example:3128/path", ADDRESS],
-    ["http://proxy.example:3128?S3cr3t", ADDRESS],
-    ["http://proxy.example:3128#S3cr3t", ADDRESS],
-    ["http://user:S3cr3t/proxy.example", ADDRESS],
-    ["http://", ADDRESS],
-    ["http://user:S3cr3t@", ADDRESS],
-    ["http://:3128", ADDRESS],
-    ["http:/proxy.example:3128", ADDRESS],
-    ["//proxy.example:3128", ADDRESS],
-    ["http://::1:3128", ADDRESS],
-    ["http://[::1]3128", ADDRESS],
-    ["http://[::g]:3128", ADDRESS],
-    ["http://[1::2::3]:3128", ADDRESS],
-    ["http://256.1.1.1:3128", ADDRESS],
-    ["http://a.example,b.example", ADDRESS],
-    ['"http://proxy.example:3128"', ADDRESS],
-    ["direct://", ADDRESS],
-  ])("%j is refused, and not repeated", (value, cause) => {
+    { value: " http://proxy.example", cause: ASCII },
+    { value: "http://proxy.example ", cause: ASCII },
+    { value: "http://my proxy:3128", cause: ASCII },
+    { value: "http://proxy.example:3128\n", cause: ASCII },
+    { value: "http://pröxy.example:3128", cause: ASCII },
+    { value: "http://user:pä55@proxy.example", cause: ASCII },
+    { value: "http://user:S3cr3t#x@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t/x@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t\\x@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t?x@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t@x@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t%zz@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t100%@proxy.example:3128", cause: ENCODED },
+    { value: "http://user:S3cr3t%E4@proxy.example:3128", cause: ENCODED },
+    { value: "socks5://proxy.example:1080", cause: "only http:// and https:// are supported" },
+    {
+      value: "socks5h://user:S3cr3t@proxy.example:1080",
+      cause: "only http:// and https:// are supported",
+    },
+    { value: "S3cr3t://proxy.example", cause: "only http:// and https:// are supported" },
+    { value: "http://proxy.example:99999", cause: "the port is not between 1 and 65535" },
+    { value: "http://proxy.example:0", cause: "the port is not between 1 and 65535" },
+    { value: "http://proxy.example:123456", cause: ADDRESS },
+    { value: "http://proxy.example:", cause: ADDRESS },
+    { value: "http://proxy.example:port", cause: ADDRESS },
+    { value: "http://proxy.example:3128/path", cause: ADDRESS },
+    { value: "http://proxy.example:3128?S3cr3t", cause: ADDRESS },
+    { value: "http://proxy.example:3128#S3cr3t", cause: ADDRESS },
+    { value: "http://user:S3cr3t/proxy.example", cause: ADDRESS },
+    { value: "http://", cause: ADDRESS },
+    { value: "http://user:S3cr3t@", cause: ADDRESS },
+    { value: "http://:3128", cause: ADDRESS },
+    { value: "http:/proxy.example:3128", cause: ADDRESS },
+    { value: "//proxy.example:3128", cause: ADDRESS },
+    { value: "http://::1:3128", cause: ADDRESS },
+    { value: "http://[::1]3128", cause: ADDRESS },
+    { value: "http://[::g]:3128", cause: ADDRESS },
+    { value: "http://[1::2::3]:3128", cause: ADDRESS },
+    { value: "http://256.1.1.1:3128", cause: ADDRESS },
+    { value: "http://a.example,b.example", cause: ADDRESS },
+    { value: '"http://proxy.example:3128"', cause: ADDRESS },
+    { value: "direct://", cause: ADDRESS },
+  ])("$value is refused, and not repeated", ({ value, cause }) => {
     expect(() => proxyOf(value)).toThrow(
       expect.objectContaining({
         code: "proxy_refused",
@@ -141,23 +168,23 @@ describe("the proxy's address", () => {
     );
   });
 
-  test("it is not asked for where no proxy is set", () => {
+  test("it is not asked for if no proxy is set", () => {
     expect(proxyFor(new URL("https://armor.example"), { noProxy: "" })).toBeUndefined();
   });
 });
 
 describe("no proxy", () => {
   test.each([
-    ["localhost", true],
-    ["127.0.0.1", true],
-    ["127.1.2.3", true],
-    ["127.10.10.200", true],
-    ["[::1]", true],
-    ["localhost.example", false],
-    ["127.0.0.1.example", false],
-    ["[::2]", false],
-    ["128.0.0.1", false],
-  ])("for a loopback host: %s is %p", (host, expected) => {
+    { host: "localhost", expected: true },
+    { host: "127.0.0.1", expected: true },
+    { host: "127.1.2.3", expected: true },
+    { host: "127.10.10.200", expected: true },
+    { host: "[::1]", expected: true },
+    { host: "localhost.example", expected: false },
+    { host: "127.0.0.1.example", expected: false },
+    { host: "[::2]", expected: false },
+    { host: "128.0.0.1", expected: false },
+  ])("for a loopback host: $host is $expected", ({ host, expected }) => {
     expect(isLoopback(host)).toBe(expected);
     expect(proxyOf("http://p:1", `https://${host}/`) === undefined).toBe(expected);
   });
@@ -167,74 +194,75 @@ describe("no proxy", () => {
   const V6 = "https://[2001:db8::7]/x";
   test.each([
     // names
-    ["api.armor.example", NAME, true],
-    ["API.Armor.EXAMPLE", NAME, true],
-    ["armor.example", NAME, true],
-    [".armor.example", NAME, true],
-    [".api.armor.example", NAME, true],
-    ["*.armor.example", NAME, true],
-    ["example", NAME, true],
-    ["armor.example.", NAME, true],
-    ["armor.example", "https://api.armor.example./x", true],
-    ["rmor.example", NAME, false],
-    ["www.armor.example", NAME, false],
-    ["api.armor.example.com", NAME, false],
-    ["api.*.example", NAME, false],
-    ["*", NAME, true],
-    ["**", NAME, false],
-    [".", NAME, false],
-    ["*.", NAME, false],
+    { noProxy: "api.armor.example", url: NAME, isBypassed: true },
+    { noProxy: "API.Armor.EXAMPLE", url: NAME, isBypassed: true },
+    { noProxy: "armor.example", url: NAME, isBypassed: true },
+    { noProxy: ".armor.example", url: NAME, isBypassed: true },
+    { noProxy: ".api.armor.example", url: NAME, isBypassed: true },
+    { noProxy: "*.armor.example", url: NAME, isBypassed: true },
+    { noProxy: "example", url: NAME, isBypassed: true },
+    { noProxy: "armor.example.", url: NAME, isBypassed: true },
+    { noProxy: "armor.example", url: "https://api.armor.example./x", isBypassed: true },
+    { noProxy: "rmor.example", url: NAME, isBypassed: false },
+    { noProxy: "www.armor.example", url: NAME, isBypassed: false },
+    { noProxy: "api.armor.example.com", url: NAME, isBypassed: false },
+    { noProxy: "api.*.example", url: NAME, isBypassed: false },
+    { noProxy: "*", url: NAME, isBypassed: true },
+    { noProxy: "**", url: NAME, isBypassed: false },
+    { noProxy: ".", url: NAME, isBypassed: false },
+    { noProxy: "*.", url: NAME, isBypassed: false },
     // lists
-    ["a.example,armor.example", NAME, true],
-    ["a.example, armor.example ", NAME, true],
-    ["a.example armor.example", NAME, true],
-    ["a.example\tarmor.example,,", NAME, true],
-    ["a.example,*", NAME, true],
-    ["a.example;armor.example", NAME, false],
-    ["", NAME, false],
-    [" , ,", NAME, false],
+    { noProxy: "a.example,armor.example", url: NAME, isBypassed: true },
+    { noProxy: "a.example, armor.example ", url: NAME, isBypassed: true },
+    { noProxy: "a.example armor.example", url: NAME, isBypassed: true },
+    { noProxy: "a.example\tarmor.example,,", url: NAME, isBypassed: true },
+    { noProxy: "a.example,*", url: NAME, isBypassed: true },
+    { noProxy: "a.example;armor.example", url: NAME, isBypassed: false },
+    { noProxy: "", url: NAME, isBypassed: false },
+    { noProxy: " , ,", url: NAME, isBypassed: false },
     // ports
-    ["armor.example:443", NAME, true],
-    ["armor.example:0443", NAME, true],
-    ["armor.example:8443", NAME, false],
-    ["armor.example:8443", "https://api.armor.example:8443/x", true],
-    ["armor.example:", NAME, false],
-    ["armor.example:https", NAME, false],
-    ["10.1.2.3:8443", V4, true],
-    ["10.1.2.3:443", V4, false],
-    ["[2001:db8::7]:443", V6, true],
-    ["[2001:db8::7]:8443", V6, false],
+    { noProxy: "armor.example:443", url: NAME, isBypassed: true },
+    { noProxy: "armor.example:0443", url: NAME, isBypassed: true },
+    { noProxy: "armor.example:8443", url: NAME, isBypassed: false },
+    { noProxy: "armor.example:8443", url: "https://api.armor.example:8443/x", isBypassed: true },
+    { noProxy: "armor.example:", url: NAME, isBypassed: false },
+    { noProxy: "armor.example:https", url: NAME, isBypassed: false },
+    { noProxy: "10.1.2.3:8443", url: V4, isBypassed: true },
+    { noProxy: "10.1.2.3:443", url: V4, isBypassed: false },
+    { noProxy: "[2001:db8::7]:443", url: V6, isBypassed: true },
+    { noProxy: "[2001:db8::7]:8443", url: V6, isBypassed: false },
     // addresses and ranges
-    ["10.1.2.3", V4, true],
-    ["10.1.2.4", V4, false],
-    ["10.0.0.0/8", V4, true],
-    ["10.1.2.3/32", V4, true],
-    ["10.1.2.0/31", V4, false],
-    ["0.0.0.0/0", V4, true],
-    ["10.0.0.0/33", V4, false],
-    ["10.0.0.0/", V4, false],
-    ["10.0.0.0/8/8", V4, false],
-    ["10.0.0.0/x", V4, false],
-    ["10.1", V4, false],
-    [".1.2.3", V4, false],
-    ["10.0.0.0/8", NAME, false],
-    ["2001:db8::7", V6, true],
-    ["[2001:db8::7]", V6, true],
-    ["2001:0DB8:0:0:0:0:0:7", V6, true],
-    ["2001:db8::/32", V6, true],
-    ["2001:db8::/64", V6, true],
-    ["2001:db8::8/125", V6, false],
-    ["2001:db9::/32", V6, false],
-    ["2001:db8::/129", V6, false],
-    ["2001:db8::7%eth0", V6, false],
-    ["10.0.0.0/8", V6, false],
-    ["::/0", V6, true],
-    ["[", V6, false],
-  ])("where no_proxy is %j, for %s: %p", (noProxy, url, expected) => {
-    expect(proxyOf("http://p:1", url, noProxy) === undefined).toBe(expected);
+    { noProxy: "10.1.2.3", url: V4, isBypassed: true },
+    { noProxy: "10.1.2.4", url: V4, isBypassed: false },
+    { noProxy: "10.0.0.0/8", url: V4, isBypassed: true },
+    { noProxy: "10.1.2.3/32", url: V4, isBypassed: true },
+    { noProxy: "10.1.2.0/31", url: V4, isBypassed: false },
+    { noProxy: "0.0.0.0/0", url: V4, isBypassed: true },
+    { noProxy: "10.0.0.0/33", url: V4, isBypassed: false },
+    { noProxy: "10.0.0.0/", url: V4, isBypassed: false },
+    { noProxy: "10.0.0.0/8/8", url: V4, isBypassed: false },
+    { noProxy: "10.0.0.0/x", url: V4, isBypassed: false },
+    { noProxy: "10.1", url: V4, isBypassed: false },
+    { noProxy: ".1.2.3", url: V4, isBypassed: false },
+    { noProxy: "10.0.0.0/8", url: NAME, isBypassed: false },
+    { noProxy: "2001:db8::7", url: V6, isBypassed: true },
+    { noProxy: "[2001:db8::7]", url: V6, isBypassed: true },
+    { noProxy: "2001:0DB8:0:0:0:0:0:7", url: V6, isBypassed: true },
+    { noProxy: "2001:db8::/32", url: V6, isBypassed: true },
+    { noProxy: "2001:db8::/64", url: V6, isBypassed: true },
+    { noProxy: "2001:db8::8/125", url: V6, isBypassed: false },
+    { noProxy: "2001:db9::/32", url: V6, isBypassed: false },
+    { noProxy: "2001:db8::/129", url: V6, isBypassed: false },
+    { noProxy: "2001:db8::7%eth0", url: V6, isBypassed: false },
+    { noProxy: "10.0.0.0/8", url: V6, isBypassed: false },
+    { noProxy: "::/0", url: V6, isBypassed: true },
+    { noProxy: "[", url: V6, isBypassed: false },
+  ])('with a no_proxy of "$noProxy", a request to $url goes past the proxy: $isBypassed', (row) => {
+    const { noProxy, url, isBypassed } = row;
+    expect(proxyOf("http://p:1", url, noProxy) === undefined).toBe(isBypassed);
   });
 
-  test("by no_proxy also where the proxy itself could not be understood", () => {
+  test("by no_proxy also if the proxy itself could not be understood", () => {
     expect(proxyOf("socks5://p", NAME, "armor.example")).toBeUndefined();
   });
 });

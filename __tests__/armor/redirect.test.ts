@@ -36,13 +36,16 @@ describe("sendFollowing", () => {
   );
 
   test.each([
-    ["/v2/token", "https://api.armor.fortanix.com/v2/token"],
-    ["other?x=1", "https://api.armor.fortanix.com/api/v1/other?x=1"],
-    ["https://api.armor.fortanix.com/x", "https://api.armor.fortanix.com/x"],
-    ["https://api.na.armor.fortanix.com/x", "https://api.na.armor.fortanix.com/x"],
-    ["//api.eu.armor.fortanix.com/x", "https://api.eu.armor.fortanix.com/x"],
-    ["/x#no-part-of-a-request", "https://api.armor.fortanix.com/x"],
-  ])("follows 307 and 308 to %s, with headers and body", async (location, expected) => {
+    { location: "/v2/token", expected: "https://api.armor.fortanix.com/v2/token" },
+    { location: "other?x=1", expected: "https://api.armor.fortanix.com/api/v1/other?x=1" },
+    { location: "https://api.armor.fortanix.com/x", expected: "https://api.armor.fortanix.com/x" },
+    {
+      location: "https://api.na.armor.fortanix.com/x",
+      expected: "https://api.na.armor.fortanix.com/x",
+    },
+    { location: "//api.eu.armor.fortanix.com/x", expected: "https://api.eu.armor.fortanix.com/x" },
+    { location: "/x#no-part-of-a-request", expected: "https://api.armor.fortanix.com/x" },
+  ])("follows 307 and 308 to $location, with headers and body", async ({ location, expected }) => {
     for (const status of [307, 308]) {
       const { outcome, sent, request } = await follow([status, location]);
       expect(outcome).toMatchObject({ status: 200 });
@@ -51,23 +54,32 @@ describe("sendFollowing", () => {
   });
 
   test.each([
-    ["https://evil.example/x", "to https://evil.example, which must not get the credentials"],
-    ["https://armor.fortanix.com.evil.example/", "https://armor.fortanix.com.evil.example"],
-    ["https://evilarmor.fortanix.com/", "https://evilarmor.fortanix.com"],
-    ["https://armor.fortanix.com/x", "https://armor.fortanix.com"],
-    ["https://api.a.b.armor.fortanix.com/", "https://api.a.b.armor.fortanix.com"],
-    ["https://www.armor.fortanix.com/", "https://www.armor.fortanix.com"],
-    ["https://api.na.armor.fortanix.com:8443/", "https://api.na.armor.fortanix.com:8443"],
-    ["https://api.armor.fortanix.com./", "https://api.armor.fortanix.com."],
-    ["blob:https://api.armor.fortanix.com/x", "to https://api.armor"],
-    ["https://sdkms.fortanix.com/", "https://sdkms.fortanix.com"],
-    ["http://api.armor.fortanix.com/x", "http://api.armor.fortanix.com"],
-    ["data:text/plain,x", "a data: address"],
-    ["https://a:b@api.armor.fortanix.com/", "a user name in it"],
-    ["https://:b@api.armor.fortanix.com/", "a user name in it"],
-    ["https://[", "something that is no address"],
-    [undefined, "without saying where to"],
-  ])("refuses every redirect to %s and sends nothing there", async (location, says) => {
+    {
+      location: "https://evil.example/x",
+      says: "to https://evil.example, which must not get the credentials",
+    },
+    {
+      location: "https://armor.fortanix.com.evil.example/",
+      says: "https://armor.fortanix.com.evil.example",
+    },
+    { location: "https://evilarmor.fortanix.com/", says: "https://evilarmor.fortanix.com" },
+    { location: "https://armor.fortanix.com/x", says: "https://armor.fortanix.com" },
+    { location: "https://api.a.b.armor.fortanix.com/", says: "https://api.a.b.armor.fortanix.com" },
+    { location: "https://www.armor.fortanix.com/", says: "https://www.armor.fortanix.com" },
+    {
+      location: "https://api.na.armor.fortanix.com:8443/",
+      says: "https://api.na.armor.fortanix.com:8443",
+    },
+    { location: "https://api.armor.fortanix.com./", says: "https://api.armor.fortanix.com." },
+    { location: "blob:https://api.armor.fortanix.com/x", says: "to https://api.armor" },
+    { location: "https://sdkms.fortanix.com/", says: "https://sdkms.fortanix.com" },
+    { location: "http://api.armor.fortanix.com/x", says: "http://api.armor.fortanix.com" },
+    { location: "data:text/plain,x", says: "a data: address" },
+    { location: "https://a:b@api.armor.fortanix.com/", says: "a user name in it" },
+    { location: "https://:b@api.armor.fortanix.com/", says: "a user name in it" },
+    { location: "https://[", says: "something that is no address" },
+    { location: undefined, says: "without saying where to" },
+  ])("refuses every redirect to $location and sends nothing there", async ({ location, says }) => {
     for (const status of [301, 302, 303, 307, 308]) {
       const { outcome, urls } = await follow([status, location]);
       expect(outcome).toMatchObject({
@@ -97,9 +109,9 @@ describe("sendFollowing", () => {
 });
 
 test.each([
-  ["https://armor.corp.example/", START],
-  [START, "https://armor.corp.example/"],
-  ["https://armor.corp.example/", "https://armor.corp.example:8443/"],
-])("a redirect from %s to %s is not trusted", (from, to) => {
+  { from: "https://armor.corp.example/", to: START },
+  { from: START, to: "https://armor.corp.example/" },
+  { from: "https://armor.corp.example/", to: "https://armor.corp.example:8443/" },
+])("a redirect from $from to $to is not trusted", ({ from, to }) => {
   expect(isTrustedRedirect(new URL(from), new URL(to))).toBe(false);
 });

@@ -14,25 +14,25 @@ afterEach(() => {
 });
 
 test.each([
-  [
-    "the exchange",
-    tokenRequest(HOST + BASE, "id:key"),
-    `${BASE}/api/v1/iam/session/oauth2/token`,
-    "grant_type=client_credentials",
-    {
+  {
+    what: "the exchange",
+    request: tokenRequest(HOST + BASE, "id:key"),
+    path: `${BASE}/api/v1/iam/session/oauth2/token`,
+    body: "grant_type=client_credentials",
+    own: {
       authorization: "Basic aWQ6a2V5",
       "content-length": "29",
       "content-type": "application/x-www-form-urlencoded",
     },
-  ],
-  [
-    "the end of a session",
-    terminateRequest(HOST, "abc"),
-    "/api/v1/iam/session/terminate",
-    "",
-    { authorization: "Bearer abc", "content-length": "0" },
-  ],
-])("%s is sent as asked, and nothing about the runner", async (_, request, path, body, own) => {
+  },
+  {
+    what: "the end of a session",
+    request: terminateRequest(HOST, "abc"),
+    path: "/api/v1/iam/session/terminate",
+    body: "",
+    own: { authorization: "Bearer abc", "content-length": "0" },
+  },
+])("$what is sent as asked, and nothing about the runner", async ({ request, path, body, own }) => {
   process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
   let headers: object = {};
   nock(HOST)

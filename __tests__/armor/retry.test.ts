@@ -49,7 +49,7 @@ describe("retry", () => {
     expect(clock.pauses).toEqual([4000, 8000, 8000].map((ms) => ms * 0.999));
   });
 
-  test("draws the last pauses from what is left, and stops where that is too little", async () => {
+  test("draws the last pauses from what is left, and stops if that is too little", async () => {
     const clock = virtualClock(0.5);
     const { attempt, count } = attempts(clock, Array(99).fill(down()), 10);
     await expect(retry(attempt, options(5_000))).rejects.toThrow("tried 7 times in 4.4 s");
@@ -70,9 +70,9 @@ describe("retry", () => {
   });
 
   test.each([
-    ["an error that cannot pass", new ArmorError("access_denied", "P", "R.")],
-    ["a fault of the program", new TypeError("x is not a function")],
-  ])("does not repeat %s", async (_, error) => {
+    { what: "an error that cannot pass", error: new ArmorError("access_denied", "P", "R.") },
+    { what: "a fault of the program", error: new TypeError("x is not a function") },
+  ])("does not repeat $what", async ({ error }) => {
     const clock = virtualClock();
     const { attempt, count } = attempts(clock, [error]);
     await expect(retry(attempt, options())).rejects.toBe(error);
@@ -97,27 +97,32 @@ describe("retry", () => {
     expect(clock.pauses).toEqual([7_250, 500]);
   });
 
-  test("draws the jitter from what is left where the server's own time nearly fills it", async () => {
+  test("draws the jitter from what is left if the server's own time nearly fills it", async () => {
     const clock = virtualClock(0.999);
     await retry(attempts(clock, [down(9_700)]).attempt, options(10_000));
     expect(clock.pauses).toEqual([9_700 + 0.999 * 50]);
   });
 
   test.each([
-    [
-      120_000,
-      "tried once in 0.1 s; it asks to wait 120 s, which does not fit into what is left of timeout. Wait.",
-    ],
-    [29_900, "it asks to wait 30 s"],
-    [1e25, "it asks to wait more than a day"],
-    [Number.POSITIVE_INFINITY, "it asks to wait more than a day"],
-  ])("fails at once where the server asks for more than is left: %p ms", async (askedMs, says) => {
-    const clock = virtualClock();
-    await expect(retry(attempts(clock, [down(askedMs)]).attempt, options())).rejects.toThrow(says);
-    expect(clock.pauses).toEqual([]);
-  });
+    {
+      askedMs: 120_000,
+      says: "tried once in 0.1 s; it asks to wait 120 s, which does not fit into what is left of timeout. Wait.",
+    },
+    { askedMs: 29_900, says: "it asks to wait 30 s" },
+    { askedMs: 1e25, says: "it asks to wait more than a day" },
+    { askedMs: Number.POSITIVE_INFINITY, says: "it asks to wait more than a day" },
+  ])(
+    "fails at once if the server asks for more than is left: $askedMs ms",
+    async ({ askedMs, says }) => {
+      const clock = virtualClock();
+      await expect(retry(attempts(clock, [down(askedMs)]).attempt, options())).rejects.toThrow(
+        says,
+      );
+      expect(clock.pauses).toEqual([]);
+    },
+  );
 
-  test("gives each attempt half of what is left, but five seconds where there are five", async () => {
+  test("gives each attempt half of what is left, but five seconds if there are five", async () => {
     const clock = virtualClock(0);
     const limits: number[] = [];
     const timer = jest.spyOn(globalThis, "setTimeout").mockImplementation((_, ms) => {

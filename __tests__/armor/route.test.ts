@@ -1,4 +1,4 @@
-// Tunnels through real proxies to real TLS servers, and what is said where there is none.
+// Tunnels through real proxies to real TLS servers, and what is said if there is no tunnel.
 
 import { execFile } from "node:child_process";
 import type { RequestOptions } from "node:http";
@@ -11,8 +11,9 @@ import { createSend } from "../../src/armor/http.ts";
 import { networkError } from "../../src/armor/network-error.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
 import { proxyFor, RouteAgent, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
-import type { ArmorError } from "../../src/errors.ts";
+import type { ArmorError, ErrorCode } from "../../src/errors.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
+import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
 import {
   type ConnectProxyOptions,
@@ -24,7 +25,6 @@ import {
   startSilentProxy,
 } from "../fixtures/proxy.ts";
 import { CLOSED_PORT, type FakeServer, silence, startServer, text } from "../fixtures/server.ts";
-import { closing } from "../fixtures/teardown.ts";
 
 /** A name that only the proxy resolves (RFC 6761 keeps `.test` out of the DNS). */
 const HIDDEN = "armor.corp.test";
@@ -34,21 +34,21 @@ const DIGEST = 'HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm="a", NTLM';
 let authority: Authority;
 let stranger: Authority;
 let armor: FakeServer;
-let distrust: () => void;
+let trusted: AsyncDisposable;
 
 beforeAll(async () => {
   [authority, stranger] = await Promise.all([
     createAuthority("Corp CA"),
     createAuthority("Other CA"),
   ]);
-  distrust = trust(authority);
+  trusted = trust(authority);
   armor = await startServer([text(200, "reached")], {
     tls: await authority.sign([HIDDEN, "2001:db8::7"]),
   });
 });
 
 afterAll(async () => {
-  distrust();
+  await trusted[Symbol.asyncDispose]();
   await armor.close();
 });
 
@@ -58,7 +58,7 @@ function through(proxy: FakeProxy | string): RouteConfig {
 }
 
 async function ownProxy(options: Partial<ConnectProxyOptions> = {}): Promise<FakeProxy> {
-  return await closing(startConnectProxy({ to: armor.port, ...options }));
+  return await startConnectProxy({ to: armor.port, ...options });
 }
 
 /** As the exchange does: one connection a request. */
@@ -78,7 +78,7 @@ async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 15_000): 
   const url = new URL(`https://${host}:${armor.port}/x`);
   const proxy = proxyFor(url, route);
   const agent = new RouteAgent(proxy, { keepAlive: true }, connectMs);
-  await closing({ close: () => agent.destroy() });
+  await using _opened = disposable(agent, () => agent.destroy());
   return await get(agent, {
     host: url.hostname.replace(/[[\]]/g, ""),
     port: url.port,
@@ -100,10 +100,11 @@ function get(agent: https.Agent, options: RequestOptions): Promise<string> {
   });
 }
 
+/** Both ways to Armor, which have to do and to say the same. */
 const WAYS = [
-  ["exchange", send],
-  ["gateway", sendKept],
-] as const;
+  { name: "exchange", way: send },
+  { name: "gateway", way: sendKept },
+];
 
 async function failureOf(sending: Promise<unknown>): Promise<ArmorError> {
   try {
@@ -114,17 +115,17 @@ async function failureOf(sending: Promise<unknown>): Promise<ArmorError> {
   throw new Error("there was no failure");
 }
 
-describe.each(WAYS)("a tunnel of the %s", (_, way) => {
+describe.each(WAYS)("a tunnel of the $name", ({ way }) => {
   test("leads through proxy-chain, which checks user and password", async () => {
     const credentials = { username: "us@er", password: "p:a/s#ä" };
-    const proxy = await closing(startProxy({ hosts: [HIDDEN], credentials }));
+    await using proxy = await startProxy({ hosts: [HIDDEN], credentials });
     const address = `http://us%40er:p%3Aa%2Fs%23%C3%A4@127.0.0.1:${proxy.port}`;
     await expect(way(through(address))).resolves.toBe("reached");
     expect(proxy.connects).toEqual([`${HIDDEN}:${armor.port}`]);
   });
 
   test("leads through a proxy on IPv6", async () => {
-    const proxy = await ownProxy({ address: "::1" }).catch(() => undefined);
+    await using proxy = await ownProxy({ address: "::1" }).catch(() => undefined);
     const sent = way(through(`http://[::1]:${proxy?.port ?? 1}`));
     // Containers often have no IPv6.
     if (proxy === undefined) expect(await failureOf(sent)).toMatchObject({ code: "proxy_failed" });
@@ -132,7 +133,7 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
   });
 
   test("leads to a target with an IPv6 address, in brackets, and its certificate is checked", async () => {
-    const proxy = await ownProxy();
+    await using proxy = await ownProxy();
     await expect(way(through(proxy), "[2001:db8::7]")).resolves.toBe("reached");
     expect(proxy.connects).toEqual([`[2001:db8::7]:${armor.port}`]);
     expect(await failureOf(way(through(proxy), "[2001:db8::8]"))).toMatchObject({
@@ -141,22 +142,22 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
   });
 
   test.each([
-    ["a name", [PROXY_NAME], PROXY_NAME],
-    ["an address", ["127.0.0.1"], "127.0.0.1"],
-  ])("leads over TLS to a proxy whose certificate is for %s", async (_name, names, host) => {
-    const proxy = await ownProxy({ tls: await authority.sign(names) });
+    { name: "a name", names: [PROXY_NAME], host: PROXY_NAME },
+    { name: "an address", names: ["127.0.0.1"], host: "127.0.0.1" },
+  ])("leads over TLS to a proxy whose certificate is for $name", async ({ names, host }) => {
+    await using proxy = await ownProxy({ tls: await authority.sign(names) });
     const route = through(`https://user:pass@${host}:${proxy.port}`);
     await expect(way(route)).resolves.toBe("reached");
     expect(proxy.connects).toEqual([`user:pass@${HIDDEN}:${armor.port}`]);
   });
 
   test("takes every 2xx, HTTP/1.0 and a length that has no meaning there", async () => {
-    const proxy = await ownProxy({ reply: "HTTP/1.0 201 Made\r\nContent-Length: 5" });
+    await using proxy = await ownProxy({ reply: "HTTP/1.0 201 Made\r\nContent-Length: 5" });
     await expect(way(through(proxy))).resolves.toBe("reached");
   });
 
   test("verifies Armor by the name in its address, not by the proxy's", async () => {
-    const proxy = await ownProxy();
+    await using proxy = await ownProxy();
     const failure = await failureOf(way(through(proxy), "other.corp.test"));
     expect(failure.code).toBe("certificate_rejected");
     expect(failure.problem).toBe(
@@ -166,57 +167,94 @@ describe.each(WAYS)("a tunnel of the %s", (_, way) => {
   });
 });
 
-/** What the proxy says to CONNECT, whether it then ends the connection, the code, and the words after its name. */
-const ANSWERS: readonly [bytes: string, ends: boolean, code: string, says: string][] = [
-  ["HTTP/1.1 403 No\r\n\r\n", false, "proxy_refused", "refuses to connect to TARGET (403)."],
-  ["HTTP/1.1 503 x\r\n\r\nbody", false, "proxy_failed", "cannot connect to TARGET (503)."],
-  [
-    "HTTP/1.1 407 x\r\n\r\n",
-    false,
-    "proxy_refused",
-    "does not accept the user and password (407).",
-  ],
-  [
-    `${DIGEST}\r\n\r\n`,
-    false,
-    "proxy_refused",
-    "wants authentication by digest or ntlm (407), and this",
-  ],
-  [
-    "HTTP/1.1 100 Continue\r\n\r\n",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (100): no",
-  ],
-  [
-    "220 ftp ready\r\n",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no",
-  ],
-  [
-    "HTTP/1.1 200 OK\r\n\r\nhello",
-    false,
-    "proxy_failed",
-    "does not answer as an HTTP proxy (EARLY_BYTES): no",
-  ],
-  ["", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
-  ["HTTP/1.1 2", true, "proxy_failed", "cannot be used (ECONNRESET): no connection to TARGET."],
+interface ProxyAnswer {
+  /** What the proxy says to CONNECT. */
+  readonly bytes: string;
+  /** Whether it then ends the connection. */
+  readonly isEnd: boolean;
+  readonly code: ErrorCode;
+  /** The words after the name of the proxy. */
+  readonly says: string;
+}
+
+const ANSWERS: readonly ProxyAnswer[] = [
+  {
+    bytes: "HTTP/1.1 403 No\r\n\r\n",
+    isEnd: false,
+    code: "proxy_refused",
+    says: "refuses to connect to TARGET (403).",
+  },
+  {
+    bytes: "HTTP/1.1 503 x\r\n\r\nbody",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "cannot connect to TARGET (503).",
+  },
+  {
+    bytes: "HTTP/1.1 407 x\r\n\r\n",
+    isEnd: false,
+    code: "proxy_refused",
+    says: "does not accept the user and password (407).",
+  },
+  {
+    bytes: `${DIGEST}\r\n\r\n`,
+    isEnd: false,
+    code: "proxy_refused",
+    says: "wants authentication by digest or ntlm (407), and this",
+  },
+  {
+    bytes: "HTTP/1.1 100 Continue\r\n\r\n",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (100): no",
+  },
+  {
+    bytes: "220 ftp ready\r\n",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (HPE_INVALID_CONSTANT): no",
+  },
+  {
+    bytes: "HTTP/1.1 200 OK\r\n\r\nhello",
+    isEnd: false,
+    code: "proxy_failed",
+    says: "does not answer as an HTTP proxy (EARLY_BYTES): no",
+  },
+  {
+    bytes: "",
+    isEnd: true,
+    code: "proxy_failed",
+    says: "cannot be used (ECONNRESET): no connection to TARGET.",
+  },
+  {
+    bytes: "HTTP/1.1 2",
+    isEnd: true,
+    code: "proxy_failed",
+    says: "cannot be used (ECONNRESET): no connection to TARGET.",
+  },
 ];
 
 /** The certificate of a proxy over TLS. */
-const CERTIFICATES: readonly [string, () => Promise<{ key: string; cert: string }>, string][] = [
-  [
-    "of another authority",
-    () => stranger.sign(["127.0.0.1"]),
-    "that is not signed by an authority",
-  ],
-  ["that has expired", () => authority.sign(["127.0.0.1"], EXPIRED), "that is expired"],
-  ["for the Armor host", () => authority.sign([HIDDEN]), "for another host name"],
+const CERTIFICATES = [
+  {
+    what: "of another authority",
+    sign: () => stranger.sign(["127.0.0.1"]),
+    says: "that is not signed by an authority",
+  },
+  {
+    what: "that has expired",
+    sign: () => authority.sign(["127.0.0.1"], EXPIRED),
+    says: "that is expired",
+  },
+  {
+    what: "for the Armor host",
+    sign: () => authority.sign([HIDDEN]),
+    says: "for another host name",
+  },
 ];
 
 describe("before the tunnel stands, the proxy is at fault, in the same words for both ways", () => {
-  async function expectFailure(address: string, code: string, says: string): Promise<void> {
+  async function expectFailure(address: string, code: ErrorCode, says: string): Promise<void> {
     const seen = armor.requests.length;
     const route = through(address);
     const [failure, kept] = [await failureOf(send(route)), await failureOf(sendKept(route))];
@@ -231,14 +269,15 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     expect(armor.requests).toHaveLength(seen);
   }
 
-  test.each(ANSWERS)("an answer of %j, at its end: %p", async (bytes, ends, code, says) => {
-    const answer = (client: Socket) => (ends ? client.end(bytes) : client.write(bytes));
-    const proxy = await closing(startAnsweringProxy(answer));
+  test.each(ANSWERS)("an answer of $bytes, and then its end: $isEnd", async (row) => {
+    const { bytes, isEnd, code, says } = row;
+    const answer = (client: Socket) => (isEnd ? client.end(bytes) : client.write(bytes));
+    await using proxy = await startAnsweringProxy(answer);
     await expectFailure(`http://user:Passw0rd@127.0.0.1:${proxy.port}`, code, says);
   });
 
-  test("no credentials where they are wanted", async () => {
-    const proxy = await closing(startAnsweringProxy("HTTP/1.1 407 x\r\n\r\n"));
+  test("no credentials though they are wanted", async () => {
+    await using proxy = await startAnsweringProxy("HTTP/1.1 407 x\r\n\r\n");
     const says = "wants a user and a password (407).";
     await expectFailure(`http://127.0.0.1:${proxy.port}`, "proxy_refused", says);
   });
@@ -251,37 +290,35 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
     );
   });
 
-  test.each(CERTIFICATES)("a certificate %s", async (_, sign, says) => {
-    const proxy = await ownProxy({ tls: await sign() });
+  test.each(CERTIFICATES)("a certificate $what", async ({ sign, says }) => {
+    await using proxy = await ownProxy({ tls: await sign() });
     const address = `https://127.0.0.1:${proxy.port}`;
     await expectFailure(address, "proxy_refused", `has a certificate ${says}`);
     expect(proxy.connects).toEqual([]);
   });
 
   test("no TLS behind https://", async () => {
-    const proxy = await ownProxy();
+    await using proxy = await ownProxy();
     await expectFailure(`https://127.0.0.1:${proxy.port}`, "proxy_refused", "does not speak TLS");
   });
 
   test.each([
-    ["a head", "HTTP/1.1 200 OK\r\nX: ", "x".repeat(65_536)],
-    ["nothing that is HTTP", "", "x".repeat(65_536)],
-    ["interim replies", "", "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000)],
-    ["a body", "HTTP/1.1 503 x\r\n\r\n", "x".repeat(65_536)],
-  ])("%s without end", async (_, start, chunk) => {
+    { what: "a head", start: "HTTP/1.1 200 OK\r\nX: ", chunk: "x".repeat(65_536) },
+    { what: "nothing that is HTTP", start: "", chunk: "x".repeat(65_536) },
+    { what: "interim replies", start: "", chunk: "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000) },
+    { what: "a body", start: "HTTP/1.1 503 x\r\n\r\n", chunk: "x".repeat(65_536) },
+  ])("$what without end", async ({ start, chunk }) => {
     let client: Socket | undefined;
-    const proxy = await closing(
-      startAnsweringProxy((socket) => {
-        client = socket;
-        flood(socket, start, chunk);
-      }),
-    );
+    await using proxy = await startAnsweringProxy((socket) => {
+      client = socket;
+      flood(socket, start, chunk);
+    });
     expect(await failureOf(send(through(proxy)))).toMatchObject({ code: "proxy_failed" });
     expect(client?.bytesWritten).toBeLessThan(64 * 1024 * 1024);
   });
 
-  test.each(WAYS)("silence ends by the deadline: %s", async (_, way) => {
-    const proxy = await closing(startSilentProxy());
+  test.each(WAYS)("silence ends by the deadline: $name", async ({ way }) => {
+    await using proxy = await startSilentProxy();
     expect(await failureOf(way(through(proxy), HIDDEN, 300))).toMatchObject({
       code: "proxy_failed",
       problem:
@@ -292,14 +329,14 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
 
   test("NODE_TLS_REJECT_UNAUTHORIZED=0 opens neither the proxy nor Armor", async () => {
     const tls = await stranger.sign([HIDDEN, "127.0.0.1"]);
-    const fake = await closing(startServer([text(200, "")], { tls }));
-    const untrusted = await closing(startConnectProxy({ to: fake.port, tls }));
-    const plain = await closing(startConnectProxy({ to: fake.port }));
+    await using fake = await startServer([text(200, "")], { tls });
+    await using untrusted = await startConnectProxy({ to: fake.port, tls });
+    await using plain = await startConnectProxy({ to: fake.port });
     const hidden = `https://${HIDDEN}:${fake.port}`;
     const codes = await codesInChild([
-      [fake.url, ""],
-      [hidden, `http://127.0.0.1:${plain.port}`],
-      [hidden, `https://127.0.0.1:${untrusted.port}`],
+      { url: fake.url },
+      { url: hidden, proxy: `http://127.0.0.1:${plain.port}` },
+      { url: hidden, proxy: `https://127.0.0.1:${untrusted.port}` },
     ]);
     expect(codes).toEqual(["certificate_rejected", "certificate_rejected", "proxy_refused"]);
     expect(fake.requests).toEqual([]);
@@ -307,14 +344,19 @@ describe("before the tunnel stands, the proxy is at fault, in the same words for
   });
 });
 
+interface ChildCall {
+  readonly url: string;
+  /** Undefined for a direct connection. */
+  readonly proxy?: string;
+}
+
 /** What a process with that variable throws: Jest's own `process.env` is a copy, which Node does not see. */
-async function codesInChild(
-  calls: readonly (readonly [url: string, proxy: string])[],
-): Promise<unknown> {
+async function codesInChild(calls: readonly ChildCall[]): Promise<unknown> {
   const script = `
     import { createSend } from ${JSON.stringify(new URL("../../src/armor/http.ts", import.meta.url))};
-    const codes = ${JSON.stringify(calls)}.map(async ([url, value]) => {
-      const route = { noProxy: "", ...(value && { proxy: { variable: "https_proxy", value } }) };
+    const codes = ${JSON.stringify(calls)}.map(async ({ url, proxy: value }) => {
+      const proxy = value === undefined ? undefined : { variable: "https_proxy", value };
+      const route = { noProxy: "", proxy };
       const request = { url: new URL(url), headers: {}, body: "" };
       return (await createSend(route)(request, AbortSignal.timeout(15_000)).catch((thrown) => thrown)).code;
     });
@@ -327,13 +369,11 @@ async function codesInChild(
 }
 
 describe("once the tunnel stands", () => {
-  test.each(WAYS)("an end is Armor's, and names the proxy: %s", async (_, way) => {
-    const proxy = await closing(
-      startAnsweringProxy((client) => {
-        client.write("HTTP/1.1 200 OK\r\n\r\n");
-        client.once("data", () => client.resetAndDestroy());
-      }),
-    );
+  test.each(WAYS)("an end is Armor's, and names the proxy: $name", async ({ way }) => {
+    await using proxy = await startAnsweringProxy((client) => {
+      client.write("HTTP/1.1 200 OK\r\n\r\n");
+      client.once("data", () => client.resetAndDestroy());
+    });
     expect(await failureOf(way(through(proxy)))).toMatchObject({
       code: "connection_failed",
       problem: expect.stringMatching(
@@ -344,11 +384,9 @@ describe("once the tunnel stands", () => {
 
   test("silence is Armor's, and names the proxy", async () => {
     const late = new AbortController();
-    const proxy = await closing(
-      startAnsweringProxy((client) => {
-        client.once("data", () => late.abort()).write("HTTP/1.1 200 OK\r\n\r\n");
-      }),
-    );
+    await using proxy = await startAnsweringProxy((client) => {
+      client.once("data", () => late.abort()).write("HTTP/1.1 200 OK\r\n\r\n");
+    });
     expect(await failureOf(send(through(proxy), HIDDEN, late.signal))).toMatchObject({
       code: "reply_timeout",
       problem: expect.stringContaining("through the proxy"),
@@ -356,10 +394,11 @@ describe("once the tunnel stands", () => {
   });
 
   test("an end of TLS in TLS breaks the request alone", async () => {
-    const quiet = await closing(startServer([silence], { tls: await authority.sign([HIDDEN]) }));
-    const proxy = await closing(
-      startConnectProxy({ to: quiet.port, tls: await authority.sign(["127.0.0.1"]) }),
-    );
+    await using quiet = await startServer([silence], { tls: await authority.sign([HIDDEN]) });
+    await using proxy = await startConnectProxy({
+      to: quiet.port,
+      tls: await authority.sign(["127.0.0.1"]),
+    });
     const sending = failureOf(send(through(`https://127.0.0.1:${proxy.port}`)));
     while (quiet.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await proxy.close();
@@ -367,10 +406,10 @@ describe("once the tunnel stands", () => {
   });
 
   test("its deadline is over: the connection lives on, and serves again", async () => {
-    const proxy = await ownProxy();
+    await using proxy = await ownProxy();
     const url = new URL(`https://${HIDDEN}:${armor.port}/`);
-    const agent = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 1_000);
-    await closing({ close: () => agent.destroy() });
+    const kept = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 1_000);
+    await using agent = disposable(kept, () => kept.destroy());
     const options = { host: HIDDEN, port: armor.port, path: "/x" };
     await expect(get(agent, options)).resolves.toBe("reached");
     await new Promise((resolve) => setTimeout(resolve, 1_200));

@@ -3,7 +3,7 @@ import type { ApiReply, ApiRequest, Send } from "../../src/armor/http.ts";
 import { endSession, fetchToken, type RequestContext } from "../../src/armor/token.ts";
 import { virtualClock } from "../fixtures/virtual-clock.ts";
 
-const GOOD = { status: 200, body: '{"access_token":"abc","token_type":"Bearer","expires_in":60}' };
+const GRANT = { status: 200, body: '{"access_token":"abc","token_type":"Bearer","expires_in":60}' };
 const credentials = { appId: "id", apiKey: "k+y" };
 const ENCODED = `Basic ${btoa("id:k%2By")}`;
 const RAW = `Basic ${btoa("id:k+y")}`;
@@ -34,7 +34,7 @@ function armorWith(replies: readonly Partial<ApiReply>[]) {
 
 describe("fetchToken", () => {
   test("counts the lifetime from before the request was sent", async () => {
-    const { armor, clock } = armorWith([GOOD]);
+    const { armor, clock } = armorWith([GRANT]);
     const before = clock.date();
     await expect(fetchToken(armor, credentials)).resolves.toEqual({
       accessToken: "abc",
@@ -45,24 +45,24 @@ describe("fetchToken", () => {
   });
 
   test("after a failure, from before the request that succeeded", async () => {
-    const { armor, clock } = armorWith([{ status: 503 }, GOOD]);
+    const { armor, clock } = armorWith([{ status: 503 }, GRANT]);
     const before = clock.date();
     await expect(fetchToken(armor, credentials)).resolves.toMatchObject({
       expiresAt: before + 1_000 + 60_000,
     });
   });
 
-  test("tries the raw pair once where the form-encoded one is answered by 401", async () => {
-    const { armor, authorizations } = armorWith([{ status: 401 }, GOOD]);
+  test("tries the raw pair once if the form-encoded one is answered by 401", async () => {
+    const { armor, authorizations } = armorWith([{ status: 401 }, GRANT]);
     await expect(fetchToken(armor, credentials)).resolves.toMatchObject({ accessToken: "abc" });
     expect(authorizations()).toEqual([ENCODED, RAW]);
   });
 
   test("tries it after 400 invalid_client, too, and not after another 400", async () => {
-    const unknown = armorWith([{ status: 400, body: '{"error":"invalid_client"}' }, GOOD]);
+    const unknown = armorWith([{ status: 400, body: '{"error":"invalid_client"}' }, GRANT]);
     await fetchToken(unknown.armor, credentials);
     expect(unknown.authorizations()).toEqual([ENCODED, RAW]);
-    const wrong = armorWith([{ status: 400, body: '{"error":"invalid_request"}' }, GOOD]);
+    const wrong = armorWith([{ status: 400, body: '{"error":"invalid_request"}' }, GRANT]);
     await expect(fetchToken(wrong.armor, credentials)).rejects.toMatchObject({
       code: "request_rejected",
     });
@@ -70,14 +70,14 @@ describe("fetchToken", () => {
   });
 
   test("gives up after 401 to both", async () => {
-    const { armor, authorizations } = armorWith([{ status: 401 }, { status: 401 }, GOOD]);
+    const { armor, authorizations } = armorWith([{ status: 401 }, { status: 401 }, GRANT]);
     await expect(fetchToken(armor, credentials)).rejects.toMatchObject({
       code: "credentials_rejected",
     });
     expect(authorizations()).toEqual([ENCODED, RAW]);
   });
 
-  test("reports the first answer where the raw pair is only called malformed", async () => {
+  test("reports the first answer if the raw pair is only called malformed", async () => {
     const { armor } = armorWith([{ status: 401 }, { status: 400 }]);
     await expect(fetchToken(armor, credentials)).rejects.toMatchObject({
       code: "credentials_rejected",
@@ -85,33 +85,33 @@ describe("fetchToken", () => {
   });
 
   test.each([
-    ["a plain key", { appId: "id", apiKey: "key" }],
-    ["an app id with a colon", { appId: "i:d", apiKey: "k+y" }],
-  ])("there is no second pair for %s", async (_, pair) => {
-    const { armor, sent } = armorWith([{ status: 401 }, GOOD]);
+    { what: "a plain key", pair: { appId: "id", apiKey: "key" } },
+    { what: "an app id with a colon", pair: { appId: "i:d", apiKey: "k+y" } },
+  ])("there is no second pair for $what", async ({ pair }) => {
+    const { armor, sent } = armorWith([{ status: 401 }, GRANT]);
     await expect(fetchToken(armor, pair)).rejects.toMatchObject({ code: "credentials_rejected" });
     expect(sent).toHaveLength(1);
   });
 
-  test("begins again with the form-encoded pair where the raw one met a failure that can pass", async () => {
+  test("begins again with the form-encoded pair if the raw one met a failure that can pass", async () => {
     const { armor, authorizations } = armorWith([
       { status: 401 },
       { status: 502 },
       { status: 401 },
-      GOOD,
+      GRANT,
     ]);
     await fetchToken(armor, credentials);
     expect(authorizations()).toEqual([ENCODED, RAW, ENCODED, RAW]);
   });
 
-  test.each([400, 403, 404])("asks once where the answer is %i", async (status) => {
-    const { armor, sent } = armorWith([{ status }, GOOD]);
+  test.each([400, 403, 404])("asks once if the answer is %i", async (status) => {
+    const { armor, sent } = armorWith([{ status }, GRANT]);
     await expect(fetchToken(armor, credentials)).rejects.toThrow(`answered ${status}`);
     expect(sent).toHaveLength(1);
   });
 
   test("follows a redirect with the same pair", async () => {
-    const { armor, sent } = armorWith([{ status: 308, headers: { location: "/moved" } }, GOOD]);
+    const { armor, sent } = armorWith([{ status: 308, headers: { location: "/moved" } }, GRANT]);
     await fetchToken(armor, credentials);
     expect(sent.map(({ url, headers }) => [url.pathname, headers["Authorization"]])).toEqual([
       ["/api/v1/iam/session/oauth2/token", ENCODED],
@@ -122,9 +122,9 @@ describe("fetchToken", () => {
 
 describe("endSession", () => {
   test.each([
-    ["ends one that lives", { status: 204 }, true],
-    ["finds one that has ended", { status: 401 }, false],
-  ])("%s", async (_, reply, expected) => {
+    { what: "ends one that lives", reply: { status: 204 }, expected: true },
+    { what: "finds one that has ended", reply: { status: 401 }, expected: false },
+  ])("$what", async ({ reply, expected }) => {
     const { armor, sent } = armorWith([reply]);
     await expect(endSession(armor, "abc")).resolves.toBe(expected);
     expect(sent.map(({ url, headers }) => [url.pathname, headers["Authorization"]])).toEqual([

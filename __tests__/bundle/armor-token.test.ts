@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
 import { Job, ROOT, type RunOptions } from "../../sandbox/runner.ts";
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
@@ -41,7 +41,7 @@ async function openJob(answer: Answer = GOOD, dist = join(ROOT, "dist")) {
 
 /** Where steps leave files that people might upload. */
 async function filesOf(job: Job): Promise<string> {
-  const folder = join(dirname(job.temp), "workspace");
+  const folder = job.workspace;
   const names = await readdir(folder);
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
   return texts.join("\n");

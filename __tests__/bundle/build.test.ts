@@ -1,13 +1,14 @@
 // dist/ is what the sources build, and small enough to be read.
 
 import { exec } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
+import { fetchToken } from "../../src/armor/token.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
 
 type Files = Readonly<Record<string, string>>;
 
@@ -46,16 +47,9 @@ async function build(folder: string): Promise<Files> {
 }
 
 describe("dist/", () => {
-  let folder: string;
-
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), "armor build "));
-  });
-
-  afterEach(() => rm(folder, { recursive: true }));
-
   test("is what the sources build, byte for byte, also in another folder", async () => {
-    await expect(build(join(folder, "a", "b c"))).resolves.toEqual(await distOf(ROOT));
+    await using folder = await makeTempFolder("armor build ");
+    await expect(build(join(folder.path, "a", "b c"))).resolves.toEqual(await distOf(ROOT));
   }, 60_000);
 
   test("has these files, is small enough to be read, and not minified", async () => {
@@ -72,7 +66,7 @@ describe("dist/", () => {
     ]);
     expect(Buffer.byteLength(Object.values(files).join(""))).toBeLessThan(300_000);
     const { "index.js": bundle = "", ...others } = files;
-    expect(bundle).toContain("\nasync function fetchToken(");
+    expect(bundle).toContain(`\nasync function ${fetchToken.name}(`);
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
     expect(others["main.js"]).toBe('require("./index.js").runMain();\n');
@@ -80,7 +74,7 @@ describe("dist/", () => {
     expect(others["agent.js"]).toBe('require("./index.js").runAgent();\n');
   });
 
-  test("what is left out fails where it is called", () => {
+  test("what is left out fails when it is called", () => {
     const { ProxyAgent, getExecOutput } = createRequire(import.meta.url)(
       join(ROOT, "dist", "not-bundled.js"),
     );

@@ -5,30 +5,27 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect } from "@jest/globals";
-import { type Sandbox, startSandbox } from "../../sandbox/armor.ts";
+import { describe, expect, test } from "@jest/globals";
+import type { Sandbox } from "../../sandbox/armor.ts";
 import { parseFileCommand, ROOT } from "../../sandbox/runner.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import {
   expectFailure,
-  GOOD,
+  goodArmor,
   moveToClosedPort,
-  type Open,
   openJob,
-  runMain,
+  runBuiltMain,
   type StartedJob,
-  scopedTest,
   startJob,
 } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
+import { openSandbox } from "../fixtures/sandbox.ts";
 import { type Answer, startServer, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
 const MINT = "POST /api/v1/iam/session/oauth2/token 200";
 const ENDED = "POST /api/v1/iam/session/terminate 204";
-
-const sandbox = (open: Open, tokenLifetime = 60, more = {}) =>
-  open(startSandbox({ appId: APP_ID, apiKey: API_KEY, tokenLifetime, ...more }));
 
 const count = ({ requests }: Sandbox, wanted: string) =>
   requests.filter((one) => one === wanted).length;
@@ -43,7 +40,7 @@ async function agentEnds({ gateway }: StartedJob): Promise<void> {
   await expect(fetch(gateway)).rejects.toThrow();
 }
 
-/** The one agent of this job; the test fails where there is none, or more than one. */
+/** The one agent of this job; the test fails if there is none, or more than one. */
 async function signalAgent({ job }: StartedJob, signal: NodeJS.Signals): Promise<void> {
   const agents = agentsBelow(job.temp);
   expect(agents).toHaveLength(1);
@@ -56,9 +53,9 @@ async function expectNothingLeft(temp: string): Promise<void> {
 }
 
 describe("a job", () => {
-  scopedTest("prints, writes and sends this, in this order, and shows no secret", async (open) => {
-    const armor = await sandbox(open);
-    const job = await openJob(open, { "api-url": armor.url });
+  test.concurrent("prints, writes and sends this, in this order, and shows no secret", async () => {
+    await using armor = await openSandbox();
+    await using job = await openJob({ "api-url": armor.url });
     const main = await job.main();
     const { "access-token": accessToken = "", "expires-at": expiresAt } = job.outputs;
     const lines = main.stdout.trimEnd().split(/\r?\n/);
@@ -89,11 +86,11 @@ describe("a job", () => {
     expect(leaksIn(files.join("\n"), formsOf(API_KEY))).toEqual([]);
   });
 
-  scopedTest.each([["false"], ["true"]])(
+  test.concurrent.each(["false", "true"])(
     "whose Armor is gone at its end warns, in time, and leaves nothing behind, with keep-fresh: %s",
-    async (open, keepFresh) => {
-      const armor = await startServer([GOOD]);
-      const job = await openJob(open, { "api-url": armor.url, "keep-fresh": keepFresh });
+    async (keepFresh) => {
+      await using armor = await startServer([goodArmor]);
+      await using job = await openJob({ "api-url": armor.url, "keep-fresh": keepFresh });
       await job.main();
       await armor.close();
       const post = await job.post();
@@ -107,10 +104,11 @@ describe("a job", () => {
     },
   );
 
-  scopedTest("is told that RUNNER_TEMP is not there before a token is asked for", async (open) => {
-    const armor = await open(startServer([GOOD]));
+  test.concurrent("is told that RUNNER_TEMP is not there before a token is asked for", async () => {
+    await using armor = await startServer([goodArmor]);
     // The runner starts no step without this folder, so the step is started without the runner.
-    const { temp } = await openJob(open, {});
+    await using job = await openJob();
+    const { temp } = job;
     const file = join(temp, "file");
     await writeFile(file, "");
     const state = join(temp, "state");
@@ -138,25 +136,26 @@ describe("a job", () => {
     expect(armor.connections).toBe(0);
   });
 
-  scopedTest("prints no secret that Armor repeats", async (open) => {
-    const armor = await sandbox(open, 60, { echoesCredentials: true });
+  test.concurrent("prints no secret that Armor repeats", async () => {
+    await using armor = await openSandbox({ echoesCredentials: true });
     armor.refuseClient();
-    const step = await runMain({ "api-url": armor.url });
+    const step = await runBuiltMain({ "api-url": armor.url });
     expectFailure(step, "credentials_rejected", ['401 invalid_client ("no such client: Basic ***']);
   });
 
-  scopedTest("does nothing in post where main has saved nothing", async (open) => {
-    const armor = await open(startServer([GOOD]));
-    const job = await openJob(open, { "api-url": armor.url, "keep-fresh": "true" });
+  test.concurrent("does nothing in post if main has saved nothing", async () => {
+    await using armor = await startServer([goodArmor]);
+    await using job = await openJob({ "api-url": armor.url, "keep-fresh": "true" });
     await expect(job.post()).resolves.toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
     expect(armor.connections).toBe(0);
   });
 });
 
 describe("a job with keep-fresh", () => {
-  scopedTest("that outlives its token is answered throughout, by few tokens", async (open) => {
-    const armor = await sandbox(open, 3);
-    const { job, call } = await startJob(open, { "api-url": armor.url });
+  test.concurrent("that outlives its token is answered throughout, by few tokens", async () => {
+    await using armor = await openSandbox({ tokenLifetime: 3 });
+    await using started = await startJob({ "api-url": armor.url });
+    const { job, call } = started;
     const answers = new Set<string>();
     const start = performance.now();
     for (; count(armor, MINT) < 3; await sleep(20)) {
@@ -173,14 +172,16 @@ describe("a job with keep-fresh", () => {
     );
   });
 
-  scopedTest("asks nothing while it is idle; then 60 calls at once are one mint", async (open) => {
+  test.concurrent("asks nothing while it is idle; then 60 calls at once are one mint", async () => {
     let mints = 0;
     const answer: Answer = (response, request) => {
-      if (!request.path.endsWith("/oauth2/token")) return GOOD(response, request);
+      if (!request.path.endsWith("/oauth2/token")) return goodArmor(response, request);
       mints += 1;
       token({ expires_in: mints > 1 ? 60 : 1 })(response, request);
     };
-    const { call } = await startJob(open, { "api-url": (await open(startServer([answer]))).url });
+    await using armor = await startServer([answer]);
+    await using started = await startJob({ "api-url": armor.url });
+    const { call } = started;
     await sleep(1_100);
     expect(mints).toBe(1);
     const replies = await Promise.all(Array.from({ length: 60 }, () => call()));
@@ -188,58 +189,53 @@ describe("a job with keep-fresh", () => {
     expect(mints).toBe(2);
   });
 
-  scopedTest(
-    "gives later steps the gateway and armor-token, without node on PATH",
-    async (open) => {
-      const armor = await sandbox(open);
-      const { job, gateway, call } = await startJob(open, { "api-url": armor.url });
-      expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
-      expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
-      expect(job.temp).toContain(" ");
-      const path = 'PATH="$(dirname "$(command -v armor-token)"):/usr/bin:/bin"';
-      const step = await job.run(
-        `${path}; armor-token; "${job.outputs["token-command"]}" --header`,
-      );
-      const accessToken = job.outputs["access-token"];
-      const stdout = `${accessToken}\nAuthorization: Bearer ${accessToken}\n`;
-      expect(step).toMatchObject({ exitCode: 0, stdout });
-      armor.revokeAll();
-      expect((await call()).status).toBe(200);
-      expect(count(armor, MINT)).toBe(2);
-    },
-  );
+  test.concurrent("gives later steps the gateway and armor-token, without node on PATH", async () => {
+    await using armor = await openSandbox();
+    await using started = await startJob({ "api-url": armor.url });
+    const { job, gateway, call } = started;
+    expect(gateway).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{43}$/);
+    expect(job.exported).toEqual({ ARMOR_GATEWAY_URL: gateway });
+    expect(job.temp).toContain(" ");
+    const path = 'PATH="$(dirname "$(command -v armor-token)"):/usr/bin:/bin"';
+    const step = await job.run(`${path}; armor-token; "${job.outputs["token-command"]}" --header`);
+    const accessToken = job.outputs["access-token"];
+    const stdout = `${accessToken}\nAuthorization: Bearer ${accessToken}\n`;
+    expect(step).toMatchObject({ exitCode: 0, stdout });
+    armor.revokeAll();
+    expect((await call()).status).toBe(200);
+    expect(count(armor, MINT)).toBe(2);
+  });
 
-  scopedTest(
-    "whose key is replaced has the reason in its log, once, and without the key",
-    async (open) => {
-      const armor = await sandbox(open, 1, { echoesCredentials: true });
-      const { job, call } = await startJob(open, { "api-url": armor.url });
-      armor.refuseClient();
-      await sleep(1_100);
-      const replies = await Promise.all([call(), call(), call()]);
-      expect(replies.map(({ status }) => status)).toEqual([424, 424, 424]);
-      const body = await replies[0]?.text();
-      expect(body).toContain("credentials_rejected");
-      const step = await job.run("armor-token");
-      expect(step).toMatchObject({ exitCode: 1, stdout: "" });
-      expect(step.stderr).toMatch(
-        /^armor-token: the token agent has no token: Armor does not accept .*\.\n$/,
-      );
-      const post = await job.post();
-      const log = job.log(post.stdout);
-      expect(log[0]).toContain("3 calls failed (credentials_rejected 3)");
-      expect(log.filter((line) => line.startsWith("Warning: "))).toEqual([
-        expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
-      ]);
-      const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
-      const said = [body, step.stderr, post.stdout].join("\n");
-      expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
-    },
-  );
+  test.concurrent("whose key is replaced has the reason in its log, once, and without the key", async () => {
+    await using armor = await openSandbox({ tokenLifetime: 1, echoesCredentials: true });
+    await using started = await startJob({ "api-url": armor.url });
+    const { job, call } = started;
+    armor.refuseClient();
+    await sleep(1_100);
+    const replies = await Promise.all([call(), call(), call()]);
+    expect(replies.map(({ status }) => status)).toEqual([424, 424, 424]);
+    const body = await replies[0]?.text();
+    expect(body).toContain("credentials_rejected");
+    const step = await job.run("armor-token");
+    expect(step).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(step.stderr).toMatch(
+      /^armor-token: the token agent has no token: Armor does not accept .*\.\n$/,
+    );
+    const post = await job.post();
+    const log = job.log(post.stdout);
+    expect(log[0]).toContain("3 calls failed (credentials_rejected 3)");
+    expect(log.filter((line) => line.startsWith("Warning: "))).toEqual([
+      expect.stringMatching(/does not accept .*\(credentials_rejected, https:.*\)$/),
+    ]);
+    const pairs = [API_KEY, encodeURIComponent(API_KEY)].map((key) => `${APP_ID}:${key}`);
+    const said = [body, step.stderr, post.stdout].join("\n");
+    expect(leaksIn(said, formsOf(API_KEY, pairs))).toEqual([]);
+  });
 
-  scopedTest("is told of a refusal, and of the sessions that were ended", async (open) => {
-    const armor = await sandbox(open);
-    const { job, call } = await startJob(open, { "api-url": armor.url });
+  test.concurrent("is told of a refusal, and of the sessions that were ended", async () => {
+    await using armor = await openSandbox();
+    await using started = await startJob({ "api-url": armor.url });
+    const { job, call } = started;
     expect((await call("/api/v1/iam/users")).status).toBe(403);
     const post = await job.post();
     expect(post.exitCode).toBe(0);
@@ -250,11 +246,11 @@ describe("a job with keep-fresh", () => {
     ]);
   });
 
-  scopedTest("can use the action twice, for two apps", async (open) => {
-    const one = await open(startServer([token({ access_token: "t0k3n-one" })]));
-    const two = await open(startServer([token({ access_token: "t0k3n-two" })]));
-    const first = await startJob(open, { "api-url": one.url });
-    const second = await startJob(open, { "api-url": two.url }, {}, first.job.temp);
+  test.concurrent("can use the action twice, for two apps", async () => {
+    await using one = await startServer([token({ access_token: "t0k3n-one" })]);
+    await using two = await startServer([token({ access_token: "t0k3n-two" })]);
+    await using first = await startJob({ "api-url": one.url });
+    await using second = await startJob({ "api-url": two.url }, {}, { temp: first.job.temp });
     const print = async ({ job }: StartedJob) =>
       (await second.job.run(`"${job.outputs["token-command"]}"`)).stdout;
     expect(await print(first)).toBe("t0k3n-one\n");
@@ -269,41 +265,39 @@ describe("a job with keep-fresh", () => {
     expect(two.requests.at(-1)?.headers.authorization).toBe("Bearer t0k3n-two");
   });
 
-  scopedTest(
-    "goes in post by what main saved, whatever inputs the runner gives there",
-    async (open) => {
-      const [armor, other] = [await sandbox(open), await open(startServer([GOOD]))];
-      const { job, main } = await startJob(open, { "api-url": armor.url });
-      const state = Object.entries(parseFileCommand(main.files["GITHUB_STATE"] ?? ""));
-      const saved = Object.fromEntries(state.map(([name, value]) => [`STATE_${name}`, value]));
-      const inputs = { "app-id": "", "api-key": "", "api-url": other.url, timeout: "none" };
-      const post = await (await openJob(open, inputs, saved, job.temp)).post();
-      expect(post).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(armor.requests.filter((request) => request.includes("/terminate"))).toEqual([ENDED]);
-      expect(other.connections).toBe(0);
-    },
-  );
+  test.concurrent("goes in post by what main saved, whatever inputs the runner gives there", async () => {
+    await using armor = await openSandbox();
+    await using other = await startServer([goodArmor]);
+    await using started = await startJob({ "api-url": armor.url });
+    const { job, main } = started;
+    const state = Object.entries(parseFileCommand(main.files["GITHUB_STATE"] ?? ""));
+    const saved = Object.fromEntries(state.map(([name, value]) => [`STATE_${name}`, value]));
+    const inputs = { "app-id": "", "api-key": "", "api-url": other.url, timeout: "none" };
+    await using postAlone = await openJob(inputs, saved, { temp: job.temp });
+    const post = await postAlone.post();
+    expect(post).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(armor.requests.filter((request) => request.includes("/terminate"))).toEqual([ENDED]);
+    expect(other.connections).toBe(0);
+  });
 
-  scopedTest(
-    "whose agent's folder is removed is told so by post, which ends the session",
-    async (open) => {
-      const armor = await sandbox(open);
-      const started = await startJob(open, { "api-url": armor.url });
-      await rm(started.folder, { recursive: true });
-      await agentEnds(started);
-      const { stdout } = await started.job.post();
-      expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
-      expect(count(armor, ENDED)).toBe(1);
-    },
-  );
+  test.concurrent("whose agent's folder is removed is told so by post, which ends the session", async () => {
+    await using armor = await openSandbox();
+    await using started = await startJob({ "api-url": armor.url });
+    await rm(started.folder, { recursive: true });
+    await agentEnds(started);
+    const { stdout } = await started.job.post();
+    expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
+    expect(count(armor, ENDED)).toBe(1);
+  });
 });
 
 // Signals, and what other processes see in /proc.
 if (process.platform === "linux") {
   describe("on Linux, a job with keep-fresh", () => {
-    scopedTest("shows no secret in arguments, environments, files or the log", async (open) => {
-      const armor = await sandbox(open, 1);
-      const { job, main, gateway, folder, call } = await startJob(open, { "api-url": armor.url });
+    test.concurrent("shows no secret in arguments, environments, files or the log", async () => {
+      await using armor = await openSandbox({ tokenLifetime: 1 });
+      await using started = await startJob({ "api-url": armor.url });
+      const { job, main, gateway, folder, call } = started;
       await sleep(1_100);
       await call();
       const step = await job.run("armor-token; armor-token --header");
@@ -311,8 +305,8 @@ if (process.platform === "linux") {
       const [agent, ...others] = agentsBelow(job.temp);
       expect(others).toEqual([]);
       expect((await stat(folder)).mode & 0o777).toBe(0o700);
-      const control = await readFile(join(folder, "control-url"), "utf8");
-      expect((await stat(join(folder, "control-url"))).mode & 0o777).toBe(0o600);
+      const control = await readFile(join(folder, CONTROL_FILE), "utf8");
+      expect((await stat(join(folder, CONTROL_FILE))).mode & 0o777).toBe(0o600);
       const capabilities = [gateway, control.trim()].map((url) => url.split("/").at(-1) ?? "");
       expect(new Set(capabilities).size).toBe(2);
       for (const one of capabilities) expect(main.stdout).toContain(`::add-mask::${one}\n`);
@@ -335,23 +329,31 @@ if (process.platform === "linux") {
       expect(log).toContain("Authorization: Bearer ***");
     });
 
-    scopedTest.each<[NodeJS.Signals, string[], RegExp]>([
-      [
-        "SIGKILL",
-        ["The Armor session was ended."],
-        /had ended before the job did: .*it left no report: it was killed, /,
-      ],
-      [
-        "SIGTERM",
-        ["Token agent: it answered no call.", "The Armor session was over already."],
-        /had ended before the job did: .*SIGTERM/,
-      ],
-      ["SIGSTOP", ["The Armor session was ended."], /could not be asked to stop.*in time/],
+    test.concurrent.each<{
+      readonly signal: NodeJS.Signals;
+      readonly first: string[];
+      readonly says: RegExp;
+    }>([
+      {
+        signal: "SIGKILL",
+        first: ["The Armor session was ended."],
+        says: /had ended before the job did: .*it left no report: it was killed, /,
+      },
+      {
+        signal: "SIGTERM",
+        first: ["Token agent: it answered no call.", "The Armor session was over already."],
+        says: /had ended before the job did: .*SIGTERM/,
+      },
+      {
+        signal: "SIGSTOP",
+        first: ["The Armor session was ended."],
+        says: /could not be asked to stop.*in time/,
+      },
     ])(
-      "whose agent gets %s has its session ended, and a warning",
-      async (open, signal, first, says) => {
-        const armor = await sandbox(open);
-        const started = await startJob(open, { "api-url": armor.url });
+      "whose agent gets $signal has its session ended, and a warning",
+      async ({ signal, first, says }) => {
+        await using armor = await openSandbox();
+        await using started = await startJob({ "api-url": armor.url });
         const ended = signal === "SIGSTOP" ? undefined : agentEnds(started);
         await signalAgent(started, signal);
         await ended;

@@ -3,26 +3,25 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { type Job, ROOT, type Values } from "../../sandbox/runner.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
-import { CALL, GOOD, moveToClosedPort, type Open, openJob, scopedTest } from "../fixtures/job.ts";
+import { goodArmor, moveToClosedPort, openJob } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
-import { type Answer, json, startServer, TOKEN, text, token } from "../fixtures/server.ts";
+import { type Answer, CALL, json, startServer, TOKEN, text, token } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
 
 const DOCS = "https://github.com/org/armor-token-action/blob/v1/docs/troubleshooting.md";
 
 /** One job: main, what happens in it, post. Ports and dates differ from run to run, and are replaced. */
 async function logOf(
-  open: Open,
   inputs: Values,
   env: Values = {},
   during: (call: () => Promise<number>, temp: string) => Promise<void> = async () => undefined,
 ) {
-  const job = await openJob(open, { timeout: "20", ...inputs }, env);
+  await using job = await openJob({ timeout: "20", ...inputs }, env);
   const main = await job.main();
   const gateway = job.outputs["gateway-url"];
   await during(async () => (await fetch(gateway + CALL)).status, job.temp);
@@ -53,18 +52,20 @@ const REFUSAL =
   "(credentials_rejected, DOCS#credentials_rejected)";
 
 describe("the job's log", () => {
-  scopedTest("success", async (open) => {
-    const { url } = await open(startServer([GOOD]));
-    await expect(logOf(open, { "api-url": url })).resolves.toEqual({
+  test.concurrent("success", async () => {
+    await using server = await startServer([goodArmor]);
+    const { url } = server;
+    await expect(logOf({ "api-url": url })).resolves.toEqual({
       exitCodes: [0, 0],
       main: ["Access token from http://127.0.0.1:PORT, valid for 60 s, until DATE."],
       post: ["The Armor session was ended."],
     });
   });
 
-  scopedTest("keep-fresh, used", async (open) => {
-    const { url } = await open(startServer([GOOD]));
-    const log = await logOf(open, { "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
+  test.concurrent("keep-fresh, used", async () => {
+    await using server = await startServer([goodArmor]);
+    const { url } = server;
+    const log = await logOf({ "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
       expect([await call(), await call()]).toEqual([200, 200]);
     });
     expect(log).toEqual({
@@ -76,22 +77,24 @@ describe("the job's log", () => {
     });
   });
 
-  scopedTest("keep-fresh, unused", async (open) => {
-    const { url } = await open(startServer([GOOD]));
-    const { post } = await logOf(open, { "api-url": url, "keep-fresh": "true" });
+  test.concurrent("keep-fresh, unused", async () => {
+    await using server = await startServer([goodArmor]);
+    const { url } = server;
+    const { post } = await logOf({ "api-url": url, "keep-fresh": "true" });
     expect(post).toEqual([
       "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.",
     ]);
   });
 
-  scopedTest("wrong key", async (open) => {
-    const { url } = await open(startServer([refused]));
-    const log = await logOf(open, { "api-url": url });
+  test.concurrent("wrong key", async () => {
+    await using server = await startServer([refused]);
+    const { url } = server;
+    const log = await logOf({ "api-url": url });
     expect(log).toEqual({ exitCodes: [1, 0], main: [`Error: ${REFUSAL}`], post: [] });
   });
 
-  scopedTest("both secrets missing", async (open) => {
-    await expect(logOf(open, { "app-id": "", "api-key": "" })).resolves.toEqual({
+  test.concurrent("both secrets missing", async () => {
+    await expect(logOf({ "app-id": "", "api-key": "" })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
         "Error: app-id and api-key are empty. Usually the secret is not defined here under the name that the workflow uses. " +
@@ -101,12 +104,13 @@ describe("the job's log", () => {
     });
   });
 
-  scopedTest("a proxy that wants a password", async (open) => {
+  test.concurrent("a proxy that wants a password", async () => {
     const reply =
       'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n';
-    const { port } = await open(startAnsweringProxy(reply));
+    await using proxy = await startAnsweringProxy(reply);
+    const { port } = proxy;
     const env = { https_proxy: `http://127.0.0.1:${port}` };
-    await expect(logOf(open, { "api-url": "https://armor.test" }, env)).resolves.toEqual({
+    await expect(logOf({ "api-url": "https://armor.test" }, env)).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
         "Error: The proxy http://127.0.0.1:PORT wants a user and a password (407). " +
@@ -116,10 +120,11 @@ describe("the job's log", () => {
     });
   });
 
-  scopedTest("CA missing", async (open) => {
+  test.concurrent("CA missing", async () => {
     const tls = await (await createAuthority("Private")).sign(["127.0.0.1"]);
-    const { url } = await open(startServer([GOOD], { tls }));
-    await expect(logOf(open, { "api-url": url })).resolves.toEqual({
+    await using server = await startServer([goodArmor], { tls });
+    const { url } = server;
+    await expect(logOf({ "api-url": url })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
         "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE). " +
@@ -129,22 +134,18 @@ describe("the job's log", () => {
     });
   });
 
-  scopedTest("key revoked amid the job", async (open) => {
+  test.concurrent("key revoked amid the job", async () => {
     let isRevoked = false;
-    const server: Answer = (response, request) => {
+    const answer: Answer = (response, request) => {
       if (isRevoked && !request.path.endsWith("/terminate")) refused(response, request);
-      else GOOD(response, request);
+      else goodArmor(response, request);
     };
-    const { url } = await open(startServer([server]));
-    const { post } = await logOf(
-      open,
-      { "api-url": url, "keep-fresh": "true" },
-      {},
-      async (call) => {
-        isRevoked = true;
-        expect(await call()).toBe(424);
-      },
-    );
+    await using server = await startServer([answer]);
+    const { url } = server;
+    const { post } = await logOf({ "api-url": url, "keep-fresh": "true" }, {}, async (call) => {
+      isRevoked = true;
+      expect(await call()).toBe(424);
+    });
     expect(post).toEqual([
       "Token agent: 1 call failed (credentials_rejected 1), 1 token fetched, 1 session ended.",
       `Warning: ${REFUSAL}`,
@@ -153,10 +154,10 @@ describe("the job's log", () => {
 
   // Elsewhere the agent's process is not found.
   if (process.platform === "linux") {
-    scopedTest("agent killed", async (open) => {
-      const { url } = await open(startServer([GOOD]));
+    test.concurrent("agent killed", async () => {
+      await using server = await startServer([goodArmor]);
+      const { url } = server;
       const { post } = await logOf(
-        open,
         { "api-url": url, "keep-fresh": "true" },
         {},
         async (_, temp) => {
@@ -199,24 +200,24 @@ function expectMaskFirst(writes: readonly string[], secret: string): void {
 describe("the mask of a secret comes before every use of it", () => {
   const accessToken = `${TOKEN}%25`;
 
-  async function runHooked(open: Open, keepFresh: boolean) {
-    const armor = await open(startServer([token({ access_token: accessToken }), text(204, "")]));
+  async function runHooked(keepFresh: boolean) {
+    await using armor = await startServer([token({ access_token: accessToken }), text(204, "")]);
     const inputs = { "api-url": armor.url, "keep-fresh": String(keepFresh) };
-    const job = await openJob(open, inputs, { NODE_OPTIONS: `--require "${HOOK}"` });
+    await using job = await openJob(inputs, { NODE_OPTIONS: `--require "${HOOK}"` });
     await expect(job.main()).resolves.toMatchObject({ exitCode: 0 });
     const writes = await writesOf(job);
     await job.post();
     return { job, writes };
   }
 
-  scopedTest("for the access token", async (open) => {
-    const { writes } = await runHooked(open, false);
+  test.concurrent("for the access token", async () => {
+    const { writes } = await runHooked(false);
     expectMaskFirst(writes, accessToken);
     expect(writes.filter((write) => write.startsWith("agent "))).toEqual([]);
   });
 
-  scopedTest("for all that the agent is given, with keep-fresh", async (open) => {
-    const { job, writes } = await runHooked(open, true);
+  test.concurrent("for all that the agent is given, with keep-fresh", async () => {
+    const { job, writes } = await runHooked(true);
     const config = writes.find((write) => write.startsWith("agent "))?.replace(/^agent /, "");
     const { capability, controlCapability } = JSON.parse(config ?? "{}");
     expect(job.outputs["gateway-url"]).toContain(capability);

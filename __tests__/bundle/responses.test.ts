@@ -1,15 +1,9 @@
 // What the built main step makes of bad input and of replies: one case of each kind, as the tables are elsewhere.
 
-import { describe, expect } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
-import {
-  expectFailure,
-  expectToken,
-  type MainStep,
-  type Open,
-  runMain,
-  scopedTest,
-} from "../fixtures/job.ts";
+import type { ErrorCode } from "../../src/errors.ts";
+import { expectFailure, expectToken, type MainStep, runBuiltMain } from "../fixtures/job.ts";
 import {
   type Answer,
   cutOff,
@@ -29,41 +23,44 @@ type Says = readonly (string | RegExp)[];
 
 /** The main step against a server that gives these answers. */
 async function stepAgainst(
-  open: Open,
   answers: readonly Answer[],
   inputs: Values = {},
 ): Promise<{ step: MainStep; server: FakeServer }> {
-  const server = await open(startServer(answers));
-  return { step: await runMain({ "api-url": server.url, ...inputs }), server };
+  await using server = await startServer(answers);
+  return { step: await runBuiltMain({ "api-url": server.url, ...inputs }), server };
 }
 
 describe("the main step with bad input", () => {
-  scopedTest.each<[string, Values, Says]>([
-    [
-      "no secrets",
-      { "app-id": "", "api-key": "" },
-      ["app-id and api-key are empty", "not defined here"],
-    ],
-    ["a key of 100 KB", { "api-key": "k".repeat(100_000) }, ["api-key is longer than"]],
-    [
-      "the key in api-url",
-      { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` },
-      ["user name"],
-    ],
-  ])("refuses %s, and sends nothing", async (open, _, inputs, says) => {
-    const { step, server } = await stepAgainst(open, [token()], inputs);
+  test.concurrent.each<{ readonly what: string; readonly inputs: Values; readonly says: Says }>([
+    {
+      what: "no secrets",
+      inputs: { "app-id": "", "api-key": "" },
+      says: ["app-id and api-key are empty", "not defined here"],
+    },
+    {
+      what: "a key of 100 KB",
+      inputs: { "api-key": "k".repeat(100_000) },
+      says: ["api-key is longer than"],
+    },
+    {
+      what: "the key in api-url",
+      inputs: { "api-url": `https://u:${encodeURIComponent(API_KEY)}@x.test` },
+      says: ["user name"],
+    },
+  ])("refuses $what, and sends nothing", async ({ inputs, says }) => {
+    const { step, server } = await stepAgainst([token()], inputs);
     expectFailure(step, "input_invalid", says);
     expect(server.requests).toEqual([]);
   });
 
-  scopedTest("forgives white space around the secrets, and a slash after api-url", async (open) => {
-    const server = await open(startServer([token()]));
+  test.concurrent("forgives white space around the secrets, and a slash after api-url", async () => {
+    await using server = await startServer([token()]);
     const inputs = {
       "app-id": ` ${APP_ID}\n`,
       "api-key": `\t${API_KEY} \r\n`,
       "api-url": `${server.url}/`,
     };
-    expectToken(await runMain(inputs));
+    expectToken(await runBuiltMain(inputs));
     expect(server.requests).toMatchObject([
       { path: "/api/v1/iam/session/oauth2/token", headers: { authorization: ENCODED_PAIR } },
     ]);
@@ -71,11 +68,8 @@ describe("the main step with bad input", () => {
 });
 
 describe("the main step", () => {
-  scopedTest("tries the raw pair where the form-encoded one is refused", async (open) => {
-    const { step, server } = await stepAgainst(open, [
-      json(401, { error: "invalid_client" }),
-      token(),
-    ]);
+  test.concurrent("tries the raw pair when the form-encoded one is refused", async () => {
+    const { step, server } = await stepAgainst([json(401, { error: "invalid_client" }), token()]);
     expectToken(step);
     expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([
       ENCODED_PAIR,
@@ -83,50 +77,65 @@ describe("the main step", () => {
     ]);
   });
 
-  scopedTest.each<[string, Answer, string, Says]>([
-    [
-      "429 for longer than is left",
-      text(429, "", { "Retry-After": "120" }),
-      "rate_limited",
-      ["120 s", "timeout"],
-    ],
-    ["a web page", text(200, "<!doctype html>"), "reply_invalid", ["with a web page"]],
-    ["no HTTP", raw("SSH-2.0-OpenSSH_9.9\r\n"), "reply_invalid", ["not HTTP"]],
-  ])("tells what %s means, and does not try again", async (open, _, answer, code, says) => {
-    const { step, server } = await stepAgainst(open, [answer]);
+  test.concurrent.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly code: ErrorCode;
+    readonly says: Says;
+  }>([
+    {
+      what: "429 for longer than is left",
+      answer: text(429, "", { "Retry-After": "120" }),
+      code: "rate_limited",
+      says: ["120 s", "timeout"],
+    },
+    {
+      what: "a web page",
+      answer: text(200, "<!doctype html>"),
+      code: "reply_invalid",
+      says: ["with a web page"],
+    },
+    {
+      what: "no HTTP",
+      answer: raw("SSH-2.0-OpenSSH_9.9\r\n"),
+      code: "reply_invalid",
+      says: ["not HTTP"],
+    },
+  ])("tells what $what means, and does not try again", async ({ answer, code, says }) => {
+    const { step, server } = await stepAgainst([answer]);
     expectFailure(step, code, [server.url, ...says]);
     expect(server.requests).toHaveLength(1);
   });
 
-  scopedTest("tries again after a reply that breaks off", async (open) => {
-    const { step, server } = await stepAgainst(open, [cutOff, token({ expires_in: "3600" })]);
+  test.concurrent("tries again after a reply that breaks off", async () => {
+    const { step, server } = await stepAgainst([cutOff, token({ expires_in: "3600" })]);
     expectToken(step);
     expect(step.outputs["expires-in"]).toBe("3600");
     expect(server.requests).toHaveLength(2);
     expect(step.said[0]).toMatch(/\. Next try in \d\.\d s\.$/);
   });
 
-  scopedTest("waits as long as Retry-After says", async (open) => {
-    const { step } = await stepAgainst(open, [text(503, "", { "Retry-After": "1" }), token()]);
+  test.concurrent("waits as long as Retry-After says", async () => {
+    const { step } = await stepAgainst([text(503, "", { "Retry-After": "1" }), token()]);
     expectToken(step);
     expect(step.ms).toBeGreaterThan(1_000);
   });
 
-  scopedTest("ends in time where Armor never comes to an end", async (open) => {
-    const { step, server } = await stepAgainst(open, [stall], { timeout: "1" });
+  test.concurrent("ends in time though Armor never comes to an end", async () => {
+    const { step, server } = await stepAgainst([stall], { timeout: "1" });
     expectFailure(step, "reply_timeout", [server.url, "began to answer and did not finish"]);
   });
 
-  scopedTest("does not take in a reply without an end", async (open) => {
+  test.concurrent("does not take in a reply without an end", async () => {
     const sent = { bytes: 0 };
-    const { step } = await stepAgainst(open, [endless(sent)]);
+    const { step } = await stepAgainst([endless(sent)]);
     expectFailure(step, "reply_invalid", ["more than 1 MiB", "api-url"]);
     expect(sent.bytes).toBeLessThan(16 * 1024 * 1024);
   });
 
-  scopedTest("obeys no workflow command of Armor's", async (open) => {
+  test.concurrent("obeys no workflow command of Armor's", async () => {
     const error_description = "x\n::error::forged\r\n::add-mask::a\n##[error]forged";
-    const { step } = await stepAgainst(open, [
+    const { step } = await stepAgainst([
       json(400, { error: "invalid_request", error_description }),
     ]);
     expectFailure(step, "request_rejected", [/x :error:forged :add-mask:a (## )?\[error\]forged/]);
@@ -134,16 +143,16 @@ describe("the main step", () => {
 });
 
 describe("the main step with redirects", () => {
-  scopedTest("follows 308 to the same origin", async (open) => {
-    const { step, server } = await stepAgainst(open, [redirect(308, "/moved?x=1"), token()]);
+  test.concurrent("follows 308 to the same origin", async () => {
+    const { step, server } = await stepAgainst([redirect(308, "/moved?x=1"), token()]);
     expectToken(step);
     const [first, second] = server.requests;
     expect(second).toEqual({ ...first, path: "/moved?x=1" });
   });
 
-  scopedTest("refuses another origin, which is sent nothing", async (open) => {
-    const other = await open(startServer([token()]));
-    const { step, server } = await stepAgainst(open, [redirect(308, `${other.url}/x`)]);
+  test.concurrent("refuses another origin, which is sent nothing", async () => {
+    await using other = await startServer([token()]);
+    const { step, server } = await stepAgainst([redirect(308, `${other.url}/x`)]);
     expectFailure(step, "redirect_refused", [server.url, other.url, "api-url"]);
     expect(other.connections).toBe(0);
   });

@@ -1,13 +1,12 @@
 // `npm start` as a newcomer types it, in a pipe.
 
 import { exec } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect } from "@jest/globals";
+import { readdir } from "node:fs/promises";
+import { describe, expect, test } from "@jest/globals";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
-import { GOOD, scopedTest } from "../fixtures/job.ts";
+import { goodArmor } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, type FakeServer, json, startServer } from "../fixtures/server.ts";
 import { API_KEY, APP_ID, ENCODED_PAIR } from "../fixtures/step.ts";
 
@@ -25,7 +24,7 @@ function run(command: string, env: Values): Promise<{ code: number; output: stri
 }
 
 /** In place of the real Armor. */
-const real = (answer: Answer = GOOD) => startServer([answer]);
+const real = (answer: Answer = goodArmor) => startServer([answer]);
 const target = ({ url }: FakeServer): Values => ({
   ARMOR_APP_ID: APP_ID,
   ARMOR_API_KEY: API_KEY,
@@ -33,55 +32,48 @@ const target = ({ url }: FakeServer): Values => ({
 });
 
 describe("npm start", () => {
-  scopedTest(
-    "shows a failure and whole jobs against the sandbox, and says what that is",
-    async () => {
-      const { code, output } = await run("npm --silent start", {});
-      const [first, second] = output.split("\n");
-      expect(first).toMatch(
-        /^Armor sandbox at http:\/\/127\.0\.0\.1:\d+, whose tokens live 3 seconds$/,
-      );
-      expect(second).toMatch(/^The sandbox is .*: nothing leaves this machine\.$/);
-      for (const part of [
-        /▸ Run armor-token-action with a wrong api-key\n {2}Error: Armor does not accept .*credentials_rejected\)\n/,
-        /▸ Run armor-token-action\n {2}Access token from .*\n {2}access-token: \*\*\*\n/,
-        /\n {2}200: 1251 of 1514 assets in 3 connections are quantum-vulnerable\.\n/,
-        /▸ Post armor-token-action\n {2}The Armor session was (ended|over already)\..*\n/,
-        /▸ Run armor-token-action \(keep-fresh: true\)\n/,
-        /\n {2}gateway-url: http:\/\/127\.0\.0\.1:\d+\/\*\*\*\n/,
-        /\n {2}200, \d+ times in \d+\.\d s, with a token that lives 3 s\.\n/,
-        /▸ Run armor-token --header\n {2}Authorization: Bearer \*\*\*\n/,
-        /\n {2}Token agent: \d+ calls? answered \(2xx \d+\), 1 token handed out, \d+ tokens? fetched, .* ended\.\n/,
-        /\n✓ All of it worked as it should, in \d+\.\d s, and no secret was printed\.\n$/,
-      ]) {
-        expect(output).toMatch(part);
-      }
-      expect(output).not.toContain("\u001b");
-      expect(code).toBe(0);
-    },
-  );
+  test.concurrent("shows a failure and whole jobs against the sandbox, and says what that is", async () => {
+    const { code, output } = await run("npm --silent start", {});
+    const [first, second] = output.split("\n");
+    expect(first).toMatch(/^Armor sandbox at http:\/\/127\.0\.0\.1:\d+$/);
+    expect(second).toMatch(/Nothing leaves this machine\.$/);
+    for (const part of [
+      /\nA token of this sandbox lives 3 s, .*\n/,
+      /▸ Run armor-token-action with a wrong api-key \(it has to fail\)\n {2}Error: Armor does not accept .*credentials_rejected\)\n {2}As intended: /,
+      /▸ Run armor-token-action\n {2}Access token from .*\n {2}access-token: \*\*\*\n/,
+      /\n {2}200: 1251 of 1514 assets in 3 connections are quantum-vulnerable\.\n/,
+      /▸ Post armor-token-action\n {2}The Armor session was (ended|over already)\..*\n/,
+      /▸ Run armor-token-action \(keep-fresh: true\)\n/,
+      /\n {2}gateway-url: http:\/\/127\.0\.0\.1:\d+\/\*\*\*\n/,
+      /\n {2}\d+ calls in \d+\.\d s, all 200, while a token lives 3 s\.\n/,
+      /▸ Run armor-token --header\n {2}Authorization: Bearer \*\*\*\n/,
+      /\n {2}Token agent: \d+ calls? answered \(2xx \d+\), 1 token handed out, \d+ tokens? fetched, .* ended\.\n/,
+      /\n✓ All of it worked as it should, in \d+\.\d s, and no secret was printed\.\n$/,
+    ]) {
+      expect(output).toMatch(part);
+    }
+    expect(output).not.toContain("\u001b");
+    expect(code).toBe(0);
+  });
 
-  scopedTest(
-    "takes the real Armor where credentials are set, prints none of them, and tries no wrong key there",
-    async (open) => {
-      const armor = await open(real());
-      const { code, output } = await run(START, target(armor));
-      expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
-      expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
-      const sent = armor.requests.map(({ path, headers }) => [
-        path.split("/").at(-1),
-        headers.authorization,
-      ]);
-      expect(sent.filter(([name]) => name === "token")).toEqual(
-        Array(2).fill(["token", ENCODED_PAIR]),
-      );
-      expect(sent.filter(([name]) => name === "terminate")).toHaveLength(2);
-      expect(code).toBe(0);
-    },
-  );
+  test.concurrent("takes the real Armor if credentials are set, prints none of them, and tries no wrong key there", async () => {
+    await using armor = await real();
+    const { code, output } = await run(START, target(armor));
+    expect(output).toContain(`Armor at ${armor.url}, with ARMOR_APP_ID and ARMOR_API_KEY`);
+    expect(leaksIn(output, formsOf(API_KEY))).toEqual([]);
+    const sent = armor.requests.map(({ path, headers }) => [
+      path.split("/").at(-1),
+      headers.authorization,
+    ]);
+    expect(sent.filter(([name]) => name === "token")).toEqual(
+      Array(2).fill(["token", ENCODED_PAIR]),
+    );
+    expect(sent.filter(([name]) => name === "terminate")).toHaveLength(2);
+    expect(code).toBe(0);
+  });
 
-  scopedTest("ends with 1 where anything fails", async (open) => {
-    const armor = await open(real(json(401, { error: "invalid_client" })));
+  test.concurrent("ends with 1 if anything fails", async () => {
+    await using armor = await real(json(401, { error: "invalid_client" }));
     const { code, output } = await run(START, target(armor));
     expect(output).toMatch(/Error: Armor does not accept this client app/);
     expect(output).toMatch(/✗ It did not work: the main step failed\./);
@@ -89,13 +81,12 @@ describe("npm start", () => {
     expect(code).toBe(1);
   });
 
-  scopedTest("leaves no agent and no folder where its reader leaves early", async (open) => {
-    const folder = await mkdtemp(join(tmpdir(), "armor start "));
-    await open({ close: () => rm(folder, { recursive: true }) });
-    const armor = await open(real());
-    const env = { ...target(armor), TMPDIR: folder, START_SECONDS: "1" };
+  test.concurrent("leaves no agent and no folder when its reader leaves early", async () => {
+    await using folder = await makeTempFolder("armor start ");
+    await using armor = await real();
+    const env = { ...target(armor), TMPDIR: folder.path, START_SECONDS: "1" };
     const { output } = await run(`${START} | sed /gateway-url/q`, env);
     expect(output).toMatch(/gateway-url: \S+\n$/);
-    await expect(readdir(folder)).resolves.toEqual([]);
+    await expect(readdir(folder.path)).resolves.toEqual([]);
   });
 });

@@ -43,8 +43,8 @@ describe("what reaches a user's runner", () => {
 
   test("dist/ holds the sources, those, and what they need", async () => {
     const modules = [
-      ...(await readBundles()).matchAll(/^.*(?:CONCATENATED|EXTERNAL) MODULE: \.\/(\S+)$/gm),
-    ].map(([, path = ""]) => path);
+      ...(await readBundles()).matchAll(/^.*(?:CONCATENATED|EXTERNAL) MODULE: \.\/(?<path>\S+)$/gm),
+    ].map(({ groups }) => groups?.["path"] ?? "");
     const owners = modules.map(
       (path) =>
         /^(?:node_modules\/((?:@[^/]+\/)?[^/]+)|(build))\//.exec(path)?.slice(1).join("") ?? path,
@@ -66,8 +66,8 @@ describe("what reaches a user's runner", () => {
 
   test("it loads these modules of Node's, and makes no code from text", async () => {
     const bundles = await readBundles();
-    const modules = [...bundles.matchAll(/\brequire\("(?:node:)?([^"]+)"\)/g)].map(
-      ([, name]) => name,
+    const modules = [...bundles.matchAll(/\brequire\("(?:node:)?(?<name>[^"]+)"\)/g)].map(
+      ({ groups }) => groups?.["name"],
     );
     expect([...new Set(modules)].sort()).toEqual([
       "./not-bundled.js",
@@ -121,7 +121,7 @@ describe("what builds, tests and measures it", () => {
     });
     const { packages } = await readJson("package-lock.json");
     for (const name of Object.keys(optionalDependencies)) {
-      const [, os = "", cpu = ""] = /^node-(\w+)-(\w+)$/.exec(name) ?? [];
+      const { os = "", cpu = "" } = /^node-(?<os>\w+)-(?<cpu>\w+)$/.exec(name)?.groups ?? {};
       const expected = { os: os.replace(/^win$/, "win32"), cpu, optional: true };
       expect(packages[`node_modules/${name}`]).toMatchObject(expected);
     }

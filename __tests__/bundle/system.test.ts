@@ -4,9 +4,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { describe, expect } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { ROOT, type Values } from "../../sandbox/runner.ts";
-import { GOOD, type Open, openJob, scopedTest, startJob } from "../fixtures/job.ts";
+import { goodArmor, type OpenedJob, openJob, startJob } from "../fixtures/job.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, cutOff, raw, startServer, TOKEN, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -19,7 +20,7 @@ const { access } = fs;
 const denied = Object.assign(new Error("EACCES: permission denied, access"), { code: "EACCES" });
 fs.access = (path, mode) => (mode === fs.constants.X_OK ? Promise.reject(denied) : access(path, mode));`;
 /** On 32-bit ARM, runners have Node 20. Where this machine's `node` is another one, its test is left out. */
-const [, NODE_20] = /^v20\.\S+ (.+)$/m.exec(machineNode()) ?? [];
+const NODE_20 = /^v20\.\S+ (?<path>.+)$/m.exec(machineNode())?.groups?.["path"];
 const CUT: readonly Answer[] = [
   cutOff,
   raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
@@ -35,79 +36,66 @@ function machineNode(): string {
 }
 
 /** A job whose steps run this first. */
-async function openHooked(open: Open, hook: string, inputs: Values, options = "") {
-  const { temp } = await openJob(open, {});
-  const file = join(temp, "hook.cjs");
+async function openHooked(hook: string, inputs: Values, options = ""): Promise<OpenedJob> {
+  const temp = await makeTempFolder("armor job ");
+  const file = join(temp.path, "hook.cjs");
   await writeFile(file, hook);
-  return await openJob(open, inputs, { NODE_OPTIONS: `${options} --require "${file}"` }, temp);
+  const env = { NODE_OPTIONS: `${options} --require "${file}"` };
+  return await openJob(inputs, env, { temp: temp.path });
 }
 
 describe("the built action", () => {
-  scopedTest(
-    "has no inspector, and gives each address of a host more than Node's 250 ms",
-    async (open) => {
-      const armor = await open(startServer([token()]));
-      const job = await openHooked(open, HOOK, { "api-url": armor.url }, "--inspect=127.0.0.1:0");
-      for (const step of [await job.main(), await job.post()]) {
-        expect(step.exitCode).toBe(0);
-        expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
-      }
-    },
-  );
+  test.concurrent("has no inspector, and gives each address of a host more than Node's 250 ms", async () => {
+    await using armor = await startServer([token()]);
+    await using job = await openHooked(HOOK, { "api-url": armor.url }, "--inspect=127.0.0.1:0");
+    for (const step of [await job.main(), await job.post()]) {
+      expect(step.exitCode).toBe(0);
+      expect(step.stdout).toMatch(/^inspector undefined attempt 5000$/m);
+    }
+  });
 
-  scopedTest(
-    "says how to run armor-token where RUNNER_TEMP allows no programs (noexec)",
-    async (open) => {
-      const armor = await open(startServer([GOOD]));
-      const job = await openHooked(open, NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
-      const { exitCode, stdout } = await job.main();
-      const log = job.log(stdout).join("\n");
-      await job.post();
-      expect(exitCode).toBe(0);
-      expect(log).toMatch(
-        /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
-      );
-      expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
-    },
-  );
+  test.concurrent("says how to run armor-token if RUNNER_TEMP allows no programs (noexec)", async () => {
+    await using armor = await startServer([goodArmor]);
+    await using job = await openHooked(NOEXEC, { "api-url": armor.url, "keep-fresh": "true" });
+    const { exitCode, stdout } = await job.main();
+    const log = job.log(stdout).join("\n");
+    await job.post();
+    expect(exitCode).toBe(0);
+    expect(log).toMatch(
+      /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
+    );
+    expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
+  });
 
   if (NODE_20 !== undefined) {
-    scopedTest(
-      "works on Node 20, where a reply that breaks off does not look whole either",
-      async (open) => {
-        const answer: Answer = (response, request) =>
-          (CUT[Number(request.path.split("/cut/")[1])] ?? GOOD)(response, request);
-        const armor = await open(startServer([answer]));
-        const { job, call } = await startJob(
-          open,
-          { "api-url": armor.url },
-          {},
-          undefined,
-          NODE_20,
-        );
-        await expect(call().then((reply) => reply.text())).resolves.toContain("connection_summary");
-        for (const index of CUT.keys()) {
-          const cut = call(`/api/v1/discovery/cut/${index}`).then((reply) => reply.text());
-          await expect(cut).rejects.toThrow();
-        }
-        await expect(job.run("armor-token")).resolves.toMatchObject({
-          exitCode: 0,
-          stdout: `${TOKEN}\n`,
-        });
-        const log = job.log((await job.post()).stdout);
-        expect(log[0]).toBe(
-          "Token agent: 1 call answered (2xx 1), 3 calls failed (reply_incomplete 3), 1 token handed out, 1 token fetched, 1 session ended.",
-        );
-      },
-    );
+    test.concurrent("works on Node 20, with which a reply that breaks off does not look whole either", async () => {
+      const answer: Answer = (response, request) =>
+        (CUT[Number(request.path.split("/cut/")[1])] ?? goodArmor)(response, request);
+      await using armor = await startServer([answer]);
+      await using started = await startJob({ "api-url": armor.url }, {}, { node: NODE_20 });
+      const { job, call } = started;
+      await expect(call().then((reply) => reply.text())).resolves.toContain("connection_summary");
+      for (const index of CUT.keys()) {
+        const cut = call(`/api/v1/discovery/cut/${index}`).then((reply) => reply.text());
+        await expect(cut).rejects.toThrow();
+      }
+      await expect(job.run("armor-token")).resolves.toMatchObject({
+        exitCode: 0,
+        stdout: `${TOKEN}\n`,
+      });
+      const log = job.log((await job.post()).stdout);
+      expect(log[0]).toBe(
+        "Token agent: 1 call answered (2xx 1), 3 calls failed (reply_incomplete 3), 1 token handed out, 1 token fetched, 1 session ended.",
+      );
+    });
   }
 
   // Windows has neither this signal nor this shell.
   if (process.platform !== "win32") {
-    scopedTest("leaves no part of a line where the disk fills amid an output", async (open) => {
-      const armor = await open(startServer([token({ access_token: TOKEN.repeat(60) })]));
-      const { temp } = await openJob(open, {});
-      const [output, state] = [join(temp, "output"), join(temp, "state")];
+    test.concurrent("leaves no part of a line when the disk fills amid an output", async () => {
+      await using armor = await startServer([token({ access_token: TOKEN.repeat(60) })]);
+      await using temp = await makeTempFolder();
+      const [output, state] = [join(temp.path, "output"), join(temp.path, "state")];
       const before = "x=y\n".repeat(500);
       await Promise.all([writeFile(output, before), writeFile(state, "")]);
       const inputs = {

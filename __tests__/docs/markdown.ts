@@ -20,10 +20,14 @@ export const DOCUMENTS = ourFiles().filter((path) => path.endsWith(".md"));
 
 /** The fenced blocks of a language, also inside lists, without their indentation. */
 export function codeBlocks(markdown: string, language: string): string[] {
-  const fence = new RegExp(`^( *)\`\`\`${language}\\n([\\s\\S]*?)^\\1\`\`\``, "gm");
-  return [...markdown.matchAll(fence)].map(([, indent = "", code = ""]) =>
-    code.replaceAll(`\n${indent}`, "\n"),
+  const fence = new RegExp(
+    `^(?<indent> *)\`\`\`${language}\\n(?<code>[\\s\\S]*?)^\\k<indent>\`\`\``,
+    "gm",
   );
+  return [...markdown.matchAll(fence)].map(({ groups }) => {
+    const { indent = "", code = "" } = groups ?? {};
+    return code.replaceAll(`\n${indent}`, "\n");
+  });
 }
 
 /** The cells of each row of the table under this heading. */
@@ -35,9 +39,9 @@ export function tableUnder(markdown: string, heading: string): string[][] {
 
 /** The anchors that GitHub gives to headings. */
 export function anchors(markdown: string): string[] {
-  const headings = markdown.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm);
-  const plain = [...headings].map(([, text = ""]) =>
-    text.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""),
+  const headings = markdown.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (?<text>.*)$/gm);
+  const plain = [...headings].map(({ groups }) =>
+    (groups?.["text"] ?? "").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, ""),
   );
   return plain.map((text) => text.replaceAll(" ", "-"));
 }

@@ -68,15 +68,18 @@ test("README lists the inputs of action.yml, with their defaults, and its output
 });
 
 test("README shows every example", () => {
-  const shown = [...readme.matchAll(/\(examples\/([\w-]+\.yml)\)/g)].map(([, name]) => name);
+  const shown = [...readme.matchAll(/\(examples\/(?<name>[\w-]+\.yml)\)/g)].map(
+    ({ groups }) => groups?.["name"] ?? "",
+  );
   const examples = readdirSync(join(ROOT, "examples")).filter((name) => name.endsWith(".yml"));
   expect(shown.sort()).toEqual(examples.sort());
 });
 
 test("workflows in README use inputs and outputs that exist, and every required input", () => {
   const required = Object.keys(action.inputs).filter((name) => action.inputs[name]?.required);
-  const workflows = codeBlocks(readme, "yaml").map((block) => parse(block));
-  expect(workflows.length).toBeGreaterThan(1);
+  const blocks = codeBlocks(readme, "yaml").map((block) => parse(block));
+  const workflows = blocks.filter((block) => "jobs" in block);
+  expect(workflows).toHaveLength(1);
   for (const { on, permissions, jobs } of workflows) {
     expect(Object.keys(on)).toContain("workflow_dispatch");
     expect(permissions).toEqual({});
@@ -90,21 +93,21 @@ test("workflows in README use inputs and outputs that exist, and every required 
       expect(Object.keys(use?.with ?? {})).toEqual(expect.arrayContaining(required));
     }
   }
-  for (const [, output = ""] of readme.matchAll(/steps\.armor\.outputs\.([\w-]+)/g)) {
-    expect(Object.keys(action.outputs)).toContain(output);
+  for (const { groups } of readme.matchAll(/steps\.armor\.outputs\.(?<output>[\w-]+)/g)) {
+    expect(Object.keys(action.outputs)).toContain(groups?.["output"]);
   }
 });
 
 test("troubleshooting.md has an entry for each code of an error or refusal, and for no other", () => {
-  const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(\w+)`$/gm)].map(
-    ([, name]) => name,
+  const entries = [...read("docs", "troubleshooting.md").matchAll(/^### `(?<name>\w+)`$/gm)].map(
+    ({ groups }) => groups?.["name"],
   );
   expect(entries.sort()).toEqual([...ERROR_CODES, ...Object.keys(REFUSAL_STATUS)].sort());
 });
 
 // Links and anchors lead somewhere, and the owner's name is the same everywhere.
 
-/** Whether a path below ROOT exists and, where the link names an anchor of a document, has it. */
+/** Whether a path below ROOT exists and, if the link names an anchor of a document, has it. */
 function leadsSomewhere(from: string, link: string): boolean {
   const [path = "", anchor] = link.split("#");
   const target = path === "" ? from : join(dirname(from), path);
@@ -113,7 +116,9 @@ function leadsSomewhere(from: string, link: string): boolean {
 }
 
 test.each(DOCUMENTS)("links of %s", (document) => {
-  const links = [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
+  const links = [...read(document).matchAll(/\]\((?<link>[^)\s]+)\)/g)].map(
+    ({ groups }) => groups?.["link"] ?? "",
+  );
   const inside = links.filter((link) => !/^[a-z]+:/.test(link));
   expect(inside.filter((link) => !leadsSomewhere(document, link))).toEqual([]);
 });
@@ -133,10 +138,10 @@ test("addresses of this repository lead somewhere", () => {
 });
 
 test("the owner's name is the same everywhere", () => {
-  const pattern = /([\w-]+)\/armor-token-action\b/g;
+  const pattern = /(?<name>[\w-]+)\/armor-token-action\b/g;
   const owner = REPOSITORY.split("/").at(-2);
   const found = ourFiles().flatMap((path) =>
-    [...read(path).matchAll(pattern)].map(([, name]) => ({ path, name })),
+    [...read(path).matchAll(pattern)].map(({ groups }) => ({ path, name: groups?.["name"] })),
   );
   expect(found.length).toBeGreaterThan(10);
   // RELEASING.md names the place of the new one.

@@ -1,16 +1,15 @@
 // What the documents show is run, or at least parsed.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { startSandbox } from "../../sandbox/armor.ts";
-import { ROOT } from "../../sandbox/runner.ts";
-import { type Open, openJob, scopedTest } from "../fixtures/job.ts";
+import { type Job, ROOT } from "../../sandbox/runner.ts";
+import { openJob, startJob } from "../fixtures/job.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
+import { openSandbox } from "../fixtures/sandbox.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
-import { closing } from "../fixtures/teardown.ts";
 import { codeBlocks, DOCUMENTS, ourFiles, read } from "./markdown.ts";
 
 /** `shell: bash` of a workflow. @returns its output, whatever its exit code is */
@@ -20,94 +19,81 @@ function bash(script: string, cwd = ROOT): { status: number | null; output: stri
   return { status, output: stdout + stderr };
 }
 
-async function openFolder(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "armor-docs-"));
-  await closing({ close: () => rmSync(folder, { recursive: true, force: true }) });
-  return folder;
-}
-
 interface Step {
   readonly with?: Readonly<Record<string, string>>;
   readonly run?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs the only job of README's workflow with this number: the action, a script, and the post step. */
-async function runJob(
-  open: Open,
-  index: number,
-  scanSeconds: number,
-  change: (script: string) => string,
-) {
-  const { jobs } = parse(codeBlocks(read("README.md"), "yaml")[index] ?? "");
+const README = read("README.md");
+
+/** Runs README's workflow, with one line of its script changed: the action, the script, and the post step. */
+async function runFirstWorkflow(change: (script: string) => string) {
+  const { jobs } = parse(codeBlocks(README, "yaml")[0] ?? "");
   const [{ steps }] = Object.values<{ steps: [Step, Step] }>(jobs) as [{ steps: [Step, Step] }];
   const [use, step] = steps;
-  const armor = await open(startSandbox({ appId: APP_ID, apiKey: API_KEY, scanSeconds }));
+  await using armor = await openSandbox();
   const inputs = { ...use.with, "app-id": APP_ID, "api-key": API_KEY, "api-url": armor.url };
-  const job = await openJob(open, inputs);
+  await using job = await openJob(inputs);
   expect([steps.length, (await job.main()).exitCode]).toEqual([2, 0]);
-  const value = (text: string) =>
-    text.replace(
-      /^\$\{\{ steps\.armor\.outputs\.([\w-]+) \}\}$/,
-      (_, name) => job.outputs[name] ?? "",
-    );
-  const env = Object.entries(step.env ?? {}).map(
-    ([name, text]) => `export ${name}='${value(text)}'\n`,
-  );
-  const script = step.run?.replaceAll("https://api.armor.fortanix.com", armor.url) ?? "";
-  const file = join(job.temp, "step.sh").replaceAll("\\", "/");
-  writeFileSync(file, env.join("") + change(script));
-  const { exitCode, stdout, stderr } = await job.run(
-    `bash --noprofile --norc -eo pipefail '${file}'`,
-  );
+  const env = Object.entries(step.env ?? {}).map(([name, text]) => {
+    const output = /^\$\{\{ steps\.armor\.outputs\.(?<output>[\w-]+) \}\}$/.exec(text)?.groups?.[
+      "output"
+    ];
+    return `export ${name}='${job.outputs[output ?? ""]}'\n`;
+  });
+  const result = await runBash(job, env.join("") + change(step.run ?? ""));
   await job.post();
+  return result;
+}
+
+/** A later step of the job, with `shell: bash`. */
+async function runBash(job: Job, script: string) {
+  const file = join(job.temp, "step.sh").replaceAll("\\", "/");
+  writeFileSync(file, script);
+  const command = `bash --noprofile --norc -eo pipefail '${file}'`;
+  const { exitCode, stdout, stderr } = await job.run(command);
   return { exitCode, lines: (stdout + stderr).trim().split(/\r?\n/) };
 }
 
-scopedTest(
-  "README's first workflow reads the report, and prints only a number of it",
-  async (open) => {
+describe("README's first workflow", () => {
+  test.concurrent("reads the report, and prints only a number of it", async () => {
     const lines = [expect.stringMatching(/^connections: \d+$/)];
-    await expect(runJob(open, 0, 0, String)).resolves.toEqual({ exitCode: 0, lines });
-  },
-);
+    await expect(runFirstWorkflow(String)).resolves.toEqual({ exitCode: 0, lines });
+  });
 
-const once = (script: string) =>
-  script
-    .replace("limit=100", "limit=2")
-    .replace("{1..240}", "{1..2}")
-    .replace("sleep 30", "sleep 0.1");
-const broken = (script: string) => script.replace("/discovery/scans?", "/nowhere?");
-scopedTest.each([
-  ["ends where no scan runs", 0, once, 0, [/^Poll 1: 0 running$/]],
-  [
-    "waits, but not for ever",
-    3600,
-    once,
-    1,
-    [/^Poll 1: 1 running$/, /^Poll 2: 1 running$/, /^::error::/],
-  ],
-  ["fails where a call fails", 0, broken, 1, [/^curl: \(22\).* 403$/]],
-])("README's long job %s", async (open, _, scanSeconds, change, exitCode, says) => {
-  const lines = says.map((pattern) => expect.stringMatching(pattern));
-  await expect(runJob(open, 1, scanSeconds, change)).resolves.toEqual({ exitCode, lines });
+  test.concurrent("prints Armor's own words if Armor refuses, without a command in them", async () => {
+    const result = await runFirstWorkflow((script) => script.replace("pqc/report", "pqc/nothing"));
+    expect(result.exitCode).toBe(1);
+    expect(result.lines).toContainEqual(expect.stringContaining('{"error""not_found"'));
+    expect(result.lines.join("\n")).not.toContain("::");
+  });
+});
+
+test.concurrent("README's call through the gateway works as it stands there", async () => {
+  const command = codeBlocks(README, "sh").find((block) => block.includes("ARMOR_GATEWAY_URL"));
+  await using armor = await openSandbox();
+  await using started = await startJob({ "api-url": armor.url });
+  const { exitCode, lines } = await runBash(started.job, command ?? "exit 1");
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(lines.join(""))).toBeInstanceOf(Object);
 });
 
 const SHELL = DOCUMENTS.flatMap((name) =>
-  codeBlocks(read(name), "sh").map((text) => [name, text] as const),
+  codeBlocks(read(name), "sh").map((script) => ({ name, script })),
 );
 
-test.each(SHELL)("shell in %s is valid: %s", (_, script) => {
+test.each(SHELL)("shell in $name is valid: $script", ({ script }) => {
   expect(bash(`bash -n <<'END'\n${script}END`)).toEqual({ status: 0, output: "" });
 });
 
 test("RELEASING's command replaces the owner's name everywhere", async () => {
-  const folder = await openFolder();
-  for (const path of ourFiles()) cpSync(join(ROOT, path), join(folder, path));
+  await using folder = await makeTempFolder("armor-docs-");
+  for (const path of ourFiles()) cpSync(join(ROOT, path), join(folder.path, path));
   const [line] = (codeBlocks(read("RELEASING.md"), "sh")[0] ?? "").split("\n");
   const command = `git init --quiet && git add --all && ${line?.replace("{OWNER/", "{acme/")}`;
-  expect(bash(command, folder)).toMatchObject({ status: 0 });
-  const text = (path: string) => readFileSync(join(folder, path), "utf8");
+  expect(bash(command, folder.path)).toMatchObject({ status: 0 });
+  const text = (path: string) => readFileSync(join(folder.path, path), "utf8");
   expect(ourFiles().filter((path) => /\borg\/armor-token-action/.test(text(path)))).toEqual([]);
 });
 
@@ -116,15 +102,15 @@ const CHANGES =
   "## [1.0.0] - Unreleased\n\n- Old.\n";
 
 test.each([
-  ["v1.2.0", 0, /^\n?- Something\.\n$/],
-  ["v1.1.0", 1, /is empty/],
-  ["v1.0.0", 1, /has no line/],
-  ["v1.0.2", 1, /has no line/],
-])("the release notes of %s", async (tag, status, output) => {
-  const folder = await openFolder();
-  writeFileSync(join(folder, "CHANGELOG.md"), CHANGES);
+  { tag: "v1.2.0", status: 0, output: /^\n?- Something\.\n$/ },
+  { tag: "v1.1.0", status: 1, output: /is empty/ },
+  { tag: "v1.0.0", status: 1, output: /has no line/ },
+  { tag: "v1.0.2", status: 1, output: /has no line/ },
+])("the release notes of $tag", async ({ tag, status, output }) => {
+  await using folder = await makeTempFolder("armor-docs-");
+  writeFileSync(join(folder.path, "CHANGELOG.md"), CHANGES);
   const script = join(ROOT, ".github", "release-notes").replaceAll("\\", "/");
-  expect(bash(`bash '${script}' ${tag} CHANGELOG.md`, folder)).toEqual({
+  expect(bash(`bash '${script}' ${tag} CHANGELOG.md`, folder.path)).toEqual({
     status,
     output: expect.stringMatching(output),
   });

@@ -3,11 +3,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, jest, test } from "@jest/globals";
-import { ArmorError } from "../../src/errors.ts";
-import { atEnd, CALL, DEAD, errorOf, startGateway, until } from "../fixtures/agent.ts";
+import { ArmorError, type ErrorCode } from "../../src/errors.ts";
+import { DEAD, errorOf, startGateway, until } from "../fixtures/agent.ts";
+import { disposable } from "../fixtures/opened.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
-import { type Answer, json, raw, reset, silence } from "../fixtures/server.ts";
-import { closing } from "../fixtures/teardown.ts";
+import { type Answer, CALL, json, raw, reset, silence } from "../fixtures/server.ts";
 
 const ok = json(200, {});
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
@@ -15,21 +15,41 @@ const TWO_LENGTHS = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r
 const LONG_HEAD = `HTTP/1.1 200 OK\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
 
 describe("an Armor that", () => {
-  test.each<[string, Answer, number, string]>([
-    ["resets the connection", reset, 502, "connection_failed"],
-    ["says nothing", silence, 504, "reply_timeout"],
-    ["switches protocols", raw(SWITCH, { thenEnd: false }), 502, "reply_invalid"],
-    ["does not speak HTTP", raw("SSH-2.0-OpenSSH_9.2\r\n"), 502, "reply_invalid"],
-    ["breaks off amid its head", raw("HTTP/1.1 200 OK\r\nX-Half: "), 502, "connection_failed"],
-    ["sends a head of 20 KB", raw(LONG_HEAD), 502, "reply_invalid"],
-    ["sends two lengths", raw(TWO_LENGTHS), 502, "reply_invalid"],
-    [
-      "sends no status",
-      raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
-      502,
-      "reply_invalid",
-    ],
-  ])("%s is told of, and counted once", async (_, answer, status, code) => {
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly status: number;
+    readonly code: ErrorCode;
+  }>([
+    { what: "resets the connection", answer: reset, status: 502, code: "connection_failed" },
+    { what: "says nothing", answer: silence, status: 504, code: "reply_timeout" },
+    {
+      what: "switches protocols",
+      answer: raw(SWITCH, { thenEnd: false }),
+      status: 502,
+      code: "reply_invalid",
+    },
+    {
+      what: "does not speak HTTP",
+      answer: raw("SSH-2.0-OpenSSH_9.2\r\n"),
+      status: 502,
+      code: "reply_invalid",
+    },
+    {
+      what: "breaks off amid its head",
+      answer: raw("HTTP/1.1 200 OK\r\nX-Half: "),
+      status: 502,
+      code: "connection_failed",
+    },
+    { what: "sends a head of 20 KB", answer: raw(LONG_HEAD), status: 502, code: "reply_invalid" },
+    { what: "sends two lengths", answer: raw(TWO_LENGTHS), status: 502, code: "reply_invalid" },
+    {
+      what: "sends no status",
+      answer: raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
+      status: 502,
+      code: "reply_invalid",
+    },
+  ])("$what is told of, and counted once", async ({ answer, status, code }) => {
     let isClosed = false;
     const observed: Answer = (response, request) => {
       response.socket?.once("close", () => {
@@ -37,7 +57,8 @@ describe("an Armor that", () => {
       });
       answer(response, request);
     };
-    const { call, counts, stats } = await startGateway([observed, ok], { limits: { headMs: 300 } });
+    await using gateway = await startGateway([observed, ok], { limits: { headMs: 300 } });
+    const { call, counts, stats } = gateway;
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([status, code]);
     expect(got.headers).toMatchObject({
@@ -51,18 +72,20 @@ describe("an Armor that", () => {
   });
 
   test("answers late, but in time, is waited for, on new and on kept connections", async () => {
-    const { call } = await startGateway(
+    await using gateway = await startGateway(
       [(response) => setTimeout(() => response.end("late"), 500)],
       {
         limits: { connectMs: 250, headMs: 5_000, idleMs: 250 },
       },
     );
+    const { call } = gateway;
     for (const _ of [1, 2])
       await expect(call()).resolves.toMatchObject({ status: 200, body: "late" });
   });
 
   test("is not there is told of", async () => {
-    const { armor, call } = await startGateway([ok]);
+    await using gateway = await startGateway([ok]);
+    const { armor, call } = gateway;
     await armor.close();
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([502, "connection_failed"]);
@@ -73,7 +96,7 @@ describe("a kept connection", () => {
   test("that breaks when it is used again costs nothing, though all have broken", async () => {
     const used = new WeakSet<object>();
     let isBreaking = false;
-    const { armor, call, counts } = await startGateway([
+    await using gateway = await startGateway([
       (response, request) => {
         const socket = response.socket ?? response;
         if (isBreaking && used.has(socket)) return reset(response, request);
@@ -81,6 +104,7 @@ describe("a kept connection", () => {
         setTimeout(() => response.end("{}"), 100);
       },
     ]);
+    const { armor, call, counts } = gateway;
     const callAll = () => Promise.all(Array.from({ length: 20 }, () => call()));
     await callAll();
     const before = armor.connections;
@@ -96,19 +120,24 @@ describe("a kept connection", () => {
     const server = createServer({ keepAliveTimeout: 0 }, (_, response) => response.end("{}"));
     server.on("connection", (socket) => {
       closed.push(new Promise((resolve) => socket.on("close", resolve)));
-      atEnd(() => socket.destroy());
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    atEnd(() => server.close());
-    return { closed, apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+    const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const close = () => {
+      server.close();
+      server.closeAllConnections();
+    };
+    return disposable({ closed, apiUrl }, close);
   }
 
   test("that was idle for 15 s is closed, and not used again", async () => {
-    const { closed, apiUrl } = await startPatientArmor();
-    const { call } = await startGateway([], {
+    await using patient = await startPatientArmor();
+    const { closed, apiUrl } = patient;
+    await using gateway = await startGateway([], {
       apiUrl,
       ...(process.env["CI"] ? {} : { maxIdleMs: 1_000 }),
     });
+    const { call } = gateway;
     await call();
     await call();
     expect(closed).toHaveLength(1);
@@ -118,8 +147,10 @@ describe("a kept connection", () => {
   }, 40_000);
 
   test("is not used again when the machine has slept", async () => {
-    const { closed, apiUrl } = await startPatientArmor();
-    const { call } = await startGateway([], { apiUrl });
+    await using patient = await startPatientArmor();
+    const { closed, apiUrl } = patient;
+    await using gateway = await startGateway([], { apiUrl });
+    const { call } = gateway;
     await call();
     jest.spyOn(Date, "now").mockReturnValue(Date.now() + 16_000);
     await expect(call()).resolves.toMatchObject({ status: 200 });
@@ -131,16 +162,32 @@ describe("a token that cannot be had", () => {
   const permanent = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
   const limited = new ArmorError("rate_limited", "P", "R.", { retryAfterMs: 7_100 });
 
-  test.each<[string, ArmorError, number, string | undefined]>([
-    ["for good", permanent, 424, undefined],
-    ["for as long as Armor says", limited, 503, "8"],
-    ["in time", new ArmorError("reply_timeout", "P", "R."), 504, undefined],
-    ["for now", new ArmorError("server_unavailable", "P", "R."), 502, undefined],
+  test.each<{
+    readonly what: string;
+    readonly error: ArmorError;
+    readonly status: number;
+    readonly retryAfter: string | undefined;
+  }>([
+    { what: "for good", error: permanent, status: 424, retryAfter: undefined },
+    { what: "for as long as Armor says", error: limited, status: 503, retryAfter: "8" },
+    {
+      what: "in time",
+      error: new ArmorError("reply_timeout", "P", "R."),
+      status: 504,
+      retryAfter: undefined,
+    },
+    {
+      what: "for now",
+      error: new ArmorError("server_unavailable", "P", "R."),
+      status: 502,
+      retryAfter: undefined,
+    },
   ])(
-    "%s is a reply that says so, and Armor is asked once",
-    async (_, error, status, retryAfter) => {
+    "$what is a reply that says so, and Armor is asked once",
+    async ({ error, status, retryAfter }) => {
       const fetch = () => Promise.reject(error);
-      const { armor, call, fetches, counts } = await startGateway([ok], { first: DEAD, fetch });
+      await using gateway = await startGateway([ok], { first: DEAD, fetch });
+      const { armor, call, fetches, counts } = gateway;
       for (let times = 0; times < 3; times += 1) {
         const got = await call();
         expect([got.status, got.headers["retry-after"]]).toEqual([status, retryAfter]);
@@ -153,36 +200,38 @@ describe("a token that cannot be had", () => {
 
   test("because of a fault of the agent's is called one", async () => {
     const fetch = () => Promise.reject(new TypeError("x"));
-    const got = await (await startGateway([ok], { first: DEAD, fetch })).call();
+    await using gateway = await startGateway([ok], { first: DEAD, fetch });
+    const got = await gateway.call();
     expect([got.status, errorOf(got)]).toEqual([502, "internal_error"]);
   });
 });
 
 describe("a proxy that", () => {
   test.each([
-    ["refuses", "HTTP/1.1 403 Forbidden\r\n\r\n", "proxy_refused"],
-    ["never answers", "", "proxy_failed"],
-  ])("%s is named, without the password", async (_, answer, code) => {
-    const { port } = await closing(startAnsweringProxy(answer));
-    const proxy = { variable: "https_proxy", value: `http://user:Passw0rd@127.0.0.1:${port}` };
-    const { call } = await startGateway([], {
+    { what: "refuses", answer: "HTTP/1.1 403 Forbidden\r\n\r\n", code: "proxy_refused" },
+    { what: "never answers", answer: "", code: "proxy_failed" },
+  ])("$what is named, without the password", async ({ answer, code }) => {
+    await using proxy = await startAnsweringProxy(answer);
+    const value = `http://user:Passw0rd@127.0.0.1:${proxy.port}`;
+    await using gateway = await startGateway([], {
       apiUrl: "https://armor.corp.test",
-      route: { proxy, noProxy: "" },
+      route: { proxy: { variable: "https_proxy", value }, noProxy: "" },
       limits: { connectMs: 500 },
     });
+    const { call } = gateway;
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([502, code]);
-    expect(got.body).toContain(`http://127.0.0.1:${port}`);
+    expect(got.body).toContain(`http://127.0.0.1:${proxy.port}`);
     expect(got.body).not.toContain("Passw0rd");
   });
 });
 
 test("a connection on which TLS never begins is given up after the limit for connecting", async () => {
-  const { port } = await closing(startAnsweringProxy(""));
+  await using silent = await startAnsweringProxy("");
+  const apiUrl = `https://127.0.0.1:${silent.port}`;
   const limits = { connectMs: 400, headMs: 60_000 };
-  const got = await (
-    await startGateway([], { apiUrl: `https://127.0.0.1:${port}`, limits })
-  ).call();
+  await using gateway = await startGateway([], { apiUrl, limits });
+  const got = await gateway.call();
   expect([got.status, errorOf(got)]).toEqual([504, "reply_timeout"]);
 });
 
@@ -193,7 +242,8 @@ test("a call that waits in line for longer than every limit is not Armor's silen
     response.on("close", () => clearInterval(timer));
   };
   const limits = { connectMs: 1_200, headMs: 1_200, idleMs: 1_200 };
-  const { armor, call, begin, stats } = await startGateway([slowly], { limits });
+  await using gateway = await startGateway([slowly], { limits });
+  const { armor, call, begin, stats } = gateway;
   const get = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`;
   for (const socket of await Promise.all(Array.from({ length: 128 }, () => begin(get))))
     socket.resume();

@@ -25,68 +25,177 @@ function head(line: string, headers: readonly string[] = []): RequestHead {
 }
 
 describe("authorize", () => {
-  test.each<[string, readonly string[], object]>([
-    ["GET /GATE/api/v1/discovery/x?y", [], { route: "gateway", target: "/api/v1/discovery/x?y" }],
-    ["HEAD /GATE/api/v1/exact", [], { route: "gateway", target: "/api/v1/exact" }],
-    ["GET /CONTROL/token", [], { route: "token" }],
-    ["POST /CONTROL/stop", [], { route: "stop" }],
-    ["GET /CONTROL/token", ["referer", `http://${config.host}/x`], { route: "token" }],
-    ["GET /CONTROL/token", ["X", "Origin"], { route: "token" }],
-    ["GET /CONTROL/token", ["X-Origin", "x", "Origins", "x"], { route: "token" }],
-    ["GET /CONTROL/token", ["X-Via", "x", "Viaduct", "x"], { route: "token" }],
-    [
-      "GET /GATE/api/v1/exact",
-      ["Content-Length", "00"],
-      { route: "gateway", target: "/api/v1/exact" },
-    ],
-  ])("admits %s with the headers %j", (line, headers, expected) => {
+  test.each<{
+    readonly line: string;
+    readonly headers: readonly string[];
+    readonly expected: object;
+  }>([
+    {
+      line: "GET /GATE/api/v1/discovery/x?y",
+      headers: [],
+      expected: { route: "gateway", target: "/api/v1/discovery/x?y" },
+    },
+    {
+      line: "HEAD /GATE/api/v1/exact",
+      headers: [],
+      expected: { route: "gateway", target: "/api/v1/exact" },
+    },
+    { line: "GET /CONTROL/token", headers: [], expected: { route: "token" } },
+    { line: "POST /CONTROL/stop", headers: [], expected: { route: "stop" } },
+    {
+      line: "GET /CONTROL/token",
+      headers: ["referer", `http://${config.host}/x`],
+      expected: { route: "token" },
+    },
+    { line: "GET /CONTROL/token", headers: ["X", "Origin"], expected: { route: "token" } },
+    {
+      line: "GET /CONTROL/token",
+      headers: ["X-Origin", "x", "Origins", "x"],
+      expected: { route: "token" },
+    },
+    {
+      line: "GET /CONTROL/token",
+      headers: ["X-Via", "x", "Viaduct", "x"],
+      expected: { route: "token" },
+    },
+    {
+      line: "GET /GATE/api/v1/exact",
+      headers: ["Content-Length", "00"],
+      expected: { route: "gateway", target: "/api/v1/exact" },
+    },
+  ])("admits $line with the headers $headers", ({ line, headers, expected }) => {
     expect(authorize(head(line, headers), config)).toEqual(expected);
   });
 
-  test.each<[string, readonly string[], number, RegExp, boolean]>([
-    ["POST /GATE/api/v1/discovery/x", [], 405, /armor-token/, true],
-    [
-      "GET /GATE/api/v1/iam",
-      [],
-      403,
-      /gateway-paths: \/api\/v1\/discovery\/, \/api\/v1\/exact/,
-      true,
-    ],
-    ["GET /GATE/api/v1/exact/x", [], 403, /gateway-paths/, true],
-    ["GET /GATE//api/v1/discovery/x", [], 400, /two slashes.*end of the base address/, true],
-    ["GET /GATE/api/v1/discovery/%41", [], 400, /encoded character \(%\)/, true],
-    ["GET /GATE/api/v1/discovery/x?a b", [], 400, /query.*percent-encoded/, true],
-    ["GET /GATE/api/v1/discovery/x", ["Content_Length", "1"], 400, /no body/, true],
-    ["GET /GATE/api/v1/discovery/x", ["Content-Length", "0x1"], 400, /no body/, true],
-    ["GET /CONTROL/api/v1/discovery/x", [], 404, /GET \/token and POST \/stop/, true],
-    ["GET /wrong/api/v1/discovery/x", [], 403, /ARMOR_GATEWAY_URL as it is/, false],
-    [
-      "GET /GATE/x",
-      ["X_Real_IP", "1"],
-      403,
-      /proxy \(header x-real-ip\).*no_proxy and NO_PROXY/,
-      true,
-    ],
-    ["GET /wrong/x", ["Origin", ""], 403, /header origin.*web page/, false],
-    ["GET /x", ["Via", "x", "Origin", ""], 403, /proxy/, false],
-    ["GET /GATE/x", ["host", config.host], 403, /Host header/, true],
-  ])("refuses %s with the headers %j, and says why", (line, headers, status, text, isFromJob) => {
-    const verdict = authorize(head(line, headers), config);
-    expect(verdict).toMatchObject({ status, description: expect.stringMatching(text), isFromJob });
-  });
+  test.each<{
+    readonly line: string;
+    readonly headers: readonly string[];
+    readonly status: number;
+    readonly text: RegExp;
+    readonly isFromJob: boolean;
+  }>([
+    {
+      line: "POST /GATE/api/v1/discovery/x",
+      headers: [],
+      status: 405,
+      text: /armor-token/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/iam",
+      headers: [],
+      status: 403,
+      text: /gateway-paths: \/api\/v1\/discovery\/, \/api\/v1\/exact/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/exact/x",
+      headers: [],
+      status: 403,
+      text: /gateway-paths/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE//api/v1/discovery/x",
+      headers: [],
+      status: 400,
+      text: /two slashes.*end of the base address/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/discovery/%41",
+      headers: [],
+      status: 400,
+      text: /encoded character \(%\)/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/discovery/x?a b",
+      headers: [],
+      status: 400,
+      text: /query.*percent-encoded/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/discovery/x",
+      headers: ["Content_Length", "1"],
+      status: 400,
+      text: /no body/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /GATE/api/v1/discovery/x",
+      headers: ["Content-Length", "0x1"],
+      status: 400,
+      text: /no body/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /CONTROL/api/v1/discovery/x",
+      headers: [],
+      status: 404,
+      text: /GET \/token and POST \/stop/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /wrong/api/v1/discovery/x",
+      headers: [],
+      status: 403,
+      text: /ARMOR_GATEWAY_URL as it is/,
+      isFromJob: false,
+    },
+    {
+      line: "GET /GATE/x",
+      headers: ["X_Real_IP", "1"],
+      status: 403,
+      text: /proxy \(header x-real-ip\).*no_proxy and NO_PROXY/,
+      isFromJob: true,
+    },
+    {
+      line: "GET /wrong/x",
+      headers: ["Origin", ""],
+      status: 403,
+      text: /header origin.*web page/,
+      isFromJob: false,
+    },
+    {
+      line: "GET /x",
+      headers: ["Via", "x", "Origin", ""],
+      status: 403,
+      text: /proxy/,
+      isFromJob: false,
+    },
+    {
+      line: "GET /GATE/x",
+      headers: ["host", config.host],
+      status: 403,
+      text: /Host header/,
+      isFromJob: true,
+    },
+  ])(
+    "refuses $line with the headers $headers, and says why",
+    ({ line, headers, status, text, isFromJob }) => {
+      const verdict = authorize(head(line, headers), config);
+      expect(verdict).toMatchObject({
+        status,
+        description: expect.stringMatching(text),
+        isFromJob,
+      });
+    },
+  );
 });
 
 test.each([
-  ["", "no slash at its beginning"],
-  ["api", "no slash at its beginning"],
-  ["//", "two slashes in a row: is there one at the end of the base address?"],
-  ["/%", "an encoded character (%)"],
-  ["/a/.b", "a segment that begins with a dot"],
-  ["/a;b", "a character other than A-Z a-z 0-9 - . _ ~ : @"],
-  ["/a\n", "a character other than A-Z a-z 0-9 - . _ ~ : @"],
-  ["/", undefined],
-  ["/a.b/c", undefined],
-])("the fault of the path %j is %s", (path, fault) => {
+  { path: "", fault: "no slash at its beginning" },
+  { path: "api", fault: "no slash at its beginning" },
+  { path: "//", fault: "two slashes in a row: is there one at the end of the base address?" },
+  { path: "/%", fault: "an encoded character (%)" },
+  { path: "/a/.b", fault: "a segment that begins with a dot" },
+  { path: "/a;b", fault: "a character other than A-Z a-z 0-9 - . _ ~ : @" },
+  { path: "/a\n", fault: "a character other than A-Z a-z 0-9 - . _ ~ : @" },
+  { path: "/", fault: undefined },
+  { path: "/a.b/c", fault: undefined },
+])("the fault of the path $path is $fault", ({ path, fault }) => {
   expect(pathFault(path)).toBe(fault);
 });
 

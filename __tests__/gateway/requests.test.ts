@@ -8,11 +8,11 @@ import fc from "fast-check";
 import { trustCertificates } from "../../src/armor/http.ts";
 import { clock } from "../../src/clock.ts";
 import { ArmorError } from "../../src/errors.ts";
-import { atEnd, CALL, errorOf, hurry, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
+import { errorOf, hurry, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
 import { createAuthority, trust } from "../fixtures/certificates.ts";
+import { disposable } from "../fixtures/opened.ts";
 import { startConnectProxy, startProxy } from "../fixtures/proxy.ts";
-import { type Answer, json, redirect, startServer, text } from "../fixtures/server.ts";
-import { closing } from "../fixtures/teardown.ts";
+import { type Answer, CALL, json, redirect, startServer, text } from "../fixtures/server.ts";
 
 /** 401 to these tokens, 200 to all others. */
 function refusing(isRefused: (accessToken: string, path: string) => boolean): Answer {
@@ -24,7 +24,8 @@ function refusing(isRefused: (accessToken: string, path: string) => boolean): An
 
 describe("the request to Armor", () => {
   test("has the call's path, query and listed headers, Armor's host and a valid token", async () => {
-    const { armor, call } = await startGateway([json(200, {})], { path: "/armor" });
+    await using gateway = await startGateway([json(200, {})], { path: "/armor" });
+    const { armor, call } = gateway;
     const passed = {
       accept: "application/json",
       "if-none-match": '"x"',
@@ -67,9 +68,10 @@ describe("the request to Armor", () => {
   const value = fc.stringMatching(/^[!-~][ -~]{0,20}[!-~]$/);
 
   test("has every listed header, and never another one", async () => {
-    const { armor, call } = await startGateway([json(200, {})]);
-    const agent = new http.Agent({ keepAlive: true });
-    atEnd(() => agent.destroy());
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, call } = gateway;
+    const kept = new http.Agent({ keepAlive: true });
+    await using agent = disposable(kept, () => kept.destroy());
     const key = names.filter((name) => !NOT_HERE.test(name.toLowerCase().replaceAll("_", "-")));
     await fc.assert(
       fc.asyncProperty(fc.dictionary(key, value, { maxKeys: 8 }), async (headers) => {
@@ -85,7 +87,8 @@ describe("the request to Armor", () => {
   });
 
   test("is a HEAD for a HEAD", async () => {
-    const { armor, call } = await startGateway([text(200, "", { "Content-Length": "1000" })]);
+    await using gateway = await startGateway([text(200, "", { "Content-Length": "1000" })]);
+    const { armor, call } = gateway;
     await expect(call(CALL, { method: "HEAD" })).resolves.toMatchObject({
       status: 200,
       body: "",
@@ -95,7 +98,8 @@ describe("the request to Armor", () => {
   });
 
   test("comes over connections that are kept", async () => {
-    const { armor, call } = await startGateway([json(200, {})]);
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, call } = gateway;
     for (let times = 0; times < 5; times += 1) await call();
     expect(armor.connections).toBe(1);
   });
@@ -108,12 +112,13 @@ describe("the way to Armor", () => {
     const authority = await createAuthority("agent-test");
     trustCertificates([authority.certificate]);
     const tls = await authority.sign([HOST]);
-    const target = createTlsServer(tls, (_, response) => response.end("through"));
-    atEnd(() => target.close());
-    const proxy = await closing(startProxy({ hosts: [HOST], connectTo: target }));
+    const server = createTlsServer(tls, (_, response) => response.end("through"));
+    await using target = disposable(server, () => server.close());
+    await using proxy = await startProxy({ hosts: [HOST], connectTo: target });
     const variable = { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` };
     const route = { proxy: variable, noProxy: "" };
-    const { call } = await startGateway([], { apiUrl: `https://${HOST}`, route });
+    await using gateway = await startGateway([], { apiUrl: `https://${HOST}`, route });
+    const { call } = gateway;
     for (let times = 0; times < 3; times += 1) {
       await expect(call()).resolves.toMatchObject({ status: 200, body: "through" });
     }
@@ -124,7 +129,8 @@ describe("the way to Armor", () => {
     const authority = await createAuthority("agent-test");
     trustCertificates([authority.certificate]);
     const tls = await authority.sign(["other.test"]);
-    const { armor, call } = await startGateway([json(200, {})], { tls });
+    await using gateway = await startGateway([json(200, {})], { tls });
+    const { armor, call } = gateway;
     const got = await call();
     expect([got.status, errorOf(got)]).toEqual([502, "certificate_rejected"]);
     expect(armor.requests).toEqual([]);
@@ -135,7 +141,8 @@ describe("the way to Armor", () => {
   );
 
   test.each(hasIPv6 ? ["::1"] : [])("may be to an IPv6 address: %s", async (address) => {
-    const { armor, call } = await startGateway([json(200, {})], { address });
+    await using gateway = await startGateway([json(200, {})], { address });
+    const { armor, call } = gateway;
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(armor.requests[0]?.headers.host).toBe(`[::1]:${armor.port}`);
   });
@@ -143,7 +150,8 @@ describe("the way to Armor", () => {
 
 describe("a 401", () => {
   test.each(["GET", "HEAD"])("makes %s go out again with a newer token", async (method) => {
-    const { armor, call, fetches } = await startGateway([refusing((token) => token === "first")]);
+    await using gateway = await startGateway([refusing((token) => token === "first")]);
+    const { armor, call, fetches } = gateway;
     await expect(call(CALL, { method })).resolves.toMatchObject({ status: 200 });
     expect(armor.requests).toHaveLength(2);
     expect(fetches()).toBe(1);
@@ -155,13 +163,15 @@ describe("a 401", () => {
   test("for several tokens in turn does not reach the client", async () => {
     hurry(SPEED);
     const refused = ["first", "fetched-1", "fetched-2"];
-    const { call, fetches } = await startGateway([refusing((token) => refused.includes(token))]);
+    await using gateway = await startGateway([refusing((token) => refused.includes(token))]);
+    const { call, fetches } = gateway;
     await expect(call()).resolves.toMatchObject({ status: 200, body: "fetched-3" });
     expect(fetches()).toBe(3);
   });
 
   test("that 60 calls get at once costs one token", async () => {
-    const { call, fetches } = await startGateway([refusing((token) => token === "first")]);
+    await using gateway = await startGateway([refusing((token) => token === "first")]);
+    const { call, fetches } = gateway;
     const replies = await Promise.all(Array.from({ length: 60 }, () => call()));
     expect(replies.map(({ status }) => status)).toEqual(Array(60).fill(200));
     expect(fetches()).toBe(1);
@@ -169,9 +179,8 @@ describe("a 401", () => {
 
   test("that a path always gives is passed on, and costs few tokens beside a path that works", async () => {
     hurry(SPEED);
-    const { call, fetches, stats } = await startGateway([
-      refusing((_, path) => path.includes("/closed")),
-    ]);
+    await using gateway = await startGateway([refusing((_, path) => path.includes("/closed"))]);
+    const { call, fetches, stats } = gateway;
     const until = clock.now() + 10_000;
     const statuses = { open: new Set<number>(), closed: new Set<number>() };
     while (clock.now() < until) {
@@ -193,13 +202,14 @@ describe("a 401", () => {
   test("several times a second, by revocation, is survived by every call", async () => {
     let valid = "first";
     let issued = 0;
-    const { call, fetches } = await startGateway([refusing((token) => token !== valid)], {
+    await using gateway = await startGateway([refusing((token) => token !== valid)], {
       fetch: async () => {
         issued += 1;
         valid = `issued-${issued}`;
         return tokenOf(valid, 14_400);
       },
     });
+    const { call, fetches } = gateway;
     // In real time: on a slow machine, a call must not take longer than a token lives.
     const until = Date.now() + (process.env["CI"] ? 40_000 : 3_000);
     const revoke = async () => {
@@ -210,15 +220,18 @@ describe("a 401", () => {
       for (; Date.now() < until; await pause(5)) statuses.push((await call()).status);
       return statuses;
     };
-    const [, ...statuses] = await Promise.all([revoke(), ...Array.from({ length: 8 }, ask)]);
+    const revoking = revoke();
+    const statuses = await Promise.all(Array.from({ length: 8 }, ask));
+    await revoking;
     expect(new Set(statuses.flat())).toEqual(new Set([200]));
     expect(fetches()).toBeGreaterThan(1);
   }, 60_000);
 
-  test("where no new token can be had is the reason why, for all calls, with one question", async () => {
+  test("is answered with the reason, after one question for all calls, if no new token can be had", async () => {
     const rejected = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
     const fetch = () => Promise.reject(rejected);
-    const { call, fetches, counts } = await startGateway([text(401, "")], { fetch });
+    await using gateway = await startGateway([text(401, "")], { fetch });
+    const { call, fetches, counts } = gateway;
     for (const got of [...(await Promise.all([call(), call(), call()])), await call()]) {
       expect([got.status, errorOf(got)]).toEqual([424, "credentials_rejected"]);
     }
@@ -231,7 +244,7 @@ describe("a redirect", () => {
   test.each([301, 302, 303, 307, 308])(
     "%i to a listed path of Armor's is followed",
     async (status) => {
-      const { armor, call } = await startGateway(
+      await using gateway = await startGateway(
         [
           redirect(status, "/armor/api/v1/discovery/b?x=1"),
           redirect(status, "c"),
@@ -239,6 +252,7 @@ describe("a redirect", () => {
         ],
         { path: "/armor" },
       );
+      const { armor, call } = gateway;
       await expect(call()).resolves.toMatchObject({ status: 200, body: '{"a":1}' });
       const paths = [CALL, "/api/v1/discovery/b?x=1", "/api/v1/discovery/c"].map(
         (path) => `/armor${path}`,
@@ -249,21 +263,25 @@ describe("a redirect", () => {
   );
 
   test.each([
-    ["another host", "https://other.example/api/v1/discovery/x"],
-    ["another port", "http://127.0.0.1:9/api/v1/discovery/x"],
-    ["an API host of the vendor's", "https://api.armor.fortanix.com/api/v1/discovery/x"],
-    ["another scheme", "ftp://127.0.0.1/api/v1/discovery/x"],
-    ["a path that is not listed", "/api/v1/iam/users"],
-    ["a way out of the listed path", "/api/v1/discovery/../iam/users"],
-    ["the same, encoded", "/api/v1/discovery/%2e%2e/iam/users"],
-    ["an encoded slash", "/api/v1/discovery/a%2fb"],
-    ["two slashes", "/api//v1/discovery/x"],
-    ["parameters of a segment", "/api/v1/discovery/..;/iam"],
-    ["a listed path in the query", "/login?next=/api/v1/discovery/x"],
+    { what: "another host", location: "https://other.example/api/v1/discovery/x" },
+    { what: "another port", location: "http://127.0.0.1:9/api/v1/discovery/x" },
+    {
+      what: "an API host of the vendor's",
+      location: "https://api.armor.fortanix.com/api/v1/discovery/x",
+    },
+    { what: "another scheme", location: "ftp://127.0.0.1/api/v1/discovery/x" },
+    { what: "a path that is not listed", location: "/api/v1/iam/users" },
+    { what: "a way out of the listed path", location: "/api/v1/discovery/../iam/users" },
+    { what: "the same, encoded", location: "/api/v1/discovery/%2e%2e/iam/users" },
+    { what: "an encoded slash", location: "/api/v1/discovery/a%2fb" },
+    { what: "two slashes", location: "/api//v1/discovery/x" },
+    { what: "parameters of a segment", location: "/api/v1/discovery/..;/iam" },
+    { what: "a listed path in the query", location: "/login?next=/api/v1/discovery/x" },
   ])(
-    "to %s is passed on with an absolute Location, and sends nothing there",
-    async (_, location) => {
-      const { armor, call } = await startGateway([redirect(307, location)]);
+    "to $what is passed on with an absolute Location, and sends nothing there",
+    async ({ location }) => {
+      await using gateway = await startGateway([redirect(307, location)]);
+      const { armor, call } = gateway;
       const { status, headers } = await call();
       expect([status, headers.location]).toEqual([307, new URL(location, armor.url).href]);
       expect(armor.requests).toHaveLength(1);
@@ -274,9 +292,10 @@ describe("a redirect", () => {
     "with %s in its address is passed on",
     async (user) => {
       const own = { url: "" };
-      const { armor, call } = await startGateway([
+      await using gateway = await startGateway([
         (response) => response.writeHead(307, { Location: own.url, "X-Kept": "yes" }).end(),
       ]);
+      const { armor, call } = gateway;
       own.url = `http://${user}127.0.0.1:${armor.port}${CALL}`;
       const headers = { location: own.url, "x-kept": "yes" };
       await expect(call()).resolves.toMatchObject({ status: 307, headers });
@@ -285,10 +304,11 @@ describe("a redirect", () => {
   );
 
   test("without Location, or with one that is no address, is passed on", async () => {
-    const { armor, call } = await startGateway([
+    await using gateway = await startGateway([
       (response) => response.writeHead(302).end(),
       redirect(302, "https://["),
     ]);
+    const { armor, call } = gateway;
     await expect(call()).resolves.toMatchObject({ status: 302 });
     await expect(call()).resolves.toMatchObject({
       status: 302,
@@ -298,16 +318,18 @@ describe("a redirect", () => {
   });
 
   test("to a path beside that of api-url is passed on", async () => {
-    const { armor, call } = await startGateway([redirect(302, `/other${CALL}`)], {
+    await using gateway = await startGateway([redirect(302, `/other${CALL}`)], {
       path: "/armor",
     });
+    const { armor, call } = gateway;
     const headers = { location: `${armor.url}/other${CALL}` };
     await expect(call()).resolves.toMatchObject({ status: 302, headers });
     expect(armor.requests).toHaveLength(1);
   });
 
   test("in a circle is followed five times, and then passed on", async () => {
-    const { armor, call } = await startGateway([redirect(308, CALL)]);
+    await using gateway = await startGateway([redirect(308, CALL)]);
+    const { armor, call } = gateway;
     await expect(call()).resolves.toMatchObject({
       status: 308,
       headers: { location: armor.url + CALL },
@@ -322,15 +344,16 @@ const HOST = "armor.corp.test";
 
 test("https goes to port 443, here through a proxy over TLS, with a Host header without a port", async () => {
   const authority = await createAuthority("ports-test");
-  atEnd(trust(authority));
-  const armor = await closing(startServer([json(200, {})], { tls: await authority.sign([HOST]) }));
+  await using _trusted = trust(authority);
+  await using armor = await startServer([json(200, {})], { tls: await authority.sign([HOST]) });
   const tls = await authority.sign(["127.0.0.1"]);
-  const proxy = await closing(startConnectProxy({ to: armor.port, tls }));
+  await using proxy = await startConnectProxy({ to: armor.port, tls });
   const variable = { variable: "https_proxy", value: `https://127.0.0.1:${proxy.port}` };
-  const { call } = await startGateway([], {
+  await using gateway = await startGateway([], {
     apiUrl: `https://${HOST}`,
     route: { proxy: variable, noProxy: "" },
   });
+  const { call } = gateway;
   await expect(call()).resolves.toMatchObject({ status: 200 });
   expect(proxy.connects).toEqual([`${HOST}:443`]);
   expect(armor.requests[0]?.headers.host).toBe(HOST);
@@ -339,9 +362,9 @@ test("https goes to port 443, here through a proxy over TLS, with a Host header 
 test("http goes to port 80, with a Host header without a port", async () => {
   const { createConnection } = http.Agent.prototype;
   const ports: unknown[] = [];
-  const connecting = jest.spyOn(http.Agent.prototype, "createConnection");
-  atEnd(() => connecting.mockRestore());
-  const { armor, call } = await startGateway([json(200, {})], { apiUrl: "http://127.0.0.1" });
+  using connecting = jest.spyOn(http.Agent.prototype, "createConnection");
+  await using gateway = await startGateway([json(200, {})], { apiUrl: "http://127.0.0.1" });
+  const { armor, call } = gateway;
   connecting.mockImplementation(function (this: http.Agent, options, done) {
     if (options.port === 80) ports.push(options.port);
     const port = options.port === 80 ? armor.port : options.port;

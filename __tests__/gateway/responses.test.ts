@@ -3,8 +3,9 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import { describe, expect, test } from "@jest/globals";
-import { CALL, open, pause, readAll, startGateway, until } from "../fixtures/agent.ts";
-import { type Answer, cutOff, drip, json, raw, stall, text } from "../fixtures/server.ts";
+import type { ErrorCode } from "../../src/errors.ts";
+import { pause, readAll, startGateway, until } from "../fixtures/agent.ts";
+import { type Answer, CALL, cutOff, drip, json, raw, stall, text } from "../fixtures/server.ts";
 
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
 
@@ -66,7 +67,8 @@ describe("a reply", () => {
       "referrer-policy": "unsafe-url",
       "x-armor-gateway": "1",
     };
-    const { call } = await startGateway([text(206, "part", { ...kept, ...dropped })]);
+    await using gateway = await startGateway([text(206, "part", { ...kept, ...dropped })]);
+    const { call } = gateway;
     const { status, headers, body } = await call();
     expect([status, body]).toEqual([206, "part"]);
     expect(headers).toMatchObject({ ...kept, "referrer-policy": "no-referrer" });
@@ -81,17 +83,43 @@ describe("a reply", () => {
   const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const TRAILED = `${CHUNKED.replace("\r\n", "\r\nTrailer: X\r\n")}0\r\nX: 1\r\n\r\n`;
 
-  test.each<[string, Answer, number, string]>([
-    ["204", text(204, ""), 204, ""],
-    ["204 with a body", raw("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody"), 204, ""],
-    ["304", text(304, "", { ETag: '"x"' }), 304, ""],
-    ["an error of Armor's", json(422, { code: 5 }), 422, '{"code":5}'],
-    ["a compressed body", text(200, "\x1f\x8b…", { "Content-Encoding": "gzip" }), 200, "\x1f\x8b…"],
-    ["HTTP/1.0", raw("HTTP/1.0 200 OK\r\n\r\nold"), 200, "old"],
-    ["many informational replies before it", raw(EARLY + OK), 200, "ok"],
-    ["trailers", raw(TRAILED), 200, "ok"],
-  ])("with %s is passed on, and the next call works", async (_, answer, status, body) => {
-    const { call, stats } = await startGateway([answer, json(200, {})]);
+  test.each<{
+    readonly what: string;
+    readonly answer: Answer;
+    readonly status: number;
+    readonly body: string;
+  }>([
+    { what: "204", answer: text(204, ""), status: 204, body: "" },
+    {
+      what: "204 with a body",
+      answer: raw("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody"),
+      status: 204,
+      body: "",
+    },
+    { what: "304", answer: text(304, "", { ETag: '"x"' }), status: 304, body: "" },
+    {
+      what: "an error of Armor's",
+      answer: json(422, { code: 5 }),
+      status: 422,
+      body: '{"code":5}',
+    },
+    {
+      what: "a compressed body",
+      answer: text(200, "\x1f\x8b…", { "Content-Encoding": "gzip" }),
+      status: 200,
+      body: "\x1f\x8b…",
+    },
+    { what: "HTTP/1.0", answer: raw("HTTP/1.0 200 OK\r\n\r\nold"), status: 200, body: "old" },
+    {
+      what: "many informational replies before it",
+      answer: raw(EARLY + OK),
+      status: 200,
+      body: "ok",
+    },
+    { what: "trailers", answer: raw(TRAILED), status: 200, body: "ok" },
+  ])("with $what is passed on, and the next call works", async ({ answer, status, body }) => {
+    await using gateway = await startGateway([answer, json(200, {})]);
+    const { call, stats } = gateway;
     await expect(call()).resolves.toMatchObject({ status, body });
     await expect(call()).resolves.toMatchObject({ status: 200 });
     expect(Object.values(stats.answered).reduce((sum, times) => sum + times)).toBe(2);
@@ -99,12 +127,13 @@ describe("a reply", () => {
 
   test("begins when Armor's does, though the body comes later", async () => {
     let finish: () => void = () => undefined;
-    const { url } = await startGateway([
+    await using gateway = await startGateway([
       (response) => {
         response.flushHeaders();
         finish = () => response.end("later");
       },
     ]);
+    const { url } = gateway;
     const response = await get(url + CALL); // the body comes only now
     finish();
     expect(String((await response.toArray())[0])).toBe("later");
@@ -115,7 +144,8 @@ describe("a reply", () => {
       drip(response, request);
       setTimeout(() => response.end("done"), 900);
     };
-    const { call } = await startGateway([slowly], { limits: { idleMs: 600 } });
+    await using gateway = await startGateway([slowly], { limits: { idleMs: 600 } });
+    const { call } = gateway;
     await expect(call()).resolves.toMatchObject({
       status: 200,
       body: expect.stringMatching(/^ +done$/),
@@ -126,23 +156,28 @@ describe("a reply", () => {
 describe("a reply that breaks off", () => {
   const LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n";
 
-  test.each<[string, Answer, string]>([
-    ["is cut off", cutOff, "reply_incomplete"],
-    ["has bad chunks", raw(`${CHUNKED}zz\r\n`), "reply_incomplete"],
-    ["ends before its last chunk", raw(CHUNKED), "reply_incomplete"],
-    ["is cut off a while after its head", pieces(50, `${LENGTH}\r\n`, "ok"), "reply_incomplete"],
-    [
-      "names its length in Connection",
-      raw(`${LENGTH}Connection: Content-Length\r\n\r\nok`),
-      "reply_incomplete",
-    ],
-    ["stalls", stall, "reply_timeout"],
+  test.each<{ readonly what: string; readonly answer: Answer; readonly code: ErrorCode }>([
+    { what: "is cut off", answer: cutOff, code: "reply_incomplete" },
+    { what: "has bad chunks", answer: raw(`${CHUNKED}zz\r\n`), code: "reply_incomplete" },
+    { what: "ends before its last chunk", answer: raw(CHUNKED), code: "reply_incomplete" },
+    {
+      what: "is cut off a while after its head",
+      answer: pieces(50, `${LENGTH}\r\n`, "ok"),
+      code: "reply_incomplete",
+    },
+    {
+      what: "names its length in Connection",
+      answer: raw(`${LENGTH}Connection: Content-Length\r\n\r\nok`),
+      code: "reply_incomplete",
+    },
+    { what: "stalls", answer: stall, code: "reply_timeout" },
   ])(
-    "(%s) is a broken connection, counted once, and the next call works",
-    async (_, answer, code) => {
-      const { call, counts, stats } = await startGateway([answer, json(200, {})], {
+    "($what) is a broken connection, counted once, and the next call works",
+    async ({ answer, code }) => {
+      await using gateway = await startGateway([answer, json(200, {})], {
         limits: { idleMs: 300 },
       });
+      const { call, counts, stats } = gateway;
       await expect(call()).rejects.toMatchObject({ code: "ECONNRESET" });
       await expect(call()).resolves.toMatchObject({ status: 200 });
       expect(counts()).toEqual({ answered: { "2xx": 1 }, failed: { [code]: 1 }, refused: 0 });
@@ -153,7 +188,8 @@ describe("a reply that breaks off", () => {
   );
 
   test.each(["HTTP/1.0", "HTTP/1.1"])("resets a client of %s", async (version) => {
-    const { begin } = await startGateway([pieces(100, CHUNKED)]);
+    await using gateway = await startGateway([pieces(100, CHUNKED)]);
+    const { begin } = gateway;
     const socket = await begin(GET.replace("HTTP/1.1", version));
     const events: string[] = [];
     for (const name of ["end", "error"]) socket.on(name, () => events.push(name));
@@ -162,9 +198,10 @@ describe("a reply that breaks off", () => {
   });
 
   test("has nothing written into it when its client goes on with what is not HTTP", async () => {
-    const { begin } = await startGateway([
+    await using gateway = await startGateway([
       (response) => void response.writeHead(200, { "Content-Length": 99 }).write("begun"),
     ]);
+    const { begin } = gateway;
     const socket = await begin(GET);
     const got = readAll(socket);
     await once(socket, "data");
@@ -181,9 +218,10 @@ describe("a client that does not read", () => {
 
   test("slows Armor down, loses nothing, and may take longer than any limit", async () => {
     const sent = { bytes: 0 };
-    const { url, counts } = await startGateway([stream(64 * MIB, sent)], {
+    await using gateway = await startGateway([stream(64 * MIB, sent)], {
       limits: { idleMs: 600 },
     });
+    const { url, counts } = gateway;
     const response = await get(url + CALL);
     response.pause();
     await standstill(sent, 800);
@@ -197,7 +235,7 @@ describe("a client that does not read", () => {
   test("ends Armor's reply when it leaves, though nothing is being read", async () => {
     const sent = { bytes: 0 };
     let isClosed = false;
-    const { begin, counts } = await startGateway([
+    await using gateway = await startGateway([
       (response, request) => {
         response.on("close", () => {
           isClosed = true;
@@ -205,6 +243,7 @@ describe("a client that does not read", () => {
         stream(64 * MIB, sent)(response, request);
       },
     ]);
+    const { begin, counts } = gateway;
     const socket = await begin(GET);
     await standstill(sent, 100);
     socket.destroy();
@@ -214,9 +253,10 @@ describe("a client that does not read", () => {
 });
 
 test("a connection that is only opened is closed quietly, and counted as nothing", async () => {
-  const { port, stats } = await startGateway([json(200, {})], {
+  await using gateway = await startGateway([json(200, {})], {
     serverLimits: { headMs: 300, maxWaiting: 10, minWaitMs: 100 },
   });
-  expect(await readAll(await open(port))).toBe("");
+  const { openConnection, stats } = gateway;
+  expect(await readAll(await openConnection())).toBe("");
   expect(stats.refused).toBe(0);
 });

@@ -3,28 +3,36 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import type { RefusalCode } from "../../src/gateway/guard.ts";
 import {
-  CALL,
   CAPABILITY,
   CONTROL,
   call,
   errorOf,
-  open,
   pause,
   readAll,
   startGateway,
   until,
 } from "../fixtures/agent.ts";
-import { json } from "../fixtures/server.ts";
+import { CALL, json } from "../fixtures/server.ts";
 import { setClock } from "../fixtures/virtual-clock.ts";
 
 const LISTED = "/api/v1/discovery/";
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n`;
 const POST = GET.replace("GET", "POST");
 
-function words(text: string): string[] {
-  return text.trim().split(/\s+/);
-}
+const METHODS = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+  "TRACE",
+  "PROPFIND",
+  "QUERY",
+];
 
 /** Head and body of what was answered to a request line, with the connection closed after it. */
 function refusal(reply: string) {
@@ -35,46 +43,32 @@ function refusal(reply: string) {
 }
 
 describe("GET of a target that Armor must not see", () => {
-  const BELOW_A_LISTED_PATH = {
-    "dot segments": [
-      ".",
-      "..",
-      "../iam/users",
-      "../../../x",
-      "./x",
-      "x/..",
-      "x/.",
-      "...",
-      ".hidden",
-    ],
-    "dot segments with parameters": ["..;/iam", "..;a=b/iam", ";/../iam", "x;y=z"],
-    "encoded dots": ["%2e%2e/iam", "%2E./iam", ".%2e/iam", "%252e%252e/iam", "%25252e%25252e/iam"],
-    "encoded slashes and others": [
-      "..%2fiam",
-      "a%2fb",
-      "a%5cb",
-      "a%00",
-      "..%20",
-      "a%0d%0aX:y",
-      "caf%C3%A9",
-    ],
-    "overlong and broken encodings": ["%", "%zz", "%ff", "%c0%ae%c0%ae/iam"],
-    backslashes: ["\\..\\iam", "a\\b"],
-    "signs that not every server allows": [
-      "a'b",
-      "a*",
-      "a,b",
-      "a+b",
-      "a$b",
-      "[a]",
-      "{a}",
-      'a"b',
-      "<a>",
-      "a|b",
-    ],
-    fragments: ["x#y", "x?a#b"],
-    "two slashes in a row": ["/x", "x//", "//other.example/x"],
-  };
+  const BELOW_A_LISTED_PATH = [
+    {
+      kind: "dot segments",
+      targets: [".", "..", "../iam/users", "../../../x", "./x", "x/..", "x/.", "...", ".hidden"],
+    },
+    {
+      kind: "dot segments with parameters",
+      targets: ["..;/iam", "..;a=b/iam", ";/../iam", "x;y=z"],
+    },
+    {
+      kind: "encoded dots",
+      targets: ["%2e%2e/iam", "%2E./iam", ".%2e/iam", "%252e%252e/iam", "%25252e%25252e/iam"],
+    },
+    {
+      kind: "encoded slashes and others",
+      targets: ["..%2fiam", "a%2fb", "a%5cb", "a%00", "..%20", "a%0d%0aX:y", "caf%C3%A9"],
+    },
+    { kind: "overlong and broken encodings", targets: ["%", "%zz", "%ff", "%c0%ae%c0%ae/iam"] },
+    { kind: "backslashes", targets: ["\\..\\iam", "a\\b"] },
+    {
+      kind: "signs that not every server allows",
+      targets: ["a'b", "a*", "a,b", "a+b", "a$b", "[a]", "{a}", 'a"b', "<a>", "a|b"],
+    },
+    { kind: "fragments", targets: ["x#y", "x?a#b"] },
+    { kind: "two slashes in a row", targets: ["/x", "x//", "//other.example/x"] },
+  ];
   const BAD_PREFIXES = [
     "/api//v1/discovery/x",
     "//api/v1/discovery/x",
@@ -82,30 +76,44 @@ describe("GET of a target that Armor must not see", () => {
     "/%61pi/v1/discovery/x",
   ];
   const NOT_LISTED = [
-    ...["/", "/api", "/api/v1", "/api/v1/discovery", "/token", "/stop"],
-    ...[
-      "/api/v1/discoveryx",
-      "/api/v1/discovery.json",
-      "/api/v1/Discovery/scans",
-      "/API/v1/discovery/scans",
-    ],
-    ...["/api/v1/iam/users", "/api/v1/iam/session/terminate", "/x/api/v1/discovery/scans"],
+    "/",
+    "/api",
+    "/api/v1",
+    "/api/v1/discovery",
+    "/token",
+    "/stop",
+    "/api/v1/discoveryx",
+    "/api/v1/discovery.json",
+    "/api/v1/Discovery/scans",
+    "/API/v1/discovery/scans",
+    "/api/v1/iam/users",
+    "/api/v1/iam/session/terminate",
+    "/x/api/v1/discovery/scans",
     "/api/v1/iam?x=/api/v1/discovery/",
   ];
   const WITHOUT_CAPABILITY = [
-    ...["/", "/CAP", "*", "/api/v1/discovery/x"],
-    ...["/CAPx/api/v1/discovery/x", "/cap/api/v1/discovery/x", "/x/../CAP/api/v1/x"],
-    ...["//CAP/api/v1/discovery/x", "/./CAP/api/v1/discovery/x"],
-    ...["/CAP?/api/v1/discovery/x", "/api/v1/discovery/x?/CAP/"],
-    ...["http://HOST/CAP/api/v1/discovery/x", "http://other.example/CAP/api/v1/discovery/x"],
+    "/",
+    "/CAP",
+    "*",
+    "/api/v1/discovery/x",
+    "/CAPx/api/v1/discovery/x",
+    "/cap/api/v1/discovery/x",
+    "/x/../CAP/api/v1/x",
+    "//CAP/api/v1/discovery/x",
+    "/./CAP/api/v1/discovery/x",
+    "/CAP?/api/v1/discovery/x",
+    "/api/v1/discovery/x?/CAP/",
+    "http://HOST/CAP/api/v1/discovery/x",
+    "http://other.example/CAP/api/v1/discovery/x",
   ];
 
   async function expectRefused(
     targets: readonly string[],
     status: number,
-    error: string,
+    error: RefusalCode,
   ): Promise<void> {
-    const { armor, speak } = await startGateway([json(200, {})]);
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, speak } = gateway;
     for (const target of targets) {
       const reply = await speak(`GET ${target} HTTP/1.1\r\nHost: HOST\r\n\r\n`);
       const description = expect.stringMatching(/^[A-Z].*\.$/);
@@ -119,7 +127,7 @@ describe("GET of a target that Armor must not see", () => {
     expect(armor.requests).toEqual([]);
   }
 
-  test.each(Object.entries(BELOW_A_LISTED_PATH))("is a bad target: %s", async (_, targets) => {
+  test.each(BELOW_A_LISTED_PATH)("is a bad target: $kind", async ({ targets }) => {
     await expectRefused(
       targets.map((target) => `/CAP${LISTED}${target}`),
       400,
@@ -127,7 +135,7 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is a bad target, also where it does not begin as a listed path does", async () => {
+  test("is a bad target, also if it does not begin as a listed path does", async () => {
     await expectRefused(
       BAD_PREFIXES.map((target) => `/CAP${target}`),
       400,
@@ -135,7 +143,7 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is refused where its path is not listed", async () => {
+  test("is refused if its path is not listed", async () => {
     await expectRefused(
       NOT_LISTED.map((target) => `/CAP${target}`),
       403,
@@ -143,13 +151,14 @@ describe("GET of a target that Armor must not see", () => {
     );
   });
 
-  test("is refused where it does not begin with the capability and a path", async () => {
+  test("is refused if it does not begin with the capability and a path", async () => {
     await expectRefused(WITHOUT_CAPABILITY, 403, "wrong_capability");
   });
 });
 
 test("GET of a listed path reaches Armor as it is, with any query", async () => {
-  const { armor, speak } = await startGateway([json(200, {})], { path: "/base" });
+  await using gateway = await startGateway([json(200, {})], { path: "/base" });
+  const { armor, speak } = gateway;
   const targets = [
     "scans?limit=5&filter=a%20eq%20'../x'&next=/../%2e%2e",
     "?",
@@ -217,7 +226,8 @@ describe("every route", () => {
 
   test.each(ROUTES)("$route is served with its capability, and with no other", async (route) => {
     const { method, own, other, path, body } = route;
-    const { armor, speak } = await startGateway([json(200, {})]);
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, speak } = gateway;
     const ask = (target: string) =>
       speak(`${method} ${target} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`);
     expect(await ask(`/${own}${path}`)).toMatch(new RegExp(`^HTTP/1.1 200 [\\s\\S]*${body}`));
@@ -229,7 +239,8 @@ describe("every route", () => {
   });
 
   test.each(ROUTES)("$route refuses what comes from elsewhere", async ({ method, own, path }) => {
-    const { armor, speak, port, stats } = await startGateway([json(200, {})]);
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, speak, port, stats } = gateway;
     for (const lines of FOREIGN.split(/\n */)) {
       const headers = lines.replace("PORT", String(port)).replaceAll("|", "\r\n");
       const reply = await speak(`${method} /${own}${path} HTTP/1.1\r\n${headers}\r\n\r\n`);
@@ -240,8 +251,9 @@ describe("every route", () => {
   });
 
   test.each(ROUTES)("$route refuses other methods", async ({ route, method, own, path }) => {
-    const { armor, speak } = await startGateway([json(200, {})]);
-    for (const other of words("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE PROPFIND QUERY")) {
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, speak } = gateway;
+    for (const other of METHODS) {
       if (other === method || (route === "the gateway" && other === "HEAD")) continue;
       const reply = await speak(`${other} /${own}${path} HTTP/1.1\r\nHost: HOST\r\n\r\n`);
       expect(reply).toMatch(/^HTTP\/1.1 405 [\s\S]*\r\nAllow: /);
@@ -251,30 +263,47 @@ describe("every route", () => {
 });
 
 describe("a request with a body", () => {
-  test.each<[string, string, string]>([
-    ["GET with a length", `${GET}Content-Length: 4\r\n\r\nbody`, "400"],
-    ["GET with chunks", `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, "400"],
-    ["GET with another encoding", `${GET}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, "400"],
-    [
-      "both lengths",
-      `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-      "400",
-    ],
-    ["two lengths", `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`, "400"],
-    [
-      "chunked that is not last",
-      `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
-      "400",
-    ],
-    ["bad chunks", `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, "405"],
-    ["a folded header", `${GET}X: a\r\n b\r\nContent Length: 5\r\n\r\n`, "400"],
-    [
-      "a length named in Connection",
-      `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`,
-      "400",
-    ],
-  ])("(%s) is refused, and what follows it is no second request", async (_, bytes, status) => {
-    const { armor, begin } = await startGateway([json(200, {})]);
+  test.each<{ readonly what: string; readonly bytes: string; readonly status: string }>([
+    { what: "GET with a length", bytes: `${GET}Content-Length: 4\r\n\r\nbody`, status: "400" },
+    {
+      what: "GET with chunks",
+      bytes: `${GET}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "GET with another encoding",
+      bytes: `${GET}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "both lengths",
+      bytes: `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "two lengths",
+      bytes: `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`,
+      status: "400",
+    },
+    {
+      what: "chunked that is not last",
+      bytes: `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      status: "400",
+    },
+    { what: "bad chunks", bytes: `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, status: "405" },
+    {
+      what: "a folded header",
+      bytes: `${GET}X: a\r\n b\r\nContent Length: 5\r\n\r\n`,
+      status: "400",
+    },
+    {
+      what: "a length named in Connection",
+      bytes: `${GET}Connection: Content-Length\r\nContent-Length: 60\r\n\r\n`,
+      status: "400",
+    },
+  ])("($what) is refused, and what follows it is no second request", async ({ bytes, status }) => {
+    await using gateway = await startGateway([json(200, {})]);
+    const { armor, begin } = gateway;
     const socket = await begin(`${bytes}${GET}\r\n`);
     let isReset = false;
     socket.on("error", () => {
@@ -289,7 +318,8 @@ describe("a request with a body", () => {
   });
 
   test("has its reply before the body, without 100 Continue, and the body may take a while", async () => {
-    const { begin } = await startGateway([]);
+    await using gateway = await startGateway([]);
+    const { begin } = gateway;
     const socket = await begin(`${POST}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n`);
     const [reply] = (await once(socket, "data")) as [Buffer];
     expect(String(reply)).toMatch(/^HTTP\/1.1 405 /);
@@ -306,14 +336,16 @@ describe("a request with a body", () => {
   });
 
   test("that never comes is not waited for longer than for a head", async () => {
-    const { speak } = await startGateway([], {
+    await using gateway = await startGateway([], {
       serverLimits: { headMs: 300, maxWaiting: 9, minWaitMs: 100 },
     });
+    const { speak } = gateway;
     expect(await speak(`${POST}Content-Length: 9\r\n\r\n123`)).toMatch(/^HTTP\/1.1 405 /);
   });
 
   test("of no length is none", async () => {
-    const { speak } = await startGateway([json(200, {})]);
+    await using gateway = await startGateway([json(200, {})]);
+    const { speak } = gateway;
     expect(await speak(`${GET}Connection: close\r\nContent-Length: 0\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 200 /,
     );
@@ -324,15 +356,26 @@ describe("what Node's parser gives up", () => {
   const [LARGE, HUGE] = [20_000, 2_000_000].map((size) => `${GET}X: ${"x".repeat(size)}\r\n\r\n`);
   const CONNECT = "CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\n\r\n";
 
-  test.each<[string, string | undefined, number, string]>([
-    ["headers of 20 KB", LARGE, 431, "head_too_large"],
-    ["headers of 2 MB", HUGE, 431, "head_too_large"],
-    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"],
-    ["CONNECT", CONNECT, 405, "method_not_allowed"],
-    ["half a head", "GET /CAP", 408, "request_timeout"],
-  ])("(%s) is answered like any other refusal", async (_, bytes = "", status, error) => {
+  test.each<{
+    readonly what: string;
+    readonly bytes: string | undefined;
+    readonly status: number;
+    readonly error: RefusalCode;
+  }>([
+    { what: "headers of 20 KB", bytes: LARGE, status: 431, error: "head_too_large" },
+    { what: "headers of 2 MB", bytes: HUGE, status: 431, error: "head_too_large" },
+    {
+      what: "TLS",
+      bytes: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+      status: 400,
+      error: "bad_request",
+    },
+    { what: "CONNECT", bytes: CONNECT, status: 405, error: "method_not_allowed" },
+    { what: "half a head", bytes: "GET /CAP", status: 408, error: "request_timeout" },
+  ])("($what) is answered like any other refusal", async ({ bytes = "", status, error }) => {
     const serverLimits = { headMs: 500, maxWaiting: 9, minWaitMs: 100 };
-    const { armor, speak, stats } = await startGateway([], { serverLimits });
+    await using gateway = await startGateway([], { serverLimits });
+    const { armor, speak, stats } = gateway;
     const description = expect.stringMatching(/^[A-Z].+\.$/);
     expect(refusal(await speak(bytes))).toEqual({ status, error, description, isClosing: true });
     expect(armor.requests).toEqual([]);
@@ -346,51 +389,56 @@ describe("connections without an admitted request", () => {
     const time = { now: 5_000 };
     setClock({ now: () => time.now });
     const serverLimits = { headMs: 60_000, maxWaiting, minWaitMs };
-    return { time, ...(await startGateway([json(200, {})], { serverLimits })) };
+    return Object.assign(await startGateway([json(200, {})], { serverLimits }), { time });
   };
 
   test("go by time: above the limit the oldest is closed, unless it is new", async () => {
-    const { time, port } = await startWith(3, 2_000);
-    const sockets = await Promise.all([1, 2, 3, 4].map(() => open(port)));
+    await using gateway = await startWith(3, 2_000);
+    const { time, openConnection } = gateway;
+    const sockets = await Promise.all([1, 2, 3, 4].map(() => openConnection()));
     for (const socket of sockets) socket.resume();
     await pause(100);
     expect(sockets.filter((socket) => socket.closed)).toHaveLength(0);
     time.now = 7_000;
-    await open(port);
+    await openConnection();
     await until(() => sockets.some((socket) => socket.closed));
     expect(sockets.filter((socket) => socket.closed)).toHaveLength(1);
   });
 
   test("are left alone up to the limit, however old they are", async () => {
-    const { time, port } = await startWith(3, 2_000);
-    const old = [await open(port), await open(port)];
+    await using gateway = await startWith(3, 2_000);
+    const { time, openConnection } = gateway;
+    const old = [await openConnection(), await openConnection()];
     time.now += 60_000;
-    old.push(await open(port));
+    old.push(await openConnection());
     for (const socket of old) socket.resume();
     await pause(100);
     expect(old.filter((socket) => socket.closed)).toHaveLength(0);
   });
 
   test("do not count those that had one", async () => {
-    const { time, port, begin } = await startWith(1, 1);
+    await using gateway = await startWith(1, 1);
+    const { time, openConnection, begin } = gateway;
     const admitted = await Promise.all([1, 2, 3].map(() => begin(`${GET}\r\n`)));
     await Promise.all(admitted.map((socket) => once(socket, "data")));
     time.now += 10;
-    const waiting = (await open(port)).resume();
+    const waiting = (await openConnection()).resume();
     time.now += 10;
-    await open(port);
+    await openConnection();
     await until(() => waiting.closed);
     expect(admitted.filter((socket) => socket.closed)).toHaveLength(0);
   });
 });
 
 test("the agent listens on 127.0.0.1 alone", async () => {
-  const { server } = await startGateway([]);
+  await using gateway = await startGateway([]);
+  const { server } = gateway;
   expect((server.address() as AddressInfo).address).toBe("127.0.0.1");
 });
 
 test("the reason is readable for every one of 300 refusals at once", async () => {
-  const { port, counts, stats } = await startGateway([json(200, {})]);
+  await using gateway = await startGateway([json(200, {})]);
+  const { port, counts, stats } = gateway;
   const replies = await Promise.all(
     Array.from({ length: 300 }, () => call(`http://127.0.0.1:${port}/x`)),
   );

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { DEFAULTS, readInputs, readSecrets } from "../../src/step/inputs.ts";
 import { createAuthority } from "../fixtures/certificates.ts";
 
-/** Reads as @actions/core does: trimmed, empty where not given. */
+/** Reads as @actions/core does: trimmed, empty if not given. */
 function source(changes: Readonly<Record<string, string>> = {}) {
   const values: Record<string, string> = {
     "app-id": "id",
@@ -54,7 +54,7 @@ describe("readInputs", () => {
     expect(reading("app-id", "x".repeat(4_096))().credentials.appId).toHaveLength(4_096);
   });
 
-  test("names both credentials where both are empty", () => {
+  test("names both credentials if both are empty", () => {
     const both = source({ "app-id": "", "api-key": " " });
     expect(() => readInputs(both)).toThrow(
       failure("app-id and api-key are empty", /secret is not defined/),
@@ -62,31 +62,71 @@ describe("readInputs", () => {
   });
 
   test.each([
-    ["api-url", "https://armor.corp.example", { apiUrl: "https://armor.corp.example" }],
-    ["api-url", "https://armor.corp.example/", { apiUrl: "https://armor.corp.example" }],
-    ["api-url", "https://armor.corp.example//", { apiUrl: "https://armor.corp.example" }],
-    ["api-url", "https://a.example:8443/base/", { apiUrl: "https://a.example:8443/base" }],
-    ["api-url", "https://a.example/base/api/", { apiUrl: "https://a.example/base/api" }],
-    ["api-url", "HTTPS://Armor.Corp.Example", { apiUrl: "https://armor.corp.example" }],
-    ["api-url", "https://[2001:db8::1]", { apiUrl: "https://[2001:db8::1]" }],
-    ["api-url", "http://127.0.0.1:8080", { apiUrl: "http://127.0.0.1:8080" }],
-    ["api-url", "http://127.9.9.9", { apiUrl: "http://127.9.9.9" }],
-    ["api-url", "http://localhost:80", { apiUrl: "http://localhost" }],
-    ["api-url", "http://[::1]:9", { apiUrl: "http://[::1]:9" }],
-    ["timeout", "1", { timeoutMs: 1_000 }],
-    ["timeout", "007", { timeoutMs: 7_000 }],
-    ["timeout", "300", { timeoutMs: 300_000 }],
-    ["gateway-paths", "", { gatewayPaths: ["/api/v1/discovery/"] }],
-    ["gateway-paths", " \n\r\n ", { gatewayPaths: ["/api/v1/discovery/"] }],
-    ["gateway-paths", "/api/v1/discovery/scans", { gatewayPaths: ["/api/v1/discovery/scans"] }],
-    [
-      "gateway-paths",
-      "\n  /api/v1/a/ \r\n\n/api/v1/x\n",
-      { gatewayPaths: ["/api/v1/a/", "/api/v1/x"] },
-    ],
+    {
+      name: "api-url",
+      value: "https://armor.corp.example",
+      expected: { apiUrl: "https://armor.corp.example" },
+    },
+    {
+      name: "api-url",
+      value: "https://armor.corp.example/",
+      expected: { apiUrl: "https://armor.corp.example" },
+    },
+    {
+      name: "api-url",
+      value: "https://armor.corp.example//",
+      expected: { apiUrl: "https://armor.corp.example" },
+    },
+    {
+      name: "api-url",
+      value: "https://a.example:8443/base/",
+      expected: { apiUrl: "https://a.example:8443/base" },
+    },
+    {
+      name: "api-url",
+      value: "https://a.example/base/api/",
+      expected: { apiUrl: "https://a.example/base/api" },
+    },
+    {
+      name: "api-url",
+      value: "HTTPS://Armor.Corp.Example",
+      expected: { apiUrl: "https://armor.corp.example" },
+    },
+    {
+      name: "api-url",
+      value: "https://[2001:db8::1]",
+      expected: { apiUrl: "https://[2001:db8::1]" },
+    },
+    {
+      name: "api-url",
+      value: "http://127.0.0.1:8080",
+      expected: { apiUrl: "http://127.0.0.1:8080" },
+    },
+    { name: "api-url", value: "http://127.9.9.9", expected: { apiUrl: "http://127.9.9.9" } },
+    { name: "api-url", value: "http://localhost:80", expected: { apiUrl: "http://localhost" } },
+    { name: "api-url", value: "http://[::1]:9", expected: { apiUrl: "http://[::1]:9" } },
+    { name: "timeout", value: "1", expected: { timeoutMs: 1_000 } },
+    { name: "timeout", value: "007", expected: { timeoutMs: 7_000 } },
+    { name: "timeout", value: "300", expected: { timeoutMs: 300_000 } },
+    { name: "gateway-paths", value: "", expected: { gatewayPaths: ["/api/v1/discovery/"] } },
+    {
+      name: "gateway-paths",
+      value: " \n\r\n ",
+      expected: { gatewayPaths: ["/api/v1/discovery/"] },
+    },
+    {
+      name: "gateway-paths",
+      value: "/api/v1/discovery/scans",
+      expected: { gatewayPaths: ["/api/v1/discovery/scans"] },
+    },
+    {
+      name: "gateway-paths",
+      value: "\n  /api/v1/a/ \r\n\n/api/v1/x\n",
+      expected: { gatewayPaths: ["/api/v1/a/", "/api/v1/x"] },
+    },
     ...["true", "True", "TRUE"].flatMap((value) => booleans(value, true)),
     ...["false", "False", "FALSE"].flatMap((value) => booleans(value, false)),
-  ])("reads %s: %j", (name, value, expected) => {
+  ])("reads $name: $value", ({ name, value, expected }) => {
     expect(reading(name, value)()).toMatchObject(expected);
   });
 
@@ -282,7 +322,7 @@ describe("readInputs", () => {
       values: ["", "no"],
       remedy: "leave the input out for true",
     },
-  ])("refuses $input where $problem", ({ input, problem, values, remedy }) => {
+  ])("refuses $input if $problem", ({ input, problem, values, remedy }) => {
     for (const value of values) {
       expect(reading(input, value)).toThrow(failure(problem, remedy));
       expect(reading(input, value)).not.toThrow(/Passw0rd|1234567|xxxxx|\p{Cc}/u);
@@ -290,10 +330,11 @@ describe("readInputs", () => {
   });
 });
 
-function booleans(value: string, expected: boolean): [string, string, object][] {
+/** A row for each input that is yes or no. */
+function booleans(value: string, expected: boolean) {
   return [
-    ["keep-fresh", value, { keepFresh: expected }],
-    ["export-environment", value, { exportEnvironment: expected }],
-    ["terminate-session", value, { terminateSession: expected }],
+    { name: "keep-fresh", value, expected: { keepFresh: expected } },
+    { name: "export-environment", value, expected: { exportEnvironment: expected } },
+    { name: "terminate-session", value, expected: { terminateSession: expected } },
   ];
 }

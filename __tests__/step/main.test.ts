@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "@jest/globals";
+import { readdir } from "node:fs/promises";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
+import type { ErrorCode } from "../../src/errors.ts";
 import { crashWith, runMain, runPost } from "../fixtures/in-process.ts";
+import { disposable, makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 import {
   type Answer,
   type FakeServer,
@@ -13,31 +13,29 @@ import {
   text,
   token,
 } from "../fixtures/server.ts";
-import { closing } from "../fixtures/teardown.ts";
 
 const KEY = "k3y-of-the-app";
-let armor: FakeServer;
-
 const UNEXPORTED = { "keep-fresh": "true", "export-environment": "false" };
 
-/** Main with this Armor. */
-async function run(
+/** What main did with an Armor that gives these answers, and that Armor, which goes on. */
+async function runAgainst(
   answers: readonly Answer[],
   inputs: Values = {},
-  ...more: [env?: Values, crash?: Promise<never>]
+  env: Values = {},
+  crash?: Promise<never>,
 ) {
-  armor = await closing(startServer(answers));
-  return await runMain({ "api-url": armor.url, ...inputs }, ...more);
+  const armor = await startServer(answers);
+  const ran = await runMain({ "api-url": armor.url, ...inputs }, env, crash);
+  return disposable({ ...ran, armor }, () => armor.close());
 }
 
 /** The last part of the paths that were asked for. */
-const asked = () => armor.requests.map(({ path }) => path.split("/").at(-1));
+const asked = ({ requests }: FakeServer) => requests.map(({ path }) => path.split("/").at(-1));
 
 describe("main", () => {
   test("masks the key, asks, masks the token, hands it on, and says so in one line", async () => {
-    const { exitCode, lines, said, outputs, state } = await run([
-      token({ access_token: "t0k3n-1" }),
-    ]);
+    await using main = await runAgainst([token({ access_token: "t0k3n-1" })]);
+    const { armor, exitCode, lines, said, outputs, state } = main;
     expect(exitCode).toBe(0);
     expect(lines[0]).toBe(`::add-mask::${KEY}`);
     expect(lines.at(-2)).toBe("::add-mask::t0k3n-1");
@@ -59,13 +57,15 @@ describe("main", () => {
     });
   });
 
-  test("leaves no token in state where no session is to be ended", async () => {
-    const { state } = await run([token()], { "terminate-session": "false" });
+  test("leaves no token in state if no session is to be ended", async () => {
+    await using main = await runAgainst([token()], { "terminate-session": "false" });
+    const { state } = main;
     expect(state).toMatchObject({ access_token: "", terminate_session: "false", complete: "true" });
   });
 
   test("says what it waits for", async () => {
-    const { exitCode, said } = await run([text(503, "", { "Retry-After": "0" }), token()]);
+    await using main = await runAgainst([text(503, "", { "Retry-After": "0" }), token()]);
+    const { exitCode, said } = main;
     expect(exitCode).toBe(0);
     expect(said[0]).toMatch(
       /^Armor is not available: \S+ answered 503\. Next try in 0\.[1-9] s\.$/,
@@ -74,7 +74,8 @@ describe("main", () => {
 
   test("fails with one annotation that ends with its code, and hands on nothing", async () => {
     const denied = json(403, { error: "access_denied", error_description: `not ${KEY}` });
-    const { exitCode, said, outputs, state } = await run([denied]);
+    await using main = await runAgainst([denied]);
+    const { exitCode, said, outputs, state } = main;
     expect(said).toEqual([
       expect.stringMatching(
         /^::error::Armor denies access: .* 403 access_denied \("not \*\*\*"\).* \((\w+), https:\S+#\1\)$/,
@@ -86,7 +87,8 @@ describe("main", () => {
 
   test("reports what was not caught, scrubbed and on one line", async () => {
     const crash = crashWith(new TypeError(`${KEY} is not\na function`));
-    const { exitCode, said } = await run([text(403, "")], {}, {}, crash);
+    await using main = await runAgainst([text(403, "")], {}, {}, crash);
+    const { exitCode, said } = main;
     expect(exitCode).toBe(1);
     expect(said).toEqual([
       expect.stringMatching(
@@ -106,66 +108,98 @@ describe("main", () => {
   });
 
   test("warns of paths that cover the rights of the app, and of no other", async () => {
-    const { said, exitCode } = await run([token()], { "gateway-paths": "/api/v1/" });
+    await using main = await runAgainst([token()], { "gateway-paths": "/api/v1/" });
+    const { said, exitCode } = main;
     const warning =
       /^::warning::gateway-paths: (\S+) covers \/api\/v1\/iam\/, .* can read the users, apps/;
     expect([exitCode, said[0]]).toEqual([0, expect.stringMatching(warning)]);
-    const users = await run([token()], { "gateway-paths": "/api/v1/iam/users" });
+    await using users = await runAgainst([token()], { "gateway-paths": "/api/v1/iam/users" });
     expect(users.said[0]).toMatch(warning);
-    const safe = await run([token()], { "gateway-paths": "/api/v1/iamx/\n/api/v1/i" });
+    await using safe = await runAgainst([token()], { "gateway-paths": "/api/v1/iamx/\n/api/v1/i" });
     expect(safe.said).toHaveLength(1);
   });
 
-  test.each<[string, string, Values, Values]>([
-    ["GITHUB_OUTPUT is not set", "runner_unsupported", {}, { GITHUB_OUTPUT: "" }],
-    ["GITHUB_STATE is not set", "runner_unsupported", {}, { GITHUB_STATE: "" }],
-    [
-      "The file that GITHUB_OUTPUT names .* no such file or directory \\(ENOENT\\)",
-      "file_failed",
-      {},
-      { GITHUB_OUTPUT: "/no/x" },
-    ],
-    [
-      "The file that GITHUB_STATE names .* on a directory \\(EISDIR\\)",
-      "file_failed",
-      {},
-      { GITHUB_STATE: "/" },
-    ],
-    ["GITHUB_ENV is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_ENV: "" }],
-    ["GITHUB_PATH is not set", "runner_unsupported", { "keep-fresh": "true" }, { GITHUB_PATH: "" }],
-    [
-      "RUNNER_TEMP is not set",
-      "runner_unsupported",
-      UNEXPORTED,
-      { GITHUB_ENV: "", RUNNER_TEMP: "" },
-    ],
-    [
-      "The folder that RUNNER_TEMP .* \\(ENOENT\\)",
-      "file_failed",
-      UNEXPORTED,
-      { RUNNER_TEMP: "/no" },
-    ],
-  ])("asks for nothing where it fails with: %s", async (problem, code, inputs, env) => {
-    const { exitCode, said } = await run([token()], inputs, env);
+  test.each<{
+    readonly problem: string;
+    readonly code: ErrorCode;
+    readonly inputs: Values;
+    readonly env: Values;
+  }>([
+    {
+      problem: "GITHUB_OUTPUT is not set",
+      code: "runner_unsupported",
+      inputs: {},
+      env: { GITHUB_OUTPUT: "" },
+    },
+    {
+      problem: "GITHUB_STATE is not set",
+      code: "runner_unsupported",
+      inputs: {},
+      env: { GITHUB_STATE: "" },
+    },
+    {
+      problem: "The file that GITHUB_OUTPUT names .* no such file or directory \\(ENOENT\\)",
+      code: "file_failed",
+      inputs: {},
+      env: { GITHUB_OUTPUT: "/no/x" },
+    },
+    {
+      problem: "The file that GITHUB_STATE names .* on a directory \\(EISDIR\\)",
+      code: "file_failed",
+      inputs: {},
+      env: { GITHUB_STATE: "/" },
+    },
+    {
+      problem: "GITHUB_ENV is not set",
+      code: "runner_unsupported",
+      inputs: { "keep-fresh": "true" },
+      env: { GITHUB_ENV: "" },
+    },
+    {
+      problem: "GITHUB_PATH is not set",
+      code: "runner_unsupported",
+      inputs: { "keep-fresh": "true" },
+      env: { GITHUB_PATH: "" },
+    },
+    {
+      problem: "RUNNER_TEMP is not set",
+      code: "runner_unsupported",
+      inputs: UNEXPORTED,
+      env: { GITHUB_ENV: "", RUNNER_TEMP: "" },
+    },
+    {
+      problem: "The folder that RUNNER_TEMP .* \\(ENOENT\\)",
+      code: "file_failed",
+      inputs: UNEXPORTED,
+      env: { RUNNER_TEMP: "/no" },
+    },
+  ])("asks for nothing if it fails with: $problem", async ({ problem, code, inputs, env }) => {
+    await using main = await runAgainst([token()], inputs, env);
+    const { armor, exitCode, said } = main;
     expect(exitCode).toBe(1);
     expect(said).toEqual([expect.stringMatching(new RegExp(`^::error::${problem}.*\\(${code}, `))]);
     expect(armor.requests).toEqual([]);
   });
 
   test.each([
-    ["ends the session itself", "true", ["token", "terminate"]],
-    ["leaves the session alone, where that was wanted,", "false", ["token"]],
-  ])("%s where post will not know of it", async (_, wanted, requests) => {
+    { what: "ends the session itself", wanted: "true", requests: ["token", "terminate"] },
+    {
+      what: "leaves the session alone, if that was wanted,",
+      wanted: "false",
+      requests: ["token"],
+    },
+  ])("$what if post will not know of it", async ({ wanted, requests }) => {
     const answer: Answer = (response, request) => {
       if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
       (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
     };
-    const { exitCode, said, outputs } = await run([answer], { "terminate-session": wanted });
+    await using main = await runAgainst([answer], { "terminate-session": wanted });
+    const { armor, exitCode, said, outputs } = main;
     expect([exitCode, outputs]).toEqual([1, {}]);
     expect(said).toEqual([
       expect.stringMatching(/^::error::The file that GITHUB_STATE names .*\(ENOENT\)/),
     ]);
-    expect(asked()).toEqual(requests);
+    expect(asked(armor)).toEqual(requests);
   });
 });
 
@@ -175,12 +209,13 @@ describe("main, cancelled", () => {
   test.each<NodeJS.Signals>(["SIGINT", "SIGTERM"])(
     "by %s masks a reply on its way, leaves it to post, and fails",
     async (signal) => {
-      const { exitCode, lines, outputs, state } = await run([
+      await using main = await runAgainst([
         (...args) => {
           cancel(signal);
           token({ access_token: "t0k3n-2" })(...args);
         },
       ]);
+      const { exitCode, lines, outputs, state } = main;
       expect([exitCode, outputs]).toEqual([1, {}]);
       expect(lines).toContain("::add-mask::t0k3n-2");
       expect(state).toMatchObject({ access_token: "t0k3n-2" });
@@ -191,24 +226,24 @@ describe("main, cancelled", () => {
   );
 
   test("does not try again", async () => {
-    const { exitCode } = await run([
+    await using main = await runAgainst([
       (response) => {
         cancel("SIGINT");
         response.writeHead(503).end();
       },
     ]);
+    const { armor, exitCode } = main;
     expect(exitCode).toBe(1);
     expect(armor.requests).toHaveLength(1);
   });
 });
 
 describe("with keep-fresh", () => {
-  let temp: string;
+  let temp: TempFolder;
   beforeEach(async () => {
-    temp = await mkdtemp(join(tmpdir(), "armor-keep-fresh-"));
-    // An agent that is left ends without it.
-    await closing({ close: () => rm(temp, { recursive: true, force: true, maxRetries: 3 }) });
+    temp = await makeTempFolder("armor-keep-fresh-");
   });
+  afterEach(async () => await temp[Symbol.asyncDispose]());
 
   const good: Answer = (response, request) => {
     const reply = request.path.endsWith("/token")
@@ -216,11 +251,11 @@ describe("with keep-fresh", () => {
       : text(204, "");
     (request.method === "GET" ? json(200, {}) : reply)(response, request);
   };
-  const start = (inputs: Values = {}, env: Values = {}, answer = good) =>
-    run([answer], { "keep-fresh": "true", ...inputs }, { RUNNER_TEMP: temp, ...env });
+  const startMain = (inputs: Values = {}, env: Values = {}, answer = good) =>
+    runAgainst([answer], { "keep-fresh": "true", ...inputs }, { RUNNER_TEMP: temp.path, ...env });
 
   test("main hands on the agent's address, and post stops the agent and ends the session", async () => {
-    const started = await start({}, { http_proxy: "http://proxy.example" });
+    await using started = await startMain({}, { http_proxy: "http://proxy.example" });
     expect(started.exitCode).toBe(0);
     const gateway = started.outputs["gateway-url"] ?? "";
     expect(started.lines).toContain(`::add-mask::${gateway.split("/").at(-1)}`);
@@ -243,16 +278,17 @@ describe("with keep-fresh", () => {
     expect(said[0]).toBe(did);
     expect(said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
     await expect(fetch(gateway)).rejects.toThrow();
-    expect(asked().filter((name) => name === "terminate")).toHaveLength(1);
-    await expect(readdir(temp)).resolves.toEqual([]);
+    expect(asked(started.armor).filter((name) => name === "terminate")).toHaveLength(1);
+    await expect(readdir(temp.path)).resolves.toEqual([]);
   });
 
-  test("main says where the agent is and what it reads, where that is not the default", async () => {
+  test("main says where the agent is and what it reads, if that is not the default", async () => {
     const inputs = {
       "export-environment": "false",
       "gateway-paths": "/api/v1/discovery/scans\n/api/v1/x/",
     };
-    const { said, exported, state, outputs: given } = await start(inputs);
+    await using main = await startMain(inputs);
+    const { said, exported, state, outputs: given } = main;
     const outputs =
       "reach Armor by the output gateway-url and get tokens by the output token-command";
     const paths = "/api/v1/discovery/scans, /api/v1/x/";
@@ -265,17 +301,19 @@ describe("with keep-fresh", () => {
   // No other system has this device.
   const variables = process.platform === "linux" ? ["GITHUB_OUTPUT", "GITHUB_ENV"] : [];
   test.each(variables)("main stops what it started when %s is full", async (name) => {
-    const { exitCode, said } = await start({}, { [name]: "/dev/full" });
+    await using main = await startMain({}, { [name]: "/dev/full" });
+    const { armor, exitCode, said } = main;
     expect(exitCode).toBe(1);
     expect(said.at(-1)).toMatch(
       new RegExp(`^::error::The file that ${name} names .*ENOSPC.*file_failed`),
     );
-    expect(asked()).toContain("terminate");
-    await expect(readdir(temp)).resolves.toEqual([]);
+    expect(asked(armor)).toContain("terminate");
+    await expect(readdir(temp.path)).resolves.toEqual([]);
   });
 
-  test("main leaves no folder where no token comes", async () => {
-    await expect(start({}, {}, text(403, ""))).resolves.toMatchObject({ exitCode: 1 });
-    await expect(readdir(temp)).resolves.toEqual([]);
+  test("main leaves no folder if no token comes", async () => {
+    await using main = await startMain({}, {}, text(403, ""));
+    expect(main.exitCode).toBe(1);
+    await expect(readdir(temp.path)).resolves.toEqual([]);
   });
 });

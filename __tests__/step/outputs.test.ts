@@ -10,20 +10,26 @@ describe("outputs", () => {
   });
 
   test.each([
-    [{}, undefined],
-    [{ https_proxy: "http://p" }, undefined],
-    [{ http_proxy: "http://p" }, "127.0.0.1"],
-    [
-      { HTTP_PROXY: "http://p", no_proxy: "a.test, b.test", NO_PROXY: "c" },
-      "a.test,b.test,c,127.0.0.1",
-    ],
-    [{ all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, "127.0.0.1"],
-    [{ ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" }, "127.0.0.0/8,127.0.0.1"],
-    [{ http_proxy: "http://p", no_proxy: "127.0.0.1", NO_PROXY: "a, 127.0.0.1" }, undefined],
-    [{ http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, undefined],
-    [{ http_proxy: "http://p", NO_PROXY: "*" }, "*"],
-    [{ http_proxy: "http://p", no_proxy: "a,*" }, "a,*,127.0.0.1"],
-  ])("with %j, no_proxy of later steps is %s", async (variables, expected) => {
+    { variables: {}, expected: undefined },
+    { variables: { https_proxy: "http://p" }, expected: undefined },
+    { variables: { http_proxy: "http://p" }, expected: "127.0.0.1" },
+    {
+      variables: { HTTP_PROXY: "http://p", no_proxy: "a.test, b.test", NO_PROXY: "c" },
+      expected: "a.test,b.test,c,127.0.0.1",
+    },
+    { variables: { all_proxy: "http://p", NO_PROXY: "127.0.0.1" }, expected: "127.0.0.1" },
+    {
+      variables: { ALL_PROXY: "http://p", no_proxy: "127.0.0.0/8" },
+      expected: "127.0.0.0/8,127.0.0.1",
+    },
+    {
+      variables: { http_proxy: "http://p", no_proxy: "127.0.0.1", NO_PROXY: "a, 127.0.0.1" },
+      expected: undefined,
+    },
+    { variables: { http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, expected: undefined },
+    { variables: { http_proxy: "http://p", NO_PROXY: "*" }, expected: "*" },
+    { variables: { http_proxy: "http://p", no_proxy: "a,*" }, expected: "a,*,127.0.0.1" },
+  ])("with $variables, no_proxy of later steps is $expected", async ({ variables, expected }) => {
     let isExtended: boolean | undefined;
     let path = "";
     const { exported } = await runStep(() => {
@@ -70,7 +76,7 @@ describe("state", () => {
     });
   });
 
-  test("there is none where main saved nothing, whatever else is in the environment", () => {
+  test("there is none if main saved nothing, whatever else is in the environment", () => {
     expect(
       loadState({ "INPUT_API-URL": "https://x", STATE_complete: "true", STATE_api_url: "" }),
     ).toBeUndefined();

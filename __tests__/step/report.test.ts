@@ -64,7 +64,7 @@ describe("of the agent, the post step tells", () => {
     expect(reportOf(undefined)).toEqual({ lines: [], warnings: [killed] });
   });
 
-  test("nothing where main has failed and stopped it", () => {
+  test("nothing if main has failed and stopped it", () => {
     expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual({
       lines: [],
       warnings: [],

@@ -55,7 +55,7 @@ function each(register: Register) {
 
 const withEach = (register: Register) => Object.assign(register, { each: each(register) });
 const concurrent = withEach((name: string, body: Body) => test(name, body));
-const tested = Object.assign(withEach(test), { concurrent });
+const tested = Object.assign(withEach(test), { concurrent, skip: () => undefined });
 const described = withEach(describe);
 
 export { described as describe, expect, tested as test };

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { createAuthority } from "../../__tests__/fixtures/certificates.ts";
-import { type StartedAgent, startAgent } from "../../sandbox/agent.ts";
+import { type BuiltAgent, startBuiltAgent } from "../../sandbox/agent.ts";
 import { stopAgent } from "../../src/agent-client/stop.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { median, memoryMiB } from "../measure.ts";
@@ -51,7 +51,7 @@ async function soak(minutes: number): Promise<string[]> {
   const armor = await startBadArmor(await authority.sign([ARMOR]));
   const proxy = await startBadProxy(armor.port);
   try {
-    const agent = await startAgent({
+    const agent = await startBuiltAgent({
       apiUrl: `https://${ARMOR}`,
       certificates: [authority.certificate],
       route: {
@@ -76,7 +76,7 @@ async function soak(minutes: number): Promise<string[]> {
 }
 
 async function soakAgent(
-  agent: StartedAgent,
+  agent: BuiltAgent,
   armor: BadArmor,
   proxy: BadProxy,
   minutes: number,
@@ -110,7 +110,7 @@ async function soakAgent(
   ];
 }
 
-async function sampleOf(agent: StartedAgent): Promise<Sample> {
+async function sampleOf(agent: BuiltAgent): Promise<Sample> {
   return { MiB: memoryMiB(agent), files: (await readdir(`/proc/${agent.pid}/fd`)).length };
 }
 
@@ -173,7 +173,7 @@ function growth(first: Sample, samples: readonly Sample[], last: Sample): string
   ];
 }
 
-async function leftovers(agent: StartedAgent, armor: BadArmor, proxy: BadProxy): Promise<string[]> {
+async function leftovers(agent: BuiltAgent, armor: BadArmor, proxy: BadProxy): Promise<string[]> {
   const stopped = await stopAgent(agent.folder, AbortSignal.timeout(10_000));
   for (let ms = 0; ms < END_MS && isAlive(agent); ms += 50) await sleep(50);
   if (stopped.kind !== "ended" || stopped.stats === undefined)
@@ -188,7 +188,7 @@ async function leftovers(agent: StartedAgent, armor: BadArmor, proxy: BadProxy):
   ];
 }
 
-function isAlive({ pid }: StartedAgent): boolean {
+function isAlive({ pid }: BuiltAgent): boolean {
   try {
     return process.kill(pid, 0);
   } catch {

@@ -115,7 +115,10 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
       variable(basic, credentials),
     );
     await expectRefusal(
-      ...([basic, "wrong credentials", inputs, variable(basic, `${USER}:Wr0ng@`)] as const),
+      basic,
+      "wrong credentials",
+      inputs,
+      variable(basic, `${USER}:Wr0ng@`),
       "does not accept the user and password (407)",
     );
     await expectRefusal(
@@ -134,7 +137,7 @@ async function trySquid(folder: string, armor: Sandbox, inputs: Values): Promise
       /\((host_unknown|dns_failed),/,
       HIDDEN,
     );
-    const [, tlsPort] = basic.ports;
+    const tlsPort = basic.ports[1];
     const byTls = { https_proxy: `https://${credentials}127.0.0.1:${tlsPort}` };
     if (tlsPort === undefined)
       say(basic, "TLS to the proxy: not tried, as this package has no https_port");
@@ -166,17 +169,17 @@ async function startSquid(
   const certificate = `tls-cert=${join(folder, "cert.pem")} tls-key=${join(folder, "key.pem")}`;
   const tls = `https_port 127.0.0.1:${tlsPort} ${certificate}`;
   const lines = [
-    ...[`http_port 127.0.0.1:${port}`, `hosts_file ${join(folder, "hosts")}`],
-    ...[`auth_param ${scheme} program ${helper}`, `auth_param ${scheme} realm proxy`],
+    `http_port 127.0.0.1:${port}`,
+    `hosts_file ${join(folder, "hosts")}`,
+    `auth_param ${scheme} program ${helper}`,
+    `auth_param ${scheme} realm proxy`,
     "acl known proxy_auth REQUIRED",
     "http_access allow known",
     "http_access deny all",
-    ...[
-      "cache deny all",
-      "access_log none",
-      `cache_log ${join(folder, "cache.log")}`,
-      "pid_filename none",
-    ],
+    "cache deny all",
+    "access_log none",
+    `cache_log ${join(folder, "cache.log")}`,
+    "pid_filename none",
     "shutdown_lifetime 0 seconds",
     "coredump_dir /",
     "pinger_enable off",
