@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
-import { Job, ROOT, type RunOptions } from "../../sandbox/runner.ts";
+import { Job, ROOT, type RunOptions, type StepResult } from "../../sandbox/runner.ts";
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
 import { maskCommand, maskedForms } from "../../src/redact.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
@@ -242,6 +242,11 @@ function piecesOfBase64(token: string): string[] {
   });
 }
 
+/** If the script has failed, its log and its files say why. */
+async function expectSuccess(job: Job, { outcome, log }: StepResult): Promise<void> {
+  if (outcome !== "success") throw new Error([...log, await filesOf(job)].join("\n"));
+}
+
 /** No token in the log in any form, and no copy of one where people upload files from. */
 function expectNothingClear(log: readonly string[], tokens: readonly string[]): void {
   const text = log.join("\n");
@@ -263,7 +268,7 @@ onLinux("the masks of armor-token are ahead of the token", () => {
       job.job.batchMs = BATCH_MS;
       const noise = index % 2 === 0 ? NOISE : ":";
       const result = await job.sh(`${SHOW}\n${noise}\n${script}\nshow`, { shell });
-      expect(result.outcome).toBe("success");
+      await expectSuccess(job.job, result);
       expect(result.stdout).toContain(`out ${tokens.at(-1)}`);
       expect(result.log).toContain("out ***");
       expectNothingClear(result.log, tokens);
@@ -328,6 +333,7 @@ inContainers("the masks of armor-token in a container", () => {
     job.job.batchMs = BATCH_MS;
     await writeFile(join(job.folder, "step"), `${SHOW}\n${script}\nshow\n`);
     const result = await job.sh(`${CONTAINER} sh -e '${job.folder}/step'`);
+    await expectSuccess(job.job, result);
     expect(result.log).toContain("out ***");
     expectNothingClear(result.log, tokens);
   });
