@@ -51,6 +51,11 @@ describe("the log of the model", () => {
     await expect(logOf(`echo '${line}'`)).resolves.toEqual([line]);
   });
 
+  test.concurrent("ends lines with CR, too, also amid what arrives at once", async () => {
+    const script = "printf 'x\\r::add-mask::sesame\\rsesame\\r\\nlast'";
+    await expect(logOf(script)).resolves.toEqual(["x", "***", "last"]);
+  });
+
   test.concurrent("handles all of stderr in a batch before stdout", async () => {
     await using job = await openJob();
     job.batchMs = 300;
@@ -195,12 +200,14 @@ describe("a step of the model", () => {
     await using job = await openJob();
     const script =
       "trap 'echo int' INT; trap 'echo term' TERM; echo ready; while :; do sleep 0.1; done";
-    let cancel = () => undefined as unknown;
+    let cancel: () => void = () => undefined;
     const result = await job.run(script, {
       onStart: (_, how) => {
         cancel = how;
       },
-      onOutput: (text) => text.includes("ready") && cancel(),
+      onOutput: (text) => {
+        if (text.includes("ready")) cancel();
+      },
     });
     expect(result).toMatchObject({ exitCode: null, outcome: "cancelled" });
     expect(result.log.slice(0, 3)).toEqual(["ready", "int", "term"]);
