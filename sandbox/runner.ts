@@ -27,8 +27,8 @@ import {
   unexpectedInputs,
 } from "./runner/action.ts";
 import { Commands } from "./runner/commands.ts";
-import { HandedOn } from "./runner/handed-on.ts";
-import { type InvocationResult, invoke } from "./runner/invocation.ts";
+import { HandedOn, handOn, type JobOutputs } from "./runner/handed-on.ts";
+import { invoke, outcomeOf } from "./runner/invocation.ts";
 import { becomeWorker, inheritedEnvironment, killOrphans } from "./runner/machine.ts";
 import { Masks } from "./runner/masks.ts";
 import {
@@ -152,20 +152,9 @@ export class Job {
     return await this.#runAction(this.#options.action.runs.post, () => undefined);
   }
 
-  /**
-   * What other jobs get for `outputs:` of this job.
-   * @returns the values that are handed on, and what the log says of those that are not
-   */
-  handOn(outputs: Values): { readonly values: Values; readonly log: readonly string[] } {
-    const values: Record<string, string> = {};
-    const log: string[] = [];
-    for (const [name, value] of Object.entries(outputs)) {
-      const isClear = value === this.mask(value);
-      if (value === "") continue;
-      if (isClear) values[name] = value;
-      else log.push(`Warning: Skip output '${name}' since it may contain secret.`);
-    }
-    return { values, log };
+  /** What other jobs get for `outputs:` of this job. */
+  handOn(outputs: Values): JobOutputs {
+    return handOn(outputs, this.#masks);
   }
 
   /** What a person finds in the job's log for these lines: commands carried out, masks applied. */
@@ -280,9 +269,4 @@ export class Job {
       fail,
     });
   }
-}
-
-function outcomeOf({ exitCode, isCancelled }: InvocationResult, hasFailed: boolean): Outcome {
-  if (isCancelled) return "cancelled";
-  return exitCode === 0 && !hasFailed ? "success" : "failure";
 }

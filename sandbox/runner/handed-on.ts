@@ -2,6 +2,7 @@
 
 import { delimiter } from "node:path";
 import { type FileCommand, readFileCommand, readPathFile } from "./file-commands.ts";
+import type { Masks } from "./masks.ts";
 import type { Values } from "./step.ts";
 
 export class HandedOn {
@@ -47,4 +48,23 @@ function takeOne(files: Values, name: FileCommand, values: Record<string, string
   if (content.problem === undefined) return [];
   const what = name.replace(/^GITHUB_/, "").toLowerCase();
   return [`Unable to process file command '${what}' successfully.`, content.problem];
+}
+
+export interface JobOutputs {
+  readonly values: Values;
+  /** What the log says of the values that are left out. */
+  readonly log: readonly string[];
+}
+
+/** The outputs of a job that other jobs get: those that are not empty, and hold nothing that is masked. */
+export function handOn(outputs: Values, masks: Masks): JobOutputs {
+  const values: Record<string, string> = {};
+  const log: string[] = [];
+  for (const [name, value] of Object.entries(outputs)) {
+    if (value === "") continue;
+    const isClear = value === masks.apply(value);
+    if (isClear) values[name] = value;
+    else log.push(`Warning: Skip output '${name}' since it may contain secret.`);
+  }
+  return { values, log };
 }

@@ -8,6 +8,7 @@ import { constants as system, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
+import type { Outcome } from "./step.ts";
 
 /** After the end of its process, a step waits so long for whatever still holds its streams. */
 const STREAMS_MS = 5_000;
@@ -79,6 +80,15 @@ export async function invoke(options: InvocationOptions): Promise<InvocationResu
   const signalNumber = child.signalCode === null ? 0 : system.signals[child.signalCode];
   const status = exitCode ?? 128 + signalNumber;
   return { exitCode, status, stdout: stdout.text(), stderr: stderr.text(), isCancelled, problem };
+}
+
+/** @param hasFailed whether a command or a file has made the step fail, whatever its exit code */
+export function outcomeOf(
+  { exitCode, isCancelled }: InvocationResult,
+  hasFailed: boolean,
+): Outcome {
+  if (isCancelled) return "cancelled";
+  return exitCode === 0 && !hasFailed ? "success" : "failure";
 }
 
 /** To the direct child alone: what a shell has started does not hear of it. */
