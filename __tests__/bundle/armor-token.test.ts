@@ -19,7 +19,7 @@ const TOKEN = "t0k3n-of-the-agent";
 const GOOD = json(200, { access_token: TOKEN });
 const MASKS = `\n${maskedForms(TOKEN).map(maskCommand).join("")}`;
 /** Batches in which both streams meet: then the order of the two streams is certain instead of likely. */
-const BATCH_MS = 40;
+const BATCH_MS = 400;
 
 /** A job, an agent that answers so, and a shell for which armor-token is there. In it, `$OUT` is `file`. */
 async function openJob(answer: Answer = GOOD, dist = join(ROOT, "dist")) {
@@ -150,6 +150,11 @@ const WAYS: readonly Way[] = [
   { name: "stderr dropped", script: "t=$(armor-token 2>/dev/null)" },
   { name: "stderr closed", script: "t=$(armor-token 2>&-)" },
   { name: "stderr of a group dropped", script: "{ t=$(armor-token); } 2>/dev/null" },
+  {
+    name: "stderr of a group dropped, with a mask that must not be late",
+    script: "{ t=$(armor-token); } 2>/dev/null; show",
+  },
+  { name: "both of a group dropped", script: "{ t=$(armor-token); } >/dev/null 2>&1" },
   { name: "both into one variable", script: "t=$(armor-token 2>&1)" },
   { name: "both through tee", script: "armor-token 2>&1 | tee t.log >/dev/null; t=$(cat t.log)" },
   { name: "stdout through tee", script: "t=$(armor-token | tee /dev/null)" },

@@ -30,7 +30,7 @@ const ATOMIC_BYTES = 4096;
 const FULL_PIPE_MS = 30_000;
 const RETRY_MS = 5;
 
-/** A pipe whose other end the runner reads. */
+/** One or two pipes whose other ends the runner reads. */
 export interface RunnerPipe {
   /**
    * False if a process whose descriptors cannot be read might be the reader instead. Then the mask has to take
@@ -117,27 +117,66 @@ function isNumber(name: string): boolean {
   return /^\d+$/.test(name);
 }
 
-/**
- * Descriptor 2 comes first, because the runner handles what has arrived on stderr before what has arrived on
- * stdout; but the step's shell may have turned it away, and hold the runner's pipe under another number.
- */
 function findPipeOf(step: StepProcess): RunnerPipe | undefined {
   const ofStep = listPipes(step.pid).filter(({ isWritable }) => isWritable);
-  const inOrder = ofStep.sort((a, b) => preference(a.descriptor) - preference(b.descriptor));
   if (step.worker !== undefined) {
     const readByWorker = idsOfReadable(listPipes(step.worker));
-    const pipe = inOrder.find(({ id }) => readByWorker.has(id));
-    return pipe && openable(pipe, true);
+    const isOfRunner = ({ id }: Pipe) => readByWorker.has(id);
+    return openable(choosePipes(step.pid, ofStep.filter(isOfRunner), isOfRunner), true);
   }
-  // The runner reads from outside of the container, so whatever has a reader inside is not its pipe.
+  // The runner reads from outside of the container, so whatever has a reader inside is not its pipe. Whether
+  // it is the runner who reads cannot be seen: without the pipe of descriptor 2, all the others get the mask.
   const { ids, isComplete } = readInsideContainer();
-  const pipe = inOrder.find(({ id }) => !ids.has(id));
-  return pipe && openable(pipe, isComplete);
+  const outward = ofStep.filter(({ id }) => !ids.has(id));
+  const stderr = outward.filter(({ descriptor }) => descriptor === 2);
+  return openable(stderr.length > 0 ? stderr : outward, isComplete);
 }
 
-function preference(descriptor: number): number {
-  if (descriptor === 2) return 0;
-  return descriptor === 1 ? 1 : descriptor + 2;
+/**
+ * The runner's pipe for stderr, because it handles what has arrived there before what has arrived on stdout: a
+ * mask on stdout may come too late for a token on stderr. If the step's shell has turned descriptor 2 away, it
+ * may hold the pipe under another number, as behind `{ …; } 2>file`; or a program that it has started holds it,
+ * as behind `exec 2> >(sed …)`. Which of several pipes it is cannot be seen, so the
+ * mask goes to each.
+ */
+function choosePipes(
+  step: number,
+  ofStep: readonly Pipe[],
+  isOfRunner: (pipe: Pipe) => boolean,
+): readonly Pipe[] {
+  const stderr = ofStep.find(({ descriptor }) => descriptor === 2);
+  if (stderr !== undefined) return [stderr];
+  const below = descendantsOf(step).flatMap(listPipesIfAllowed);
+  const all = [...ofStep, ...below.filter((pipe) => pipe.isWritable && isOfRunner(pipe))];
+  return [...new Map(all.map((pipe) => [pipe.id, pipe])).values()];
+}
+
+/** The processes that a process has started, and those that they have started. */
+function descendantsOf(ancestor: number): number[] {
+  const parents = new Map<number, number>();
+  for (const pid of listProcesses()) {
+    try {
+      parents.set(pid, readProcess(pid).parent);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const family = new Set([ancestor]);
+  let size = 0;
+  while (size < family.size) {
+    size = family.size;
+    for (const [pid, parent] of parents) if (family.has(parent)) family.add(pid);
+  }
+  family.delete(ancestor);
+  return [...family];
+}
+
+function listPipesIfAllowed(pid: number): Pipe[] {
+  try {
+    return listPipes(pid);
+  } catch {
+    return []; // It has ended meanwhile, or belongs to another user.
+  }
 }
 
 interface Pipe {
@@ -203,22 +242,32 @@ function readInsideContainer(): Readers {
   return { ids, isComplete };
 }
 
-function openable(pipe: Pipe, isCertain: boolean): RunnerPipe {
-  return { isCertain, write: (lines) => writeLines(pipe, lines) };
+function openable(pipes: readonly Pipe[], isCertain: boolean): RunnerPipe | undefined {
+  if (pipes.length === 0) return undefined;
+  const write = async (lines: readonly string[]) => {
+    const results = await Promise.all(pipes.map((pipe) => writeLines(pipe, lines)));
+    // A pipe that nobody reads any more is not the runner's.
+    return results.includes("arrived") && !results.includes("failed");
+  };
+  return { isCertain, write };
 }
 
-async function writeLines(pipe: Pipe, lines: readonly string[]): Promise<boolean> {
+async function writeLines(
+  pipe: Pipe,
+  lines: readonly string[],
+): Promise<"arrived" | "failed" | "nobody reads"> {
   let descriptor: number | undefined;
   try {
     // Without O_NONBLOCK, this would wait for ever for a runner that has gone.
     descriptor = openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     const isSamePipe = stats.isFIFO() && idOf(stats) === pipe.id;
-    if (!isSamePipe) return false;
+    if (!isSamePipe) return "failed";
     for (const text of joinShort(lines)) await writeWhole(descriptor, Buffer.from(text));
-    return true;
-  } catch {
-    return false;
+    return "arrived";
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENXIO" || code === "EPIPE" ? "nobody reads" : "failed";
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
