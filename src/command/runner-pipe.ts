@@ -4,19 +4,18 @@
 // single call elsewhere: into a variable, a file, another program. So the mask goes to the pipe that the
 // runner reads, by way of the process that it started.
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  type Stats,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import {
+  descendantsOf,
+  idOf,
+  idsOfReadable,
+  listPipes,
+  listPipesIfAllowed,
+  listProcesses,
+  type Pipe,
+  readProcess,
+} from "./proc.ts";
 
 /** The program of GitHub's runner that starts each step (actions/runner, src/Runner.Worker). */
 const WORKER = "Runner.Worker";
@@ -91,32 +90,6 @@ function isWorker(pid: number): boolean {
   }
 }
 
-interface ProcessEntry {
-  readonly pid: number;
-  readonly name: string;
-  /** The parent's pid, 0 if it is outside of this namespace. */
-  readonly parent: number;
-  readonly session: number;
-}
-
-/** The name may hold blanks and brackets, so it ends with the last bracket (proc_pid_stat(5)). */
-const STAT = /^\d+ \((?<name>.*)\) \S (?<parent>\d+) \d+ (?<session>\d+) /s;
-
-function readProcess(pid: number): ProcessEntry {
-  const groups = STAT.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.groups;
-  if (groups === undefined) throw new Error(`/proc/${pid}/stat cannot be read`);
-  const { name = "", parent, session } = groups;
-  return { pid, name, parent: Number(parent), session: Number(session) };
-}
-
-function listProcesses(): number[] {
-  return readdirSync("/proc").filter(isNumber).map(Number);
-}
-
-function isNumber(name: string): boolean {
-  return /^\d+$/.test(name);
-}
-
 function findPipeOf(step: StepProcess): RunnerPipe | undefined {
   const ofStep = listPipes(step.pid).filter(({ isWritable }) => isWritable);
   if (step.worker !== undefined) {
@@ -149,77 +122,6 @@ function choosePipes(
   const below = descendantsOf(step).flatMap(listPipesIfAllowed);
   const all = [...ofStep, ...below.filter((pipe) => pipe.isWritable && isOfRunner(pipe))];
   return [...new Map(all.map((pipe) => [pipe.id, pipe])).values()];
-}
-
-/** The processes that a process has started, and those that they have started. */
-function descendantsOf(ancestor: number): number[] {
-  const parents = new Map<number, number>();
-  for (const pid of listProcesses()) {
-    try {
-      parents.set(pid, readProcess(pid).parent);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const family = new Set([ancestor]);
-  let size = 0;
-  while (size < family.size) {
-    size = family.size;
-    for (const [pid, parent] of parents) if (family.has(parent)) family.add(pid);
-  }
-  family.delete(ancestor);
-  return [...family];
-}
-
-function listPipesIfAllowed(pid: number): Pipe[] {
-  try {
-    return listPipes(pid);
-  } catch {
-    return []; // It has ended meanwhile, or belongs to another user.
-  }
-}
-
-interface Pipe {
-  readonly descriptor: number;
-  readonly path: string;
-  /** The same for both ends of one pipe, and for no other pipe. */
-  readonly id: string;
-  readonly isReadable: boolean;
-  readonly isWritable: boolean;
-}
-
-/**
- * The pipes that a process has open. The mode counts, too: steps inherit both pipes by which the worker talks
- * to its parent.
- */
-function listPipes(pid: number): Pipe[] {
-  const descriptors = readdirSync(`/proc/${pid}/fd`).filter(isNumber).map(Number);
-  const pipes = descriptors.map((descriptor) => readPipe(pid, descriptor));
-  return pipes.filter((pipe) => pipe !== undefined);
-}
-
-function readPipe(pid: number, descriptor: number): Pipe | undefined {
-  const path = `/proc/${pid}/fd/${descriptor}`;
-  try {
-    const stats = statSync(path);
-    if (!stats.isFIFO()) return undefined;
-    const info = readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8");
-    const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? "", 8);
-    const mode = flags & (constants.O_WRONLY | constants.O_RDWR);
-    const isReadable = mode === constants.O_RDONLY || mode === constants.O_RDWR;
-    const isWritable = mode === constants.O_WRONLY || mode === constants.O_RDWR;
-    return { descriptor, path, id: idOf(stats), isReadable, isWritable };
-  } catch {
-    return undefined; // It was closed meanwhile.
-  }
-}
-
-function idOf({ dev, ino }: Stats): string {
-  return `${dev}:${ino}`;
-}
-
-function idsOfReadable(pipes: readonly Pipe[]): Set<string> {
-  return new Set(pipes.filter(({ isReadable }) => isReadable).map(({ id }) => id));
 }
 
 interface Readers {
