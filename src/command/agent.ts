@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
-import { quote } from "../redact.ts";
+import { isToken, quote } from "../redact.ts";
 
 /** Longer than the agent tries at the largest `timeout`, which is 300 s. */
 const TIMEOUT_MS = 330_000;
@@ -9,8 +9,6 @@ const TIMEOUT_MS = 330_000;
 const MAX_ANSWER_LENGTH = 64 * 1024;
 /** The longest text of ours, with the words of a server in it, has some 900 characters. */
 const MAX_REASON_LENGTH = 1_500;
-/** The shortest token that masks do not turn into a shredded log; the same as for the action itself. */
-const MIN_TOKEN_LENGTH = 8;
 /** Where each error is explained. The same as in errors.ts, which this program does without. */
 export const TROUBLESHOOTING =
   "https://github.com/org/armor-token-action/blob/v1/docs/troubleshooting.md";
@@ -23,6 +21,7 @@ export const TROUBLESHOOTING =
 export async function fetchToken(folder: string): Promise<string> {
   const answer = await askAgent(controlUrl(folder));
   const { access_token: token } = answer;
+  // Another program may have got the port of an agent that died, and say what the runner would obey.
   if (typeof token === "string" && isToken(token)) return token;
   throw new Error(`the token agent has no token: ${reasonIn(answer)}`);
 }
@@ -66,16 +65,6 @@ function get(url: string): Promise<http.IncomingMessage> {
     const options = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
     http.get(url, options, resolve).on("error", reject).on("upgrade", reject);
   });
-}
-
-/**
- * Another program may have got the port of an agent that died. What it says must not be a command of the
- * runner's, which begins with `::` or has `##[` in it (actions/runner, ActionCommand.cs).
- */
-function isToken(text: string): boolean {
-  if (text.length < MIN_TOKEN_LENGTH) return false;
-  const isVisibleAscii = /^[\x21-\x7e]+$/.test(text);
-  return isVisibleAscii && !text.startsWith("::") && !text.includes("##[");
 }
 
 /** What the agent says, whole: its end is the remedy. With the code and the address of its explanation. */

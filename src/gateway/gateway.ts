@@ -104,8 +104,10 @@ function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOpti
         if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
           return { message, origin, location: undefined };
         message.destroy();
-        repeats += 1;
-        ({ accessToken } = await tokenCache.replace(accessToken));
+        const next = await tokenCache.replace(accessToken);
+        // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
+        if (next.accessToken !== accessToken) repeats += 1;
+        accessToken = next.accessToken;
         continue;
       }
       forbidden.delete(path);
