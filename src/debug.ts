@@ -11,3 +11,8 @@ export function writeDebugTo(sink: ((line: string) => void) | undefined): void {
 export function debug(line: () => string): void {
   write?.(printable(line()));
 }
+
+/** Whether there is a debug log, for what has to be noted before the line can be made. */
+export function isDebugOn(): boolean {
+  return write !== undefined;
+}

@@ -51,7 +51,11 @@ describe("the agent", () => {
       answered: { "2xx": 1 },
       failed: {},
       refused: 0,
+      abandoned: 0,
       problems: {},
+      read: [{ method: "GET", path: CALL, status: 200, calls: 1 }],
+      otherKinds: 0,
+      otherCalls: 0,
       sessionsEnded: 1,
       sessionsNotEnded: 0,
     });

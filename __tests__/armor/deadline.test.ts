@@ -7,7 +7,7 @@ import { text as readText } from "node:stream/consumers";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
-import { Client } from "../../src/gateway/slots.ts";
+import { Client } from "../../src/gateway/client.ts";
 import { Upstream } from "../../src/gateway/upstream.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type Answer, startServer, TOKEN } from "../fixtures/server.ts";

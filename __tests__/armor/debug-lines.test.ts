@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { explainRoute } from "../../src/armor/proxy.ts";
 import { writeDebugTo } from "../../src/debug.ts";
-import { Client } from "../../src/gateway/slots.ts";
+import { Client } from "../../src/gateway/client.ts";
 import { Upstream } from "../../src/gateway/upstream.ts";
 import { createAuthority, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";

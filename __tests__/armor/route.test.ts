@@ -12,7 +12,7 @@ import { createSend } from "../../src/armor/http.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
 import { proxyFor, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
 import type { ArmorError, ErrorCode } from "../../src/errors.ts";
-import { Client } from "../../src/gateway/slots.ts";
+import { Client } from "../../src/gateway/client.ts";
 import { Upstream } from "../../src/gateway/upstream.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";

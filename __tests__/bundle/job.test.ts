@@ -242,7 +242,7 @@ describe("a job with keep-fresh", () => {
     const log = job.log(post.stdout);
     expect(log[0]).toBe("Token agent: 1 call refused, 1 token fetched, 1 session ended.");
     expect(log.filter((line) => line.startsWith("Warning"))).toEqual([
-      expect.stringMatching(/^Warning: The path is not one of gateway-paths.*\(path_refused, /),
+      expect.stringMatching(/^Warning: The gateway refused \/api.*\(path_refused, /),
     ]);
   });
 

@@ -6,7 +6,7 @@ import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { ROOT } from "../../sandbox/runner.ts";
 import { annotationOf, ERROR_CODES, REPOSITORY } from "../../src/errors.ts";
-import { REFUSAL_STATUS } from "../../src/gateway/guard.ts";
+import { REFUSAL_STATUS } from "../../src/gateway/refusals.ts";
 import { DEFAULTS, readInputs } from "../../src/step/inputs.ts";
 import { anchors, codeBlocks, DOCUMENTS, ourFiles, read, tableUnder } from "./markdown.ts";
 

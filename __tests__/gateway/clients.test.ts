@@ -162,10 +162,6 @@ describe("a program", () => {
       what: "one that names the gateway as Referer",
       headers: "Referer: http://HOST/CAP/\r\nConnection: close",
     },
-    {
-      what: "one that expects 100 Continue of a GET",
-      headers: "Expect: 100-continue\r\nConnection: close",
-    },
   ])("that sends what $what does is served", async ({ headers }) => {
     await using gateway = await startGateway([json(200, { ok: true })]);
     const { armor, begin } = gateway;

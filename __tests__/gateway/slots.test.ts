@@ -1,49 +1,152 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "@jest/globals";
-import { Client, Slots } from "../../src/gateway/slots.ts";
+import { LIMITS } from "../../src/gateway/bounds.ts";
+import { Client } from "../../src/gateway/client.ts";
+import { type Outcome, Slots } from "../../src/gateway/slots.ts";
+import { until } from "../fixtures/agent.ts";
+import { setClock } from "../fixtures/virtual-clock.ts";
 
-/** A client, and its leaving before the reply is written. */
+/** A client, its leaving before the reply is written, and whether its call was ended by the slots. */
 function someone() {
   const response = Object.assign(new EventEmitter(), { writableFinished: false });
-  return { client: new Client(response as never), leave: () => response.emit("close") };
+  const client = new Client(response as never);
+  return { client, leave: () => response.emit("close") };
 }
 
-const stays = someone().client;
 const settle = () => new Promise(setImmediate);
 
+function createSlots(changes: Partial<typeof LIMITS>): Slots {
+  return new Slots({ ...LIMITS, ...changes });
+}
+
 test("as many calls as there are slots go on, the others wait in the order in which they came", async () => {
-  const slots = new Slots(2);
-  const went: number[] = [];
-  for (const name of [1, 2, 3, 4, 5]) slots.acquire(stays).then(() => went.push(name));
+  const slots = createSlots({ maxCalls: 2 });
+  const clients = [1, 2, 3, 4, 5].map(() => someone().client);
+  const went: Client[] = [];
+  for (const client of clients) slots.acquire(client).then(() => went.push(client));
+  const [first, second, third] = clients as [Client, Client, Client];
   await settle();
-  expect(went).toEqual([1, 2]);
-  slots.release();
+  expect(went).toEqual([first, second]);
+  slots.release(first);
   await settle();
-  expect(went).toEqual([1, 2, 3]);
-  slots.release();
-  slots.release();
+  expect(went).toEqual([first, second, third]);
+  slots.release(second);
+  slots.release(third);
   await settle();
-  expect(went).toEqual([1, 2, 3, 4, 5]);
+  expect(went).toEqual(clients);
 });
 
 test("a client that leaves gives up its place in line; one that has a slot keeps it until it is released", async () => {
-  const slots = new Slots(1);
-  await slots.acquire(stays);
-  const [leaves, leavesLater] = [someone(), someone()];
+  const slots = createSlots({ maxCalls: 1 });
+  const first = someone().client;
+  await slots.acquire(first);
+  const [leaves, leavesLater, last] = [someone(), someone(), someone().client];
   const [inLine, next] = [slots.acquire(leaves.client), slots.acquire(leavesLater.client)];
   leaves.leave();
-  await expect(inLine).resolves.toBe(false);
-  await expect(slots.acquire(leaves.client)).resolves.toBe(false);
-  slots.release();
+  await expect(inLine).resolves.toBe("left");
+  await expect(slots.acquire(leaves.client)).resolves.toBe("left");
+  slots.release(first);
   leavesLater.leave();
-  await expect(next).resolves.toBe(true);
+  await expect(next).resolves.toBe("granted");
   let isLastOn = false;
-  slots.acquire(stays).then(() => {
+  slots.acquire(last).then(() => {
     isLastOn = true;
   });
   await settle();
   expect(isLastOn).toBe(false);
-  slots.release();
+  slots.release(leavesLater.client);
   await settle();
   expect(isLastOn).toBe(true);
+});
+
+test("the line has a bound, and who leaves it makes room", async () => {
+  const slots = createSlots({ maxCalls: 1, maxCallsWaiting: 2 });
+  const first = someone().client;
+  await slots.acquire(first);
+  const [second, third] = [someone(), someone().client];
+  const outcomes: Outcome[] = [];
+  for (const client of [second.client, third])
+    slots.acquire(client).then((it) => outcomes.push(it));
+  await expect(slots.acquire(someone().client)).resolves.toBe("tooMany");
+  second.leave();
+  const fourth = slots.acquire(someone().client);
+  slots.release(first);
+  await settle();
+  expect(outcomes).toEqual(["left", "granted"]);
+  slots.release(third);
+  await expect(fourth).resolves.toBe("granted");
+});
+
+test("a call waits for no longer than the bound, and gets no slot afterwards", async () => {
+  const slots = createSlots({ maxCalls: 1, callWaitMs: 50 });
+  const first = someone().client;
+  await slots.acquire(first);
+  await expect(slots.acquire(someone().client)).resolves.toBe("tooLate");
+  slots.release(first);
+  await expect(slots.acquire(someone().client)).resolves.toBe("granted");
+});
+
+/** Two clients under way, and a clock that the test sets. */
+async function startTwo() {
+  const time = { now: 1_000_000 };
+  setClock({ now: () => time.now });
+  const bounds = { maxCalls: 2, maxUnreadMs: 1_000, maxUnreadInAllMs: 5_000 };
+  const slots = createSlots(bounds);
+  const ended: string[] = [];
+  const under = { stuck: someone().client, reads: someone().client };
+  for (const [name, client] of Object.entries(under)) {
+    await slots.acquire(client);
+    client.onLeave(() => {
+      ended.push(name);
+      slots.release(client);
+    });
+  }
+  const stop = (client: Client) => {
+    client.stopsReading(time.now);
+    slots.notePause(client);
+  };
+  return { time, slots, ended, stop, stuck: under.stuck, reads: under.reads };
+}
+
+test("a client that does not read loses its slot when another has waited as long", async () => {
+  const { time, slots, ended, stop, stuck } = await startTwo();
+  stop(stuck);
+  time.now += 60_000;
+  const waiting = slots.acquire(someone().client);
+  time.now += 999;
+  await new Promise((resolve) => setTimeout(resolve, 500)); // the slots look at them several times
+  expect(ended).toEqual([]);
+  time.now += 1;
+  await expect(waiting).resolves.toBe("granted");
+  expect(ended).toEqual(["stuck"]);
+  expect(stuck.wasEnded).toBe(true);
+});
+
+test("a client that reads too seldom loses its slot, too, one that reads again does not", async () => {
+  const { time, slots, ended, stop, stuck, reads } = await startTwo();
+  for (const client of [stuck, reads]) stop(client);
+  time.now += 4_000;
+  for (const client of [stuck, reads]) client.readsAgain(time.now);
+  stop(stuck);
+  slots.acquire(someone().client);
+  slots.acquire(someone().client);
+  time.now += 999;
+  stuck.readsAgain(time.now);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(ended).toEqual([]);
+  stop(stuck);
+  time.now += 1;
+  await until(() => ended.length > 0);
+  expect(ended).toEqual(["stuck"]);
+});
+
+test("nobody is ended while nobody waits, and no timer is left then", async () => {
+  const { time, slots, ended, stop, stuck } = await startTwo();
+  stop(stuck);
+  const inLine = someone();
+  slots.acquire(inLine.client);
+  inLine.leave();
+  time.now += 600_000;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(ended).toEqual([]);
 });

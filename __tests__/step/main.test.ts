@@ -276,7 +276,7 @@ describe("with keep-fresh", () => {
     const did =
       "Token agent: 1 call answered (2xx 1), 1 call refused, 1 token fetched, 1 session ended.";
     expect(said[0]).toBe(did);
-    expect(said.at(-1)).toMatch(/^::warning::The path is not one of gateway-paths.*path_refused/);
+    expect(said.at(-1)).toMatch(/^::warning::The gateway refused \/api.*path_refused/);
     await expect(fetch(gateway)).rejects.toThrow();
     expect(asked(started.armor).filter((name) => name === "terminate")).toHaveLength(1);
     await expect(readdir(temp.path)).resolves.toEqual([]);

@@ -11,7 +11,7 @@ type AgentProcess = ChildProcessByStdio<Writable, Readable, null>;
 
 const MEMORY_FLAGS = [
   "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
-  "--max-old-space-size=96",
+  "--max-old-space-size=256",
 ];
 /** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };

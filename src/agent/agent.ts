@@ -4,13 +4,10 @@ import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
 import { createSend } from "../armor/http.ts";
 import { fetchToken, type RequestContext, type Token } from "../armor/token.ts";
-import { TokenCache } from "../armor/token-cache.ts";
 import { trustCertificates } from "../armor/trust.ts";
 import { within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
-import { createGateway } from "../gateway/gateway.ts";
-import { listen } from "../gateway/server.ts";
-import { Upstream } from "../gateway/upstream.ts";
+import { Service } from "../gateway/serve.ts";
 import { type AgentConfig, CONTROL_FILE, REPORT_FILE } from "../protocol/config.ts";
 import { Stats } from "../protocol/stats.ts";
 import { hide } from "../redact.ts";
@@ -40,8 +37,7 @@ export async function agent(
 }
 
 async function serve(config: AgentConfig, say: (what: string) => void, crash: Promise<never>) {
-  const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } =
-    config;
+  const { apiUrl, route, terminateSession } = config;
   trustCertificates(config.certificates);
   const stats = new Stats();
   const context: RequestContext = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
@@ -50,31 +46,20 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
     stats.minted += 1;
     return token;
   };
-  const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
-  const upstream = new Upstream(route, limits);
-  const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
+  const service = new Service(config, fetch, stats);
+  const { tokenCache } = service;
   const life = new Life(join(config.folder, CONTROL_FILE));
   const onStopped = () => life.end();
   const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
 
-  const { port, server } = await listen(
-    { capability, controlCapability, gatewayPaths },
-    (request, response, admission) => {
-      life.wasAsked();
-      switch (admission.route) {
-        case "gateway":
-          return gateway(request, response, admission.target);
-        case "token":
-          return control.answerToken(response);
-        case "stop":
-          return control.answerStop(response);
-      }
-    },
-    (refusal) => stats.addRefusal(refusal),
-  );
+  const { port } = await service.listen({
+    onAdmitted: () => life.wasAsked(),
+    answerToken: (response) => control.answerToken(response),
+    answerStop: (response) => control.answerStop(response),
+  });
   try {
     const controlFile = join(config.folder, CONTROL_FILE);
-    await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
+    await placeFile(controlFile, `http://127.0.0.1:${port}/${config.controlCapability}\n`);
     life.begin();
     say(`port ${port}`);
     stats.reason = await Promise.race([life.ended, crash]);
@@ -88,9 +73,7 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
     // Before the connections close, which the post step waits for. The folder may be gone.
     const report = join(config.folder, REPORT_FILE);
     await writeFile(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
-    server.close();
-    server.closeAllConnections();
-    upstream.close();
+    service.close();
   }
 }
 

@@ -1,228 +1,129 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { networkError, timeoutError } from "../armor/network-error.ts";
-import { isTrustedRedirect, MAX_REDIRECTS, REDIRECT_STATUS } from "../armor/redirect.ts";
-import type { TokenCache } from "../armor/token-cache.ts";
 import { clock } from "../clock.ts";
-import type { AgentConfig } from "../protocol/config.ts";
+import { debug, isDebugOn } from "../debug.ts";
 import type { Stats } from "../protocol/stats.ts";
-import { allowedTarget } from "./guard.ts";
-import { isPassedToArmor, isPassedToClient, keepHeaders } from "./headers.ts";
-import { sendFailure } from "./reply.ts";
-import { Client, Slots } from "./slots.ts";
-import type { Upstream } from "./upstream.ts";
+import type { ArmorCalls } from "./armor-calls.ts";
+import type { Limits } from "./bounds.ts";
+import { Client } from "./client.ts";
+import { passOn } from "./pass-on.ts";
+import { busy, type Refusal } from "./refusals.ts";
+import { sendFailure, sendRefusal } from "./reply.ts";
+import { type Outcome, Slots } from "./slots.ts";
+import { withoutQuery } from "./targets.ts";
 
-export interface GatewayOptions extends Pick<AgentConfig, "apiUrl" | "gatewayPaths" | "limits"> {
-  readonly tokenCache: TokenCache;
-  readonly upstream: Upstream;
+export interface GatewayOptions {
+  readonly calls: ArmorCalls;
   readonly stats: Stats;
+  readonly idleMs: number; // between bytes of a reply, while the client reads
+  readonly bounds: Limits;
 }
 
-/** Where a call goes to. */
-interface Place {
-  readonly origin: URL;
-  readonly path: string; // path and query, sent as they are
+/** One call of a client. */
+interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly target: string; // path and query below api-url
+  readonly client: Client;
+  readonly startedAt: number; // by the monotonic clock, in ms; 0 while the debug log is off
 }
-
-/** What Armor answered in the end. */
-interface Reply {
-  readonly message: IncomingMessage;
-  readonly origin: URL; // of the server that answered
-  readonly location: URL | undefined; // where it redirects to, if that is not followed
-}
-
-const MAX_CALLS = 128;
-const MAX_REPEATS = 3;
-const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
 
 /** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
-export function createGateway(options: GatewayOptions) {
-  const slots = new Slots(MAX_CALLS);
-  const fetchReply = createFetch(options);
-  return async (
-    request: IncomingMessage,
-    response: ServerResponse,
-    target: string,
-  ): Promise<void> => {
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #slots: Slots;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#slots = new Slots(options.bounds);
+  }
+
+  /** Answers a request that was admitted, and counts it once. Never fails. */
+  async handle(request: IncomingMessage, response: ServerResponse, target: string): Promise<void> {
+    const startedAt = isDebugOn() ? clock.now() : 0;
     const client = new Client(response);
-    if (!(await slots.acquire(client))) return;
+    const call: Call = { request, response, target, client, startedAt };
+    const outcome = await this.#slots.acquire(client);
+    if (outcome !== "granted") {
+      this.#answerWithoutSlot(call, outcome);
+      return;
+    }
     try {
-      const reply = await fetchReply(request, target, client);
-      await passOn(reply, response, client, options.limits.idleMs);
-      options.stats.addAnswer(response.statusCode);
+      await this.#answer(call);
     } catch (error) {
-      if (client.hasLeft) return;
-      const failure = options.stats.addFailure(error);
-      // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
-      if (response.headersSent) response.socket?.resetAndDestroy();
-      else sendFailure(response, failure);
+      this.#tellFailure(call, error);
     } finally {
-      slots.release();
+      this.#slots.release(client);
     }
-  };
-}
+  }
 
-/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
-function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }: GatewayOptions) {
-  const base = new URL(apiUrl);
-  const basePath = base.pathname.replace(/\/$/, "");
-  const forbidden = new ForbiddenPaths();
+  async #answer(call: Call): Promise<void> {
+    const { calls, stats, idleMs } = this.#options;
+    const { request, response, target, client } = call;
+    const reply = await calls.send(request, target, client);
+    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots });
+    const { statusCode } = response;
+    stats.addAnswer(statusCode);
+    stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);
+    debug(() => lineOf(call, `${statusCode}, ${length} bytes, ${reply.repeats} repeats`));
+  }
 
-  /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
-  const allowedRedirect = (from: URL, location: URL): Place | undefined => {
-    if (location.username !== "" || location.password !== "") return undefined;
-    if (!isTrustedRedirect(from, location)) return undefined;
-    if (!location.pathname.startsWith(`${basePath}/`)) return undefined;
-    const target = location.pathname.slice(basePath.length) + location.search;
-    const allowed = allowedTarget(target, gatewayPaths);
-    return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
-  };
-
-  return async (request: IncomingMessage, target: string, client: Client): Promise<Reply> => {
-    const { method = "GET" } = request;
-    const passedHeaders = keepHeaders(request, isPassedToArmor);
-    let place: Place = { origin: base, path: basePath + target };
-    let { accessToken } = await tokenCache.get();
-    let repeats = 0;
-    let redirects = 0;
-    for (;;) {
-      const { origin, path } = place;
-      const headers = [
-        ...passedHeaders,
-        "Host",
-        origin.host,
-        "Authorization",
-        `Bearer ${accessToken}`,
-      ];
-      const message = await upstream.send({ origin, path, method, headers, client });
-
-      if (message.statusCode === 401) {
-        if (repeats === MAX_REPEATS) {
-          forbidden.add(path);
-          return { message, origin, location: undefined };
-        }
-        // This path has lately refused every token. It is asked again only if there is a newer one by now.
-        if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
-          return { message, origin, location: undefined };
-        message.destroy();
-        const next = await tokenCache.replace(accessToken);
-        // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
-        if (next.accessToken !== accessToken) repeats += 1;
-        accessToken = next.accessToken;
-        continue;
-      }
-      forbidden.delete(path);
-
-      const location = redirectTarget(message, place);
-      const next = location && allowedRedirect(origin, location);
-      if (next === undefined || redirects === MAX_REDIRECTS) return { message, origin, location };
-      message.destroy();
-      redirects += 1;
-      place = next;
+  #answerWithoutSlot(call: Call, outcome: Outcome): void {
+    const { stats, bounds } = this.#options;
+    debug(() => lineOf(call, `no slot (${outcome})`));
+    if (outcome === "left") {
+      stats.abandoned += 1;
+      return;
     }
-  };
-}
-
-/** Paths, without their query, of which a 401 is about the path and not about the token. */
-class ForbiddenPaths {
-  readonly #until = new Map<string, number>(); // by the monotonic clock, in ms
-
-  add(path: string): void {
-    this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
+    const refusal = outcome === "tooMany" ? tooManyWait(bounds) : waitedTooLong(bounds);
+    stats.addRefusal(refusal);
+    sendRefusal(call.response, refusal, bounds.headMs);
   }
 
-  delete(path: string): void {
-    if (this.#until.size > 0) this.#until.delete(withoutQuery(path));
+  #tellFailure(call: Call, error: unknown): void {
+    const { stats, bounds } = this.#options;
+    const { response, client } = call;
+    if (client.wasEnded) {
+      debug(() => lineOf(call, "ended, as its client did not read"));
+      stats.addUnread(doesNotRead(bounds));
+      response.socket?.resetAndDestroy();
+      return;
+    }
+    if (client.hasLeft) {
+      debug(() => lineOf(call, "its client left"));
+      stats.abandoned += 1;
+      return;
+    }
+    const failure = stats.addFailure(error);
+    debug(() => lineOf(call, failure.code));
+    // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
+    if (response.headersSent) response.socket?.resetAndDestroy();
+    else sendFailure(response, failure);
   }
-
-  has(path: string): boolean {
-    const until = this.#until.get(withoutQuery(path));
-    return until !== undefined && until > clock.now();
-  }
 }
 
-function withoutQuery(path: string): string {
-  const [pathname = ""] = path.split("?", 1);
-  return pathname;
+/** A line of the debug log, such as `Gateway: GET /api/v1/x, 12 ms: 200, 40 bytes, 0 repeats`. */
+function lineOf({ request, target, startedAt }: Call, result: string): string {
+  const ms = Math.round(clock.now() - startedAt);
+  return `Gateway: ${request.method} ${withoutQuery(target)}, ${ms} ms: ${result}`;
 }
 
-/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
-function redirectTarget(
-  { statusCode = 0, headers }: IncomingMessage,
-  from: Place,
-): URL | undefined {
-  const { location } = headers;
-  if (!REDIRECT_STATUS.has(statusCode) || location === undefined) return undefined;
-  const base = from.origin.origin + from.path;
-  return URL.canParse(location, base) ? new URL(location, base) : undefined;
-}
-
-/** Names and values in turn. */
-function replyHeaders({ message, location }: Reply): string[] {
-  const headers = keepHeaders(
-    message,
-    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
-    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined),
+function tooManyWait({ maxCalls, maxCallsWaiting }: Limits): Refusal {
+  return busy(
+    `${maxCalls} calls to Armor are under way and ${maxCallsWaiting} wait in line. ` +
+      "Send fewer calls at once, or repeat this one later.",
   );
-  if (location !== undefined) headers.push("Location", location.href);
-  headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
-  return headers;
 }
 
-/** Gives the reply to the client. @throws ArmorError where it breaks off */
-async function passOn(
-  reply: Reply,
-  response: ServerResponse,
-  client: Client,
-  idleMs: number,
-): Promise<void> {
-  const { message, origin } = reply;
-  try {
-    response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
-  } catch {
-    message.destroy();
-    const state = { url: origin, proxy: undefined, isReplying: false };
-    throw networkError({ code: "HPE_INVALID_HEAD" }, state);
-  }
-  // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-  const hasBodyToCome = message.readableLength === 0 && !message.complete;
-  if (hasBodyToCome) response.flushHeaders();
-  await streamBody(reply, response, client, idleMs);
+function waitedTooLong({ maxCalls, callWaitMs }: Limits): Refusal {
+  return busy(
+    `This call waited ${callWaitMs / 1000} s in line behind ${maxCalls} calls that were under way. ` +
+      "Send fewer calls at once, or repeat this one later.",
+  );
 }
 
-/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
-function streamBody(
-  reply: Reply,
-  response: ServerResponse,
-  client: Client,
-  idleMs: number,
-): Promise<void> {
-  const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true };
-  return new Promise<void>((resolve, reject) => {
-    const fail = (error: Error) => {
-      clearTimeout(idle);
-      reject(error);
-      message.destroy();
-    };
-    const idle = setTimeout(() => {
-      if (message.isPaused()) idle.refresh();
-      else fail(timeoutError(state));
-    }, idleMs);
-    client.onLeave(() => fail(new Error("the client left")));
-    if (client.hasLeft) return;
-    message.on("data", (chunk: Buffer) => {
-      idle.refresh();
-      if (!response.write(chunk)) message.pause();
-    });
-    response.on("drain", () => {
-      idle.refresh();
-      message.resume();
-    });
-    message.once("end", () => {
-      clearTimeout(idle);
-      response.end();
-      resolve();
-    });
-    message.on("error", (error) => fail(networkError(error, state)));
-  });
+function doesNotRead({ maxUnreadMs }: Limits): Refusal {
+  return busy(
+    `A client did not read its reply for ${maxUnreadMs / 1000} s or longer while other calls waited in ` +
+      "line, so the reply was broken off. Read replies at once, or send fewer calls at the same time.",
+  );
 }

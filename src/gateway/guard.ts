@@ -1,7 +1,11 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { AgentConfig } from "../protocol/config.ts";
+import { quote } from "../redact.ts";
+import { BOUNDS } from "./bounds.ts";
 import { type Header, parseRawHeaders } from "./headers.ts";
+import { type Refusal, refuse, wrongMethod } from "./refusals.ts";
+import { allowedTarget } from "./targets.ts";
 
 export interface GuardConfig
   extends Pick<AgentConfig, "capability" | "controlCapability" | "gatewayPaths"> {
@@ -11,37 +15,20 @@ export interface GuardConfig
 /** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */
 export type RequestHead = Pick<IncomingMessage, "method" | "url" | "rawHeaders">;
 
-/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
-export const REFUSAL_STATUS = {
-  bad_request: 400, // not HTTP
-  bad_target: 400, // a path or query that not every reader understands alike
-  body_refused: 400,
-  foreign_request: 403, // not from a program of this job
-  wrong_capability: 403,
-  path_refused: 403, // not one of gateway-paths
-  not_found: 404, // at the control address
-  method_not_allowed: 405,
-  request_timeout: 408,
-  head_too_large: 431,
-} as const;
-
-export type RefusalCode = keyof typeof REFUSAL_STATUS;
-
-export interface Refusal {
-  readonly route: "refused";
-  readonly status: (typeof REFUSAL_STATUS)[RefusalCode];
-  readonly error: RefusalCode;
-  readonly description: string;
-  readonly allow?: string; // of the one header that a 405 must have (RFC 9110 section 15.5.6)
-  readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
-}
-
 export type Admission =
   | { readonly route: "token" | "stop" }
   | { readonly route: "gateway"; readonly target: string }; // path and query below api-url, to be sent as is
 
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
+
+const TOO_MANY_HEADERS = refuse(
+  "head_too_large",
+  `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`,
+);
+/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
+const NO_PROXY_REMEDY =
+  'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
 
 interface ParsedRequest {
   readonly method: string;
@@ -53,6 +40,8 @@ interface ParsedRequest {
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
   const { method = "", url = "", rawHeaders } = head;
+  // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
+  if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
   const request: ParsedRequest = {
     method,
     headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
@@ -99,10 +88,10 @@ function foreignRequest(headers: readonly Header[], host: string): Refusal | und
   if (hostHeader?.value !== host || secondHostHeader !== undefined)
     return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
   for (const { name, value } of headers) {
-    if (PROXY_HEADER.test(name)) {
-      const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
-      return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
-    }
+    if (PROXY_HEADER.test(name))
+      return foreign(
+        `The request came through a proxy (header ${quote(name)}). ${NO_PROXY_REMEDY}`,
+      );
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
     if (BROWSER_HEADER.test(name) && !isOwnReferer)
       return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
@@ -141,46 +130,4 @@ function controlRequest(method: string, below: string): Admission | Refusal {
     default:
       return refuse("not_found", "There are GET /token and POST /stop.");
   }
-}
-
-/**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
-export function allowedTarget(target: string, gatewayPaths: readonly string[]): string | Refusal {
-  const [path = ""] = target.split("?", 1);
-  const fault = pathFault(path);
-  if (fault !== undefined) return refuse("bad_target", `The path has ${fault}.`);
-  if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
-    return refuse("bad_target", "The query has a character that must be percent-encoded.");
-  if (!gatewayPaths.some((listed) => covers(listed, path)))
-    return refuse(
-      "path_refused",
-      `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`,
-    );
-  return target;
-}
-
-function covers(listed: string, path: string): boolean {
-  return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
-}
-
-/** @returns what is wrong with a path, undefined where it is plain */
-export function pathFault(path: string): string | undefined {
-  if (!path.startsWith("/")) return "no slash at its beginning";
-  if (path.includes("//"))
-    return "two slashes in a row: is there one at the end of the base address?";
-  if (path.includes("%")) return "an encoded character (%)";
-  if (path.includes("/.")) return "a segment that begins with a dot";
-  if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path)) return "a character other than A-Z a-z 0-9 - . _ ~ : @";
-  return undefined;
-}
-
-export function refuse(error: RefusalCode, description: string): Refusal {
-  return { route: "refused", status: REFUSAL_STATUS[error], error, description };
-}
-
-/** @param allow the methods that there are */
-export function wrongMethod(description: string, allow: string): Refusal {
-  return { ...refuse("method_not_allowed", description), allow };
 }

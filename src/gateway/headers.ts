@@ -62,3 +62,23 @@ export function keepHeaders(
   }
   return kept;
 }
+
+/**
+ * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes of a
+ * Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528, lib/_http_outgoing.js).
+ */
+export function lengthLast(headers: readonly string[]): string[] {
+  const others: string[] = [];
+  const lengths: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    const place = name.toLowerCase() === "content-length" ? lengths : others;
+    place.push(name, headers[index + 1] ?? "");
+  }
+  return [...others, ...lengths];
+}
+
+/** The text of a header whose bytes are UTF-8. Node gives each byte of a header as one character. */
+export function utf8Of(value: string): string {
+  return Buffer.from(value, "latin1").toString("utf8");
+}

@@ -1,7 +1,9 @@
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ArmorError } from "../errors.ts";
-import type { Refusal } from "./guard.ts";
+import { printable } from "../redact.ts";
+import { IdleTimer } from "./idle-timer.ts";
+import type { Refusal } from "./refusals.ts";
 
 /** An error of the agent's own. */
 export function sendFailure(response: ServerResponse, failure: ArmorError): void {
@@ -31,9 +33,9 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs
   }
   response.flushHeaders();
   response.write(body);
-  const timer = setTimeout(() => response.end(), lingerMs);
+  const timer = new IdleTimer(lingerMs, () => response.end());
   response.req.once("end", () => response.end()).resume();
-  response.once("close", () => clearTimeout(timer));
+  response.once("close", () => timer.stop());
 }
 
 /** The same for a connection that Node's parser gave up. */
@@ -44,8 +46,8 @@ export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): v
   socket.end(
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`,
   );
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
-  socket.resume().once("close", () => clearTimeout(timer));
+  const timer = new IdleTimer(lingerMs, () => socket.destroy());
+  socket.resume().once("close", () => timer.stop());
 }
 
 interface ErrorReply {
@@ -53,16 +55,17 @@ interface ErrorReply {
   readonly body: string;
 }
 
-function refusalReply({ error, description, allow }: Refusal): ErrorReply {
+function refusalReply({ error, description, allow, retryAfterS }: Refusal): ErrorReply {
   const { headers, body } = errorReply(error, description);
   headers["Connection"] = "close";
   if (allow !== undefined) headers["Allow"] = allow;
+  if (retryAfterS !== undefined) headers["Retry-After"] = String(retryAfterS);
   return { headers, body };
 }
 
-/** In the shape of an OAuth error (RFC 6749 section 5.2). */
+/** In the shape of an OAuth error (RFC 6749 section 5.2). No secret leaves the agent in it. */
 function errorReply(error: string, description: string): ErrorReply {
-  const body = JSON.stringify({ error, error_description: description });
+  const body = JSON.stringify({ error, error_description: printable(description) });
   const headers = {
     "Content-Type": "application/json",
     "Content-Length": String(Buffer.byteLength(body)),

@@ -10,7 +10,7 @@ import { afterPendingReads, clock } from "../clock.ts";
 import { debug } from "../debug.ts";
 import type { AgentConfig } from "../protocol/config.ts";
 import { quote } from "../redact.ts";
-import type { Client } from "./slots.ts";
+import type { Client } from "./client.ts";
 
 /** A GET or HEAD to Armor. */
 export interface UpstreamCall {

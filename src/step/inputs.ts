@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/host.ts";
 import { ArmorError } from "../errors.ts";
-import { pathFault } from "../gateway/guard.ts";
+import { pathFault } from "../gateway/targets.ts";
 
 export interface Inputs {
   readonly credentials: Credentials;

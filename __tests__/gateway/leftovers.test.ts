@@ -1,0 +1,138 @@
+// What a call leaves behind when it is over: no connection, no timer, no work for a client that has left. And
+// time-outs of an agent that was kept from running.
+
+import { describe, expect, test } from "@jest/globals";
+import { LIMITS } from "../../src/gateway/bounds.ts";
+import { DEAD, pause, startGateway, tokenOf, until } from "../fixtures/agent.ts";
+import { type Answer, CALL, json, text } from "../fixtures/server.ts";
+
+const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
+
+/** Counts the connections to Armor that are open. */
+function counting(answer: Answer) {
+  const open = new Set<unknown>();
+  const counted: Answer = (response, request) => {
+    const { socket } = response;
+    open.add(socket);
+    socket?.once("close", () => open.delete(socket));
+    answer(response, request);
+  };
+  return { open, counted };
+}
+
+describe("a reply that is not passed on keeps no connection, though its body never ends", () => {
+  test("if it is a 401", async () => {
+    const { open, counted } = counting((response, { headers }) => {
+      if (headers.authorization === "Bearer fetched-1") response.end("{}");
+      else response.writeHead(401).write("x");
+    });
+    await using gateway = await startGateway([counted]);
+    await expect(gateway.call()).resolves.toMatchObject({ status: 200 });
+    await until(() => open.size <= 1);
+  });
+
+  test("if it is a redirect that is followed", async () => {
+    const { open, counted } = counting((response, { path }) => {
+      if (path === CALL) response.writeHead(307, { Location: "b" }).write("x");
+      else response.end("{}");
+    });
+    await using gateway = await startGateway([counted]);
+    await expect(gateway.call()).resolves.toMatchObject({ status: 200 });
+    await until(() => open.size <= 1);
+  });
+});
+
+test("a client that left amid a refresh costs Armor no call", async () => {
+  let finish: () => void = () => undefined;
+  const fetch = () =>
+    new Promise<ReturnType<typeof tokenOf>>((resolve) => {
+      finish = () => resolve(tokenOf("new"));
+    });
+  await using gateway = await startGateway([json(200, {})], { first: DEAD, fetch });
+  const client = await gateway.begin(GET.replace(CALL, `${CALL}?left`));
+  await until(() => gateway.fetches() === 1);
+  client.destroy();
+  await until(async () => (await gateway.connections()) === 0);
+  finish();
+  await gateway.call();
+  expect(gateway.armor.requests.map(({ path }) => path)).toEqual([CALL]);
+});
+
+test("an idle connection is kept for longer than clients keep one", async () => {
+  await using gateway = await startGateway([]);
+  expect(gateway.server.keepAliveTimeout).toBe(LIMITS.keepAliveMs);
+  expect(LIMITS.keepAliveMs).toBeGreaterThanOrEqual(60_000);
+});
+
+test("calls that are over leave no timer", async () => {
+  await using gateway = await startGateway([text(200, "x")]);
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  await gateway.call();
+  const before = timers();
+  for (let times = 0; times < 20; times += 1) await gateway.call();
+  expect(timers()).toBeLessThan(before + 10);
+});
+
+/**
+ * Nothing in this process runs meanwhile, as when a virtual machine is paused. Called from `setImmediate`, behind
+ * which the event loop looks at its timers before it reads.
+ */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+describe("what had arrived before a pause of the machine is read before a time-out is decided", () => {
+  test("of Armor's reply", async () => {
+    const answer: Answer = (response) => {
+      response.writeHead(200, { "Content-Length": "4" }).write("ab");
+      setTimeout(setImmediate, 200, () => {
+        response.end("cd");
+        standStill(700);
+      });
+    };
+    await using gateway = await startGateway([answer], { limits: { idleMs: 500 } });
+    await expect(gateway.call()).resolves.toMatchObject({ status: 200, body: "abcd" });
+  });
+
+  test("of a request's head", async () => {
+    const serverLimits = { headMs: 500 };
+    await using gateway = await startGateway([json(200, {})], { serverLimits });
+    const [start, end] = [GET.slice(0, 10), GET.slice(10)];
+    const socket = await gateway.begin(start);
+    await pause(200);
+    let reply = "";
+    socket.on("data", (chunk) => {
+      reply += String(chunk);
+    });
+    const url = new URL(gateway.url);
+    await new Promise(setImmediate);
+    socket.write(end.replaceAll("HOST", url.host).replaceAll("CAP", url.pathname.slice(1)));
+    standStill(900);
+    await until(() => reply !== "");
+    expect(reply).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test("of the next request on a kept connection", async () => {
+    await using gateway = await startGateway([json(200, {})], {
+      serverLimits: { keepAliveMs: 1_500 },
+    });
+    const socket = (await gateway.begin(GET)).resume();
+    await until(() => gateway.counts().answered["2xx"] === 1);
+    const url = new URL(gateway.url);
+    await pause(200);
+    await new Promise(setImmediate);
+    socket.write(GET.replaceAll("HOST", url.host).replaceAll("CAP", url.pathname.slice(1)));
+    standStill(3_500); // Node adds a second to what it announces
+    await until(() => socket.closed || gateway.counts().answered["2xx"] === 2);
+    expect(gateway.counts().answered).toEqual({ "2xx": 2 });
+  });
+});
+
+test("a kept connection that is idle for too long is closed", async () => {
+  await using gateway = await startGateway([json(200, {})], {
+    serverLimits: { keepAliveMs: 300 },
+  });
+  const socket = (await gateway.begin(GET)).resume();
+  await until(() => socket.closed);
+  expect(gateway.counts()).toEqual({ answered: { "2xx": 1 }, failed: {}, refused: 0 });
+});

@@ -1,0 +1,215 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { BOUNDS, type Limits } from "./bounds.ts";
+import type { Connection, Connections, Exchange } from "./connections.ts";
+import { type Admission, authorize, type GuardConfig } from "./guard.ts";
+import { busy, type Refusal, refuse } from "./refusals.ts";
+import { endSocket, sendRefusal } from "./reply.ts";
+
+/** Answers a request that was admitted. */
+export type Handle = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  admission: Admission,
+) => void;
+
+const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
+const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
+/** By the codes of Node's parser. */
+const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
+  [
+    "HPE_HEADER_OVERFLOW",
+    refuse(
+      "head_too_large",
+      `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
+        "Leave out what the gateway does not need, such as cookies.",
+    ),
+  ],
+  [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
+]);
+const LINE_IS_FULL = busy(
+  `More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
+    "Wait for replies, or use several connections.",
+);
+
+export interface RequestsOptions {
+  readonly connections: Connections;
+  readonly guard: GuardConfig;
+  readonly limits: Limits;
+  readonly handle: Handle;
+  readonly onRefusal: (refusal: Refusal) => void;
+}
+
+/** What becomes of the requests of each connection, and of connections that send something else. */
+export class Requests {
+  readonly #options: RequestsOptions;
+  #heldInAll = 0; // requests that wait for the reply to one before them, on all connections
+  #bytesHeldInAll = 0; // of their heads
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
+   * older versions a reply that waits for its turn does not learn that the client has left.
+   */
+  accept(exchange: Exchange): void {
+    const connection = this.#options.connections.find(exchange.request.socket);
+    if (connection === undefined || connection.isRefused) return;
+    if (connection.isReplying) this.#putInLine(connection, exchange);
+    else this.#serve(connection, exchange);
+  }
+
+  /** Refuses a connection that has no response to write to. */
+  giveUp(socket: Duplex, refusal: Refusal): void {
+    const { connections, limits, onRefusal } = this.#options;
+    const connection = connections.find(socket);
+    if (connection !== undefined) connections.refuse(connection);
+    onRefusal(refusal);
+    endSocket(socket, refusal, limits.headMs);
+  }
+
+  /** Node's parser gave up, with this code, or the time for a head is over. */
+  endUnreadable(socket: Socket, code: string): void {
+    if (code !== REQUEST_TIMEOUT) {
+      this.#endNow(socket, code);
+      return;
+    }
+    const connection = this.#options.connections.find(socket);
+    const before = connection?.lastResponse;
+    afterReading(() => {
+      const hasCome = connection !== undefined && connection.lastResponse !== before;
+      if (!hasCome) this.#endNow(socket, code);
+    });
+  }
+
+  /** A connection that was kept for another request has had none for too long. */
+  endIdle(socket: Socket): void {
+    const { bytesRead } = socket;
+    afterReading(() => {
+      if (socket.bytesRead === bytesRead) socket.destroy();
+    });
+  }
+
+  #serve(connection: Connection, { request, response, expectsContinue }: Exchange): void {
+    const { connections, guard, handle } = this.#options;
+    connection.lastResponse = response;
+    const verdict = authorize(request, guard);
+    if (verdict.route === "refused") {
+      this.#refuse(connection, response, verdict);
+      return;
+    }
+    connections.admit(connection);
+    if (expectsContinue) response.writeContinue();
+    handle(request, response, verdict);
+  }
+
+  #refuse(connection: Connection, response: ServerResponse, refusal: Refusal): void {
+    const { connections, limits, onRefusal } = this.#options;
+    connection.lastResponse = response;
+    connections.refuse(connection);
+    onRefusal(refusal);
+    sendRefusal(response, refusal, limits.headMs);
+  }
+
+  #putInLine(connection: Connection, exchange: Exchange): void {
+    const { line, socket, lastResponse } = connection;
+    const { maxInLine } = this.#options.limits;
+    const isFirstHeld = connection.requestsHeld === 0;
+    this.#hold(connection, exchange.request);
+    if (isFirstHeld) socket.once("close", () => this.#letGoOfAll(connection));
+    if (this.#holdsTooMuch()) {
+      socket.destroy();
+      return;
+    }
+    if (connection.isOverfull) return; // Node itself holds the response, until the connection ends
+    line.push(exchange);
+    if (line.length === 1) lastResponse?.once("close", () => this.#serveNext(connection));
+    if (line.length <= maxInLine) return;
+    connection.isOverfull = true; // this one is the last, and is refused when it is its turn
+    stopReading(socket);
+  }
+
+  #serveNext(connection: Connection): void {
+    const { line, socket, isOverfull, isRefused } = connection;
+    const next = line.shift();
+    if (next === undefined || socket.destroyed || isRefused) return;
+    const isLast = line.length === 0;
+    if (isLast && isOverfull) {
+      this.#refuse(connection, next.response, LINE_IS_FULL);
+      return;
+    }
+    this.#letGo(connection, next.request);
+    this.#serve(connection, next);
+    if (!isLast) next.response.once("close", () => this.#serveNext(connection));
+  }
+
+  #hold(connection: Connection, request: IncomingMessage): void {
+    const bytes = headLength(request);
+    connection.requestsHeld += 1;
+    connection.bytesHeld += bytes;
+    this.#heldInAll += 1;
+    this.#bytesHeldInAll += bytes;
+  }
+
+  #letGo(connection: Connection, request: IncomingMessage): void {
+    const bytes = headLength(request);
+    connection.requestsHeld -= 1;
+    connection.bytesHeld -= bytes;
+    this.#heldInAll -= 1;
+    this.#bytesHeldInAll -= bytes;
+  }
+
+  #letGoOfAll(connection: Connection): void {
+    this.#heldInAll -= connection.requestsHeld;
+    this.#bytesHeldInAll -= connection.bytesHeld;
+    connection.requestsHeld = 0;
+    connection.bytesHeld = 0;
+    connection.line.length = 0;
+  }
+
+  #holdsTooMuch(): boolean {
+    const { maxInLineInAll, maxBytesInLine } = this.#options.limits;
+    return this.#heldInAll > maxInLineInAll || this.#bytesHeldInAll > maxBytesInLine;
+  }
+
+  #endNow(socket: Socket, code: string): void {
+    const connection = this.#options.connections.find(socket);
+    if (connection?.isRefused) return; // the rest of a request that has its answer
+    if (connection?.isReplying) {
+      // A refusal written now would be read as a part of the reply's body.
+      socket.resetAndDestroy();
+      return;
+    }
+    const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
+    if (isSilent || code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
+  }
+}
+
+/** In characters, which are bytes here: Node reads heads as Latin-1. */
+function headLength({ url = "", rawHeaders }: IncomingMessage): number {
+  let length = url.length;
+  for (const text of rawHeaders) length += text.length;
+  return length;
+}
+
+/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
+function stopReading(socket: Duplex): void {
+  if (socket.listenerCount("resume", pause) === 0) socket.on("resume", pause);
+  socket.pause();
+}
+
+function pause(this: Duplex): void {
+  this.pause();
+}
+
+/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
+function afterReading(decide: () => void): void {
+  setImmediate(decide);
+}
