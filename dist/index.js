@@ -3501,168 +3501,8 @@ function stopping() {
     return new ArmorError("agent_stopping", problem, "Call Armor in a step before this action's post step.");
 }
 
-;// CONCATENATED MODULE: ./build/gateway/refusals.js
-/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
-const REFUSAL_STATUS = {
-    bad_request: 400, // not HTTP
-    bad_target: 400, // a path or query that not every reader understands alike
-    body_refused: 400,
-    foreign_request: 403, // not from a program of this job
-    wrong_capability: 403,
-    path_refused: 403, // not one of gateway-paths
-    not_found: 404, // at the control address
-    method_not_allowed: 405,
-    request_timeout: 408,
-    head_too_large: 431,
-    gateway_busy: 503, // a bound of the gateway is reached
-};
-function refuse(error, description) {
-    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
-}
-/** @param allow the methods that there are */
-function wrongMethod(description, allow) {
-    return { ...refuse("method_not_allowed", description), allow };
-}
-/** When a client that was refused for want of room may try again, in seconds. */
-const RETRY_AFTER_S = 5;
-/** @param description the fact and what to do about it */
-function busy(description) {
-    return { ...refuse("gateway_busy", description), retryAfterS: RETRY_AFTER_S, isFromJob: true };
-}
-
-;// CONCATENATED MODULE: ./build/gateway/targets.js
-
-
-/** How much a text shows of a refused path, and of the part that is wrong with it, in characters. */
-const SHOWN_PATH = 100;
-const SHOWN_FAULT = 20;
-/** Single slashes, and segments that do not begin with a dot: what every reader understands alike. */
-const PLAIN_PATH = /^\/(?:[\w~:@-][\w.~:@-]*\/)*(?:[\w~:@-][\w.~:@-]*)?$/;
-/** What a path may have that is not plain. Of several faults the first is named. */
-const PATH_FAULTS = [
-    {
-        sign: /^(?!\/)/,
-        what: "no slash at its beginning",
-        remedy: "Begin it with a slash.",
-    },
-    {
-        sign: /\/\//,
-        what: "two slashes in a row",
-        remedy: "Often the base address ends with a slash: leave that one out.",
-    },
-    {
-        sign: /%.{0,2}/s,
-        what: "an encoded character",
-        remedy: "The API's paths have none: encode in the query only.",
-    },
-    {
-        sign: /(?<=\/)\.[^/]*/,
-        what: "a segment that begins with a dot",
-        remedy: "Write the path without it.",
-    },
-    {
-        sign: /[^\w\-.~:@/]/,
-        what: "a character other than A-Z a-z 0-9 - . _ ~ : @",
-        remedy: "The API's paths have no other.",
-    },
-];
-/**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
-function allowedTarget(target, gatewayPaths) {
-    const path = withoutQuery(target);
-    const fault = findFault(path);
-    if (fault !== undefined)
-        return badTarget(path, `the path has ${nameOf(fault, path)}`, fault.remedy);
-    const sign = signToEncode(target);
-    if (sign !== undefined)
-        return badTarget(path, "its query has a character that must be percent-encoded", `Write ${sign} for it.`);
-    if (!gatewayPaths.some((listed) => covers(listed, path)))
-        return notListed(path, gatewayPaths);
-    return target;
-}
-/** The part of a target that names what is read; the query only says how. */
-function withoutQuery(target) {
-    const end = target.indexOf("?");
-    return end === -1 ? target : target.slice(0, end);
-}
-/** @returns what is wrong with a path, naming it, without a full stop; undefined if the path is plain */
-function pathFault(path) {
-    const fault = findFault(path);
-    return fault === undefined ? undefined : nameOf(fault, path);
-}
-function findFault(path) {
-    if (PLAIN_PATH.test(path))
-        return undefined;
-    return PATH_FAULTS.find(({ sign }) => sign.test(path));
-}
-/** Such as `an encoded character (%2f)`. */
-function nameOf({ sign, what }, path) {
-    const part = shown(sign.exec(path)?.[0] ?? "", SHOWN_FAULT);
-    return part === "" ? what : `${what} (${part})`;
-}
-function badTarget(path, what, remedy) {
-    return refuse("bad_target", `The gateway refused ${shown(path, SHOWN_PATH)}: ${what}. ${remedy}`);
-}
-function notListed(path, gatewayPaths) {
-    const listed = `it is not below gateway-paths (${quote(gatewayPaths.join(", "))})`;
-    const remedy = "Add it there if every step may read it.";
-    return refuse("path_refused", `The gateway refused ${shown(path, SHOWN_PATH)}: ${listed}. ${remedy}`);
-}
-function covers(listed, path) {
-    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
-}
-/** @returns the first character that is not visible ASCII, or begins a fragment, as it is to be written */
-function signToEncode(target) {
-    const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];
-    if (sign === undefined)
-        return undefined;
-    const bytes = Buffer.from(sign, sign > "\xff" ? "utf8" : "latin1"); // Node gives one character a byte
-    return bytes.toString("hex").toUpperCase().replace(/../g, "%$&");
-}
-/** Text of others as it may be printed. */
-function shown(text, length) {
-    const quoted = quote(text);
-    return quoted.length > length ? `${quoted.slice(0, length)}…` : quoted;
-}
-
-;// CONCATENATED MODULE: ./build/gateway/forbidden-paths.js
-
-
-/** How long a path that answers 401 to every token makes no call ask for a newer token, in ms. */
-const FORBIDDEN_MS = 10_000;
-/** Paths, without their query, of which a 401 is about the path and not about the token. */
-class ForbiddenPaths {
-    #maxPaths;
-    #until = new Map(); // by the monotonic clock, in ms; the first noted comes first
-    constructor(maxPaths) {
-        this.#maxPaths = maxPaths;
-    }
-    add(path) {
-        const name = withoutQuery(path);
-        this.#until.delete(name); // so that it comes last
-        this.#until.set(name, clock.now() + FORBIDDEN_MS);
-        if (this.#until.size <= this.#maxPaths)
-            return;
-        for (const first of this.#until.keys()) {
-            this.#until.delete(first);
-            return;
-        }
-    }
-    delete(path) {
-        if (this.#until.size > 0)
-            this.#until.delete(withoutQuery(path));
-    }
-    has(path) {
-        const until = this.#until.get(withoutQuery(path));
-        return until !== undefined && until > clock.now();
-    }
-    get size() {
-        return this.#until.size;
-    }
-}
-
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/gateway/headers.js
 /** Node's `rawHeaders` are names and values in turn, as they were sent. */
 function parseRawHeaders(rawHeaders) {
@@ -3714,800 +3554,28 @@ function keepHeaders(message, isWanted) {
     }
     return kept;
 }
-/**
- * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes of a
- * Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528, lib/_http_outgoing.js).
- */
-function lengthLast(headers) {
-    const others = [];
-    const lengths = [];
-    for (let index = 0; index < headers.length; index += 2) {
-        const name = headers[index] ?? "";
-        const place = name.toLowerCase() === "content-length" ? lengths : others;
-        place.push(name, headers[index + 1] ?? "");
-    }
-    return [...others, ...lengths];
-}
-/** The text of a header whose bytes are UTF-8. Node gives each byte of a header as one character. */
-function utf8Of(value) {
-    return Buffer.from(value, "latin1").toString("utf8");
-}
 
-;// CONCATENATED MODULE: ./build/gateway/armor-calls.js
-
-
-
-
-/** How often a call is sent again after a 401, each time with a newer token. */
-const MAX_REPEATS = 3;
-/** Sends calls to Armor with a valid token, again after a 401, and on to where a redirect leads. */
-class ArmorCalls {
-    #gatewayPaths;
-    #tokenCache;
-    #upstream;
-    #base;
-    #basePath; // of api-url, without a slash at its end
-    #forbidden;
-    constructor(options) {
-        this.#gatewayPaths = options.gatewayPaths;
-        this.#tokenCache = options.tokenCache;
-        this.#upstream = options.upstream;
-        this.#base = new URL(options.apiUrl);
-        this.#basePath = this.#base.pathname.replace(/\/$/, "");
-        this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
-    }
-    /** @param target path and query below api-url. @throws ArmorError where there is no token or no reply */
-    async send(request, target, client) {
-        const { method = "GET" } = request;
-        const passedHeaders = keepHeaders(request, isPassedToArmor);
-        let place = { origin: this.#base, path: this.#basePath + target };
-        let { accessToken } = await this.#tokenCache.get();
-        let repeats = 0;
-        let redirects = 0;
-        for (;;) {
-            const { origin, path } = place;
-            const headers = [...passedHeaders, "Host", origin.host];
-            headers.push("Authorization", `Bearer ${accessToken}`);
-            const message = await this.#upstream.send({ origin, path, method, headers, client });
-            const replyWith = (location) => ({
-                message,
-                origin,
-                location,
-                repeats: repeats + redirects,
-            });
-            if (message.statusCode === 401) {
-                if (repeats === MAX_REPEATS) {
-                    this.#forbidden.add(path);
-                    return replyWith();
-                }
-                // This path has lately refused every token. It is asked again only if there is a newer one by now.
-                const isForbidden = this.#forbidden.has(path);
-                if (isForbidden && this.#tokenCache.isCurrent(accessToken))
-                    return replyWith();
-                message.destroy();
-                repeats += 1;
-                ({ accessToken } = await this.#tokenCache.replace(accessToken));
-                continue;
-            }
-            this.#forbidden.delete(path);
-            const location = armor_calls_redirectTarget(message, place);
-            if (location === undefined)
-                return replyWith();
-            const next = this.#allowedRedirect(origin, location);
-            if (next === undefined || redirects === MAX_REDIRECTS) {
-                const isAbsolute = URL.canParse(message.headers.location ?? "");
-                return replyWith(isAbsolute ? undefined : location.href);
-            }
-            message.destroy();
-            redirects += 1;
-            place = next;
-        }
-    }
-    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
-    #allowedRedirect(from, location) {
-        if (location.username !== "" || location.password !== "")
-            return undefined;
-        if (!isTrustedRedirect(from, location))
-            return undefined;
-        if (!location.pathname.startsWith(`${this.#basePath}/`))
-            return undefined;
-        const target = location.pathname.slice(this.#basePath.length) + location.search;
-        const allowed = allowedTarget(target, this.#gatewayPaths);
-        if (typeof allowed !== "string")
-            return undefined;
-        return { origin: location, path: this.#basePath + allowed };
-    }
-}
-/** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
-function armor_calls_redirectTarget(message, from) {
-    const { statusCode = 0, headers } = message;
-    if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined)
-        return undefined;
-    const location = utf8Of(headers.location);
-    const base = from.origin.origin + from.path;
-    return URL.canParse(location, base) ? new URL(location, base) : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/gateway/bounds.js
-/** Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at once. */
-const BOUNDS = {
-    maxConnections: {
-        value: 4_000,
-        unit: "connections",
-        protects: "Memory: one takes up to 40 KB, with a head of 16 KB. A job needs some 1,000.",
-        beyond: "The one that waited longest is closed, else an idle one; if all are busy, the new one.",
-    },
-    maxWaiting: {
-        value: 2_000,
-        unit: "connections",
-        protects: "Room for the job beside connections that never had an admitted request.",
-        beyond: "Those that waited longest are closed, as many as there are too many.",
-    },
-    minWaitMs: {
-        value: 2_000,
-        unit: "ms",
-        protects: "Clients that open many connections first and use them later, as Go's does.",
-        beyond: "A connection beyond maxWaiting that waited for so long is closed to make room.",
-    },
-    backlog: {
-        value: 4_096,
-        unit: "connections",
-        protects: "Calls that connect at the same moment. Node's default is 511.",
-        beyond: "The system lets the client try again.",
-    },
-    headMs: {
-        value: 10_000,
-        unit: "ms",
-        protects: "Connections that begin a request, or the body of a refused one, and do not go on.",
-        beyond: "408 request_timeout, or the end of the refused connection.",
-    },
-    maxHeadBytes: {
-        value: 16 * 1024,
-        unit: "bytes",
-        protects: "Memory for each connection. Node's own default.",
-        beyond: "431 head_too_large.",
-    },
-    maxHeaders: {
-        value: 100,
-        unit: "headers",
-        protects: "Memory, as 960 small headers take five times their bytes; and the guard, which would not see " +
-            "what Node drops beyond a number of its own (1,000 in Node 20).",
-        beyond: "431 head_too_large, from this number on.",
-    },
-    keepAliveMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "Connections that nobody uses any more. Longer than common clients keep one, so that none is " +
-            "closed while a request is on its way.",
-        beyond: "The connection is closed.",
-    },
-    maxInLine: {
-        value: 64,
-        unit: "requests",
-        protects: "Memory: requests on one connection that wait for the reply to the one before.",
-        beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
-    },
-    maxInLineInAll: {
-        value: 4_000,
-        unit: "requests",
-        protects: "The same over all connections; a request and its response take some 4 KB.",
-        beyond: "The connection that brought the last request is reset.",
-    },
-    maxBytesInLine: {
-        value: 16 * 1024 * 1024,
-        unit: "bytes",
-        protects: "The same by the bytes of the heads, which may be 16 KB each.",
-        beyond: "The connection that brought the last request is reset.",
-    },
-    maxCalls: {
-        value: 128,
-        unit: "calls",
-        protects: "Armor, and memory: each call under way may hold 100 KB of its reply.",
-        beyond: "The call waits in line.",
-    },
-    maxCallsWaiting: {
-        value: 2_000,
-        unit: "calls",
-        protects: "Memory: each holds its head of up to 16 KB. A job sends 1,000 at once.",
-        beyond: "503 gateway_busy.",
-    },
-    callWaitMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "Clients, of an answer that never comes. As long as Armor may take for a head.",
-        beyond: "503 gateway_busy.",
-    },
-    maxUnreadMs: {
-        value: 10_000,
-        unit: "ms",
-        protects: "Calls that wait in line, of clients that do not read. A pipe seldom stops so long.",
-        beyond: "If a call has waited in line for as long, the reply is broken off.",
-    },
-    maxUnreadInAllMs: {
-        value: 120_000,
-        unit: "ms",
-        protects: "The same, of clients that read a little now and then: the sum of their pauses.",
-        beyond: "If a call has waited in line for maxUnreadMs, the reply is broken off.",
-    },
-    maxForbiddenPaths: {
-        value: 500,
-        unit: "paths",
-        protects: "Memory: paths, of up to 16 KB each, that lately answered 401 to every token.",
-        beyond: "The path that was noted first is forgotten, which may cost one more token.",
-    },
-};
-const LIMITS = Object.fromEntries(Object.entries(BOUNDS).map(([name, { value }]) => [name, value]));
-
-;// CONCATENATED MODULE: ./build/debug.js
-
-let write;
-/** Turns the debug log of this process on. @param sink gets each line, without a line end */
-function writeDebugTo(sink) {
-    write = sink;
-}
-/** Says one line in the debug log. Where the log is off, `line` is not called and costs nothing. */
-function debug_debug(line) {
-    write?.(printable(line()));
-}
-/** Whether there is a debug log, for what has to be noted before the line can be made. */
-function isDebugOn() {
-    return write !== undefined;
-}
-
-;// CONCATENATED MODULE: ./build/gateway/client.js
-/**
- * The client of a call, which may leave before the reply is complete, or stop reading it. The listener refers
- * to nothing but this small object: when it referred to the whole call, or to an AbortSignal, garbage collection
- * took three times as long (measured with Node 24.21).
- */
-class Client {
-    hasLeft = false;
-    wasEnded = false; // by us, because it did not read while other calls waited
-    #giveUp = () => undefined;
-    #pausedSince; // by the monotonic clock, in ms; undefined while it reads
-    #pausedMs = 0; // the sum of its pauses that are over
-    constructor(response) {
-        response.once("close", () => {
-            this.hasLeft = !response.writableFinished;
-            if (this.hasLeft)
-                this.#giveUp();
-        });
-    }
-    /** @param giveUp ends what is being done for the client now, in place of what was given before */
-    onLeave(giveUp) {
-        this.#giveUp = giveUp;
-        if (this.hasLeft)
-            giveUp();
-    }
-    /** Ends what is being done for the client, though it is still there. */
-    end() {
-        this.wasEnded = true;
-        this.#giveUp();
-    }
-    /** What was written waits for the client to read. @param now by the monotonic clock, in ms */
-    stopsReading(now) {
-        this.#pausedSince ??= now;
-    }
-    readsAgain(now) {
-        if (this.#pausedSince === undefined)
-            return;
-        this.#pausedMs += now - this.#pausedSince;
-        this.#pausedSince = undefined;
-    }
-    /** For how long, in ms, it has not been reading: this time, and all its pauses together. */
-    pauses(now) {
-        const pauseMs = this.#pausedSince === undefined ? 0 : now - this.#pausedSince;
-        return { pauseMs, pausesInAllMs: this.#pausedMs + pauseMs };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/idle-timer.js
-/**
- * Says when nothing has happened for a while. A process that did not run for some time, such as in a virtual
- * machine that was paused, finds its timers due before it has read what has arrived meanwhile. So a time-out is
- * decided one turn of the event loop later: Node reads from its sockets between timers and `setImmediate`.
- */
-class IdleTimer {
-    #timer;
-    #wasActive = false;
-    #isStopped = false;
-    /** @param onIdle is called once `ms` have passed without activity; activity noted then starts it anew */
-    constructor(ms, onIdle) {
-        const decide = () => {
-            if (!this.#isStopped && !this.#wasActive)
-                onIdle();
-        };
-        this.#timer = setTimeout(() => {
-            this.#wasActive = false;
-            setImmediate(decide);
-        }, ms);
-    }
-    noteActivity() {
-        this.#wasActive = true;
-        this.#timer.refresh();
-    }
-    stop() {
-        this.#isStopped = true;
-        clearTimeout(this.#timer);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/pass-on.js
-
-
-
-
-/**
- * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
- * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
- */
-async function passOn(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    try {
-        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
-    }
-    catch {
-        message.destroy();
-        const state = { url: origin, proxy: undefined, isReplying: false };
-        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
-    }
-    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
-    const hasBodyToCome = message.readableLength === 0 && !message.complete;
-    if (hasBodyToCome)
-        response.flushHeaders();
-    return await streamBody(reply, response, client, idleMs);
-}
-/** Names and values in turn. */
-function replyHeaders({ message, location }) {
-    const isReplaced = (name) => name === "location" && location !== undefined;
-    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
-    const isWanted = (name) => isPassedToClient(name) && !isReplaced(name);
-    const headers = keepHeaders(message, isWanted);
-    if (location !== undefined)
-        headers.push("Location", location);
-    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
-    return lengthLast(headers);
-}
-/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
-function streamBody(reply, response, client, idleMs) {
-    const { message, origin } = reply;
-    const state = { url: origin, proxy: undefined, isReplying: true };
-    return new Promise((resolve, reject) => {
-        let length = 0;
-        const fail = (error) => {
-            idle.stop();
-            reject(error);
-            message.destroy();
-        };
-        const idle = new IdleTimer(idleMs, () => {
-            if (message.isPaused())
-                idle.noteActivity();
-            else
-                fail(timeoutError(state));
-        });
-        client.onLeave(() => fail(new Error("the client left")));
-        if (client.hasLeft)
-            return;
-        message.on("data", (chunk) => {
-            idle.noteActivity();
-            length += chunk.length;
-            if (response.write(chunk))
-                return;
-            message.pause();
-            client.stopsReading(clock.now());
-        });
-        response.on("drain", () => {
-            idle.noteActivity();
-            client.readsAgain(clock.now());
-            message.resume();
-        });
-        message.once("end", () => {
-            idle.stop();
-            // What a client does not read is held until it does, so the call is not over before.
-            response.end(() => resolve(length));
-            if (response.writableLength > 0)
-                client.stopsReading(clock.now());
-        });
-        message.on("error", (error) => fail(networkError(error, state)));
-    });
-}
-
-;// CONCATENATED MODULE: ./build/gateway/reply.js
-
-
-
-/** An error of the agent's own. */
-function sendFailure(response, failure) {
-    const { headers, body } = errorReply(failure.code, failure.message);
-    const { retryAfterMs } = failure.details;
-    if (retryAfterMs)
-        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
-    response.writeHead(failureStatus(failure), headers).end(body);
-}
-/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
-function failureStatus({ code, details }) {
-    if (details.isPermanent)
-        return 424;
-    if (details.retryAfterMs)
-        return 503;
-    return code === "reply_timeout" ? 504 : 502;
-}
-/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
-function sendRefusal(response, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    response.writeHead(refusal.status, headers);
-    const request = response.req.headers;
-    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
-    if (!hasBody) {
-        response.end(body);
-        return;
-    }
-    response.flushHeaders();
-    response.write(body);
-    const timer = new IdleTimer(lingerMs, () => response.end());
-    response.req.once("end", () => response.end()).resume();
-    response.once("close", () => timer.stop());
-}
-/** The same for a connection that Node's parser gave up. */
-function endSocket(socket, refusal, lingerMs) {
-    const { headers, body } = refusalReply(refusal);
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
-    const timer = new IdleTimer(lingerMs, () => socket.destroy());
-    socket.resume().once("close", () => timer.stop());
-}
-function refusalReply({ error, description, allow, retryAfterS }) {
-    const { headers, body } = errorReply(error, description);
-    headers["Connection"] = "close";
-    if (allow !== undefined)
-        headers["Allow"] = allow;
-    if (retryAfterS !== undefined)
-        headers["Retry-After"] = String(retryAfterS);
-    return { headers, body };
-}
-/** In the shape of an OAuth error (RFC 6749 section 5.2). No secret leaves the agent in it. */
-function errorReply(error, description) {
-    const body = JSON.stringify({ error, error_description: printable(description) });
-    const headers = {
-        "Content-Type": "application/json",
-        "Content-Length": String(Buffer.byteLength(body)),
-        "Cache-Control": "no-store",
-        "X-Armor-Gateway": "1",
-    };
-    return { headers, body };
-}
-
-;// CONCATENATED MODULE: ./build/gateway/slots.js
-
-/** How often the clients under way are looked at while calls wait, at most, in ms. */
-const MAX_CHECK_MS = 1_000;
-/** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */
-class Slots {
-    #limits;
-    #underWay = new Set();
-    #line = new Set(); // the one that waits longest comes first
-    #check; // while there is a line
-    constructor(limits) {
-        this.#limits = limits;
-    }
-    /** Resolves when the call has a slot, or when it is certain that it gets none. */
-    async acquire(client) {
-        if (client.hasLeft)
-            return "left";
-        if (this.#underWay.size < this.#limits.maxCalls) {
-            this.#underWay.add(client);
-            return "granted";
-        }
-        if (this.#line.size >= this.#limits.maxCallsWaiting)
-            return "tooMany";
-        return await this.#wait(client);
-    }
-    /** Gives the slot of this client to the call that has waited longest. */
-    release(client) {
-        this.#underWay.delete(client);
-        for (const next of this.#line) {
-            this.#underWay.add(next.client);
-            next.leaveWith("granted");
-            return;
-        }
-    }
-    #wait(client) {
-        return new Promise((resolve) => {
-            const timer = setTimeout(() => waiting.leaveWith("tooLate"), this.#limits.callWaitMs);
-            timer.unref(); // the server keeps the agent alive, not a call in line
-            const waiting = {
-                client,
-                since: clock.now(),
-                leaveWith: (outcome) => {
-                    clearTimeout(timer);
-                    this.#line.delete(waiting);
-                    if (this.#line.size === 0)
-                        this.#stopChecking();
-                    resolve(outcome);
-                },
-            };
-            this.#line.add(waiting);
-            this.#startChecking();
-            client.onLeave(() => {
-                if (this.#line.has(waiting))
-                    waiting.leaveWith("left");
-            });
-        });
-    }
-    #startChecking() {
-        if (this.#check !== undefined)
-            return;
-        const ms = Math.min(MAX_CHECK_MS, this.#limits.maxUnreadMs / 5);
-        this.#check = setInterval(() => this.#endClientsThatDoNotRead(), ms).unref();
-    }
-    #stopChecking() {
-        clearInterval(this.#check);
-        this.#check = undefined;
-    }
-    /** Ends as many of them as calls have waited long enough: no reply is broken off for nothing. */
-    #endClientsThatDoNotRead() {
-        const now = clock.now();
-        let wanted = 0;
-        for (const { since } of this.#line) {
-            if (now - since >= this.#limits.maxUnreadMs)
-                wanted += 1;
-        }
-        for (const client of this.#underWay) {
-            if (wanted === 0)
-                return;
-            if (!this.#doesNotRead(client, now))
-                continue;
-            client.end();
-            wanted -= 1;
-        }
-    }
-    #doesNotRead(client, now) {
-        const { pauseMs, pausesInAllMs } = client.pauses(now);
-        return pauseMs >= this.#limits.maxUnreadMs || pausesInAllMs >= this.#limits.maxUnreadInAllMs;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/gateway/gateway.js
-
-
-
-
-
-
-
-
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
-class Gateway {
-    #options;
-    #slots;
-    constructor(options) {
-        this.#options = options;
-        this.#slots = new Slots(options.bounds);
-    }
-    /** Answers a request that was admitted, and counts it once. Never fails. */
-    async handle(request, response, target) {
-        const startedAt = isDebugOn() ? clock.now() : 0;
-        const client = new Client(response);
-        const call = { request, response, target, client, startedAt };
-        const outcome = await this.#slots.acquire(client);
-        if (outcome !== "granted") {
-            this.#answerWithoutSlot(call, outcome);
-            return;
-        }
-        try {
-            await this.#answer(call);
-        }
-        catch (error) {
-            this.#tellFailure(call, error);
-        }
-        finally {
-            this.#slots.release(client);
-        }
-    }
-    async #answer(call) {
-        const { calls, stats, idleMs } = this.#options;
-        const { request, response, target, client } = call;
-        const reply = await calls.send(request, target, client);
-        const length = await passOn(reply, response, client, idleMs);
-        const { statusCode } = response;
-        stats.addAnswer(statusCode);
-        stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);
-        debug_debug(() => lineOf(call, `${statusCode}, ${length} bytes, ${reply.repeats} repeats`));
-    }
-    #answerWithoutSlot(call, outcome) {
-        const { stats, bounds } = this.#options;
-        debug_debug(() => lineOf(call, `no slot (${outcome})`));
-        if (outcome === "left") {
-            stats.abandoned += 1;
-            return;
-        }
-        const refusal = outcome === "tooMany" ? tooManyWait(bounds) : waitedTooLong(bounds);
-        stats.addRefusal(refusal);
-        sendRefusal(call.response, refusal, bounds.headMs);
-    }
-    #tellFailure(call, error) {
-        const { stats, bounds } = this.#options;
-        const { response, client } = call;
-        if (client.wasEnded) {
-            debug_debug(() => lineOf(call, "ended, as its client did not read"));
-            stats.addUnread(doesNotRead(bounds));
-            response.socket?.resetAndDestroy();
-            return;
-        }
-        if (client.hasLeft) {
-            debug_debug(() => lineOf(call, "its client left"));
-            stats.abandoned += 1;
-            return;
-        }
-        const failure = stats.addFailure(error);
-        debug_debug(() => lineOf(call, failure.code));
-        // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
-        if (response.headersSent)
-            response.socket?.resetAndDestroy();
-        else
-            sendFailure(response, failure);
-    }
-}
-/** A line of the debug log, such as `Gateway: GET /api/v1/x, 12 ms: 200, 40 bytes, 0 repeats`. */
-function lineOf({ request, target, startedAt }, result) {
-    const ms = Math.round(clock.now() - startedAt);
-    return `Gateway: ${request.method} ${withoutQuery(target)}, ${ms} ms: ${result}`;
-}
-function tooManyWait({ maxCalls, maxCallsWaiting }) {
-    return busy(`${maxCalls} calls to Armor are under way and ${maxCallsWaiting} wait in line. ` +
-        "Send fewer calls at once, or repeat this one later.");
-}
-function waitedTooLong({ maxCalls, callWaitMs }) {
-    return busy(`This call waited ${callWaitMs / 1000} s in line behind ${maxCalls} calls that were under way. ` +
-        "Send fewer calls at once, or repeat this one later.");
-}
-function doesNotRead({ maxUnreadMs }) {
-    return busy(`A client did not read its reply for ${maxUnreadMs / 1000} s or longer while other calls waited in ` +
-        "line, so the reply was broken off. Read replies at once, or send fewer calls at the same time.");
-}
-
-;// CONCATENATED MODULE: external "node:events"
-const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./build/gateway/connections.js
-
-/** What is known of one connection. */
-class Connection {
-    socket;
-    since; // when it was opened, by the monotonic clock, in ms
-    turn; // the turn of the event loop in which it was opened
-    admittedAt; // when its last request was admitted; undefined: none was, or one was refused
-    isRefused = false; // it has had its refusal, and no further request of it is served
-    lastResponse; // to the request that is being served, or was served last
-    line = []; // requests that came before the reply to the one before them was out
-    isOverfull = false; // its line was full, so that its last request is refused and what follows is dropped
-    requestsHeld = 0; // those in line, and those that came when its line was full
-    bytesHeld = 0; // of their heads
-    constructor(socket, since, turn) {
-        this.socket = socket;
-        this.since = since;
-        this.turn = turn;
-    }
-    get isReplying() {
-        return this.lastResponse !== undefined && !this.lastResponse.closed;
-    }
-}
-/** After so many turns of the event loop, what a client sent when it connected has been read. */
-const TURNS_TO_READ = 2;
-/** The server's connections, and which of them are closed when there are too many. */
-class Connections {
-    #limits;
-    #all = new Map();
-    /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
-    #strangers = new Set();
-    #turn = 0; // of the event loop; counts only those in which connections are opened
-    #isTurnCounted = false;
-    constructor(limits) {
-        this.#limits = limits;
-    }
-    /** Takes a new connection, and makes room for it or closes it. */
-    open(socket) {
-        this.#countTurn();
-        const connection = new Connection(socket, clock.now(), this.#turn);
-        this.#all.set(socket, connection);
-        this.#strangers.add(connection);
-        socket.once("close", () => this.#forget(connection));
-        const tooMany = this.#strangers.size - this.#limits.maxWaiting;
-        if (tooMany > 0)
-            this.#closeStrangers(tooMany, ({ since }) => this.#isOld(since));
-        if (this.#all.size > this.#limits.maxConnections)
-            this.#makeRoomFor(connection);
-    }
-    /** @returns undefined for a connection that has been closed */
-    find(socket) {
-        return this.#all.get(socket);
-    }
-    admit(connection) {
-        this.#strangers.delete(connection);
-        connection.admittedAt = clock.now();
-    }
-    /** From now on it counts as one that waits, since it was opened: what follows a refusal is not served. */
-    refuse(connection) {
-        connection.isRefused = true;
-        connection.admittedAt = undefined;
-        this.#strangers.add(connection);
-    }
-    /**
-     * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
-     * stranger goes as soon as it could have sent its request.
-     */
-    #makeRoomFor(connection) {
-        const hadItsTurn = ({ turn }) => this.#turn - turn >= TURNS_TO_READ;
-        if (this.#closeStrangers(1, hadItsTurn))
-            return;
-        if (this.#closeIdle())
-            return;
-        this.#close(connection);
-    }
-    /** Closes the first ones of those that may be closed. @returns whether it closed any */
-    #closeStrangers(count, mayClose) {
-        let closed = 0;
-        for (const connection of this.#strangers) {
-            if (closed === count || !mayClose(connection))
-                break;
-            this.#close(connection);
-            closed += 1;
-        }
-        return closed > 0;
-    }
-    /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
-    #closeIdle() {
-        for (const connection of this.#all.values()) {
-            const { admittedAt } = connection;
-            if (admittedAt === undefined || connection.isReplying || !this.#isOld(admittedAt))
-                continue;
-            this.#close(connection);
-            return true;
-        }
-        return false;
-    }
-    #countTurn() {
-        if (this.#isTurnCounted)
-            return;
-        this.#isTurnCounted = true;
-        setImmediate(() => {
-            this.#turn += 1;
-            this.#isTurnCounted = false;
-        });
-    }
-    #isOld(since) {
-        return clock.now() - since >= this.#limits.minWaitMs;
-    }
-    #close(connection) {
-        this.#forget(connection);
-        connection.socket.destroy();
-    }
-    #forget(connection) {
-        this.#all.delete(connection.socket);
-        this.#strangers.delete(connection);
-    }
-}
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/gateway/guard.js
 
 
-
-
-
-
+/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
+const REFUSAL_STATUS = {
+    bad_request: 400, // not HTTP
+    bad_target: 400, // a path or query that not every reader understands alike
+    body_refused: 400,
+    foreign_request: 403, // not from a program of this job
+    wrong_capability: 403,
+    path_refused: 403, // not one of gateway-paths
+    not_found: 404, // at the control address
+    method_not_allowed: 405,
+    request_timeout: 408,
+    head_too_large: 431,
+};
 const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
-const TOO_MANY_HEADERS = refuse("head_too_large", `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`);
-/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
-const NO_PROXY_REMEDY = 'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
-    // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
-    if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value)
-        return TOO_MANY_HEADERS;
     const request = {
         method,
         headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
@@ -4554,8 +3622,10 @@ function foreignRequest(headers, host) {
     if (hostHeader?.value !== host || secondHostHeader !== undefined)
         return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
     for (const { name, value } of headers) {
-        if (PROXY_HEADER.test(name))
-            return foreign(`The request came through a proxy (header ${quote(name)}). ${NO_PROXY_REMEDY}`);
+        if (PROXY_HEADER.test(name)) {
+            const remedy = "Add 127.0.0.1 to no_proxy and NO_PROXY of this step.";
+            return foreign(`The request came through a proxy (header ${name}). ${remedy}`);
+        }
         const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
         if (BROWSER_HEADER.test(name) && !isOwnReferer)
             return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
@@ -4588,163 +3658,466 @@ function controlRequest(method, below) {
             return refuse("not_found", "There are GET /token and POST /stop.");
     }
 }
+/**
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
+ * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
+ */
+function allowedTarget(target, gatewayPaths) {
+    const [path = ""] = target.split("?", 1);
+    const fault = pathFault(path);
+    if (fault !== undefined)
+        return refuse("bad_target", `The path has ${fault}.`);
+    if (!/^[\x21-\x7e]*$/.test(target) || target.includes("#"))
+        return refuse("bad_target", "The query has a character that must be percent-encoded.");
+    if (!gatewayPaths.some((listed) => covers(listed, path)))
+        return refuse("path_refused", `The path is not one of gateway-paths: ${gatewayPaths.join(", ")}.`);
+    return target;
+}
+function covers(listed, path) {
+    return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
+}
+/** @returns what is wrong with a path, undefined where it is plain */
+function pathFault(path) {
+    if (!path.startsWith("/"))
+        return "no slash at its beginning";
+    if (path.includes("//"))
+        return "two slashes in a row: is there one at the end of the base address?";
+    if (path.includes("%"))
+        return "an encoded character (%)";
+    if (path.includes("/."))
+        return "a segment that begins with a dot";
+    if (!/^[A-Za-z0-9\-._~:@/]+$/.test(path))
+        return "a character other than A-Z a-z 0-9 - . _ ~ : @";
+    return undefined;
+}
+function refuse(error, description) {
+    return { route: "refused", status: REFUSAL_STATUS[error], error, description };
+}
+/** @param allow the methods that there are */
+function wrongMethod(description, allow) {
+    return { ...refuse("method_not_allowed", description), allow };
+}
 
-;// CONCATENATED MODULE: ./build/gateway/requests.js
+;// CONCATENATED MODULE: ./build/gateway/reply.js
+
+/** An error of the agent's own. */
+function sendFailure(response, failure) {
+    const { headers, body } = errorReply(failure.code, failure.message);
+    const { retryAfterMs } = failure.details;
+    if (retryAfterMs)
+        headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
+    response.writeHead(failureStatus(failure), headers).end(body);
+}
+/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+function failureStatus({ code, details }) {
+    if (details.isPermanent)
+        return 424;
+    if (details.retryAfterMs)
+        return 503;
+    return code === "reply_timeout" ? 504 : 502;
+}
+/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
+function sendRefusal(response, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    response.writeHead(refusal.status, headers);
+    const request = response.req.headers;
+    const hasBody = request["transfer-encoding"] !== undefined || Number(request["content-length"] ?? 0) !== 0;
+    if (!hasBody) {
+        response.end(body);
+        return;
+    }
+    response.flushHeaders();
+    response.write(body);
+    const timer = setTimeout(() => response.end(), lingerMs);
+    response.req.once("end", () => response.end()).resume();
+    response.once("close", () => clearTimeout(timer));
+}
+/** The same for a connection that Node's parser gave up. */
+function endSocket(socket, refusal, lingerMs) {
+    const { headers, body } = refusalReply(refusal);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${refusal.status} ${external_node_http_namespaceObject.STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${body}`);
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.resume().once("close", () => clearTimeout(timer));
+}
+function refusalReply({ error, description, allow }) {
+    const { headers, body } = errorReply(error, description);
+    headers["Connection"] = "close";
+    if (allow !== undefined)
+        headers["Allow"] = allow;
+    return { headers, body };
+}
+/** In the shape of an OAuth error (RFC 6749 section 5.2). */
+function errorReply(error, description) {
+    const body = JSON.stringify({ error, error_description: description });
+    const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": String(Buffer.byteLength(body)),
+        "Cache-Control": "no-store",
+        "X-Armor-Gateway": "1",
+    };
+    return { headers, body };
+}
+
+;// CONCATENATED MODULE: ./build/gateway/slots.js
+/**
+ * The client of a call, which may leave before the reply is complete. The listener refers to nothing but this
+ * small object: when it referred to the whole call, or to an AbortSignal, garbage collection took three times
+ * as long (measured with Node 24.21).
+ */
+class Client {
+    hasLeft = false;
+    #giveUp = () => undefined;
+    constructor(response) {
+        response.once("close", () => {
+            this.hasLeft = !response.writableFinished;
+            if (this.hasLeft)
+                this.#giveUp();
+        });
+    }
+    /** @param giveUp ends what is being done for the client now, in place of what was given before */
+    onLeave(giveUp) {
+        this.#giveUp = giveUp;
+        if (this.hasLeft)
+            giveUp();
+    }
+}
+/** A limit on how many calls go on at once: first come, first served. */
+class Slots {
+    #free;
+    #waiting = new Set();
+    constructor(size) {
+        this.#free = size;
+    }
+    /** @returns whether there is a slot now, to be released; false for a client that left before */
+    async acquire(client) {
+        if (client.hasLeft)
+            return false;
+        if (this.#free > 0) {
+            this.#free -= 1;
+            return true;
+        }
+        return await new Promise((resolve) => {
+            this.#waiting.add(resolve);
+            client.onLeave(() => {
+                if (this.#waiting.delete(resolve))
+                    resolve(false);
+            });
+        });
+    }
+    release() {
+        const [next] = this.#waiting;
+        if (next === undefined) {
+            this.#free += 1;
+        }
+        else {
+            this.#waiting.delete(next);
+            next(true);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/gateway/gateway.js
 
 
 
 
+
+
+
+const MAX_CALLS = 128;
+const MAX_REPEATS = 3;
+const FORBIDDEN_PATH_MS = 10_000; // how long a path that answers 401 to every token asks for no other one
+/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+function createGateway(options) {
+    const slots = new Slots(MAX_CALLS);
+    const fetchReply = createFetch(options);
+    return async (request, response, target) => {
+        const client = new Client(response);
+        if (!(await slots.acquire(client)))
+            return;
+        try {
+            const reply = await fetchReply(request, target, client);
+            await passOn(reply, response, client, options.limits.idleMs);
+            options.stats.addAnswer(response.statusCode);
+        }
+        catch (error) {
+            if (client.hasLeft)
+                return;
+            const failure = options.stats.addFailure(error);
+            // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
+            if (response.headersSent)
+                response.socket?.resetAndDestroy();
+            else
+                sendFailure(response, failure);
+        }
+        finally {
+            slots.release();
+        }
+    };
+}
+/** Gives Armor's reply: after a newer token where one was refused, and redirects that may be followed. */
+function createFetch({ apiUrl, gatewayPaths, tokenCache, upstream }) {
+    const base = new URL(apiUrl);
+    const basePath = base.pathname.replace(/\/$/, "");
+    const forbidden = new ForbiddenPaths();
+    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+    const allowedRedirect = (from, location) => {
+        if (location.username !== "" || location.password !== "")
+            return undefined;
+        if (!isTrustedRedirect(from, location))
+            return undefined;
+        if (!location.pathname.startsWith(`${basePath}/`))
+            return undefined;
+        const target = location.pathname.slice(basePath.length) + location.search;
+        const allowed = allowedTarget(target, gatewayPaths);
+        return typeof allowed === "string" ? { origin: location, path: basePath + allowed } : undefined;
+    };
+    return async (request, target, client) => {
+        const { method = "GET" } = request;
+        const passedHeaders = keepHeaders(request, isPassedToArmor);
+        let place = { origin: base, path: basePath + target };
+        let { accessToken } = await tokenCache.get();
+        let repeats = 0;
+        let redirects = 0;
+        for (;;) {
+            const { origin, path } = place;
+            const headers = [
+                ...passedHeaders,
+                "Host",
+                origin.host,
+                "Authorization",
+                `Bearer ${accessToken}`,
+            ];
+            const message = await upstream.send({ origin, path, method, headers, client });
+            if (message.statusCode === 401) {
+                if (repeats === MAX_REPEATS) {
+                    forbidden.add(path);
+                    return { message, origin, location: undefined };
+                }
+                // This path has lately refused every token. It is asked again only if there is a newer one by now.
+                if (forbidden.has(path) && tokenCache.isCurrent(accessToken))
+                    return { message, origin, location: undefined };
+                message.destroy();
+                repeats += 1;
+                ({ accessToken } = await tokenCache.replace(accessToken));
+                continue;
+            }
+            forbidden.delete(path);
+            const location = gateway_redirectTarget(message, place);
+            const next = location && allowedRedirect(origin, location);
+            if (next === undefined || redirects === MAX_REDIRECTS)
+                return { message, origin, location };
+            message.destroy();
+            redirects += 1;
+            place = next;
+        }
+    };
+}
+/** Paths, without their query, of which a 401 is about the path and not about the token. */
+class ForbiddenPaths {
+    #until = new Map(); // by the monotonic clock, in ms
+    add(path) {
+        this.#until.set(withoutQuery(path), clock.now() + FORBIDDEN_PATH_MS);
+    }
+    delete(path) {
+        if (this.#until.size > 0)
+            this.#until.delete(withoutQuery(path));
+    }
+    has(path) {
+        const until = this.#until.get(withoutQuery(path));
+        return until !== undefined && until > clock.now();
+    }
+}
+function withoutQuery(path) {
+    const [pathname = ""] = path.split("?", 1);
+    return pathname;
+}
+/** @returns where a reply redirects to; undefined where it is no redirect, or to no address */
+function gateway_redirectTarget({ statusCode = 0, headers }, from) {
+    const { location } = headers;
+    if (!REDIRECT_STATUS.has(statusCode) || location === undefined)
+        return undefined;
+    const base = from.origin.origin + from.path;
+    return URL.canParse(location, base) ? new URL(location, base) : undefined;
+}
+/** Names and values in turn. */
+function replyHeaders({ message, location }) {
+    const headers = keepHeaders(message, 
+    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
+    (name) => isPassedToClient(name) && !(name === "location" && location !== undefined));
+    if (location !== undefined)
+        headers.push("Location", location.href);
+    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    return headers;
+}
+/** Gives the reply to the client. @throws ArmorError where it breaks off */
+async function passOn(reply, response, client, idleMs) {
+    const { message, origin } = reply;
+    try {
+        response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
+    }
+    catch {
+        message.destroy();
+        const state = { url: origin, proxy: undefined, isReplying: false };
+        throw networkError({ code: "HPE_INVALID_HEAD" }, state);
+    }
+    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+    const hasBodyToCome = message.readableLength === 0 && !message.complete;
+    if (hasBodyToCome)
+        response.flushHeaders();
+    await streamBody(reply, response, client, idleMs);
+}
+/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
+function streamBody(reply, response, client, idleMs) {
+    const { message, origin } = reply;
+    const state = { url: origin, proxy: undefined, isReplying: true };
+    return new Promise((resolve, reject) => {
+        const fail = (error) => {
+            clearTimeout(idle);
+            reject(error);
+            message.destroy();
+        };
+        const idle = setTimeout(() => {
+            if (message.isPaused())
+                idle.refresh();
+            else
+                fail(timeoutError(state));
+        }, idleMs);
+        client.onLeave(() => fail(new Error("the client left")));
+        if (client.hasLeft)
+            return;
+        message.on("data", (chunk) => {
+            idle.refresh();
+            if (!response.write(chunk))
+                message.pause();
+        });
+        response.on("drain", () => {
+            idle.refresh();
+            message.resume();
+        });
+        message.once("end", () => {
+            clearTimeout(idle);
+            response.end();
+            resolve();
+        });
+        message.on("error", (error) => fail(networkError(error, state)));
+    });
+}
+
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = require("node:events");
+;// CONCATENATED MODULE: ./build/gateway/server.js
+
+
+
+
+
+const LIMITS = { headMs: 10_000, maxWaiting: 2_000, minWaitMs: 2_000 };
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than common clients keep a connection, so that none is closed while a request is on its way. */
+const KEEP_ALIVE_MS = 120_000;
+/** For many calls that connect at the same moment. Node's default is 511. */
+const BACKLOG = 4_096;
+const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
-const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 /** By the codes of Node's parser. */
-const BAD_HEADS = new Map([
-    [
-        "HPE_HEADER_OVERFLOW",
-        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
-            "Leave out what the gateway does not need, such as cookies."),
-    ],
-    [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
-]);
-const LINE_IS_FULL = busy(`More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
-    "Wait for replies, or use several connections.");
-/** What becomes of the requests of each connection, and of connections that send something else. */
-class Requests {
-    #options;
-    #heldInAll = 0; // requests that wait for the reply to one before them, on all connections
-    #bytesHeldInAll = 0; // of their heads
-    constructor(options) {
-        this.#options = options;
+const BAD_HEADS = {
+    HPE_HEADER_OVERFLOW: refuse("head_too_large", "The request's headers are larger than 16 KB."),
+    ERR_HTTP_REQUEST_TIMEOUT: refuse("request_timeout", "The request's headers did not come in time."),
+};
+/** Listens on a free port of 127.0.0.1. */
+async function listen(guard, handle, onRefusal, limits = LIMITS) {
+    const server = (0,external_node_http_namespaceObject.createServer)({
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: limits.headMs,
+        connectionsCheckingInterval: limits.headMs / 5,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        requestTimeout: 0, // no request has a body
+        requireHostHeader: false, // Node's own refusal has no text
+    });
+    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", BACKLOG), "listening");
+    const { port } = server.address();
+    const config = { ...guard, host: `127.0.0.1:${port}` };
+    const connections = new Connections(config, handle, onRefusal, limits);
+    const onRequest = (request, response) => connections.serveInTurn(request, response);
+    server.on("connection", (socket) => connections.open(socket));
+    server.on("request", onRequest);
+    // Without these, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
+    server.on("checkContinue", onRequest);
+    server.on("checkExpectation", onRequest);
+    server.on("connect", (_, socket) => connections.giveUp(socket, NO_CONNECT));
+    server.on("clientError", (error, socket) => connections.endUnreadable(socket, error.code ?? ""));
+    return { port, server };
+}
+/** What is known of each connection, and what becomes of its requests. */
+class Connections {
+    #guard;
+    #handle;
+    #onRefusal;
+    #limits;
+    #waiting = new Map(); // without an admitted request, since when; the oldest first
+    #refused = new WeakSet(); // they have their answer, and no further request is served
+    #lastResponse = new WeakMap();
+    constructor(guard, handle, onRefusal, limits) {
+        this.#guard = guard;
+        this.#handle = handle;
+        this.#onRefusal = onRefusal;
+        this.#limits = limits;
+    }
+    /** Closes the oldest connection that waits, where there are too many. */
+    open(socket) {
+        this.#waiting.set(socket, clock.now());
+        socket.once("close", () => this.#waiting.delete(socket));
+        if (this.#waiting.size <= this.#limits.maxWaiting)
+            return;
+        const [oldest] = this.#waiting;
+        if (oldest === undefined)
+            return;
+        const [oldestSocket, since] = oldest;
+        if (clock.now() - since >= this.#limits.minWaitMs)
+            oldestSocket.destroy();
     }
     /**
-     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
-     * older versions a reply that waits for its turn does not learn that the client has left.
+     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once,
+     * and in older versions a reply that waits for its turn does not learn that the client has left.
      */
-    accept(exchange) {
-        const connection = this.#options.connections.find(exchange.request.socket);
-        if (connection === undefined || connection.isRefused)
-            return;
-        if (connection.isReplying)
-            this.#putInLine(connection, exchange);
+    serveInTurn(request, response) {
+        const previous = this.#lastResponse.get(request.socket);
+        this.#lastResponse.set(request.socket, response);
+        if (previous === undefined || previous.closed)
+            this.#serve(request, response);
         else
-            this.#serve(connection, exchange);
+            previous.once("close", () => this.#serve(request, response));
+    }
+    #serve(request, response) {
+        const { socket } = request;
+        if (socket.destroyed || this.#refused.has(socket))
+            return;
+        const verdict = authorize(request, this.#guard);
+        if (verdict.route === "refused") {
+            this.#refused.add(socket);
+            this.#onRefusal(verdict);
+            sendRefusal(response, verdict, this.#limits.headMs);
+            return;
+        }
+        this.#waiting.delete(socket);
+        this.#handle(request, response, verdict);
     }
     /** Refuses a connection that has no response to write to. */
     giveUp(socket, refusal) {
-        const { connections, limits, onRefusal } = this.#options;
-        const connection = connections.find(socket);
-        if (connection !== undefined)
-            connections.refuse(connection);
-        onRefusal(refusal);
-        endSocket(socket, refusal, limits.headMs);
+        this.#refused.add(socket);
+        this.#onRefusal(refusal);
+        endSocket(socket, refusal, this.#limits.headMs);
     }
-    /** Node's parser gave up, with this code, or the time for a head is over. */
+    /** Node's parser gave up, with this code. */
     endUnreadable(socket, code) {
-        if (code !== REQUEST_TIMEOUT) {
-            this.#endNow(socket, code);
-            return;
-        }
-        const connection = this.#options.connections.find(socket);
-        const before = connection?.lastResponse;
-        afterReading(() => {
-            const hasCome = connection !== undefined && connection.lastResponse !== before;
-            if (!hasCome)
-                this.#endNow(socket, code);
-        });
-    }
-    /** A connection that was kept for another request has had none for too long. */
-    endIdle(socket) {
-        const { bytesRead } = socket;
-        afterReading(() => {
-            if (socket.bytesRead === bytesRead)
-                socket.destroy();
-        });
-    }
-    #serve(connection, { request, response, expectsContinue }) {
-        const { connections, guard, handle } = this.#options;
-        connection.lastResponse = response;
-        const verdict = authorize(request, guard);
-        if (verdict.route === "refused") {
-            this.#refuse(connection, response, verdict);
-            return;
-        }
-        connections.admit(connection);
-        if (expectsContinue)
-            response.writeContinue();
-        handle(request, response, verdict);
-    }
-    #refuse(connection, response, refusal) {
-        const { connections, limits, onRefusal } = this.#options;
-        connection.lastResponse = response;
-        connections.refuse(connection);
-        onRefusal(refusal);
-        sendRefusal(response, refusal, limits.headMs);
-    }
-    #putInLine(connection, exchange) {
-        const { line, socket, lastResponse } = connection;
-        const { maxInLine } = this.#options.limits;
-        const isFirstHeld = connection.requestsHeld === 0;
-        this.#hold(connection, exchange.request);
-        if (isFirstHeld)
-            socket.once("close", () => this.#letGoOfAll(connection));
-        if (this.#holdsTooMuch()) {
-            socket.destroy();
-            return;
-        }
-        if (connection.isOverfull)
-            return; // Node itself holds the response, until the connection ends
-        line.push(exchange);
-        if (line.length === 1)
-            lastResponse?.once("close", () => this.#serveNext(connection));
-        if (line.length <= maxInLine)
-            return;
-        connection.isOverfull = true; // this one is the last, and is refused when it is its turn
-        stopReading(socket);
-    }
-    #serveNext(connection) {
-        const { line, socket, isOverfull, isRefused } = connection;
-        const next = line.shift();
-        if (next === undefined || socket.destroyed || isRefused)
-            return;
-        const isLast = line.length === 0;
-        if (isLast && isOverfull) {
-            this.#refuse(connection, next.response, LINE_IS_FULL);
-            return;
-        }
-        this.#letGo(connection, next.request);
-        this.#serve(connection, next);
-        if (!isLast)
-            next.response.once("close", () => this.#serveNext(connection));
-    }
-    #hold(connection, request) {
-        const bytes = headLength(request);
-        connection.requestsHeld += 1;
-        connection.bytesHeld += bytes;
-        this.#heldInAll += 1;
-        this.#bytesHeldInAll += bytes;
-    }
-    #letGo(connection, request) {
-        const bytes = headLength(request);
-        connection.requestsHeld -= 1;
-        connection.bytesHeld -= bytes;
-        this.#heldInAll -= 1;
-        this.#bytesHeldInAll -= bytes;
-    }
-    #letGoOfAll(connection) {
-        this.#heldInAll -= connection.requestsHeld;
-        this.#bytesHeldInAll -= connection.bytesHeld;
-        connection.requestsHeld = 0;
-        connection.bytesHeld = 0;
-        connection.line.length = 0;
-    }
-    #holdsTooMuch() {
-        const { maxInLineInAll, maxBytesInLine } = this.#options.limits;
-        return this.#heldInAll > maxInLineInAll || this.#bytesHeldInAll > maxBytesInLine;
-    }
-    #endNow(socket, code) {
-        const connection = this.#options.connections.find(socket);
-        if (connection?.isRefused)
+        if (this.#refused.has(socket))
             return; // the rest of a request that has its answer
-        if (connection?.isReplying) {
+        const response = this.#lastResponse.get(socket);
+        const isReplying = response !== undefined && !response.closed;
+        if (isReplying) {
             // A refusal written now would be read as a part of the reply's body.
             socket.resetAndDestroy();
             return;
@@ -4754,76 +4127,8 @@ class Requests {
             socket.destroy();
             return;
         }
-        this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
+        this.giveUp(socket, BAD_HEADS[code] ?? BAD_REQUEST);
     }
-}
-/** In characters, which are bytes here: Node reads heads as Latin-1. */
-function headLength({ url = "", rawHeaders }) {
-    let length = url.length;
-    for (const text of rawHeaders)
-        length += text.length;
-    return length;
-}
-/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
-function stopReading(socket) {
-    if (socket.listenerCount("resume", pause) === 0)
-        socket.on("resume", pause);
-    socket.pause();
-}
-function pause() {
-    this.pause();
-}
-/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
-function afterReading(decide) {
-    setImmediate(decide);
-}
-
-;// CONCATENATED MODULE: ./build/gateway/server.js
-
-
-
-
-
-const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
-/** Listens on a free port of 127.0.0.1, and serves what the guard admits. */
-async function listen(options) {
-    const { handle, limits, onRefusal } = options;
-    const server = createNodeServer(limits);
-    await (0,external_node_events_namespaceObject.once)(server.listen(0, "127.0.0.1", limits.backlog), "listening");
-    const { port } = server.address();
-    const guard = {
-        capability: options.guard.capability,
-        controlCapability: options.guard.controlCapability,
-        gatewayPaths: options.guard.gatewayPaths,
-        host: `127.0.0.1:${port}`,
-    };
-    const connections = new Connections(limits);
-    const requests = new Requests({ connections, guard, limits, handle, onRefusal });
-    server.on("connection", (socket) => connections.open(socket));
-    serveRequests(server, requests);
-    return { port, server };
-}
-function createNodeServer(limits) {
-    const server = (0,external_node_http_namespaceObject.createServer)({
-        maxHeaderSize: limits.maxHeadBytes,
-        headersTimeout: limits.headMs,
-        connectionsCheckingInterval: limits.headMs / 5,
-        keepAliveTimeout: limits.keepAliveMs,
-        requestTimeout: 0, // no request has a body
-        requireHostHeader: false, // Node's own refusal has no text
-    });
-    server.maxHeadersCount = limits.maxHeaders; // Node keeps no more of them, and the guard refuses the request
-    return server;
-}
-function serveRequests(server, requests) {
-    const accept = (request, response) => requests.accept({ request, response, expectsContinue: false });
-    server.on("request", accept);
-    // Without these two, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
-    server.on("checkContinue", (request, response) => requests.accept({ request, response, expectsContinue: true }));
-    server.on("checkExpectation", accept);
-    server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
-    server.on("clientError", (error, socket) => requests.endUnreadable(socket, error.code ?? ""));
-    server.on("timeout", (socket) => requests.endIdle(socket));
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/upstream.js
@@ -4944,78 +4249,6 @@ class Upstream {
     }
 }
 
-;// CONCATENATED MODULE: ./build/gateway/serve.js
-
-
-
-
-
-
-/** The server with all that is behind the gateway's address: guard, token cache and the way to Armor. */
-class Service {
-    tokenCache;
-    #config;
-    #stats;
-    #bounds;
-    #upstream;
-    #server; // undefined until `listen` has resolved
-    /** @param fetchToken gets a new token from Armor, with all its retries */
-    constructor(config, fetchToken, stats, options = {}) {
-        this.#config = config;
-        this.#stats = stats;
-        this.#bounds = { ...LIMITS, ...options.bounds };
-        this.#upstream = new Upstream(config.route, config.limits, options.maxIdleMs);
-        const onProblem = (error) => stats.addProblem(error);
-        this.tokenCache = new TokenCache(config.first, fetchToken, onProblem);
-    }
-    /** Serves from now on. @returns the server, and the port of 127.0.0.1 on which it listens */
-    async listen(control) {
-        const { capability, controlCapability, gatewayPaths } = this.#config;
-        const listening = await listen({
-            guard: { capability, controlCapability, gatewayPaths },
-            handle: this.#handler(control),
-            limits: this.#bounds,
-            onRefusal: (refusal) => this.#stats.addRefusal(refusal),
-        });
-        this.#server = listening.server;
-        return listening;
-    }
-    /** Breaks every connection, to clients and to Armor. */
-    close() {
-        this.#server?.close();
-        this.#server?.closeAllConnections();
-        this.#upstream.close();
-    }
-    #handler(control) {
-        const gateway = this.#createGateway();
-        return (request, response, admission) => {
-            control.onAdmitted();
-            switch (admission.route) {
-                case "gateway":
-                    gateway.handle(request, response, admission.target);
-                    break;
-                case "token":
-                    control.answerToken(response);
-                    break;
-                case "stop":
-                    control.answerStop(response);
-                    break;
-            }
-        };
-    }
-    #createGateway() {
-        const { apiUrl, gatewayPaths, limits } = this.#config;
-        const calls = new ArmorCalls({
-            apiUrl,
-            gatewayPaths,
-            maxForbiddenPaths: this.#bounds.maxForbiddenPaths,
-            tokenCache: this.tokenCache,
-            upstream: this.#upstream,
-        });
-        return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/protocol/config.js
 const CONTROL_FILE = "control-url"; // in its folder: the address for tokens and stopping, one line
 const REPORT_FILE = "report.json"; // in its folder when it has ended: its `Stats`, as JSON
@@ -5024,53 +4257,25 @@ const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
 
 ;// CONCATENATED MODULE: ./build/protocol/stats.js
 
-
-/** How many kinds of calls are told apart: more than are reported, so that the most frequent ones are. */
-const MAX_KINDS = 1_000;
-const MAX_REPORTED_KINDS = 50;
-const MAX_PATH_LENGTH = 200;
-const UUID = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/gi;
-/** Counts what the agent does and keeps what went wrong. Every call is counted once. */
+/** What the agent did and what went wrong. A call whose client left is not counted, every other one once. */
 class Stats {
-    reason; // why the agent ended; undefined if it was told to
+    reason; // why the agent ended, where it was not told to
     minted = 1; // the step's own token is one
-    handedOut = 0;
-    answered = {};
-    failed = {};
-    abandoned = 0;
-    refused = 0;
+    handedOut = 0; // handed out by armor-token
+    answered = {}; // calls that Armor answered in full, by class of status: `2xx`, `4xx` …
+    failed = {}; // calls that were not answered in full, by code
+    refused = 0; // requests that were refused before Armor saw them
     sessionsEnded = 0;
-    sessionsNotEnded = 0;
-    problems = {};
-    #read = new Map(); // by method, path and status
-    #callsOfOtherKinds = 0; // beyond MAX_KINDS
-    /** A call that Armor answered in full. */
+    sessionsNotEnded = 0; // those that may go on
+    problems = {}; // by code: the last full text of what went wrong
     addAnswer(status) {
         const name = `${Math.floor(status / 100)}xx`;
         this.answered[name] = (this.answered[name] ?? 0) + 1;
     }
-    /** The same call: what was read. @param path without its query, as the guard has let it through */
-    addRead(method, path, status) {
-        const general = shortened(path.replace(UUID, "{id}"));
-        const kind = `${method} ${general} ${status}`;
-        const known = this.#read.get(kind);
-        if (known !== undefined)
-            known.calls += 1;
-        else if (this.#read.size < MAX_KINDS)
-            this.#read.set(kind, { method, path: general, status, calls: 1 });
-        else
-            this.#callsOfOtherKinds += 1;
-    }
-    /** A call that was not answered in full. */
     addFailure(error) {
         const failure = this.addProblem(error);
-        this.#countFailure(failure.code);
+        this.failed[failure.code] = (this.failed[failure.code] ?? 0) + 1;
         return failure;
-    }
-    /** A call that was ended because its client did not read the reply while other calls waited. */
-    addUnread({ error, description }) {
-        this.#countFailure(error);
-        this.problems[error] = description;
     }
     addRefusal({ error, description, isFromJob }) {
         this.refused += 1;
@@ -5082,113 +4287,6 @@ class Stats {
         this.problems[failure.code] = failure.message;
         return failure;
     }
-    /** All that was counted, without a secret. */
-    report() {
-        const kinds = [...this.#read.values()].sort((a, b) => b.calls - a.calls);
-        const others = kinds.splice(MAX_REPORTED_KINDS);
-        let otherCalls = this.#callsOfOtherKinds;
-        for (const { calls } of others)
-            otherCalls += calls;
-        const problems = Object.entries(this.problems);
-        return {
-            ...(this.reason === undefined ? {} : { reason: printable(this.reason) }),
-            minted: this.minted,
-            handedOut: this.handedOut,
-            answered: this.answered,
-            failed: this.failed,
-            abandoned: this.abandoned,
-            refused: this.refused,
-            sessionsEnded: this.sessionsEnded,
-            sessionsNotEnded: this.sessionsNotEnded,
-            problems: Object.fromEntries(problems.map(([code, text]) => [code, printable(text)])),
-            read: kinds.map((kind) => ({ ...kind, path: printable(kind.path) })),
-            otherKinds: others.length,
-            otherCalls,
-        };
-    }
-    /** For JSON.stringify. */
-    toJSON() {
-        return this.report();
-    }
-    #countFailure(code) {
-        this.failed[code] = (this.failed[code] ?? 0) + 1;
-    }
-}
-/** A secret is hidden before the cut, which could leave a part of it. */
-function shortened(path) {
-    if (path.length <= MAX_PATH_LENGTH)
-        return path;
-    return `${printable(path).slice(0, MAX_PATH_LENGTH)}…`;
-}
-/** Bounds of what is believed: a report lies in a file that any step of the job can write. */
-const MAX_COUNT = 1e9;
-const MAX_ENTRIES = 100;
-const MAX_TEXT = 4_000; // characters; no text of the agent's is longer
-const NAME = /^\w{1,40}$/;
-const METHOD = /^(?:GET|HEAD)$/;
-const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/; // `***` and a blank come of a secret or a control character
-/** @returns the report in this JSON value, with no other field; undefined if it is no report */
-function parseStats(value) {
-    if (!isObject(value))
-        return undefined;
-    const counts = {
-        minted: value["minted"],
-        handedOut: value["handedOut"],
-        abandoned: value["abandoned"],
-        refused: value["refused"],
-        sessionsEnded: value["sessionsEnded"],
-        sessionsNotEnded: value["sessionsNotEnded"],
-        otherKinds: value["otherKinds"],
-        otherCalls: value["otherCalls"],
-    };
-    if (!areCounts(counts))
-        return undefined;
-    const { reason, answered, failed, problems, read } = value;
-    if (reason !== undefined && !isText(reason))
-        return undefined;
-    if (!isRecordOf(answered, isCount) || !isRecordOf(failed, isCount))
-        return undefined;
-    if (!isRecordOf(problems, isText) || !isListOfReads(read))
-        return undefined;
-    const report = {
-        ...counts,
-        answered,
-        failed,
-        problems,
-        read: read.map(({ method, path, status, calls }) => ({ method, path, status, calls })),
-    };
-    return reason === undefined ? report : { ...report, reason };
-}
-function isObject(value) {
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-function isCount(value) {
-    return Number.isInteger(value) && value >= 0 && value <= MAX_COUNT;
-}
-function areCounts(values) {
-    return Object.values(values).every(isCount);
-}
-function isText(value) {
-    return typeof value === "string" && value.length <= MAX_TEXT;
-}
-function isRecordOf(value, isEntry) {
-    if (!isObject(value))
-        return false;
-    const entries = Object.entries(value);
-    return (entries.length <= MAX_ENTRIES && entries.every(([name, it]) => NAME.test(name) && isEntry(it)));
-}
-function isListOfReads(value) {
-    return Array.isArray(value) && value.length <= MAX_ENTRIES && value.every(isRead);
-}
-function isRead(value) {
-    if (!isObject(value))
-        return false;
-    const { method, path, status, calls } = value;
-    if (typeof method !== "string" || !METHOD.test(method))
-        return false;
-    if (typeof path !== "string" || !PATH.test(path))
-        return false;
-    return isCount(status) && status >= 100 && status <= 999 && isCount(calls);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/control.js
@@ -5317,6 +4415,9 @@ class Life {
 
 
 
+
+
+
 /** For a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
 /** The token agent: a foreground program that serves until it is told to stop, or is not needed any more. */
@@ -5336,7 +4437,7 @@ async function agent(crash, { stdin, stdout } = process) {
     }
 }
 async function serve(config, say, crash) {
-    const { apiUrl, route, terminateSession } = config;
+    const { apiUrl, capability, controlCapability, gatewayPaths, limits, route, terminateSession } = config;
     trustCertificates(config.certificates);
     const stats = new Stats();
     const context = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
@@ -5345,19 +4446,26 @@ async function serve(config, say, crash) {
         stats.minted += 1;
         return token;
     };
-    const service = new Service(config, fetch, stats);
-    const { tokenCache } = service;
+    const tokenCache = new TokenCache(config.first, fetch, (error) => stats.addProblem(error));
+    const upstream = new Upstream(route, limits);
+    const gateway = createGateway({ apiUrl, gatewayPaths, limits, tokenCache, upstream, stats });
     const life = new Life((0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE));
     const onStopped = () => life.end();
     const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
-    const { port } = await service.listen({
-        onAdmitted: () => life.wasAsked(),
-        answerToken: (response) => control.answerToken(response),
-        answerStop: (response) => control.answerStop(response),
-    });
+    const { port, server } = await listen({ capability, controlCapability, gatewayPaths }, (request, response, admission) => {
+        life.wasAsked();
+        switch (admission.route) {
+            case "gateway":
+                return gateway(request, response, admission.target);
+            case "token":
+                return control.answerToken(response);
+            case "stop":
+                return control.answerStop(response);
+        }
+    }, (refusal) => stats.addRefusal(refusal));
     try {
         const controlFile = (0,external_node_path_namespaceObject.join)(config.folder, CONTROL_FILE);
-        await placeFile(controlFile, `http://127.0.0.1:${port}/${config.controlCapability}\n`);
+        await placeFile(controlFile, `http://127.0.0.1:${port}/${controlCapability}\n`);
         life.begin();
         say(`port ${port}`);
         stats.reason = await Promise.race([life.ended, crash]);
@@ -5374,7 +4482,9 @@ async function serve(config, say, crash) {
         // Before the connections close, which the post step waits for. The folder may be gone.
         const report = (0,external_node_path_namespaceObject.join)(config.folder, REPORT_FILE);
         await (0,promises_namespaceObject.writeFile)(report, JSON.stringify(stats), { mode: 0o600 }).catch(() => undefined);
-        service.close();
+        server.close();
+        server.closeAllConnections();
+        upstream.close();
     }
 }
 /** Whole or not at all: post may read at any time. Fails where the folder is gone, and so the job over. */
@@ -5511,7 +4621,7 @@ function unquote(word) {
 
 const MEMORY_FLAGS = [
     "--max-semi-space-size=2", // MiB; with 1, garbage collection took a tenth more CPU
-    "--max-old-space-size=256",
+    "--max-old-space-size=96",
 ];
 /** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
@@ -5800,7 +4910,7 @@ function checkFiles(variables) {
     }
 }
 /** Lets core write. If that fails half-way, the file is cut back, so that the runner reads no half line. */
-function outputs_write(variable, append) {
+function write(variable, append) {
     use(variable, (path) => {
         const before = (0,external_node_fs_namespaceObject.statSync)(path);
         try {
@@ -5840,17 +4950,17 @@ function fail(line) {
 /** As action.yml describes them. */
 function setOutputs(outputs) {
     for (const [name, value] of Object.entries(outputs))
-        outputs_write("GITHUB_OUTPUT", () => setOutput(name, value));
+        write("GITHUB_OUTPUT", () => setOutput(name, value));
 }
 /** Lets all later steps reach the agent. @returns whether no_proxy was extended, as the job has a proxy */
 function exportAgent(env, gatewayUrl, bin) {
-    outputs_write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
-    outputs_write("GITHUB_PATH", () => addPath(bin));
+    write("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
+    write("GITHUB_PATH", () => addPath(bin));
     const noProxy = noProxyWithLoopback(env);
     if (noProxy === undefined)
         return false;
     for (const name of NO_PROXY_VARIABLES)
-        outputs_write("GITHUB_ENV", () => exportVariable(name, noProxy));
+        write("GITHUB_ENV", () => exportVariable(name, noProxy));
     return true;
 }
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]; // for http, as the gateway is
@@ -5876,7 +4986,7 @@ function isEveryHost(noProxy) {
 }
 /** For post. No API key and no proxy ever go into state, which is a readable file. */
 function outputs_saveState(name, value) {
-    outputs_write("GITHUB_STATE", () => saveState(name, value));
+    write("GITHUB_STATE", () => saveState(name, value));
 }
 /** @returns undefined where main saved nothing */
 function loadState(env) {

@@ -36,3 +36,12 @@ export async function within<T>(
     settled.abort();
   }
 }
+
+/**
+ * Calls back when what had already arrived was read. Node runs timers before it reads from the network, so after a
+ * pause of the whole process (a VM that was suspended) a time-out would fire although the answer is there.
+ */
+export function afterPendingReads(callback: () => void): void {
+  // The callbacks of setImmediate run after the event loop's next look at the network (Node's guide to it).
+  setImmediate(callback);
+}

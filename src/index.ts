@@ -1,7 +1,6 @@
 // The three programs of this action. Each has a file of one line in dist/, from which the runner or the main
 // step starts it: a process that guessed its role from saved state would be wrong whenever that is missing.
 
-import { setDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
 import { dirname } from "node:path";
 import * as core from "@actions/core";
 import { agent } from "./agent/agent.ts";
@@ -31,8 +30,6 @@ async function run(program: (crash: Promise<never>) => Promise<void>): Promise<v
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
   closeInspector();
-  // Node gives each address of a host 250 ms by default, which is too little for one that is far away.
-  setDefaultAutoSelectFamilyAttemptTimeout(5_000);
   await program(watchCrash());
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();

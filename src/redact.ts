@@ -1,72 +1,162 @@
-const secretsOfThisProcess: string[] = []; // in every form in which they travel
+/** The secrets of this process, in every form in which they travel. */
+const secretsOfThisProcess: string[] = [];
 
-/** From now on, nothing that is quoted or scrubbed shows these. */
+/** From now on, nothing that is quoted, scrubbed or made printable shows these. */
 export function hide(secrets: readonly string[]): void {
   secretsOfThisProcess.push(...secrets);
 }
 
+/**
+ * How many characters of a foreign text are shown. More would not help anybody to find the cause.
+ */
 const QUOTE_LENGTH = 200;
+/** How many are read for that, as some of them vanish: a run of blanks becomes one. */
+const READ_LENGTH = 4 * QUOTE_LENGTH;
 
-/** Makes text that somebody else wrote safe to print: one short line, no secret, no workflow command. */
+/**
+ * Makes text that somebody else wrote safe to print: one short line, without a secret and without a
+ * workflow command. The text is cut before it is searched, so that a reply of a megabyte costs no
+ * more than a short one.
+ */
 export function quote(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
-  // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-  const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
-  // The runner takes `::` and `##[` for the start of a command.
-  const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
-  // Again, as the clean-up can join a secret's halves.
-  const line = scrub(harmless, secrets).trim();
-  return line.length > QUOTE_LENGTH ? `${line.slice(0, QUOTE_LENGTH)}…` : line;
+  const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0);
+  const readLength = READ_LENGTH + 3 * longest;
+  const isWholeRead = text.length <= readLength;
+  const line = toHarmlessLine(text.slice(0, readLength), secrets);
+  if (isWholeRead && line.length <= QUOTE_LENGTH) return line;
+  // The first part of a secret may stand where reading stopped, and is not recognized there. So the
+  // end is dropped: twice the longest secret, because what makes commands harmless can lengthen a
+  // text by half.
+  const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
+  return `${withoutHalfCharacter(shown.slice(0, QUOTE_LENGTH))}…`;
 }
 
-/** Replaces every secret by `***`, the longest first, in any case: a host name arrives in small letters. */
-export function scrub(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
-  const folded = [...new Set(secrets.map(foldCase))].filter((secret) => secret !== "");
-  let scrubbed = text;
-  for (const secret of folded.sort((a, b) => b.length - a.length))
-    scrubbed = replaceSecret(scrubbed, secret);
-  return scrubbed;
+function toHarmlessLine(text: string, secrets: readonly string[]): string {
+  // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
+  const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+  // The runner takes `::` and `##[` for the start of a command (actions/runner, ActionCommand.cs).
+  const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
+  // Secrets are searched for again, because the clean-up can join the two halves of one.
+  return scrub(harmless, secrets).trim();
+}
+
+/** A cut can go through a character that JavaScript stores as two (a surrogate pair). */
+function withoutHalfCharacter(text: string): string {
+  return text.replace(/[\ud800-\udbff]$/, "");
+}
+
+/** A part of a text, by the positions of its first character and of the one behind its last. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
- * Finds the secret in the folded text, and cuts it out of the text as it is. Not by a regular expression: one
- * of a few thousand characters is too large for some engines.
+ * Replaces every secret by `***`, in any case of its letters, because a host name arrives in small
+ * ones. Secrets that overlap become one `***`, so that no rest of the second one stays.
  */
-function replaceSecret(text: string, foldedSecret: string): string {
+export function scrub(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
   const foldedText = foldCase(text);
-  let result = "";
-  let end = 0; // of the last secret that was found
-  let start = foldedText.indexOf(foldedSecret);
-  while (start !== -1) {
-    result += `${text.slice(end, start)}***`;
-    end = start + foldedSecret.length;
-    start = foldedText.indexOf(foldedSecret, end);
+  const foldedSecrets = new Set(secrets.map(foldCase));
+  const spans = [...foldedSecrets].flatMap((secret) => spansOf(secret, foldedText));
+  spans.sort((a, b) => a.start - b.start);
+  let scrubbed = "";
+  let end = 0; // of what has been copied or replaced so far
+  for (const span of spans) {
+    if (span.start >= end) scrubbed += `${text.slice(end, span.start)}***`;
+    end = Math.max(end, span.end);
   }
-  return result + text.slice(end);
+  return scrubbed + text.slice(end);
 }
 
-/** ASCII only, because toLowerCase changes the length of some other texts. */
+/** Not by a regular expression: one of a few thousand characters is too large for some engines. */
+function spansOf(secret: string, text: string): Span[] {
+  const spans: Span[] = [];
+  if (secret === "") return spans;
+  let start = text.indexOf(secret);
+  while (start !== -1) {
+    const end = start + secret.length;
+    spans.push({ start, end });
+    start = text.indexOf(secret, end);
+  }
+  return spans;
+}
+
+/** Of ASCII letters only, because toLowerCase changes the length of some other texts. */
 function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /**
- * What may leave this process: one line, without control characters that a terminal or the runner would act
- * on, and without a secret. Log lines, annotations, the agent's replies and its report all pass here.
+ * What may leave this process: one line, without control characters that a terminal or the runner
+ * would act on, and without a secret. Log lines, annotations, the agent's replies and its report
+ * all pass here.
  */
 export function printable(text: string): string {
-  return scrub(text.replace(/\p{C}+/gu, " "));
+  // Before the clean-up as well as after it: a secret may have an invisible character in it.
+  return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
 }
 
 /**
- * The texts to be masked for one secret: itself, and without its last one and two characters. Of each mask the
- * runner derives base64 at three offsets, with the mask's own end (actions/runner, ValueEncoders.cs), so that
- * these three cover base64 of every text that contains the secret.
+ * A shorter token is none: its mask would cover common words, and make the job's log unreadable.
  */
-export function maskedForms(secret: string): string[] {
-  return [secret, secret.slice(0, -1), secret.slice(0, -2)];
+export const MIN_TOKEN_LENGTH = 8;
+/**
+ * A longer token fits into no header (Node and most servers take 16 KB of them), nor well into a
+ * variable.
+ */
+export const MAX_TOKEN_LENGTH = 16 * 1024;
+
+/** The one rule for what a token is. The action and `armor-token` hand on nothing else. */
+export function isToken(text: string): boolean {
+  return tokenFault(text) === undefined;
 }
 
-/** The line by which the runner masks a value, escaped as it unescapes (actions/runner, ActionCommand.cs). */
+/**
+ * What is wrong with a text that should be a token, put so that it goes on behind "an
+ * access_token".
+ */
+export function tokenFault(text: string): string | undefined {
+  // Only visible ASCII can stand in a header (RFC 6750 section 2.1 allows a little less).
+  if (!/^[\x21-\x7e]*$/.test(text)) return "with characters that no header can carry";
+  if (text.length > MAX_TOKEN_LENGTH) return "that is longer than a header can be";
+  if (text.length < MIN_TOKEN_LENGTH) return `of fewer than ${MIN_TOKEN_LENGTH} characters`;
+  // A command begins with `::` at the start of a line, or with `##[` anywhere (actions/runner,
+  // ActionCommand.cs).
+  const isCommand = text.startsWith("::") || text.includes("##[");
+  return isCommand ? "that the runner would take for a command" : undefined;
+}
+
+/**
+ * A JSON Web Token or its encrypted kind (RFC 7519, RFC 7516). The last part is the signature or
+ * its like.
+ */
+const JWT = /^eyJ[\w-]*\.(?:[\w-]*\.)+(?<lastPart>[\w-]{16,})$/;
+/** A shorter mask would cover common words. */
+const MIN_MASK_LENGTH = 6;
+
+/**
+ * The texts to be masked for one secret, three at most, because each costs the runner time on every
+ * later line.
+ *
+ * Of each mask, the runner derives base64 at three offsets, with the mask's own end
+ * (ValueEncoders.cs). Inside a longer text, that matches only if the mask ends where a group of
+ * three bytes ends. So the secret without its last one and two characters is masked as well, and
+ * one of the three always ends there.
+ *
+ * Of a JWT, the two shorter masks are of its last part alone, which `cut -d.` prints by itself.
+ * Whatever base64 shows of the other parts then, nobody can use it without the last one.
+ */
+export function maskedForms(secret: string): string[] {
+  const end = JWT.exec(secret)?.groups?.["lastPart"] ?? secret;
+  const shorter = [end.slice(0, -1), end.slice(0, -2)];
+  return [secret, ...shorter.filter((text) => text.length >= MIN_MASK_LENGTH)];
+}
+
+/**
+ * The line by which the runner masks a value, escaped as it unescapes (actions/runner,
+ * ActionCommand.cs).
+ */
 export function maskCommand(secret: string): string {
   const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   return `::add-mask::${escaped}\n`;

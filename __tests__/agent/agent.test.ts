@@ -40,7 +40,7 @@ describe("the agent", () => {
       "content-type": "application/json",
     });
     const { expires_in: expiresIn, expires_at: expiresAt, ...fields } = JSON.parse(token.body);
-    expect(fields).toEqual({ access_token: "token-1", token_type: "Bearer" });
+    expect(fields).toEqual({ access_token: "token-a1", token_type: "Bearer" });
     expect(expiresIn).toBeGreaterThan(40);
     expect(expiresIn).toBeLessThanOrEqual(60);
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 1000 * expiresIn)).toBeLessThan(3_000);
@@ -59,7 +59,7 @@ describe("the agent", () => {
       sessionsEnded: 1,
       sessionsNotEnded: 0,
     });
-    expect(armor.endedSessions()).toEqual(["token-1"]);
+    expect(armor.endedSessions()).toEqual(["token-a1"]);
     await expect(call(url + CALL)).rejects.toMatchObject({ code: "ECONNREFUSED" });
     expect((await readdir(folder)).toSorted()).toEqual([CONTROL_FILE, REPORT_FILE]);
   });
@@ -75,7 +75,7 @@ describe("the agent", () => {
   });
 
   test("counts as ended only sessions that there were, and says which were not ended, and why", async () => {
-    const statuses: Record<string, number> = { first: 401, "token-1": 403 };
+    const statuses: Record<string, number> = { first: 401, "token-a1": 403 };
     await using armor = await startArmor({
       terminate: (response, { headers }) => {
         const accessToken = (headers.authorization ?? "").replace("Bearer ", "");
@@ -86,7 +86,7 @@ describe("the agent", () => {
         response.writeHead(statuses[accessToken] ?? 204).end(echo);
       },
       other: (response, { headers }) =>
-        response.writeHead(headers.authorization === "Bearer token-2" ? 200 : 401).end(),
+        response.writeHead(headers.authorization === "Bearer token-a2" ? 200 : 401).end(),
     });
     await using running = await startAgent({ apiUrl: armor.url });
     await expect(call(running.url + CALL)).resolves.toMatchObject({ status: 200 });
@@ -183,7 +183,7 @@ describe("a stop", () => {
     const late = await Promise.all([call(url + CALL), call(`${controlUrl}/token`)]);
     expect(late.map(errorOf)).toEqual(["agent_stopping", "agent_stopping"]);
     await expect(stopped).resolves.toMatchObject({ sessionsEnded: 1, sessionsNotEnded: 0 });
-    expect(armor.endedSessions()).toEqual(["token-1"]);
+    expect(armor.endedSessions()).toEqual(["token-a1"]);
     await waiting;
   });
 

@@ -75,12 +75,10 @@ describe("secretForms", () => {
   });
 
   test.each(["k", "ke", "key-1234567", "key-12345678"])(
-    "hold base64 with and without its padding: %s",
+    "hold base64 as it is sent: %s",
     (apiKey) => {
       const padded = Buffer.from(apiKey).toString("base64");
-      const all = secretForms({ appId: "id", apiKey });
-      expect(all).toContain(padded);
-      expect(all).toContain(padded.replaceAll("=", ""));
+      expect(secretForms({ appId: "id", apiKey })).toContain(padded);
     },
   );
 

@@ -1,13 +1,11 @@
 import { type AddressInfo, createServer, type Server } from "node:net";
-import tls from "node:tls";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type ApiReply, createSend, trustCertificates } from "../../src/armor/http.ts";
+import { type ApiReply, createSend } from "../../src/armor/http.ts";
 import { judgeToken, tokenRequest } from "../../src/armor/oauth.ts";
 import { ERROR_CODES, type ErrorCode } from "../../src/errors.ts";
 import { until } from "../fixtures/agent.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
-import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import {
@@ -289,35 +287,6 @@ describe("TLS without a proxy", () => {
       problem: expect.stringMatching(says),
     });
     expect(requests).toEqual([]);
-  });
-});
-
-describe("trustCertificates", () => {
-  test("adds to what Node trusts", () => {
-    const set = jest.spyOn(tls, "setDefaultCACertificates").mockImplementation(() => undefined);
-    trustCertificates(["PEM"]);
-    expect(set).toHaveBeenCalledWith([...tls.getCACertificates("default"), "PEM"]);
-  });
-
-  test("asks Node for nothing if there are none", () => {
-    const set = jest.spyOn(tls, "setDefaultCACertificates");
-    trustCertificates([]);
-    expect(set).not.toHaveBeenCalled();
-  });
-
-  test("says what is missing if Node cannot", async () => {
-    const { setDefaultCACertificates } = tls;
-    const restore = () => Object.assign(tls, { setDefaultCACertificates });
-    await using _without = disposable({}, restore);
-    Object.assign(tls, { setDefaultCACertificates: undefined });
-    expect(() => trustCertificates(["PEM"])).toThrow(
-      expect.objectContaining({
-        code: "runner_unsupported",
-        message: expect.stringMatching(
-          /^ca-certificate needs .*tls\.setDefaultCACertificates.*2\.328\.0.*NODE_EXTRA_CA_CERTS/,
-        ),
-      }),
-    );
   });
 });
 

@@ -1,15 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
-import {
-  networkError,
-  proxyError,
-  proxyStatusError,
-  timeoutError,
-} from "../../src/armor/network-error.ts";
+import { networkError, timeoutError } from "../../src/armor/network-error.ts";
+import { proxyError, proxyStatusError } from "../../src/armor/proxy-error.ts";
 
 const url = new URL("https://armor.example/api/v1/token");
 const proxy = { origin: "http://proxy.example:3128", credentials: "user:Passw0rd" };
 const direct = { url, proxy: undefined, isReplying: false };
-const proxied = { url, proxy, hasTunnel: true, isReplying: false };
+const proxied = { url, proxy, isReplying: false };
 const BEHIND = "https://armor.example through the proxy http://proxy.example:3128";
 
 function failure(code: string, message = "words of Node's"): Error {
@@ -266,13 +262,13 @@ describe("proxyError", () => {
     },
     { nodeCode: "EAI_AGAIN", says: "cannot be used (EAI_AGAIN): no connection to armor.example" },
   ])("calls $nodeCode proxy_failed: the proxy $says", ({ nodeCode, says }) => {
-    const error = proxyError(proxy, url.host, nodeCode);
+    const error = proxyError(proxy, url.host, failure(nodeCode));
     expect(error).toMatchObject({ code: "proxy_failed", problem: WHO + says, remedy: REMEDY });
     expect(error.message).not.toContain("Passw0rd");
   });
 
   test("says that DNS does not know a proxy's name", () => {
-    expect(proxyError(proxy, url.host, "ENOTFOUND")).toMatchObject({
+    expect(proxyError(proxy, url.host, failure("ENOTFOUND"))).toMatchObject({
       code: "proxy_failed",
       problem: "DNS does not know the proxy http://proxy.example:3128 (ENOTFOUND)",
       remedy: REMEDY,
@@ -280,7 +276,7 @@ describe("proxyError", () => {
   });
 
   test("does not blame the proxy if this runner has no free file or port", () => {
-    expect(proxyError(proxy, url.host, "EMFILE")).toMatchObject({
+    expect(proxyError(proxy, url.host, failure("EMFILE"))).toMatchObject({
       code: "connection_failed",
       problem: `${WHO}cannot be connected to, because this runner has no free file or port (EMFILE)`,
       remedy: expect.stringContaining("ulimit -n"),
@@ -290,7 +286,7 @@ describe("proxyError", () => {
   test.each([...CERTIFICATES, ...TLS])(
     "calls $word proxy_refused, in the words for Armor",
     ({ word, says }) => {
-      const { code, problem } = proxyError(proxy, url.host, word);
+      const { code, problem } = proxyError(proxy, url.host, failure(word));
       expect({ code, problem }).toEqual({
         code: "proxy_refused",
         problem: expect.stringContaining(says),
@@ -299,6 +295,33 @@ describe("proxyError", () => {
     },
   );
 });
+
+describe("an IPv6 address to which this machine has no way", () => {
+  const WHAT = "has an IPv6 address, and this runner has no way there by IPv6";
+
+  test.each(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EHOSTUNREACH", "ENETUNREACH"])(
+    "is named (%s), instead of this runner's files and ports",
+    (code) => {
+      const error = Object.assign(failure(code), { address: "2001:db8::1" });
+      expect(networkError(error, direct)).toMatchObject({
+        code: "connection_failed",
+        problem: `https://armor.example ${WHAT} (${code})`,
+        remedy: expect.stringContaining("IPv4"),
+      });
+      expect(proxyError(proxy, url.host, error)).toMatchObject({
+        code: "connection_failed",
+        problem: `${WHO}${WHAT} (${code})`,
+      });
+    },
+  );
+
+  test("is not meant if an IPv4 address has no port left", () => {
+    const error = Object.assign(failure("EADDRNOTAVAIL"), { address: "192.0.2.1" });
+    expect(networkError(error, direct).problem).toContain("no free file or port");
+  });
+});
+
+const connecting = { stage: "connecting", dnsCode: undefined } as const;
 
 describe("timeoutError", () => {
   test("says that Armor did not answer", () => {
@@ -325,16 +348,48 @@ describe("timeoutError", () => {
   });
 
   test("is the proxy's fault while it has opened no tunnel", () => {
-    expect(timeoutError({ ...proxied, hasTunnel: false })).toMatchObject({
+    expect(timeoutError({ ...proxied, progress: connecting })).toMatchObject({
       code: "proxy_failed",
       problem: `${WHO}cannot be used (ETIMEDOUT): no connection to armor.example`,
     });
   });
 
-  test("blames no proxy if there is none, or if nothing is known of a tunnel", () => {
-    const { hasTunnel: _, ...unknown } = proxied;
-    expect(timeoutError(unknown)).toMatchObject({ code: "reply_timeout" });
-    expect(timeoutError({ ...direct, hasTunnel: false })).toMatchObject({ code: "reply_timeout" });
+  test("blames no proxy if there is none", () => {
+    expect(timeoutError({ ...direct, progress: connecting })).toMatchObject({
+      code: "reply_timeout",
+    });
+  });
+
+  test.each([
+    {
+      dnsCode: undefined,
+      code: "dns_failed",
+      says: "does not answer for the host armor.example (ETIMEDOUT)",
+    },
+    {
+      dnsCode: "EAI_AGAIN",
+      code: "dns_failed",
+      says: "does not answer for the host armor.example (EAI_AGAIN)",
+    },
+    {
+      dnsCode: "ENOTFOUND",
+      code: "host_unknown",
+      says: "does not know the host armor.example (ENOTFOUND)",
+    },
+  ])(
+    "is DNS's before the look-up has ended, which said $dnsCode last",
+    ({ dnsCode, code, says }) => {
+      const progress = { stage: "looking-up", dnsCode } as const;
+      expect(timeoutError({ ...direct, progress })).toMatchObject({ code, problem: `DNS ${says}` });
+    },
+  );
+
+  test("is DNS's before the look-up of a proxy has ended", () => {
+    const progress = { stage: "looking-up", dnsCode: undefined } as const;
+    expect(timeoutError({ ...proxied, progress })).toMatchObject({
+      code: "proxy_failed",
+      problem: "DNS does not answer for the proxy http://proxy.example:3128 (ETIMEDOUT)",
+    });
   });
 });
 

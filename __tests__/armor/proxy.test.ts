@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { isLoopback, proxyFor, takeRoute } from "../../src/armor/proxy.ts";
+import { isLoopback } from "../../src/armor/host.ts";
+import { proxyFor, takeRoute } from "../../src/armor/proxy.ts";
 
 describe("takeRoute", () => {
   test.each([

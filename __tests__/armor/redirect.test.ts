@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { ApiReply, ApiRequest } from "../../src/armor/http.ts";
 import { isTrustedRedirect, sendFollowing } from "../../src/armor/redirect.ts";
+import { hide } from "../../src/redact.ts";
 
 const START = "https://api.armor.fortanix.com/api/v1/token";
 
@@ -114,4 +115,28 @@ test.each([
   { from: "https://armor.corp.example/", to: "https://armor.corp.example:8443/" },
 ])("a redirect from $from to $to is not trusted", ({ from, to }) => {
   expect(isTrustedRedirect(new URL(from), new URL(to))).toBe(false);
+});
+
+describe("what a redirect says", () => {
+  const key = "R3directed-K3y-of-this-test";
+  hide([key]);
+
+  test.each([
+    { what: "the key as a host", location: `https://${key}.example/` },
+    { what: "the key as a host inside blob:", location: `blob:https://${key}.example/x` },
+    { what: "the key as a scheme", location: `${key}:x` },
+    { what: "the key as a user", location: `https://${key}@evil.example/` },
+    { what: "a host of 12 KB", location: `https://${"x".repeat(12_000)}.example/` },
+    { what: "a scheme of 12 KB", location: `${"x".repeat(12_000)}:y` },
+    {
+      what: "a region of 12 KB",
+      location: `https://api.${"x".repeat(12_000)}.armor.fortanix.com/`,
+    },
+  ])("is short and without a secret in its error: $what", async ({ location }) => {
+    const { outcome, urls } = await follow([307, location]);
+    expect(outcome.code).toBe("redirect_refused");
+    expect(outcome.message.toLowerCase()).not.toContain(key.toLowerCase());
+    expect(outcome.message.length).toBeLessThan(500);
+    expect(urls).toHaveLength(1);
+  });
 });

@@ -1,12 +1,10 @@
-// The shape of the request, seen by nock; all else of http.ts has real servers in http.test.ts.
+// The shape of the requests, as a server sees them; all else of http.ts is in http.test.ts.
 
 import { afterEach, expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { terminateRequest, tokenRequest } from "../../src/armor/oauth.ts";
-import { useNock } from "../fixtures/nock.ts";
+import { startServer, text } from "../fixtures/server.ts";
 
-const nock = useNock();
-const HOST = "https://armor.example";
 const BASE = "/behind/a-gateway";
 
 afterEach(() => {
@@ -16,7 +14,7 @@ afterEach(() => {
 test.each([
   {
     what: "the exchange",
-    request: tokenRequest(HOST + BASE, "id:key"),
+    request: (host: string) => tokenRequest(host + BASE, "id:key"),
     path: `${BASE}/api/v1/iam/session/oauth2/token`,
     body: "grant_type=client_credentials",
     own: {
@@ -27,28 +25,29 @@ test.each([
   },
   {
     what: "the end of a session",
-    request: terminateRequest(HOST, "abc"),
+    request: (host: string) => terminateRequest(host, "abc"),
     path: "/api/v1/iam/session/terminate",
     body: "",
     own: { authorization: "Bearer abc", "content-length": "0" },
   },
 ])("$what is sent as asked, and nothing about the runner", async ({ request, path, body, own }) => {
   process.env["ACTIONS_ORCHESTRATION_ID"] = "a-job-of-somebody";
-  let headers: object = {};
-  nock(HOST)
-    .post(path, body)
-    .reply(200, "{}")
-    .on("request", (sent: { headers: Headers }) => {
-      headers = Object.fromEntries(sent.headers);
-    });
-  await createSend({ noProxy: "" })(request, new AbortController().signal);
-  expect(headers).toEqual({
-    accept: "application/json",
-    "accept-encoding": "identity",
-    connection: "close",
-    host: "armor.example",
-    "user-agent": "armor-token-action",
-    "x-csrf-header": '""',
-    ...own,
-  });
+  await using server = await startServer([text(200, "{}")]);
+  await createSend({ noProxy: "" })(request(server.url), AbortSignal.timeout(15_000));
+  expect(server.requests).toEqual([
+    {
+      method: "POST",
+      path,
+      body,
+      headers: {
+        accept: "application/json",
+        "accept-encoding": "identity",
+        connection: "close",
+        host: new URL(server.url).host,
+        "user-agent": "armor-token-action",
+        "x-csrf-header": '""',
+        ...own,
+      },
+    },
+  ]);
 });

@@ -1,17 +1,19 @@
 // Tunnels through real proxies to real TLS servers, and what is said if there is no tunnel.
 
 import { execFile } from "node:child_process";
-import type { RequestOptions } from "node:http";
-import https from "node:https";
+import { EventEmitter } from "node:events";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { text as readText } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { createSend } from "../../src/armor/http.ts";
-import { networkError } from "../../src/armor/network-error.ts";
 import { tokenRequest } from "../../src/armor/oauth.ts";
-import { proxyFor, RouteAgent, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
+import { proxyFor, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
 import type { ArmorError, ErrorCode } from "../../src/errors.ts";
+import { Client } from "../../src/gateway/client.ts";
+import { Upstream } from "../../src/gateway/upstream.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
@@ -73,31 +75,16 @@ async function send(
   return (await createSend(route)(request, signal)).body;
 }
 
-/** As the gateway does: by an agent that keeps connections. */
+/** As the gateway does, over a connection that is kept. */
 async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 15_000): Promise<string> {
-  const url = new URL(`https://${host}:${armor.port}/x`);
-  const proxy = proxyFor(url, route);
-  const agent = new RouteAgent(proxy, { keepAlive: true }, connectMs);
-  await using _opened = disposable(agent, () => agent.destroy());
-  return await get(agent, {
-    host: url.hostname.replace(/[[\]]/g, ""),
-    port: url.port,
-    path: "/x",
-  }).catch((error) => {
-    throw networkError(error, { url, proxy, isReplying: false });
-  });
-}
-
-function get(agent: https.Agent, options: RequestOptions): Promise<string> {
-  return new Promise((resolve, reject) => {
-    https
-      .get({ ...options, agent }, async (response) => {
-        const chunks: Buffer[] = [];
-        for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-        resolve(Buffer.concat(chunks).toString("utf8"));
-      })
-      .on("error", reject);
-  });
+  const origin = new URL(`https://${host}:${armor.port}`);
+  const limits = { connectMs, headMs: 15_000, idleMs: 15_000 };
+  const upstream = new Upstream(route, limits);
+  await using _opened = disposable({}, () => upstream.close());
+  const client = new Client(new EventEmitter() as ServerResponse);
+  const headers = ["Host", origin.host];
+  const reply = await upstream.send({ method: "GET", origin, path: "/x", headers, client });
+  return await readText(reply);
 }
 
 /** Both ways to Armor, which have to do and to say the same. */
@@ -162,7 +149,8 @@ describe.each(WAYS)("a tunnel of the $name", ({ way }) => {
     expect(failure.code).toBe("certificate_rejected");
     expect(failure.problem).toBe(
       `https://other.corp.test:${armor.port} through the proxy http://127.0.0.1:${proxy.port} ` +
-        "has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID)",
+        "has a certificate for another host name (ERR_TLS_CERT_ALTNAME_INVALID); " +
+        'its issuer is "Corp CA"',
     );
   });
 });
@@ -405,15 +393,22 @@ describe("once the tunnel stands", () => {
     expect(await sending).toMatchObject({ code: "connection_failed" });
   });
 
-  test("its deadline is over: the connection lives on, and serves again", async () => {
+  test("the deadline for a connection is over: it lives on, and serves again", async () => {
     await using proxy = await ownProxy();
-    const url = new URL(`https://${HIDDEN}:${armor.port}/`);
-    const kept = new RouteAgent(proxyFor(url, through(proxy)), { keepAlive: true }, 1_000);
-    await using agent = disposable(kept, () => kept.destroy());
-    const options = { host: HIDDEN, port: armor.port, path: "/x" };
-    await expect(get(agent, options)).resolves.toBe("reached");
+    const origin = new URL(`https://${HIDDEN}:${armor.port}`);
+    const limits = { connectMs: 1_000, headMs: 15_000, idleMs: 15_000 };
+    const upstream = new Upstream(through(proxy), limits);
+    await using _opened = disposable({}, () => upstream.close());
+    const headers = ["Host", origin.host];
+    const get = async () => {
+      const client = new Client(new EventEmitter() as ServerResponse);
+      return await readText(
+        await upstream.send({ method: "GET", origin, path: "/x", headers, client }),
+      );
+    };
+    await expect(get()).resolves.toBe("reached");
     await new Promise((resolve) => setTimeout(resolve, 1_200));
-    await expect(get(agent, options)).resolves.toBe("reached");
+    await expect(get()).resolves.toBe("reached");
     expect(proxy.connects).toHaveLength(1);
   });
 });

@@ -25,7 +25,7 @@ async function startCountingArmor() {
       return text(isLive ? 204 : 401, "")(response, request);
     }
     issued += 1;
-    const name = `t0k3n-${issued}`;
+    const name = `t0k3n-a${issued}`;
     live.add(name);
     await sleep(ANSWER_MS);
     token({ access_token: name, expires_in: 3600 })(response, request);

@@ -39,6 +39,7 @@ function normal(line: string): string {
   return line
     .replace(/(127\.0\.0\.1|localhost|armor\.test):\d+/g, "$1:PORT")
     .replace(/20\d\d-\d\d-\d\dT[\d:]+Z/g, "DATE")
+    .replace(/accepted at \d\d:\d\d /, "accepted at TIME ")
     .replaceAll(DOCS, "DOCS");
 }
 
@@ -49,6 +50,12 @@ const refused = json(401, {
 const REFUSAL =
   'Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
   "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region. " +
+  "(credentials_rejected, DOCS#credentials_rejected)";
+/** Of a pair that got a token before. */
+const REFUSAL_LATER =
+  'Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
+  "This pair was accepted at TIME and is refused now: the key was replaced, or the app disabled. " +
+  "Store the key that is valid now, or enable the app, and run the job again. " +
   "(credentials_rejected, DOCS#credentials_rejected)";
 
 describe("the job's log", () => {
@@ -127,7 +134,8 @@ describe("the job's log", () => {
     await expect(logOf({ "api-url": url })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
-        "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE). " +
+        "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE); " +
+          'its issuer is "Private". ' +
           "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
       ],
       post: [],
@@ -148,7 +156,7 @@ describe("the job's log", () => {
     });
     expect(post).toEqual([
       "Token agent: 1 call failed (credentials_rejected 1), 1 token fetched, 1 session ended.",
-      `Warning: ${REFUSAL}`,
+      `Warning: ${REFUSAL_LATER}`,
     ]);
   });
 

@@ -15,7 +15,8 @@ import {
   runBuiltMain,
   startJob,
 } from "../fixtures/job.ts";
-import { disposable } from "../fixtures/opened.ts";
+import { writeHook } from "../fixtures/names.ts";
+import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 import {
   type FakeProxy,
   flood,
@@ -68,9 +69,14 @@ describe("the main step behind a proxy", () => {
 
   test.concurrent("goes past it if no_proxy says so", async () => {
     await using proxy = await startProxy({ hosts: [HIDDEN] });
-    const env = { https_proxy: `http://127.0.0.1:${proxy.port}`, no_proxy: "corp.test" };
-    const step = await runBuiltMain(hidden(), env);
-    expectFailure(step, ["host_unknown", "dns_failed", "reply_timeout"], [HIDDEN]);
+    await using folder = await makeTempFolder();
+    const hook = await writeHook(folder.path, { [HIDDEN]: [["127.0.0.1"]] });
+    const env = {
+      https_proxy: `http://127.0.0.1:${proxy.port}`,
+      no_proxy: "corp.test",
+      NODE_OPTIONS: `--require "${hook.replaceAll("\\", "/")}"`,
+    };
+    expectToken(await runBuiltMain(hidden(), env));
     expect(proxy.connects).toEqual([]);
   });
 });
@@ -160,7 +166,7 @@ describe("a proxy variable that cannot be understood keeps the key from leaving:
     await using direct = await startServer([token()], { hostname: DIRECT });
     const inputs = { "api-url": direct.url.replace("http:", "https:"), timeout: "1" };
     const refused = await runBuiltMain(inputs, { HTTPS_PROXY: value });
-    expectFailure(refused, "proxy_refused", ["HTTPS_PROXY is not a valid proxy address"]);
+    expectFailure(refused, "proxy_refused", [/HTTPS_PROXY is not a valid proxy address/i]);
     expect(refused.stdout).not.toMatch(/Wr#?0ng/);
     expect(direct.connections).toBe(0);
     expectFailure(await runBuiltMain(inputs), "tls_failed", [DIRECT]); // without it, the same address is reached

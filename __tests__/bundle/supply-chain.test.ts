@@ -75,6 +75,7 @@ describe("what reaches a user's runner", () => {
       "assert",
       "child_process",
       "crypto",
+      "dns",
       "events",
       "fs",
       "fs/promises",

@@ -192,7 +192,8 @@ describe("the main step without a server", () => {
   });
 
   test.concurrent("tells a host that DNS does not know", async () => {
-    const step = await runBuiltMain({ "api-url": "https://armor.unknown.invalid", timeout: "10" });
+    // The least that main takes for an attempt, for which it asks again.
+    const step = await runBuiltMain({ "api-url": "https://armor.unknown.invalid", timeout: "5" });
     expectFailure(
       step,
       ["host_unknown", "dns_failed"],

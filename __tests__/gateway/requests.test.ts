@@ -2,10 +2,11 @@
 
 import http from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import net from "node:net";
 import { networkInterfaces } from "node:os";
 import { describe, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
-import { trustCertificates } from "../../src/armor/http.ts";
+import { trustCertificates } from "../../src/armor/trust.ts";
 import { clock } from "../../src/clock.ts";
 import { ArmorError } from "../../src/errors.ts";
 import { errorOf, hurry, pause, startGateway, tokenOf } from "../fixtures/agent.ts";
@@ -150,7 +151,9 @@ describe("the way to Armor", () => {
 
 describe("a 401", () => {
   test.each(["GET", "HEAD"])("makes %s go out again with a newer token", async (method) => {
-    await using gateway = await startGateway([refusing((token) => token === "first")]);
+    // An hour old, so that it is replaced at once: a new one would be tried again first.
+    const first = { ...tokenOf("first", 7_200), requestedAt: clock.now() - 3_600_000 };
+    await using gateway = await startGateway([refusing((token) => token === "first")], { first });
     const { armor, call, fetches } = gateway;
     await expect(call(CALL, { method })).resolves.toMatchObject({ status: 200 });
     expect(armor.requests).toHaveLength(2);
@@ -360,16 +363,15 @@ test("https goes to port 443, here through a proxy over TLS, with a Host header 
 });
 
 test("http goes to port 80, with a Host header without a port", async () => {
-  const { createConnection } = http.Agent.prototype;
+  const { connect } = net;
   const ports: unknown[] = [];
-  using connecting = jest.spyOn(http.Agent.prototype, "createConnection");
   await using gateway = await startGateway([json(200, {})], { apiUrl: "http://127.0.0.1" });
   const { armor, call } = gateway;
-  connecting.mockImplementation(function (this: http.Agent, options, done) {
-    if (options.port === 80) ports.push(options.port);
-    const port = options.port === 80 ? armor.port : options.port;
-    return createConnection.call(this, { ...options, port } as typeof options, done);
-  });
+  using connecting = jest.spyOn(net, "connect");
+  connecting.mockImplementation(((options: net.TcpNetConnectOpts) => {
+    ports.push(options.port);
+    return connect({ ...options, port: armor.port });
+  }) as typeof net.connect);
   await expect(call()).resolves.toMatchObject({ status: 200 });
   expect(ports).toEqual([80]);
   expect(armor.requests[0]?.headers.host).toBe("127.0.0.1");

@@ -34,16 +34,16 @@ const asked = ({ requests }: FakeServer) => requests.map(({ path }) => path.spli
 
 describe("main", () => {
   test("masks the key, asks, masks the token, hands it on, and says so in one line", async () => {
-    await using main = await runAgainst([token({ access_token: "t0k3n-1" })]);
+    await using main = await runAgainst([token({ access_token: "t0k3n-a1" })]);
     const { armor, exitCode, lines, said, outputs, state } = main;
     expect(exitCode).toBe(0);
     expect(lines[0]).toBe(`::add-mask::${KEY}`);
-    expect(lines.at(-2)).toBe("::add-mask::t0k3n-1");
+    expect(lines.at(-2)).toBe("::add-mask::t0k3n-a1");
     const line =
       /^Access token from http:\/\/127\.0\.0\.1:\d+, valid for 60 s, until 20\d\d-\S+Z\.$/;
     expect(said).toEqual([expect.stringMatching(line)]);
     expect(outputs).toEqual({
-      "access-token": "t0k3n-1",
+      "access-token": "t0k3n-a1",
       "token-type": "Bearer",
       "expires-in": "60",
       "expires-at": expect.stringMatching(/Z$/),
@@ -53,7 +53,7 @@ describe("main", () => {
       ca_certificate: "",
       terminate_session: "true",
       complete: "true",
-      access_token: "t0k3n-1",
+      access_token: "t0k3n-a1",
     });
   });
 
@@ -212,13 +212,13 @@ describe("main, cancelled", () => {
       await using main = await runAgainst([
         (...args) => {
           cancel(signal);
-          token({ access_token: "t0k3n-2" })(...args);
+          token({ access_token: "t0k3n-a2" })(...args);
         },
       ]);
       const { exitCode, lines, outputs, state } = main;
       expect([exitCode, outputs]).toEqual([1, {}]);
-      expect(lines).toContain("::add-mask::t0k3n-2");
-      expect(state).toMatchObject({ access_token: "t0k3n-2" });
+      expect(lines).toContain("::add-mask::t0k3n-a2");
+      expect(state).toMatchObject({ access_token: "t0k3n-a2" });
       expect(lines.at(-1)).toMatch(
         /^::error::The job was cancelled\. No token was handed on\. \(cancelled, /,
       );
@@ -247,7 +247,7 @@ describe("with keep-fresh", () => {
 
   const good: Answer = (response, request) => {
     const reply = request.path.endsWith("/token")
-      ? token({ access_token: "t0k3n-1" })
+      ? token({ access_token: "t0k3n-a1" })
       : text(204, "");
     (request.method === "GET" ? json(200, {}) : reply)(response, request);
   };

@@ -2,8 +2,9 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { secretForms } from "../armor/credentials.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
-import { fetchToken, type RequestContext } from "../armor/token.ts";
+import { createSend } from "../armor/http.ts";
+import { fetchToken, type RequestContext, type Token } from "../armor/token.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { within } from "../clock.ts";
 import { asArmorError, fileError } from "../errors.ts";
 import { Service } from "../gateway/serve.ts";
@@ -40,8 +41,8 @@ async function serve(config: AgentConfig, say: (what: string) => void, crash: Pr
   trustCertificates(config.certificates);
   const stats = new Stats();
   const context: RequestContext = { apiUrl, timeoutMs: config.timeoutMs, send: createSend(route) };
-  const fetch = async () => {
-    const token = await fetchToken(context, config.credentials);
+  const fetch = async (last: Token) => {
+    const token = await fetchToken(context, config.credentials, last);
     stats.minted += 1;
     return token;
   };

@@ -59,8 +59,9 @@ export class Control {
 
   async #endSessions(): Promise<void> {
     const { tokenCache, stats, terminateSession } = this.#options;
-    const { accessTokens, isFetching } = await tokenCache.close(DRAIN_MS);
+    const { accessTokens, forgotten, isFetching } = await tokenCache.close(DRAIN_MS);
     if (!terminateSession) return;
+    stats.sessionsNotEnded += forgotten; // of these, the tokens are not known any more
     hide(accessTokens); // Armor may repeat them in what it says
     await Promise.all(accessTokens.map((accessToken) => this.#endSession(accessToken)));
     if (isFetching) stats.sessionsNotEnded += 1; // that of the token which is still on its way

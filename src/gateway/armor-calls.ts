@@ -80,8 +80,10 @@ export class ArmorCalls {
         const isForbidden = this.#forbidden.has(path);
         if (isForbidden && this.#tokenCache.isCurrent(accessToken)) return replyWith();
         message.destroy();
-        repeats += 1;
-        ({ accessToken } = await this.#tokenCache.replace(accessToken));
+        const next = await this.#tokenCache.replace(accessToken);
+        // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
+        if (next.accessToken !== accessToken) repeats += 1;
+        accessToken = next.accessToken;
         continue;
       }
       this.#forbidden.delete(path);

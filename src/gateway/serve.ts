@@ -40,10 +40,10 @@ export class Service {
   readonly #upstream: Upstream;
   #server: Server | undefined; // undefined until `listen` has resolved
 
-  /** @param fetchToken gets a new token from Armor, with all its retries */
+  /** @param fetchToken gets a new token from Armor, with all its retries; it is given the last one */
   constructor(
     config: ServiceConfig,
-    fetchToken: () => Promise<Token>,
+    fetchToken: (last: Token) => Promise<Token>,
     stats: Stats,
     options: ServiceOptions = {},
   ) {

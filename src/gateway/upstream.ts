@@ -1,9 +1,15 @@
-import http, { type IncomingMessage } from "node:http";
+import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
-import { networkError, timeoutError } from "../armor/network-error.ts";
-import { proxyFor, RouteAgent, type RouteConfig, withoutBrackets } from "../armor/proxy.ts";
-import { clock } from "../clock.ts";
+import { Progress } from "../armor/connecting.ts";
+import { shownHeaders } from "../armor/debug-lines.ts";
+import { withoutBrackets } from "../armor/host.ts";
+import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
+import { explainRoute, proxyFor, type RouteConfig } from "../armor/proxy.ts";
+import { createAgent, type TrackedRequestOptions } from "../armor/route-agents.ts";
+import { afterPendingReads, clock } from "../clock.ts";
+import { debug } from "../debug.ts";
 import type { AgentConfig } from "../protocol/config.ts";
+import { quote } from "../redact.ts";
 import type { Client } from "./client.ts";
 
 /** A GET or HEAD to Armor. */
@@ -15,10 +21,15 @@ export interface UpstreamCall {
   readonly client: Client;
 }
 
-/** A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again. */
+/**
+ * A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again.
+ */
 const MAX_IDLE_MS = 15_000;
 
-/** The server closed a kept connection at the moment in which it was used again (RFC 9112 section 9.3.1). */
+/**
+ * The server closed a kept connection at the moment in which it was used again (RFC 9112 section
+ * 9.3.1).
+ */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
 /** Sends calls to Armor over connections that are kept. */
@@ -35,14 +46,16 @@ export class Upstream {
     this.#maxIdleMs = maxIdleMs;
   }
 
-  /** @returns the reply when its head is there. @throws ArmorError where none begins */
+  /** @returns the reply when its head is there. @throws ArmorError if none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
+    const keptAgent = this.#keptAgent(call.origin);
     try {
-      return await this.#sendBy(this.#keptAgent(call.origin), call);
+      return await new Sending(call, this.#limits, this.#route).run(keptAgent);
     } catch (error) {
       if (error !== CLOSED_WHILE_IDLE) throw error;
+      debug(() => `${call.origin.origin} closed a kept connection: the call goes out once more`);
       const freshAgent = this.#createAgent(call.origin, {});
-      return await this.#sendBy(freshAgent, call);
+      return await new Sending(call, this.#limits, this.#route).run(freshAgent);
     }
   }
 
@@ -68,62 +81,112 @@ export class Upstream {
   }
 
   #createAgent(url: URL, options: https.AgentOptions): http.Agent {
-    if (url.protocol === "http:") return new http.Agent(options);
-    return new RouteAgent(proxyFor(url, this.#route), options, this.#limits.connectMs);
+    debug(() => explainRoute(url, this.#route));
+    return createAgent(url, proxyFor(url, this.#route), options);
+  }
+}
+
+/** One request over one connection, until the head of its reply is there. */
+class Sending {
+  readonly #call: UpstreamCall;
+  readonly #limits: AgentConfig["limits"];
+  readonly #route: RouteConfig;
+  readonly #progress = new Progress();
+  #timer: NodeJS.Timeout | undefined;
+  #isReplying = false;
+
+  constructor(call: UpstreamCall, limits: AgentConfig["limits"], route: RouteConfig) {
+    this.#call = call;
+    this.#limits = limits;
+    this.#route = route;
   }
 
-  #sendBy(agent: http.Agent, call: UpstreamCall): Promise<IncomingMessage> {
-    const { method, origin, path, headers, client } = call;
-    const { connectMs, headMs } = this.#limits;
-    // Made for an error only: to find the proxy takes time.
-    const state = () => ({ url: origin, proxy: proxyFor(origin, this.#route), isReplying: false });
+  run(agent: http.Agent): Promise<IncomingMessage> {
+    const { origin, client } = this.#call;
+    const beganAt = clock.now();
     return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
-      const isTls = origin.protocol === "https:";
-      const request = (isTls ? https : http).request({
-        host: withoutBrackets(origin.hostname),
-        port: origin.port,
-        path,
-        method,
-        headers: headers as never,
-        agent,
-      });
-      let timer: NodeJS.Timeout | undefined;
-      const limit = (ms: number) => {
-        clearTimeout(timer);
-        timer = setTimeout(() => {
-          const hasTunnel = request.socket !== null;
-          fail(timeoutError({ ...state(), hasTunnel }));
-        }, ms);
-      };
+      const request = this.#createRequest(agent);
       const fail = (error: Error) => {
-        clearTimeout(timer);
+        clearTimeout(this.#timer);
         reject(error);
         request.destroy(); // a request without a socket does not report its error, hence both
+        this.#progress.end();
       };
       client.onLeave(() => fail(new Error("the client left")));
-
-      if (request.reusedSocket) {
-        limit(headMs);
-      } else {
-        limit(connectMs);
-        const connected = isTls ? "secureConnect" : "connect";
-        request.once("socket", (socket) => socket.once(connected, () => limit(headMs)));
-      }
-      let isReplying = false;
+      this.#watchTime(request, fail);
       request.once("response", (message) => {
-        clearTimeout(timer);
-        isReplying = true;
+        clearTimeout(this.#timer);
+        this.#isReplying = true;
+        debug(() => this.#describe(message, clock.now() - beganAt));
         resolve(message);
       });
-      // Without a listener, Node would drop a connection that switches protocols and report nothing.
-      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, state())));
+      // Without a listener, Node would drop a connection that switches protocols and report
+      // nothing.
+      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
       request.on("error", (error: NodeJS.ErrnoException) => {
-        if (isReplying) return; // the message has an error of its own, or is whole
+        if (this.#isReplying) return; // the message has an error of its own, or is whole
         const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
-        fail(request.reusedSocket && wasClosed ? CLOSED_WHILE_IDLE : networkError(error, state()));
+        const isStale = request.reusedSocket && wasClosed;
+        debug(() => `${origin.origin}: ${error.code ?? error.name}: ${error.message}`);
+        fail(isStale ? CLOSED_WHILE_IDLE : networkError(error, this.#state()));
       });
       request.end();
     });
+  }
+
+  #createRequest(agent: http.Agent): ClientRequest {
+    const { method, origin, path, headers } = this.#call;
+    const options: TrackedRequestOptions = {
+      host: withoutBrackets(origin.hostname),
+      port: origin.port,
+      path,
+      method,
+      headers: headers as never,
+      agent,
+      progress: this.#progress,
+    };
+    return (origin.protocol === "https:" ? https : http).request(options);
+  }
+
+  /**
+   * One limit for the connection, if it is a new one, and from then on one for the head of the
+   * reply.
+   */
+  #watchTime(request: ClientRequest, fail: (error: Error) => void): void {
+    const { connectMs, headMs } = this.#limits;
+    const onLate = () => {
+      afterPendingReads(() => {
+        const wasEnded = this.#isReplying || request.destroyed;
+        if (!wasEnded) fail(timeoutError(this.#state()));
+      });
+    };
+    const limit = (ms: number) => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(onLate, ms);
+    };
+    limit(request.reusedSocket ? headMs : connectMs);
+    if (request.reusedSocket) return;
+    request.once("socket", (socket) => {
+      // A new connection without TLS is there as soon as the request gets it.
+      if (this.#call.origin.protocol === "http:") limit(headMs);
+      else socket.once("secureConnect", () => limit(headMs));
+    });
+  }
+
+  /** Made for an error only: to find the proxy takes time. */
+  #state(): CallState {
+    const { origin } = this.#call;
+    const proxy = proxyFor(origin, this.#route);
+    return { url: origin, proxy, progress: this.#progress, isReplying: false };
+  }
+
+  /** For the debug log: without the query. The length is the one that is announced. */
+  #describe({ statusCode, headers }: IncomingMessage, elapsedMs: number): string {
+    const { method, origin, path } = this.#call;
+    const bytes = headers["content-length"];
+    const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
+    const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
+    return `${method} ${origin.origin}${path.replace(/\?.*/s, "")}: ${how}`;
   }
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { type Credentials, secretForms } from "../armor/credentials.ts";
-import { isLoopback } from "../armor/proxy.ts";
+import { isLoopback } from "../armor/host.ts";
 import { ArmorError } from "../errors.ts";
 import { pathFault } from "../gateway/targets.ts";
 

@@ -4,10 +4,10 @@ import * as core from "@actions/core";
 import { type AgentFolder, createAgentFolder, removeFolder } from "../agent-client/folder.ts";
 import { createCapability, launchAgent } from "../agent-client/launch.ts";
 import { stopAgent } from "../agent-client/stop.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
+import { createSend } from "../armor/http.ts";
 import { type RouteConfig, takeRoute } from "../armor/proxy.ts";
-import { seconds } from "../armor/retry.ts";
 import { endSession, fetchToken, type RequestContext, type Token } from "../armor/token.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { isoDate } from "../clock.ts";
 import { ArmorError, annotationOf, asArmorError } from "../errors.ts";
 import type { AgentConfig } from "../protocol/config.ts";
@@ -132,9 +132,9 @@ async function fetchMaskedToken({ inputs, route, cancel }: Run): Promise<Token> 
     apiUrl: inputs.apiUrl,
     timeoutMs: inputs.timeoutMs,
     send: createSend(route),
-    onRetry({ problem }, pauseMs) {
+    onRetry(_error, _pauseMs, line) {
       cancel.throwIfAborted();
-      runner.log(`${problem}. Next try in ${seconds(pauseMs)}.`);
+      runner.log(line);
     },
   };
   const token = await fetchToken(context, inputs.credentials);

@@ -1,7 +1,8 @@
 import { stopAgent } from "../agent-client/stop.ts";
-import { createSend, trustCertificates } from "../armor/http.ts";
+import { createSend } from "../armor/http.ts";
 import { takeRoute } from "../armor/proxy.ts";
 import { endSession } from "../armor/token.ts";
+import { trustCertificates } from "../armor/trust.ts";
 import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { loadState, log, mask, type State, warn } from "./outputs.ts";

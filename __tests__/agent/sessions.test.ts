@@ -1,0 +1,40 @@
+// The agent's control address: what it says of a token's life, and which sessions it counts.
+
+import { expect, test } from "@jest/globals";
+import { Control, type ControlOptions } from "../../src/agent/control.ts";
+import { TokenCache } from "../../src/armor/token-cache.ts";
+import { Stats } from "../../src/protocol/stats.ts";
+import { call, startAgent, startArmor, tokenOf } from "../fixtures/agent.ts";
+
+test("expires_in is never more than what is left", async () => {
+  await using armor = await startArmor();
+  const first = { ...tokenOf("first-token", 60), expiresAt: Date.now() + 50_900 };
+  await using running = await startAgent({ apiUrl: armor.url, first });
+  const { body } = await call(`${running.controlUrl}/token`);
+  expect(JSON.parse(body).expires_in).toBeLessThanOrEqual(50);
+});
+
+/** A cache of which this is left when it is closed. */
+class ClosedCache extends TokenCache {
+  override async close() {
+    return { accessTokens: [], forgotten: 3, isFetching: true };
+  }
+}
+
+test.each([
+  { terminateSession: true, notEnded: 4 },
+  { terminateSession: false, notEnded: 0 },
+])(
+  "sessions of unknown tokens count as not ended, if they were to end: $terminateSession",
+  async (row) => {
+    const { terminateSession, notEnded } = row;
+    const stats = new Stats();
+    const never = () => Promise.reject(new Error("nothing is to be sent"));
+    const tokenCache = new ClosedCache(tokenOf("first-token"), never, () => undefined);
+    const context = { apiUrl: "https://armor.example", send: never, timeoutMs: 1_000 };
+    const onStopped = () => undefined;
+    const options: ControlOptions = { tokenCache, context, stats, terminateSession, onStopped };
+    await new Control(options).stop();
+    expect(stats.sessionsNotEnded).toBe(notEnded);
+  },
+);

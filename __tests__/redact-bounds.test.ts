@@ -1,0 +1,88 @@
+// What redact.ts does with texts that are long or hostile, and what it takes for a token.
+
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import {
+  hide,
+  isToken,
+  MAX_TOKEN_LENGTH,
+  MIN_TOKEN_LENGTH,
+  printable,
+  quote,
+  scrub,
+  tokenFault,
+} from "../src/redact.ts";
+import { holds } from "./fixtures/property.ts";
+
+const SECRET = "Q8zW4nT6yLs2";
+const INVISIBLE = "Inv\u200bisible-S3cret";
+hide([SECRET, INVISIBLE]);
+
+describe("quote", () => {
+  test("reads a bounded part of a text, however long it is", () => {
+    const secrets = Array.from({ length: 30 }, (_, index) => `${SECRET}${index}`);
+    const start = process.cpuUsage().user;
+    quote("Aa".repeat(512 * 1024), secrets);
+    const seconds = (process.cpuUsage().user - start) / 1e6;
+    expect(seconds).toBeLessThan(0.5); // it was four when the whole text was read
+  });
+
+  holds(
+    "shows no part of a secret, wherever reading stops",
+    fc.property(
+      fc.nat(2_000),
+      fc.constantFrom("x", "\u200b", "::", "##[", "é"),
+      (count, filler) => {
+        const quoted = quote(`${filler.repeat(count)}${SECRET}${"y".repeat(5_000)}`, [SECRET]);
+        for (let length = 4; length <= SECRET.length; length += 1)
+          expect(quoted).not.toContain(SECRET.slice(0, length));
+      },
+    ),
+  );
+
+  test("ends with a whole character", () => {
+    const quoted = quote("\u{1f511}".repeat(1_000));
+    expect(quoted.isWellFormed()).toBe(true);
+  });
+});
+
+describe("scrub", () => {
+  test("leaves nothing of secrets that overlap", () => {
+    expect(scrub("abcdefgh", ["abcde", "cdefgh"])).toBe("***");
+  });
+});
+
+describe("printable", () => {
+  test("hides a secret with an invisible character in it", () => {
+    expect(printable(`it is ${INVISIBLE}!`)).toBe("it is ***!");
+  });
+
+  test("is one line, for every kind of line end", () => {
+    expect(printable("a\nb\r\nc\u2028d\u2029e\u0085f")).toBe("a b c d e f");
+  });
+});
+
+describe("a token", () => {
+  const visible = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
+
+  test.each([
+    { what: "is short", token: "x".repeat(MIN_TOKEN_LENGTH - 1), fault: /fewer than 8/ },
+    { what: "is empty", token: "", fault: /fewer than 8/ },
+    { what: "is long", token: "x".repeat(MAX_TOKEN_LENGTH + 1), fault: /longer than a header/ },
+    { what: "has a blank", token: "12345678 9", fault: /no header/ },
+    { what: "has a line end", token: "12345678\n", fault: /no header/ },
+    { what: "has a letter beyond ASCII", token: "1234567ü", fault: /no header/ },
+    { what: "is a command", token: "::error::x", fault: /command/ },
+    { what: "has an old command in it", token: "12345##[error]x", fault: /command/ },
+  ])("is refused if it $what", ({ token, fault }) => {
+    expect(isToken(token)).toBe(false);
+    expect(tokenFault(token)).toMatch(fault);
+  });
+
+  test("may have any visible sign, and be as long and as short as the limits", () => {
+    expect(isToken(visible.join(""))).toBe(true);
+    expect(isToken("1::2::34")).toBe(true);
+    expect(isToken("x".repeat(MIN_TOKEN_LENGTH))).toBe(true);
+    expect(isToken("x".repeat(MAX_TOKEN_LENGTH))).toBe(true);
+  });
+});
