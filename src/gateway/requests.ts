@@ -23,7 +23,7 @@ const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
     refuse(
       "head_too_large",
       `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB, or ` +
-        `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.",
+        `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.`,
     ),
   ],
   [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
