@@ -291,6 +291,518 @@ function prepareKeyValueMessage(key, value) {
 //# sourceMappingURL=file-command.js.map
 ;// CONCATENATED MODULE: external "path"
 const external_path_namespaceObject = require("path");
+;// CONCATENATED MODULE: external "./not-bundled.js"
+const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
+
+/**
+ * toPosixPath converts the given path to the posix form. On Windows, \\ will be
+ * replaced with /.
+ *
+ * @param pth. Path to transform.
+ * @return string Posix path.
+ */
+function toPosixPath(pth) {
+    return pth.replace(/[\\]/g, '/');
+}
+/**
+ * toWin32Path converts the given path to the win32 form. On Linux, / will be
+ * replaced with \\.
+ *
+ * @param pth. Path to transform.
+ * @return string Win32 path.
+ */
+function toWin32Path(pth) {
+    return pth.replace(/[/]/g, '\\');
+}
+/**
+ * toPlatformPath converts the given path to a platform-specific path. It does
+ * this by replacing instances of / and \ with the platform-specific path
+ * separator.
+ *
+ * @param pth The path to platformize.
+ * @return string The platform-specific path.
+ */
+function toPlatformPath(pth) {
+    return pth.replace(/[/\\]/g, path.sep);
+}
+//# sourceMappingURL=path-utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+/**
+ * The code to exit an action
+ */
+var ExitCode;
+(function (ExitCode) {
+    /**
+     * A code indicating that the action was successful
+     */
+    ExitCode[ExitCode["Success"] = 0] = "Success";
+    /**
+     * A code indicating that the action was a failure
+     */
+    ExitCode[ExitCode["Failure"] = 1] = "Failure";
+})(ExitCode || (ExitCode = {}));
+//-----------------------------------------------------------------------
+// Variables
+//-----------------------------------------------------------------------
+/**
+ * Sets env variable for this action and future actions in the job
+ * @param name the name of the variable to set
+ * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function exportVariable(name, val) {
+    const convertedVal = toCommandValue(val);
+    process.env[name] = convertedVal;
+    const filePath = process.env['GITHUB_ENV'] || '';
+    if (filePath) {
+        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
+    }
+    command_issueCommand('set-env', { name }, convertedVal);
+}
+/**
+ * Registers a secret which will get masked from logs
+ *
+ * @param secret - Value of the secret to be masked
+ * @remarks
+ * This function instructs the Actions runner to mask the specified value in any
+ * logs produced during the workflow run. Once registered, the secret value will
+ * be replaced with asterisks (***) whenever it appears in console output, logs,
+ * or error messages.
+ *
+ * This is useful for protecting sensitive information such as:
+ * - API keys
+ * - Access tokens
+ * - Authentication credentials
+ * - URL parameters containing signatures (SAS tokens)
+ *
+ * Note that masking only affects future logs; any previous appearances of the
+ * secret in logs before calling this function will remain unmasked.
+ *
+ * @example
+ * ```typescript
+ * // Register an API token as a secret
+ * const apiToken = "abc123xyz456";
+ * setSecret(apiToken);
+ *
+ * // Now any logs containing this value will show *** instead
+ * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
+ * ```
+ */
+function setSecret(secret) {
+    command_issueCommand('add-mask', {}, secret);
+}
+/**
+ * Prepends inputPath to the PATH (for this action and future actions)
+ * @param inputPath
+ */
+function addPath(inputPath) {
+    const filePath = process.env['GITHUB_PATH'] || '';
+    if (filePath) {
+        issueFileCommand('PATH', inputPath);
+    }
+    else {
+        command_issueCommand('add-path', {}, inputPath);
+    }
+    process.env['PATH'] = `${inputPath}${external_path_namespaceObject.delimiter}${process.env['PATH']}`;
+}
+/**
+ * Gets the value of an input.
+ * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
+ * Returns an empty string if the value is not defined.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string
+ */
+function getInput(name, options) {
+    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
+    if (options && options.required && !val) {
+        throw new Error(`Input required and not supplied: ${name}`);
+    }
+    if (options && options.trimWhitespace === false) {
+        return val;
+    }
+    return val.trim();
+}
+/**
+ * Gets the values of an multiline input.  Each value is also trimmed.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string[]
+ *
+ */
+function getMultilineInput(name, options) {
+    const inputs = getInput(name, options)
+        .split('\n')
+        .filter(x => x !== '');
+    if (options && options.trimWhitespace === false) {
+        return inputs;
+    }
+    return inputs.map(input => input.trim());
+}
+/**
+ * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
+ * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
+ * The return value is also in boolean type.
+ * ref: https://yaml.org/spec/1.2/spec.html#id2804923
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   boolean
+ */
+function getBooleanInput(name, options) {
+    const trueValue = ['true', 'True', 'TRUE'];
+    const falseValue = ['false', 'False', 'FALSE'];
+    const val = getInput(name, options);
+    if (trueValue.includes(val))
+        return true;
+    if (falseValue.includes(val))
+        return false;
+    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
+        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
+}
+/**
+ * Sets the value of an output.
+ *
+ * @param     name     name of the output to set
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function setOutput(name, value) {
+    const filePath = process.env['GITHUB_OUTPUT'] || '';
+    if (filePath) {
+        return issueFileCommand('OUTPUT', prepareKeyValueMessage(name, value));
+    }
+    process.stdout.write(external_os_namespaceObject.EOL);
+    command_issueCommand('set-output', { name }, toCommandValue(value));
+}
+/**
+ * Enables or disables the echoing of commands into stdout for the rest of the step.
+ * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
+ *
+ */
+function setCommandEcho(enabled) {
+    issue('echo', enabled ? 'on' : 'off');
+}
+//-----------------------------------------------------------------------
+// Results
+//-----------------------------------------------------------------------
+/**
+ * Sets the action status to failed.
+ * When the action exits it will be with an exit code of 1
+ * @param message add error issue message
+ */
+function setFailed(message) {
+    process.exitCode = ExitCode.Failure;
+    error(message);
+}
+//-----------------------------------------------------------------------
+// Logging Commands
+//-----------------------------------------------------------------------
+/**
+ * Gets whether Actions Step Debug is on or not
+ */
+function isDebug() {
+    return process.env['RUNNER_DEBUG'] === '1';
+}
+/**
+ * Writes debug message to user log
+ * @param message debug message
+ */
+function debug(message) {
+    command_issueCommand('debug', {}, message);
+}
+/**
+ * Adds an error issue
+ * @param message error issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function error(message, properties = {}) {
+    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a warning issue
+ * @param message warning issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function warning(message, properties = {}) {
+    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a notice issue
+ * @param message notice issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function notice(message, properties = {}) {
+    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Writes info to log with console.log.
+ * @param message info message
+ */
+function info(message) {
+    process.stdout.write(message + external_os_namespaceObject.EOL);
+}
+/**
+ * Begin an output group.
+ *
+ * Output until the next `groupEnd` will be foldable in this group
+ *
+ * @param name The name of the output group
+ */
+function startGroup(name) {
+    command_issue('group', name);
+}
+/**
+ * End an output group.
+ */
+function endGroup() {
+    command_issue('endgroup');
+}
+/**
+ * Wrap an asynchronous function call in a group.
+ *
+ * Returns the same type as the function itself.
+ *
+ * @param name The name of the group
+ * @param fn The function to wrap in the group
+ */
+function group(name, fn) {
+    return __awaiter(this, void 0, void 0, function* () {
+        startGroup(name);
+        let result;
+        try {
+            result = yield fn();
+        }
+        finally {
+            endGroup();
+        }
+        return result;
+    });
+}
+//-----------------------------------------------------------------------
+// Wrapper action state
+//-----------------------------------------------------------------------
+/**
+ * Saves state for current action, the state can only be retrieved by this action's post job execution.
+ *
+ * @param     name     name of the state to store
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function saveState(name, value) {
+    const filePath = process.env['GITHUB_STATE'] || '';
+    if (filePath) {
+        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
+    }
+    command_issueCommand('save-state', { name }, toCommandValue(value));
+}
+/**
+ * Gets the value of an state set by this action's main execution.
+ *
+ * @param     name     name of the state to get
+ * @returns   string
+ */
+function getState(name) {
+    return process.env[`STATE_${name}`] || '';
+}
+function getIDToken(aud) {
+    return __awaiter(this, void 0, void 0, function* () {
+        return yield OidcClient.getIDToken(aud);
+    });
+}
+/**
+ * Summary exports
+ */
+
+/**
+ * @deprecated use core.summary
+ */
+
+/**
+ * Path exports
+ */
+
+/**
+ * Platform utilities exports
+ */
+
+//# sourceMappingURL=core.js.map
+;// CONCATENATED MODULE: ./build/redact.js
+const secretsOfThisProcess = [];
+function hide(secrets) {
+    secretsOfThisProcess.push(...secrets);
+}
+const QUOTE_LENGTH = 200;
+const READ_FACTOR = 4;
+function quote(text, secrets = secretsOfThisProcess, maxLength = QUOTE_LENGTH) {
+    const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0);
+    const readLength = READ_FACTOR * maxLength + 3 * longest;
+    const isWholeRead = text.length <= readLength;
+    const line = toHarmlessLine(text.slice(0, readLength), secrets);
+    if (isWholeRead && line.length <= maxLength)
+        return line;
+    const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
+    return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
+}
+function toHarmlessLine(text, secrets) {
+    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
+    return scrub(harmless, secrets).trim();
+}
+function withoutHalfCharacter(text) {
+    return text.replace(/[\ud800-\udbff]$/, "");
+}
+function scrub(text, secrets = secretsOfThisProcess) {
+    const foldedText = foldCase(text);
+    const foldedSecrets = new Set(secrets.map(foldCase));
+    const spans = [...foldedSecrets].flatMap((secret) => spansOf(secret, foldedText));
+    spans.sort((a, b) => a.start - b.start);
+    let scrubbed = "";
+    let end = 0;
+    for (const span of spans) {
+        if (span.start >= end)
+            scrubbed += `${text.slice(end, span.start)}***`;
+        end = Math.max(end, span.end);
+    }
+    return scrubbed + text.slice(end);
+}
+function spansOf(secret, text) {
+    const spans = [];
+    if (secret === "")
+        return spans;
+    let start = text.indexOf(secret);
+    while (start !== -1) {
+        const end = start + secret.length;
+        spans.push({ start, end });
+        start = text.indexOf(secret, end);
+    }
+    return spans;
+}
+function foldCase(text) {
+    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+function printable(text) {
+    return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
+}
+const MIN_TOKEN_LENGTH = 8;
+const MAX_TOKEN_LENGTH = 16 * 1024;
+function isToken(text) {
+    return tokenFault(text) === undefined;
+}
+function tokenFault(text) {
+    if (!/^[\x21-\x7e]*$/.test(text))
+        return "with characters that no header can carry";
+    if (text.length > MAX_TOKEN_LENGTH)
+        return "that is longer than a header can be";
+    if (text.length < MIN_TOKEN_LENGTH)
+        return `of fewer than ${MIN_TOKEN_LENGTH} characters`;
+    const isCommand = text.startsWith("::") || text.includes("##[");
+    return isCommand ? "that the runner would take for a command" : undefined;
+}
+const JWT = /^eyJ[\w-]*\.(?:[\w-]*\.)+(?<lastPart>[\w-]{16,})$/;
+const MIN_MASK_LENGTH = 6;
+function maskedForms(secret) {
+    const end = JWT.exec(secret)?.groups?.["lastPart"] ?? secret;
+    const shorter = [end.slice(0, -1), end.slice(0, -2)];
+    return [secret, ...shorter.filter((text) => text.length >= MIN_MASK_LENGTH)];
+}
+function maskCommand(secret) {
+    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+    return `::add-mask::${escaped}\n`;
+}
+
+;// CONCATENATED MODULE: ./build/armor/credentials.js
+
+function formEncode(text) {
+    return new URLSearchParams([["", text]]).toString().slice(1);
+}
+function basicPairs({ appId, apiKey }) {
+    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
+    const raw = `${appId}:${apiKey}`;
+    const isRawUseful = raw !== encoded && !appId.includes(":");
+    return { encoded, raw: isRawUseful ? raw : undefined };
+}
+function secretForms({ appId, apiKey }) {
+    const key = apiKey.toWellFormed();
+    if (key === "")
+        return [];
+    const formEncoded = formEncode(key);
+    const percentEncoded = encodeURIComponent(key);
+    const { encoded: encodedPair } = basicPairs({ appId, apiKey });
+    const rawPair = `${appId}:${key}`;
+    return [
+        ...new Set([
+            ...maskedForms(key),
+            ...maskedForms(formEncoded),
+            percentEncoded,
+            lowerCaseEscapes(percentEncoded),
+            lowerCaseEscapes(formEncoded),
+            pythonQuoted(percentEncoded),
+            encodeURI(key),
+            ...jsonForms(key),
+            ...base64Forms(key),
+            ...base64Forms(formEncoded),
+            ...base64Forms(encodedPair),
+            ...base64Forms(rawPair),
+            wrappedBase64(key),
+            wrappedBase64(rawPair),
+        ]),
+    ];
+}
+function lowerCaseEscapes(text) {
+    return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
+}
+function pythonQuoted(percentEncoded) {
+    const strictly = percentEncoded.replace(/[!'()*]/g, (sign) => `%${hexOf(sign, 2)}`);
+    return strictly.replaceAll("%2F", "/");
+}
+function jsonForms(key) {
+    const json = JSON.stringify(key).slice(1, -1);
+    const upper = (sign) => `\\u${hexOf(sign, 4)}`;
+    const lower = (sign) => upper(sign).toLowerCase();
+    const slashesEscaped = json.replaceAll("/", "\\/");
+    return [
+        key.replaceAll("\\", "\\\\").replace(/["&'+<>`\u007f-\uffff]/g, upper),
+        json.replace(/[&'<=>]/g, lower),
+        json.replace(/[&<>]/g, lower),
+        slashesEscaped.replace(/[\u007f-\uffff]/g, lower),
+    ];
+}
+function hexOf(unit, digits) {
+    return unit.charCodeAt(0).toString(16).toUpperCase().padStart(digits, "0");
+}
+function base64Forms(text) {
+    const bytes = Buffer.from(text, "utf8");
+    const padded = bytes.toString("base64");
+    const urlSafe = bytes.toString("base64url");
+    return padded.startsWith(urlSafe) ? [padded] : [padded, urlSafe];
+}
+const LINE_LENGTH = 76;
+const MIN_LINE_LENGTH = 8;
+function wrappedBase64(text) {
+    const base64 = Buffer.from(text, "utf8").toString("base64");
+    const lines = base64.match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
+    return lines.filter((line) => lines.length === 1 || line.length >= MIN_LINE_LENGTH).join("\n");
+}
+
 ;// CONCATENATED MODULE: external "http"
 const external_http_namespaceObject = require("http");
 var external_http_namespaceObject_0 = /*#__PURE__*/__nccwpck_require__.t(external_http_namespaceObject, 2);
@@ -388,11 +900,9 @@ class DecodedURL extends URL {
     }
 }
 //# sourceMappingURL=proxy.js.map
-;// CONCATENATED MODULE: external "./not-bundled.js"
-const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
 /* eslint-disable @typescript-eslint/no-explicit-any */
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+var lib_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
         function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
@@ -481,8 +991,8 @@ class HttpClientResponse {
         this.message = message;
     }
     readBody() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => lib_awaiter(this, void 0, void 0, function* () {
                 let output = Buffer.alloc(0);
                 this.message.on('data', (chunk) => {
                     output = Buffer.concat([output, chunk]);
@@ -494,8 +1004,8 @@ class HttpClientResponse {
         });
     }
     readBodyBuffer() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => lib_awaiter(this, void 0, void 0, function* () {
                 const chunks = [];
                 this.message.on('data', (chunk) => {
                     chunks.push(chunk);
@@ -511,7 +1021,7 @@ function isHttps(requestUrl) {
     const parsedUrl = new URL(requestUrl);
     return parsedUrl.protocol === 'https:';
 }
-class lib_HttpClient {
+class HttpClient {
     constructor(userAgent, handlers, requestOptions) {
         this._ignoreSslError = false;
         this._allowRedirects = true;
@@ -550,42 +1060,42 @@ class lib_HttpClient {
         }
     }
     options(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
         });
     }
     get(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('GET', requestUrl, null, additionalHeaders || {});
         });
     }
     del(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('DELETE', requestUrl, null, additionalHeaders || {});
         });
     }
     post(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('POST', requestUrl, data, additionalHeaders || {});
         });
     }
     patch(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('PATCH', requestUrl, data, additionalHeaders || {});
         });
     }
     put(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('PUT', requestUrl, data, additionalHeaders || {});
         });
     }
     head(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request('HEAD', requestUrl, null, additionalHeaders || {});
         });
     }
     sendStream(verb, requestUrl, stream, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return this.request(verb, requestUrl, stream, additionalHeaders);
         });
     }
@@ -594,14 +1104,14 @@ class lib_HttpClient {
      * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
      */
     getJson(requestUrl_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
+        return lib_awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             const res = yield this.get(requestUrl, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
         });
     }
     postJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -611,7 +1121,7 @@ class lib_HttpClient {
         });
     }
     putJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -621,7 +1131,7 @@ class lib_HttpClient {
         });
     }
     patchJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -636,7 +1146,7 @@ class lib_HttpClient {
      * Prefer get, del, post and patch
      */
     request(verb, requestUrl, data, headers) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             if (this._disposed) {
                 throw new Error('Client has already been disposed.');
             }
@@ -732,7 +1242,7 @@ class lib_HttpClient {
      * @param data
      */
     requestRaw(info, data) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             return new Promise((resolve, reject) => {
                 function callbackForResult(err, res) {
                     if (err) {
@@ -1013,15 +1523,15 @@ class lib_HttpClient {
         return baseUserAgent;
     }
     _performExponentialBackoff(retryNumber) {
-        return __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
             retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
             const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
             return new Promise(resolve => setTimeout(() => resolve(), ms));
         });
     }
     _processResponse(res, options) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
+        return lib_awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => lib_awaiter(this, void 0, void 0, function* () {
                 const statusCode = res.message.statusCode || 0;
                 const response = {
                     statusCode,
@@ -1087,1138 +1597,21 @@ class lib_HttpClient {
 }
 const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
 //# sourceMappingURL=index.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
-var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-class BasicCredentialHandler {
-    constructor(username, password) {
-        this.username = username;
-        this.password = password;
-    }
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class auth_BearerCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Bearer ${this.token}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class PersonalAccessTokenCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-//# sourceMappingURL=auth.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
-var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-class oidc_utils_OidcClient {
-    static createHttpClient(allowRetry = true, maxRetry = 10) {
-        const requestOptions = {
-            allowRetries: allowRetry,
-            maxRetries: maxRetry
-        };
-        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
-    }
-    static getRequestToken() {
-        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
-        if (!token) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
-        }
-        return token;
-    }
-    static getIDTokenUrl() {
-        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
-        if (!runtimeUrl) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
-        }
-        return runtimeUrl;
-    }
-    static getCall(id_token_url) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            var _a;
-            const httpclient = oidc_utils_OidcClient.createHttpClient();
-            const res = yield httpclient
-                .getJson(id_token_url)
-                .catch(error => {
-                throw new Error(`Failed to get ID Token. \n 
-        Error Code : ${error.statusCode}\n 
-        Error Message: ${error.message}`);
-            });
-            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
-            if (!id_token) {
-                throw new Error('Response json body do not have ID Token field');
-            }
-            return id_token;
-        });
-    }
-    static getIDToken(audience) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            try {
-                // New ID Token is requested from action service
-                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
-                if (audience) {
-                    const encodedAudience = encodeURIComponent(audience);
-                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
-                }
-                debug(`ID token url is ${id_token_url}`);
-                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
-                setSecret(id_token);
-                return id_token;
-            }
-            catch (error) {
-                throw new Error(`Error message: ${error.message}`);
-            }
-        });
-    }
-}
-//# sourceMappingURL=oidc-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
-var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { access, appendFile, writeFile } = external_fs_namespaceObject.promises;
-const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
-const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
-class Summary {
-    constructor() {
-        this._buffer = '';
-    }
-    /**
-     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
-     * Also checks r/w permissions.
-     *
-     * @returns step summary file path
-     */
-    filePath() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            if (this._filePath) {
-                return this._filePath;
-            }
-            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
-            if (!pathFromEnv) {
-                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
-            }
-            try {
-                yield access(pathFromEnv, external_fs_namespaceObject.constants.R_OK | external_fs_namespaceObject.constants.W_OK);
-            }
-            catch (_a) {
-                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
-            }
-            this._filePath = pathFromEnv;
-            return this._filePath;
-        });
-    }
-    /**
-     * Wraps content in an HTML tag, adding any HTML attributes
-     *
-     * @param {string} tag HTML tag to wrap
-     * @param {string | null} content content within the tag
-     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
-     *
-     * @returns {string} content wrapped in HTML element
-     */
-    wrap(tag, content, attrs = {}) {
-        const htmlAttrs = Object.entries(attrs)
-            .map(([key, value]) => ` ${key}="${value}"`)
-            .join('');
-        if (!content) {
-            return `<${tag}${htmlAttrs}>`;
-        }
-        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
-    }
-    /**
-     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
-     *
-     * @param {SummaryWriteOptions} [options] (optional) options for write operation
-     *
-     * @returns {Promise<Summary>} summary instance
-     */
-    write(options) {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
-            const filePath = yield this.filePath();
-            const writeFunc = overwrite ? writeFile : appendFile;
-            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
-            return this.emptyBuffer();
-        });
-    }
-    /**
-     * Clears the summary buffer and wipes the summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    clear() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            return this.emptyBuffer().write({ overwrite: true });
-        });
-    }
-    /**
-     * Returns the current summary buffer as a string
-     *
-     * @returns {string} string of summary buffer
-     */
-    stringify() {
-        return this._buffer;
-    }
-    /**
-     * If the summary buffer is empty
-     *
-     * @returns {boolen} true if the buffer is empty
-     */
-    isEmptyBuffer() {
-        return this._buffer.length === 0;
-    }
-    /**
-     * Resets the summary buffer without writing to summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    emptyBuffer() {
-        this._buffer = '';
-        return this;
-    }
-    /**
-     * Adds raw text to the summary buffer
-     *
-     * @param {string} text content to add
-     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addRaw(text, addEOL = false) {
-        this._buffer += text;
-        return addEOL ? this.addEOL() : this;
-    }
-    /**
-     * Adds the operating system-specific end-of-line marker to the buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addEOL() {
-        return this.addRaw(external_os_namespaceObject.EOL);
-    }
-    /**
-     * Adds an HTML codeblock to the summary buffer
-     *
-     * @param {string} code content to render within fenced code block
-     * @param {string} lang (optional) language to syntax highlight code
-     *
-     * @returns {Summary} summary instance
-     */
-    addCodeBlock(code, lang) {
-        const attrs = Object.assign({}, (lang && { lang }));
-        const element = this.wrap('pre', this.wrap('code', code), attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML list to the summary buffer
-     *
-     * @param {string[]} items list of items to render
-     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addList(items, ordered = false) {
-        const tag = ordered ? 'ol' : 'ul';
-        const listItems = items.map(item => this.wrap('li', item)).join('');
-        const element = this.wrap(tag, listItems);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML table to the summary buffer
-     *
-     * @param {SummaryTableCell[]} rows table rows
-     *
-     * @returns {Summary} summary instance
-     */
-    addTable(rows) {
-        const tableBody = rows
-            .map(row => {
-            const cells = row
-                .map(cell => {
-                if (typeof cell === 'string') {
-                    return this.wrap('td', cell);
-                }
-                const { header, data, colspan, rowspan } = cell;
-                const tag = header ? 'th' : 'td';
-                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
-                return this.wrap(tag, data, attrs);
-            })
-                .join('');
-            return this.wrap('tr', cells);
-        })
-            .join('');
-        const element = this.wrap('table', tableBody);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds a collapsable HTML details element to the summary buffer
-     *
-     * @param {string} label text for the closed state
-     * @param {string} content collapsable content
-     *
-     * @returns {Summary} summary instance
-     */
-    addDetails(label, content) {
-        const element = this.wrap('details', this.wrap('summary', label) + content);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML image tag to the summary buffer
-     *
-     * @param {string} src path to the image you to embed
-     * @param {string} alt text description of the image
-     * @param {SummaryImageOptions} options (optional) addition image attributes
-     *
-     * @returns {Summary} summary instance
-     */
-    addImage(src, alt, options) {
-        const { width, height } = options || {};
-        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
-        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML section heading element
-     *
-     * @param {string} text heading text
-     * @param {number | string} [level=1] (optional) the heading level, default: 1
-     *
-     * @returns {Summary} summary instance
-     */
-    addHeading(text, level) {
-        const tag = `h${level}`;
-        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
-            ? tag
-            : 'h1';
-        const element = this.wrap(allowedTag, text);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML thematic break (<hr>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addSeparator() {
-        const element = this.wrap('hr', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML line break (<br>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addBreak() {
-        const element = this.wrap('br', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML blockquote to the summary buffer
-     *
-     * @param {string} text quote text
-     * @param {string} cite (optional) citation url
-     *
-     * @returns {Summary} summary instance
-     */
-    addQuote(text, cite) {
-        const attrs = Object.assign({}, (cite && { cite }));
-        const element = this.wrap('blockquote', text, attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML anchor tag to the summary buffer
-     *
-     * @param {string} text link text/content
-     * @param {string} href hyperlink
-     *
-     * @returns {Summary} summary instance
-     */
-    addLink(text, href) {
-        const element = this.wrap('a', text, { href });
-        return this.addRaw(element).addEOL();
-    }
-}
-const _summary = new Summary();
-/**
- * @deprecated use `core.summary`
- */
-const markdownSummary = (/* unused pure expression or super */ null && (_summary));
-const summary = (/* unused pure expression or super */ null && (_summary));
-//# sourceMappingURL=summary.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
-
-/**
- * toPosixPath converts the given path to the posix form. On Windows, \\ will be
- * replaced with /.
- *
- * @param pth. Path to transform.
- * @return string Posix path.
- */
-function toPosixPath(pth) {
-    return pth.replace(/[\\]/g, '/');
-}
-/**
- * toWin32Path converts the given path to the win32 form. On Linux, / will be
- * replaced with \\.
- *
- * @param pth. Path to transform.
- * @return string Win32 path.
- */
-function toWin32Path(pth) {
-    return pth.replace(/[/]/g, '\\');
-}
-/**
- * toPlatformPath converts the given path to a platform-specific path. It does
- * this by replacing instances of / and \ with the platform-specific path
- * separator.
- *
- * @param pth The path to platformize.
- * @return string The platform-specific path.
- */
-function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, path.sep);
-}
-//# sourceMappingURL=path-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
-var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
-        silent: true
-    });
-    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
-        silent: true
-    });
-    return {
-        name: name.trim(),
-        version: version.trim()
-    };
-});
-const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    var _a, _b, _c, _d;
-    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
-        silent: true
-    });
-    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
-    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
-    return {
-        name,
-        version
-    };
-});
-const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
-        silent: true
-    });
-    const [name, version] = stdout.trim().split('\n');
-    return {
-        name,
-        version
-    };
-});
-const platform = external_os_namespaceObject.platform();
-const arch = external_os_namespaceObject.arch();
-const isWindows = platform === 'win32';
-const isMacOS = platform === 'darwin';
-const isLinux = platform === 'linux';
-function getDetails() {
-    return platform_awaiter(this, void 0, void 0, function* () {
-        return Object.assign(Object.assign({}, (yield (isWindows
-            ? getWindowsInfo()
-            : isMacOS
-                ? getMacOsInfo()
-                : getLinuxInfo()))), { platform,
-            arch,
-            isWindows,
-            isMacOS,
-            isLinux });
-    });
-}
-//# sourceMappingURL=platform.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
-var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-/**
- * The code to exit an action
- */
-var ExitCode;
-(function (ExitCode) {
-    /**
-     * A code indicating that the action was successful
-     */
-    ExitCode[ExitCode["Success"] = 0] = "Success";
-    /**
-     * A code indicating that the action was a failure
-     */
-    ExitCode[ExitCode["Failure"] = 1] = "Failure";
-})(ExitCode || (ExitCode = {}));
-//-----------------------------------------------------------------------
-// Variables
-//-----------------------------------------------------------------------
-/**
- * Sets env variable for this action and future actions in the job
- * @param name the name of the variable to set
- * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function exportVariable(name, val) {
-    const convertedVal = toCommandValue(val);
-    process.env[name] = convertedVal;
-    const filePath = process.env['GITHUB_ENV'] || '';
-    if (filePath) {
-        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
-    }
-    command_issueCommand('set-env', { name }, convertedVal);
-}
-/**
- * Registers a secret which will get masked from logs
- *
- * @param secret - Value of the secret to be masked
- * @remarks
- * This function instructs the Actions runner to mask the specified value in any
- * logs produced during the workflow run. Once registered, the secret value will
- * be replaced with asterisks (***) whenever it appears in console output, logs,
- * or error messages.
- *
- * This is useful for protecting sensitive information such as:
- * - API keys
- * - Access tokens
- * - Authentication credentials
- * - URL parameters containing signatures (SAS tokens)
- *
- * Note that masking only affects future logs; any previous appearances of the
- * secret in logs before calling this function will remain unmasked.
- *
- * @example
- * ```typescript
- * // Register an API token as a secret
- * const apiToken = "abc123xyz456";
- * setSecret(apiToken);
- *
- * // Now any logs containing this value will show *** instead
- * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
- * ```
- */
-function core_setSecret(secret) {
-    command_issueCommand('add-mask', {}, secret);
-}
-/**
- * Prepends inputPath to the PATH (for this action and future actions)
- * @param inputPath
- */
-function addPath(inputPath) {
-    const filePath = process.env['GITHUB_PATH'] || '';
-    if (filePath) {
-        issueFileCommand('PATH', inputPath);
-    }
-    else {
-        command_issueCommand('add-path', {}, inputPath);
-    }
-    process.env['PATH'] = `${inputPath}${external_path_namespaceObject.delimiter}${process.env['PATH']}`;
-}
-/**
- * Gets the value of an input.
- * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
- * Returns an empty string if the value is not defined.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string
- */
-function getInput(name, options) {
-    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
-    if (options && options.required && !val) {
-        throw new Error(`Input required and not supplied: ${name}`);
-    }
-    if (options && options.trimWhitespace === false) {
-        return val;
-    }
-    return val.trim();
-}
-/**
- * Gets the values of an multiline input.  Each value is also trimmed.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string[]
- *
- */
-function getMultilineInput(name, options) {
-    const inputs = getInput(name, options)
-        .split('\n')
-        .filter(x => x !== '');
-    if (options && options.trimWhitespace === false) {
-        return inputs;
-    }
-    return inputs.map(input => input.trim());
-}
-/**
- * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
- * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
- * The return value is also in boolean type.
- * ref: https://yaml.org/spec/1.2/spec.html#id2804923
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   boolean
- */
-function getBooleanInput(name, options) {
-    const trueValue = ['true', 'True', 'TRUE'];
-    const falseValue = ['false', 'False', 'FALSE'];
-    const val = getInput(name, options);
-    if (trueValue.includes(val))
-        return true;
-    if (falseValue.includes(val))
-        return false;
-    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
-        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
-}
-/**
- * Sets the value of an output.
- *
- * @param     name     name of the output to set
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function setOutput(name, value) {
-    const filePath = process.env['GITHUB_OUTPUT'] || '';
-    if (filePath) {
-        return issueFileCommand('OUTPUT', prepareKeyValueMessage(name, value));
-    }
-    process.stdout.write(external_os_namespaceObject.EOL);
-    command_issueCommand('set-output', { name }, toCommandValue(value));
-}
-/**
- * Enables or disables the echoing of commands into stdout for the rest of the step.
- * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
- *
- */
-function setCommandEcho(enabled) {
-    issue('echo', enabled ? 'on' : 'off');
-}
-//-----------------------------------------------------------------------
-// Results
-//-----------------------------------------------------------------------
-/**
- * Sets the action status to failed.
- * When the action exits it will be with an exit code of 1
- * @param message add error issue message
- */
-function setFailed(message) {
-    process.exitCode = ExitCode.Failure;
-    error(message);
-}
-//-----------------------------------------------------------------------
-// Logging Commands
-//-----------------------------------------------------------------------
-/**
- * Gets whether Actions Step Debug is on or not
- */
-function isDebug() {
-    return process.env['RUNNER_DEBUG'] === '1';
-}
-/**
- * Writes debug message to user log
- * @param message debug message
- */
-function core_debug(message) {
-    command_issueCommand('debug', {}, message);
-}
-/**
- * Adds an error issue
- * @param message error issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function error(message, properties = {}) {
-    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a warning issue
- * @param message warning issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function warning(message, properties = {}) {
-    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a notice issue
- * @param message notice issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function notice(message, properties = {}) {
-    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Writes info to log with console.log.
- * @param message info message
- */
-function info(message) {
-    process.stdout.write(message + external_os_namespaceObject.EOL);
-}
-/**
- * Begin an output group.
- *
- * Output until the next `groupEnd` will be foldable in this group
- *
- * @param name The name of the output group
- */
-function startGroup(name) {
-    command_issue('group', name);
-}
-/**
- * End an output group.
- */
-function endGroup() {
-    command_issue('endgroup');
-}
-/**
- * Wrap an asynchronous function call in a group.
- *
- * Returns the same type as the function itself.
- *
- * @param name The name of the group
- * @param fn The function to wrap in the group
- */
-function group(name, fn) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        startGroup(name);
-        let result;
-        try {
-            result = yield fn();
-        }
-        finally {
-            endGroup();
-        }
-        return result;
-    });
-}
-//-----------------------------------------------------------------------
-// Wrapper action state
-//-----------------------------------------------------------------------
-/**
- * Saves state for current action, the state can only be retrieved by this action's post job execution.
- *
- * @param     name     name of the state to store
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function saveState(name, value) {
-    const filePath = process.env['GITHUB_STATE'] || '';
-    if (filePath) {
-        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
-    }
-    command_issueCommand('save-state', { name }, toCommandValue(value));
-}
-/**
- * Gets the value of an state set by this action's main execution.
- *
- * @param     name     name of the state to get
- * @returns   string
- */
-function getState(name) {
-    return process.env[`STATE_${name}`] || '';
-}
-function getIDToken(aud) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        return yield OidcClient.getIDToken(aud);
-    });
-}
-/**
- * Summary exports
- */
-
-/**
- * @deprecated use core.summary
- */
-
-/**
- * Path exports
- */
-
-/**
- * Platform utilities exports
- */
-
-//# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/redact.js
-/** The secrets of this process, in every form in which they travel. */
-const secretsOfThisProcess = [];
-/** From now on, nothing that is quoted, scrubbed or made printable shows these. */
-function hide(secrets) {
-    secretsOfThisProcess.push(...secrets);
-}
-/**
- * How many characters of a foreign text are shown. More would not help anybody to find the cause.
- */
-const QUOTE_LENGTH = 200;
-/** How many are read for that, as some of them vanish: a run of blanks becomes one. */
-const READ_LENGTH = 4 * QUOTE_LENGTH;
-/**
- * Makes text that somebody else wrote safe to print: one short line, without a secret and without a
- * workflow command. The text is cut before it is searched, so that a reply of a megabyte costs no
- * more than a short one.
- */
-function quote(text, secrets = secretsOfThisProcess) {
-    const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0);
-    const readLength = READ_LENGTH + 3 * longest;
-    const isWholeRead = text.length <= readLength;
-    const line = toHarmlessLine(text.slice(0, readLength), secrets);
-    if (isWholeRead && line.length <= QUOTE_LENGTH)
-        return line;
-    // The first part of a secret may stand where reading stopped, and is not recognized there. So the
-    // end is dropped: twice the longest secret, because what makes commands harmless can lengthen a
-    // text by half.
-    const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
-    return `${withoutHalfCharacter(shown.slice(0, QUOTE_LENGTH))}…`;
-}
-function toHarmlessLine(text, secrets) {
-    // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
-    // The runner takes `::` and `##[` for the start of a command (actions/runner, ActionCommand.cs).
-    const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
-    // Secrets are searched for again, because the clean-up can join the two halves of one.
-    return scrub(harmless, secrets).trim();
-}
-/** A cut can go through a character that JavaScript stores as two (a surrogate pair). */
-function withoutHalfCharacter(text) {
-    return text.replace(/[\ud800-\udbff]$/, "");
-}
-/**
- * Replaces every secret by `***`, in any case of its letters, because a host name arrives in small
- * ones. Secrets that overlap become one `***`, so that no rest of the second one stays.
- */
-function scrub(text, secrets = secretsOfThisProcess) {
-    const foldedText = foldCase(text);
-    const foldedSecrets = new Set(secrets.map(foldCase));
-    const spans = [...foldedSecrets].flatMap((secret) => spansOf(secret, foldedText));
-    spans.sort((a, b) => a.start - b.start);
-    let scrubbed = "";
-    let end = 0; // of what has been copied or replaced so far
-    for (const span of spans) {
-        if (span.start >= end)
-            scrubbed += `${text.slice(end, span.start)}***`;
-        end = Math.max(end, span.end);
-    }
-    return scrubbed + text.slice(end);
-}
-/** Not by a regular expression: one of a few thousand characters is too large for some engines. */
-function spansOf(secret, text) {
-    const spans = [];
-    if (secret === "")
-        return spans;
-    let start = text.indexOf(secret);
-    while (start !== -1) {
-        const end = start + secret.length;
-        spans.push({ start, end });
-        start = text.indexOf(secret, end);
-    }
-    return spans;
-}
-/** Of ASCII letters only, because toLowerCase changes the length of some other texts. */
-function foldCase(text) {
-    return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-/**
- * What may leave this process: one line, without control characters that a terminal or the runner
- * would act on, and without a secret. Log lines, annotations, the agent's replies and its report
- * all pass here.
- */
-function printable(text) {
-    // Before the clean-up as well as after it: a secret may have an invisible character in it.
-    return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
-}
-/**
- * A shorter token is none: its mask would cover common words, and make the job's log unreadable.
- */
-const MIN_TOKEN_LENGTH = 8;
-/**
- * A longer token fits into no header (Node and most servers take 16 KB of them), nor well into a
- * variable.
- */
-const MAX_TOKEN_LENGTH = 16 * 1024;
-/** The one rule for what a token is. The action and `armor-token` hand on nothing else. */
-function isToken(text) {
-    return tokenFault(text) === undefined;
-}
-/**
- * What is wrong with a text that should be a token, put so that it goes on behind "an
- * access_token".
- */
-function tokenFault(text) {
-    // Only visible ASCII can stand in a header (RFC 6750 section 2.1 allows a little less).
-    if (!/^[\x21-\x7e]*$/.test(text))
-        return "with characters that no header can carry";
-    if (text.length > MAX_TOKEN_LENGTH)
-        return "that is longer than a header can be";
-    if (text.length < MIN_TOKEN_LENGTH)
-        return `of fewer than ${MIN_TOKEN_LENGTH} characters`;
-    // A command begins with `::` at the start of a line, or with `##[` anywhere (actions/runner,
-    // ActionCommand.cs).
-    const isCommand = text.startsWith("::") || text.includes("##[");
-    return isCommand ? "that the runner would take for a command" : undefined;
-}
-/**
- * A JSON Web Token or its encrypted kind (RFC 7519, RFC 7516). The last part is the signature or
- * its like.
- */
-const JWT = /^eyJ[\w-]*\.(?:[\w-]*\.)+(?<lastPart>[\w-]{16,})$/;
-/** A shorter mask would cover common words. */
-const MIN_MASK_LENGTH = 6;
-/**
- * The texts to be masked for one secret, three at most, because each costs the runner time on every
- * later line.
- *
- * Of each mask, the runner derives base64 at three offsets, with the mask's own end
- * (ValueEncoders.cs). Inside a longer text, that matches only if the mask ends where a group of
- * three bytes ends. So the secret without its last one and two characters is masked as well, and
- * one of the three always ends there.
- *
- * Of a JWT, the two shorter masks are of its last part alone, which `cut -d.` prints by itself.
- * Whatever base64 shows of the other parts then, nobody can use it without the last one.
- */
-function maskedForms(secret) {
-    const end = JWT.exec(secret)?.groups?.["lastPart"] ?? secret;
-    const shorter = [end.slice(0, -1), end.slice(0, -2)];
-    return [secret, ...shorter.filter((text) => text.length >= MIN_MASK_LENGTH)];
-}
-/**
- * The line by which the runner masks a value, escaped as it unescapes (actions/runner,
- * ActionCommand.cs).
- */
-function maskCommand(secret) {
-    const escaped = secret.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-    return `::add-mask::${escaped}\n`;
-}
-
-;// CONCATENATED MODULE: ./build/armor/credentials.js
-
-/** application/x-www-form-urlencoded, as RFC 6749 appendix B defines it. */
-function formEncode(text) {
-    return new URLSearchParams([["", text]]).toString().slice(1);
-}
-/**
- * The two ways to join the credentials. The raw one is there only if it differs and can be
- * understood.
- */
-function basicPairs({ appId, apiKey }) {
-    const encoded = `${formEncode(appId)}:${formEncode(apiKey)}`;
-    const raw = `${appId}:${apiKey}`;
-    // A server ends the app id at the first colon, so with a raw one in it, it would read another id.
-    const isRawUseful = raw !== encoded && !appId.includes(":");
-    return { encoded, raw: isRawUseful ? raw : undefined };
-}
-/**
- * Every form of the key that is worth a mask, each once: 6 at most for a key of letters and digits,
- * some 20 for one with signs, as each costs the runner time on every later line.
- *
- * The runner itself masks of each form base64 and some escapes (actions/runner, ValueEncoders.cs),
- * but nothing of what it has derived. So base64 of the key, and of the pairs, is masked again here:
- * of that, the runner derives what base64 makes of a whole `Authorization: Basic …`. Unpadded
- * base64 needs no mask of its own, since `maskedForms` has the key in three lengths, one of which
- * needs no padding.
- *
- * The app id is never masked: the runner drops every job output that contains a masked text.
- */
-function secretForms({ appId, apiKey }) {
-    const key = apiKey.toWellFormed();
-    if (key === "")
-        return [];
-    const formEncoded = formEncode(key);
-    const percentEncoded = encodeURIComponent(key);
-    const { encoded: encodedPair } = basicPairs({ appId, apiKey });
-    // The raw pair also if it is never sent: other steps may have made it of the same secrets.
-    const rawPair = `${appId}:${key}`;
-    return [
-        ...new Set([
-            ...maskedForms(key),
-            ...maskedForms(formEncoded),
-            percentEncoded,
-            lowerCaseEscapes(percentEncoded),
-            lowerCaseEscapes(formEncoded),
-            pythonQuoted(percentEncoded),
-            encodeURI(key),
-            ...jsonForms(key),
-            ...base64Forms(key),
-            ...base64Forms(formEncoded),
-            ...base64Forms(encodedPair),
-            ...base64Forms(rawPair),
-            wrappedBase64(key),
-            wrappedBase64(rawPair),
-        ]),
-    ];
-}
-/** `%2F` as `%2f`. */
-function lowerCaseEscapes(text) {
-    return text.replace(/%[\dA-F]{2}/g, (triplet) => triplet.toLowerCase());
-}
-/**
- * As `urllib.parse.quote` writes it, which encodes five signs more than JavaScript, and leaves
- * slashes.
- */
-function pythonQuoted(percentEncoded) {
-    const strictly = percentEncoded.replace(/[!'()*]/g, (sign) => `%${hexOf(sign, 2)}`);
-    return strictly.replaceAll("%2F", "/");
-}
-/** Inside JSON as common encoders write it, where that differs from what the runner derives. */
-function jsonForms(key) {
-    const json = JSON.stringify(key).slice(1, -1);
-    const upper = (sign) => `\\u${hexOf(sign, 4)}`;
-    const lower = (sign) => upper(sign).toLowerCase();
-    const slashesEscaped = json.replaceAll("/", "\\/");
-    return [
-        // System.Text.Json of .NET
-        key.replaceAll("\\", "\\\\").replace(/["&'+<>`\u007f-\uffff]/g, upper),
-        json.replace(/[&'<=>]/g, lower), // Gson
-        json.replace(/[&<>]/g, lower), // Go
-        slashesEscaped.replace(/[\u007f-\uffff]/g, lower), // PHP
-    ];
-}
-/** The number of a UTF-16 unit, in capital letters. */
-function hexOf(unit, digits) {
-    return unit.charCodeAt(0).toString(16).toUpperCase().padStart(digits, "0");
-}
-/** Standard with padding, and URL-safe without it if that is another text. */
-function base64Forms(text) {
-    const bytes = Buffer.from(text, "utf8");
-    const padded = bytes.toString("base64");
-    const urlSafe = bytes.toString("base64url");
-    return padded.startsWith(urlSafe) ? [padded] : [padded, urlSafe];
-}
-/**
- * GNU base64 begins a new line after so many characters; the vendor's article has it in its
- * pipeline.
- */
-const LINE_LENGTH = 76;
-/** A shorter line shows less than four bytes of the key, and its mask would cover common words. */
-const MIN_LINE_LENGTH = 8;
-/** Base64 in lines, for one mask: the runner takes a text of several lines whole and by line. */
-function wrappedBase64(text) {
-    const base64 = Buffer.from(text, "utf8").toString("base64");
-    const lines = base64.match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
-    return lines.filter((line) => lines.length === 1 || line.length >= MIN_LINE_LENGTH).join("\n");
-}
-
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/clock.js
 
-/** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
 const clock = {
-    /**
-     * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
-     * that the agent can go on with a time that the main step has noted.
-     */
     now: () => Number(process.hrtime.bigint()) / 1e6,
-    /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
     date: () => Date.now(),
-    /** Resolves after `ms`, and rejects at once when the signal aborts. */
     sleep: (ms, signal) => (0,promises_namespaceObject.setTimeout)(ms, undefined, signal && { signal }),
-    /** At least 0, below 1. */
     random: () => Math.random(),
 };
-/** ISO 8601, UTC, whole seconds rounded down. */
 function isoDate(msSinceEpoch) {
     return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
 }
-/** What the promise gives, or what `late` gives where `ms` pass before. */
 async function within(ms, promise, late) {
     const settled = new AbortController();
-    // The second callback is for the sleep that is ended below, when the race is over.
     const timeout = clock.sleep(ms, settled.signal).then(late, () => promise);
     try {
         return await Promise.race([promise, timeout]);
@@ -2227,83 +1620,60 @@ async function within(ms, promise, late) {
         settled.abort();
     }
 }
-/**
- * Calls back when what had already arrived was read. Node runs timers before it reads from the network, so after a
- * pause of the whole process (a VM that was suspended) a time-out would fire although the answer is there.
- */
 function afterPendingReads(callback) {
-    // The callbacks of setImmediate run after the event loop's next look at the network (Node's guide to it).
     setImmediate(callback);
 }
 
 ;// CONCATENATED MODULE: ./build/debug.js
 
 let write;
-/** Turns the debug log of this process on. @param sink gets each line, without a line end */
 function writeDebugTo(sink) {
     write = sink;
 }
-/** Says one line in the debug log. Where the log is off, `line` is not called and costs nothing. */
 function debug_debug(line) {
     write?.(printable(line()));
 }
-/** Whether there is a debug log, for what has to be noted before the line can be made. */
 function isDebugOn() {
     return write !== undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/errors.js
 
-/**
- * Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in
- * package.json.
- */
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
-/**
- * Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains
- * each.
- */
 const CAN_PASS = {
-    input_invalid: false, // an input is missing, malformed or out of range
-    // Not started as a runner starts an action, or by a Node that cannot be used.
+    input_invalid: false,
     runner_unsupported: false,
-    // A file or folder of the runner cannot be written, or one of this action is gone.
     file_failed: false,
-    cancelled: false, // the job was cancelled
-    host_unknown: false, // DNS does not know the name of the Armor host
-    dns_failed: true, // DNS does not answer
-    connection_failed: true, // no connection, or it broke before a reply began
-    reply_incomplete: true, // the reply began and broke off
-    reply_timeout: true, // no complete reply in the time that one attempt has
-    // The certificate of the Armor host is untrusted, expired or for another name.
+    cancelled: false,
+    host_unknown: false,
+    dns_failed: true,
+    connection_failed: true,
+    reply_incomplete: true,
+    reply_timeout: true,
     certificate_rejected: false,
-    tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
-    proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
-    proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
-    redirect_refused: false, // to another host, one that turns POST into GET, or one of too many
-    credentials_rejected: false, // 401, or OAuth's invalid_client
-    access_denied: false, // 403, or OAuth's unauthorized_client
-    endpoint_not_found: false, // 404
-    request_rejected: false, // 400 and every other status that no retry will change
-    rate_limited: true, // 429
-    server_unavailable: true, // 408 and 5xx
-    reply_invalid: false, // not HTTP, or a 200 that is no token response (RFC 6749 section 5.1)
-    token_expired: true, // a token was issued, and had expired before it could be used
-    agent_failed: false, // the token agent did not start, or it ended
-    agent_stopping: false, // the job is at its end, and the token agent takes no more calls
-    internal_error: false, // a fault of the action itself
+    tls_failed: false,
+    proxy_failed: true,
+    proxy_refused: false,
+    redirect_refused: false,
+    credentials_rejected: false,
+    access_denied: false,
+    endpoint_not_found: false,
+    request_rejected: false,
+    rate_limited: true,
+    server_unavailable: true,
+    reply_invalid: false,
+    token_expired: true,
+    agent_failed: false,
+    agent_stopping: false,
+    internal_error: false,
 };
 const ERROR_CODES = Object.keys(CAN_PASS);
-/**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy,
- * without a secret, a body, a header or an unquoted word of the server's.
- */
 class ArmorError extends Error {
     name = "ArmorError";
     code;
-    problem; // what failed, and with whom, without a full stop
-    remedy; // what to do, in sentences
+    problem;
+    remedy;
     details;
     constructor(code, problem, remedy, details = {}) {
         super(`${problem}. ${remedy}`);
@@ -2315,12 +1685,10 @@ class ArmorError extends Error {
     get canPass() {
         return CAN_PASS[this.code];
     }
-    /** The same error with one more fact behind the problem, such as how often it was tried. */
     adding(fact) {
         return new ArmorError(this.code, `${this.problem}, ${fact}`, this.remedy, this.details);
     }
 }
-/** Turns whatever was thrown into an ArmorError. Any other error is a bug of this action. */
 function asArmorError(error) {
     if (error instanceof ArmorError)
         return error;
@@ -2329,13 +1697,9 @@ function asArmorError(error) {
     const remedy = "This is a fault of the action itself: please report this line.";
     return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
-/**
- * The text of an annotation: one line that ends with the code and the address of its documentation.
- */
 function annotationOf(code, message) {
     return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
-/** What helps against each reason of the file system for which something can be done. */
 const FILE_REMEDIES = new Map([
     ["ENOSPC", "Free space on the runner's disk in a step before this one."],
     ["EDQUOT", "Raise the disk quota of the runner's user, or free space in a step before this one."],
@@ -2348,13 +1712,7 @@ const FILE_REMEDIES = new Map([
         "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
     ],
 ]);
-/**
- * The ArmorError for an error of node:fs.
- * @param what cannot be written, as the subject of a sentence
- * @param ownerId the user id of whoever owns it; undefined if that is not known
- */
 function fileError(what, error, ownerId) {
-    // Node's text is `EACCES: permission denied, open '/a/path'`.
     const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
     const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
     return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedyFor(code, ownerId));
@@ -2378,57 +1736,31 @@ var external_node_net_default = /*#__PURE__*/__nccwpck_require__.n(external_node
 
 
 
-/**
- * How far the connection for one request has come. The agent writes it; who sends reads it and may
- * end it.
- */
 class Progress {
     stage = "connected";
-    /** What DNS answered last, if that was an error: a code of Node's. */
     dnsCode;
     #isEnded = false;
     #giveUp = () => undefined;
-    /** @param giveUp ends what is under way, at once if the request has ended already */
     onEnd(giveUp) {
         this.#giveUp = giveUp;
         if (this.#isEnded)
             giveUp();
     }
-    /**
-     * Ends the look-up, the attempts or the CONNECT that is under way: the request needs no
-     * connection any more.
-     */
     end() {
         this.#isEnded = true;
         this.#giveUp();
     }
 }
-/**
- * Connects to whichever address of the host answers first ("Happy Eyeballs", RFC 8305). Node's own
- * selection ends each attempt when it starts the next one, which no limit makes right both for a
- * host far away and for an address that swallows packets.
- * @throws the error of DNS, or of the attempt that tells most; the signal's reason at an abort
- */
 async function connect(endpoint, progress, signal) {
     progress.stage = "looking-up";
     const addresses = await lookUp(endpoint.host, progress, signal);
     progress.stage = "connecting";
     return await new Race(alternate(addresses), endpoint.port, signal).run();
 }
-/**
- * For how long, in ms, a name that DNS does not know is asked for again. While a VPN or a
- * container's network comes up, names are unknown for a second or two, and the error is final for
- * the whole job.
- */
 const UNKNOWN_NAME_MS = 5_000;
 const FIRST_DNS_PAUSE_MS = 250;
 const MAX_DNS_PAUSE_MS = 1_000;
-/**
- * ENOTFOUND is a name that does not exist; EAI_AGAIN is a name server that says "not now", or none
- * at all.
- */
 const MAY_BE_KNOWN_SOON = new Set(["ENOTFOUND", "EAI_AGAIN"]);
-/** @returns at least one address, in the order that --dns-result-order asks for */
 async function lookUp(host, progress, signal) {
     const family = (0,external_node_net_namespaceObject.isIP)(host);
     if (family !== 0)
@@ -2454,11 +1786,7 @@ async function lookUp(host, progress, signal) {
         pauseMs = Math.min(pauseMs * 2, MAX_DNS_PAUSE_MS);
     }
 }
-/**
- * As Node's own connections ask; Windows gives no address for that hint where only loopback is up.
- */
 const HINTS = process.platform === "win32" ? 0 : (external_node_dns_default()).ADDRCONFIG;
-/** Nothing can end a question to the system, so at an abort its answer is left alone. */
 function askDns(host, signal) {
     return new Promise((resolve, reject) => {
         signal.throwIfAborted();
@@ -2478,7 +1806,6 @@ function askDns(host, signal) {
 function unknownName(host) {
     return Object.assign(new Error(`no address for ${host}`), { code: "ENOTFOUND" });
 }
-/** The families in turn, beginning with that of the first address (RFC 8305 section 4). */
 function alternate(addresses) {
     const firstFamily = addresses[0]?.family;
     const preferred = addresses.filter(({ family }) => family === firstFamily);
@@ -2489,12 +1816,11 @@ function alternate(addresses) {
     }
     return result;
 }
-/** One connection by the first of these addresses that accepts it. */
 class Race {
-    #addresses; // that were not tried yet
+    #addresses;
     #port;
     #signal;
-    #attempts = new Set(); // that are under way
+    #attempts = new Set();
     #failures = [];
     #timer;
     constructor(addresses, port, signal) {
@@ -2518,7 +1844,6 @@ class Race {
                 loser.destroy();
         }
     }
-    /** Starts one more attempt, which ends none of the others, and sees to the one after it. */
     #startNext(won, lost) {
         clearTimeout(this.#timer);
         const next = this.#addresses.shift();
@@ -2532,7 +1857,6 @@ class Race {
             port: this.#port,
             family,
             noDelay: true,
-            // A long report may take minutes to begin, and what is silent for so long a NAT forgets.
             keepAlive: true,
             keepAliveInitialDelay: 1_000,
         });
@@ -2554,31 +1878,25 @@ class Race {
             socket.off("error", onError);
             won(socket);
         });
-        // RFC 8305 section 5 recommends 250 ms, which is Node's default for its own selection, too.
-        // Users may set it by --network-family-autoselection-attempt-timeout.
         const delayMs = external_node_net_default().getDefaultAutoSelectFamilyAttemptTimeout();
         this.#timer = setTimeout(() => this.#startNext(won, lost), delayMs);
     }
 }
-/** What a machine says of an address whose family it does not have, or to which it has no route. */
 const NO_ROUTE = new Set([
     "EADDRNOTAVAIL",
     "EAFNOSUPPORT",
     "EHOSTUNREACH",
     "ENETUNREACH",
 ]);
-/** @returns whether this machine has no way to an IPv6 address: it lacks IPv6, or a route there */
 function lacksIpv6(error) {
     const { code = "", address = "" } = error;
     return NO_ROUTE.has(code) && (0,external_node_net_namespaceObject.isIP)(address) === 6;
 }
-/** On a machine without IPv6, what the IPv4 address says is what a user can mend. */
 function mostTelling(failures) {
     const isReached = ({ code = "" }) => !NO_ROUTE.has(code);
     const failure = failures.find(isReached) ?? failures.find((one) => !lacksIpv6(one)) ?? failures[0];
     return failure ?? new Error("no address was tried");
 }
-/** Promise.withResolvers, which Node 20 does not have. */
 function withResolvers() {
     let resolve = () => undefined;
     let reject = () => undefined;
@@ -2591,12 +1909,7 @@ function withResolvers() {
 
 ;// CONCATENATED MODULE: ./build/armor/debug-lines.js
 
-/** Of a reply's headers, those that tell a network's people which machine answered, and when. */
 const SHOWN_HEADERS = ["date", "server", "via", "x-request-id", "retry-after"];
-/**
- * @returns `, date: "…", via: "…"` for the debug log: no other header, and "" if there is none of
- * these
- */
 function shownHeaders(headers) {
     return SHOWN_HEADERS.filter((name) => headers[name] !== undefined)
         .map((name) => `, ${name}: "${quote(String(headers[name]))}"`)
@@ -2608,21 +1921,13 @@ const external_node_fs_namespaceObject = require("node:fs");
 var external_node_fs_default = /*#__PURE__*/__nccwpck_require__.n(external_node_fs_namespaceObject);
 ;// CONCATENATED MODULE: ./build/armor/host.js
 
-/** Inside a URL an IPv6 address stands in brackets, which Node would look up as a name. */
 function withoutBrackets(hostname) {
     return hostname.replace(/^\[(.*)\]$/, "$1");
 }
-/** @param hostname as a URL writes it, so that an IPv6 address stands in brackets */
 function isLoopback(hostname) {
     return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
-/** The files that dockerd and Podman put into every container. */
 const CONTAINER_FILES = ["/.dockerenv", "/run/.containerenv"];
-/**
- * @param hostname that refused a connection, as a URL writes it
- * @returns a sentence to be put before the usual remedy, if loopback is a container's here; "" if
- * it is not
- */
 function containerHint(hostname) {
     if (!isLoopback(hostname) || !isInContainer())
         return "";
@@ -2631,25 +1936,17 @@ function containerHint(hostname) {
         "service. Otherwise: ");
 }
 function isInContainer() {
-    // A process that was brought in from outside, as steps of a `container:` job are, has no parent
-    // there.
     if (process.ppid === 0)
         return true;
     try {
         return CONTAINER_FILES.some((file) => external_node_fs_default().existsSync(file));
     }
     catch {
-        return false; // the agent may not look, and what it can reach the main step has reached before
+        return false;
     }
 }
 
 ;// CONCATENATED MODULE: ./build/armor/verify-errors.js
-/**
- * Why OpenSSL 3 rejects a certificate: each X509_V_ERR_… of its x509_vfy.h, without that beginning,
- * and OpenSSL's words for it (crypto/x509/x509_txt.c). Node makes the name the error's code
- * (ncrypto.cc, X509Pointer::ErrorCode), as long as it knows it; for some fifty others the code is
- * UNSPECIFIED, and only the words, in the message, tell them apart.
- */
 const VERIFY_ERRORS = new Map([
     ["UNSPECIFIED", "unspecified certificate verification error"],
     ["UNABLE_TO_GET_ISSUER_CERT", "unable to get issuer certificate"],
@@ -2802,19 +2099,13 @@ const FAMILIES = [
     },
 ];
 const OTHER_REMEDY = "Have it replaced on the server by one that OpenSSL accepts, with its whole chain.";
-/**
- * OpenSSL can raise some of them amid the handshake, too: Node's code is then ERR_SSL_ and the
- * name.
- */
 const RAISED_IN_HANDSHAKE = new Set([
     "CA_KEY_TOO_SMALL",
     "CA_MD_TOO_WEAK",
     "CERTIFICATE_VERIFY_FAILED",
     "EE_KEY_TOO_SMALL",
 ]);
-/** Names that a newer OpenSSL may bring. */
 const NAME_OF_VERIFY_ERROR = /^(CERT|CRL|ERROR_IN|INVALID|OCSP|PATH_LENGTH|SUITE_B|UNABLE)_/;
-/** @returns what is wrong with the certificate; undefined if this is no error of a certificate */
 function certificateFault(nodeCode, error) {
     const { message = "" } = error;
     const name = nameOf(nodeCode, message);
@@ -2840,20 +2131,12 @@ function nameOf(nodeCode, message) {
     const isKnown = isFamiliar || VERIFY_ERRORS.has(nodeCode) || NAME_OF_VERIFY_ERROR.test(nodeCode);
     return isKnown ? nodeCode : undefined;
 }
-/**
- * OpenSSL's words; Node's code UNSPECIFIED says nothing, so there the message does, which has them.
- */
 function reasonOf(name, message) {
     const words = name === "UNSPECIFIED" ? message : VERIFY_ERRORS.get(name);
     return words === undefined || words === "" ? "" : `: ${quote(words)}`;
 }
-/**
- * Keeps the peer's certificate for the error that rejects it, because Node has closed the socket by
- * the time at which it reports the error. Without it, nobody could tell whose certificate it was.
- */
 function watchCertificate(socket) {
     let certificate;
-    // Node's own listener for this event rejects the certificate, so this one has to come before.
     socket.prependOnceListener("secure", () => {
         certificate = socket.getPeerCertificate();
     });
@@ -2872,10 +2155,6 @@ function describe(certificate) {
     const issuer = nameIn(certificate.issuer) ?? "nobody";
     return `certificate of "${subject}" by "${issuer}" until ${quote(String(certificate.valid_to))}`;
 }
-/**
- * @returns the name of whoever signed the certificate that was rejected, quoted; undefined if
- * nobody knows
- */
 function issuerOf(error) {
     const { cert } = error;
     return cert === undefined ? undefined : nameIn(cert.issuer);
@@ -2894,7 +2173,6 @@ function nameIn(names) {
 
 const CHECK_PORT = "Check the scheme, the host and the port of its address.";
 const CHECK_WAY = "Check what stands between this runner and Armor, such as a proxy or load balancer.";
-/** The first match counts, so a family stands behind its special cases. */
 const fault_FAMILIES = [
     {
         nodeCodes: /^(EMFILE|ENFILE|ENOBUFS|EADDRNOTAVAIL)$/,
@@ -2939,7 +2217,6 @@ const fault_FAMILIES = [
         remedy: CHECK_WAY,
     },
 ];
-/** @returns what an error of a connection means, with its code; undefined if no family knows it */
 function faultOf(error) {
     const nodeCode = codeOf(error);
     if (lacksIpv6(error)) {
@@ -2962,13 +2239,7 @@ function faultOf(error) {
     const { code, problem, remedy } = family;
     return { code, problem: `${problem} (${nodeCode})`, remedy };
 }
-/**
- * OpenSSL's reason is in Node's text only: `write EPROTO …:error:CODE:…:…:wrong version number:…`
- */
 const OPENSSL_REASON = /:error:\w+:[^:]*:[^:]*:(?<reason>[\w /]+):/;
-/**
- * @returns the code that Node or OpenSSL gave this error; "" if there is none that can be printed
- */
 function codeOf(error) {
     const { name, code, message = "" } = error;
     if (name === "AbortError" || name === "TimeoutError")
@@ -2976,7 +2247,6 @@ function codeOf(error) {
     const reason = code === "EPROTO" ? OPENSSL_REASON.exec(message)?.groups?.["reason"] : undefined;
     if (reason !== undefined)
         return `ERR_SSL_${reason.toUpperCase().replaceAll(" ", "_")}`;
-    // The slash is for ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE.
     return typeof code === "string" && /^[\w/]+$/.test(code) ? code : "";
 }
 
@@ -2984,18 +2254,8 @@ function codeOf(error) {
 
 
 
-/**
- * The code of the error that a proxy makes if it opens the tunnel and sends bytes of its own behind
- * its reply.
- */
 const EARLY_BYTES = "EARLY_BYTES";
 const CHECK_PROXY = "Check https_proxy, that the proxy is up, and that it can reach the host.";
-/**
- * No tunnel, because the proxy was not reached or did not speak HTTP.
- * @param target `host:port`, without the port of https
- * @param error Node's, or whatever else has its code
- * @param stage at which the error came
- */
 function proxyError(proxy, target, error, stage = "connecting") {
     const who = `The proxy ${proxy.origin}`;
     const nodeCode = codeOf(error) || error.name;
@@ -3009,7 +2269,7 @@ function proxyError(proxy, target, error, stage = "connecting") {
     }
     const fault = faultOf(error);
     switch (fault?.code) {
-        case "connection_failed": // this runner's limits, not the proxy's
+        case "connection_failed":
             return new ArmorError(fault.code, `${who} ${fault.problem}`, fault.remedy);
         case "certificate_rejected":
         case "tls_failed":
@@ -3021,13 +2281,8 @@ function proxyError(proxy, target, error, stage = "connecting") {
     const hint = nodeCode === "ECONNREFUSED" ? containerHint(new URL(proxy.origin).hostname) : "";
     return new ArmorError("proxy_failed", problem, hint + CHECK_PROXY);
 }
-/**
- * No tunnel, because the proxy answered CONNECT with this status. @param challenge is
- * Proxy-Authenticate
- */
 function proxyStatusError(proxy, target, status, challenge = "") {
     const who = `The proxy ${proxy.origin}`;
-    // Some proxies, tinyproxy among them, say 401 and mean 407.
     if (status === 401 || status === 407)
         return credentialsError(proxy, status, challenge);
     if (status === 408 || status === 429 || (status >= 500 && status <= 599)) {
@@ -3066,10 +2321,6 @@ function credentialsError(proxy, status, challenge) {
 
 
 const CHECK_DNS = "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
-/**
- * What an error of the connection means. An ArmorError passes as it is: a `RouteAgent` has judged
- * it.
- */
 function networkError(error, state) {
     if (error instanceof ArmorError)
         return error;
@@ -3102,12 +2353,9 @@ function dnsError(hostname, nodeCode) {
     const problem = `DNS does not answer for the host ${hostname} (${nodeCode})`;
     return new ArmorError("dns_failed", problem, CHECK_DNS);
 }
-/** Nothing came, or not all of it, before the deadline. */
 function timeoutError(state) {
     const { url, proxy, progress, isReplying } = state;
     const stage = progress?.stage ?? "connected";
-    // A name that DNS did not know a moment ago is asked for again, so the deadline may fall into the
-    // pause.
     const dnsCode = progress?.dnsCode ?? "ETIMEDOUT";
     if (proxy !== undefined && stage !== "connected") {
         const code = stage === "looking-up" ? dnsCode : "ETIMEDOUT";
@@ -3129,28 +2377,13 @@ function via({ url, proxy }) {
 ;// CONCATENATED MODULE: ./build/armor/no-proxy.js
 
 
-/**
- * The list has names, `.name`, `*.name`, addresses, ranges (CIDR), each with or without a port, and
- * `*`, between commas or blanks, as curl 8 takes it. An entry that cannot be understood matches
- * nothing.
- * @returns the entry of no_proxy that names this URL's host, in small letters; undefined if none
- * does
- */
 function bypassingEntry(url, noProxy) {
     const host = withoutBrackets(url.hostname).replace(/\.$/, "");
-    const port = url.port || "443"; // http goes to loopback hosts alone, and never here
+    const port = url.port || "443";
     const entries = noProxy.toLowerCase().split(/[\s,]+/);
     return entries.find((entry) => entry === "*" || isEntryFor(entry, host, port));
 }
-/**
- * `[address]`, `[address]:port`, `name` or `name:port`. An IPv6 address without brackets has no
- * port.
- */
 const NO_PROXY_ENTRY = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/;
-/**
- * @param entry `name`, `.name`, `*.name`, an address or a range of them (CIDR); with or without a
- * port
- */
 function isEntryFor(entry, host, port) {
     const parts = NO_PROXY_ENTRY.exec(entry)?.groups ?? { plain: entry };
     const pattern = parts["bracketed"] ?? parts["plain"] ?? "";
@@ -3161,7 +2394,6 @@ function isEntryFor(entry, host, port) {
     const name = pattern.replace(/^\*?\./, "").replace(/\.$/, "");
     return name !== "" && (host === name || host.endsWith(`.${name}`));
 }
-/** An address, or a subnet such as `10.0.0.0/8`. */
 const RANGE = /^(?<base>[\da-f.:]+)(?:\/(?<length>\d{1,3}))?$/;
 function isAddressIn(address, range) {
     const { base = "", length } = RANGE.exec(range)?.groups ?? {};
@@ -3183,16 +2415,11 @@ function familyOf(address) {
 
 
 
-/**
- * Takes the proxy variables out of the environment, because http-client would act on them in its
- * own way. As in curl, small letters go first, and an empty variable is not set.
- */
 function takeRoute(env) {
     const proxy = takeVariable(env, ["https_proxy", "HTTPS_PROXY"]);
     const noProxy = takeVariable(env, ["no_proxy", "NO_PROXY"])?.value ?? "";
     return proxy === undefined ? { noProxy } : { proxy, noProxy };
 }
-/** @returns the first of these variables that is set. All of them are removed. */
 function takeVariable(env, names) {
     const found = names
         .map((variable) => ({ variable, value: env[variable] ?? "" }))
@@ -3201,27 +2428,17 @@ function takeVariable(env, names) {
         delete env[name];
     return found;
 }
-/**
- * @returns the proxy on the way to this URL, undefined for none. @throws ArmorError proxy_refused
- */
 function proxyFor(url, route) {
     if (route.proxy === undefined || reasonToBypass(url, route) !== undefined)
         return undefined;
     return parseProxy(route.proxy);
 }
-/**
- * @returns why this URL is reached past the proxy that is set; undefined if it is reached through
- * it
- */
 function reasonToBypass(url, { noProxy }) {
     if (isLoopback(url.hostname))
         return "the host is this machine";
     const entry = bypassingEntry(url, noProxy);
     return entry === undefined ? undefined : `no_proxy has the entry ${entry}`;
 }
-/**
- * @returns a line for the debug log: the way to this URL, and why. @throws ArmorError proxy_refused
- */
 function explainRoute(url, route) {
     const direct = `Route to ${url.origin}: direct, because`;
     if (route.proxy === undefined)
@@ -3235,12 +2452,10 @@ function explainRoute(url, route) {
     return `Route to ${url.origin}: through the proxy ${origin}, ${how}`;
 }
 const SCHEME = /(?:(?<scheme>[a-z][a-z\d+.-]*):\/\/)?/.source;
-// Greedy up to the last `@`, as a password may hold one.
 const USERINFO = /(?:(?<userinfo>.*)@)?/.source;
 const HOST = /(?<host>\[[\da-f:.]+\]|[\w.-]+)/.source;
 const PORT = /(?::(?<port>\d{1,5}))?/.source;
 const PROXY = new RegExp(`^${SCHEME}${USERINFO}${HOST}${PORT}/?$`, "i");
-/** Whatever cannot be understood is refused: otherwise the key would go past the proxy. */
 function parseProxy({ variable, value }) {
     if (!/^[\x21-\x7e]+$/.test(value)) {
         throw refusal(variable, "it contains a blank or a character outside ASCII");
@@ -3262,21 +2477,15 @@ function parseProxy({ variable, value }) {
     const port = Number(parts["port"] ?? (scheme === "https" ? 443 : 80));
     if (port < 1 || port > 65_535)
         throw refusal(variable, "the port is not between 1 and 65535");
-    // URL writes the host in one way, but leaves a default port out.
     const origin = `${scheme}://${new URL(`${scheme}://${host}`).hostname}:${port}`;
     return credentials === "" ? { origin } : { origin, credentials };
 }
-/** The value is never repeated, because it may hold a password. */
 function refusal(variable, cause) {
     const problem = `The variable ${variable} is not a valid proxy address: ${cause}`;
     const remedy = "Give it as http://proxy.example.com:3128, with special characters of user and password " +
         "percent-encoded (# is %23, / is %2F, % is %25).";
     return new ArmorError("proxy_refused", problem, remedy);
 }
-/**
- * @returns `user:password`, undefined if a character should have been encoded (RFC 3986 section
- * 3.2.1)
- */
 function decodeUserinfo(userinfo) {
     if (userinfo === "")
         return "";
@@ -3303,16 +2512,7 @@ var external_node_tls_default = /*#__PURE__*/__nccwpck_require__.n(external_node
 ;// CONCATENATED MODULE: ./build/armor/trust.js
 
 
-/** undefined: what Node trusts, and nothing else. */
 let contextWithMore;
-/**
- * From now on, connections to Armor and to proxies trust these (PEM, one certificate each) beside
- * what Node trusts by its defaults, flags and environment. Node has no documented way to add: its
- * `ca` option replaces the defaults, and `tls.getCACertificates("default")`, from which a whole
- * list could be made, leaves out OpenSSL's own store, which --use-openssl-ca and the Node of some
- * distributions use.
- * @throws ArmorError runner_unsupported if this Node cannot add
- */
 function trustCertificates(certificates) {
     contextWithMore = undefined;
     if (certificates.length === 0)
@@ -3329,10 +2529,6 @@ function trustCertificates(certificates) {
         native.addCACert(certificate);
     contextWithMore = secureContext;
 }
-/**
- * @returns the options with which TLS trusts what `trustCertificates` was given; a check is never
- * left out
- */
 function trustOptions() {
     const options = { rejectUnauthorized: true };
     if (contextWithMore !== undefined)
@@ -3352,14 +2548,7 @@ function trustOptions() {
 
 
 
-/** Proxies exist that refuse a CONNECT without one. */
 const USER_AGENT = "armor-token-action";
-/**
- * Asks a proxy for a tunnel by CONNECT (RFC 9110 section 9.3.6).
- * @param target `host:port`, an IPv6 address in brackets
- * @param signal ends whatever is under way; not the tunnel once it stands
- * @returns what leads to the target. @throws ArmorError proxy_failed or proxy_refused
- */
 async function openTunnel(proxy, target, progress, signal) {
     const shownTarget = target.replace(/:443$/, "");
     try {
@@ -3374,10 +2563,9 @@ async function openTunnel(proxy, target, progress, signal) {
         throw proxyStatusError(proxy, shownTarget, error.status, error.challenge);
     }
 }
-/** The answer to CONNECT, if no tunnel comes of it. */
 class ProxyAnswer extends Error {
     status;
-    challenge; // Proxy-Authenticate
+    challenge;
     constructor(status, challenge) {
         super(`status ${status}`);
         this.status = status;
@@ -3387,12 +2575,10 @@ class ProxyAnswer extends Error {
         return this.status >= 200 && this.status < 300;
     }
 }
-/** @returns a connection to the proxy; the handshake of one over TLS may still be under way */
 async function connectToProxy(proxy, progress, signal) {
     const { protocol, hostname, port } = new URL(proxy.origin);
     const isTls = protocol === "https:";
     const host = withoutBrackets(hostname);
-    // URL leaves a default port out.
     const endpoint = { host, port: Number(port || (isTls ? 443 : 80)) };
     const socket = await connect(endpoint, progress, signal);
     if (!isTls)
@@ -3411,7 +2597,6 @@ function askForTunnel(proxySocket, proxy, target, signal) {
         signal,
         headers: connectHeaders(proxy, target),
     });
-    // Some proxies take Node's `Connection: close` at its word, and close after their reply.
     request.removeHeader("Connection");
     return new Promise((resolve, reject) => {
         request.once("connect", ({ statusCode = 0, headers }, socket, head) => {
@@ -3421,8 +2606,6 @@ function askForTunnel(proxySocket, proxy, target, signal) {
                 return `CONNECT ${target} through ${proxy.origin}: ${answer}`;
             });
             const answer = new ProxyAnswer(statusCode, headers["proxy-authenticate"]);
-            // In TLS the client speaks first, so early bytes are the proxy's; they would be read as
-            // Armor's.
             if (answer.isOpen && head.length === 0)
                 return resolve(socket);
             socket.destroy();
@@ -3436,8 +2619,6 @@ function connectHeaders(proxy, target) {
     const headers = {
         Host: target,
         "User-Agent": USER_AGENT,
-        // No standard knows it, but curl and browsers send it, and some proxies close the tunnel
-        // without it.
         "Proxy-Connection": "keep-alive",
     };
     if (proxy.credentials !== undefined) {
@@ -3454,19 +2635,12 @@ function connectHeaders(proxy, target) {
 
 
 
-/**
- * Opens the connections of one agent, and ends those that are under way when the agent is
- * destroyed.
- */
 class Opener {
     #proxy;
     #underWay = new Set();
     constructor(proxy) {
         this.#proxy = proxy;
     }
-    /**
-     * @returns a connection on which Armor itself is heard. @throws ArmorError for a proxy's fault
-     */
     async open(options) {
         const { host, port, progress = new Progress() } = options;
         const ending = new AbortController();
@@ -3493,12 +2667,6 @@ class Opener {
             ending.abort();
     }
 }
-/**
- * Connections to https hosts, directly or through the proxy; what fails before the tunnel is a
- * `proxyError`. With Node's `proxyEnv`, an abort does not end the CONNECT, what a proxy sends
- * before the tunnel stands is buffered without limit, and Node 24.5 puts the proxy's password into
- * an error.
- */
 class RouteAgent extends (external_node_https_default()).Agent {
     #opener;
     constructor(proxy, options = {}) {
@@ -3522,7 +2690,6 @@ class RouteAgent extends (external_node_https_default()).Agent {
         super.destroy();
     }
 }
-/** Connections to http hosts, which are loopback hosts and so never behind a proxy. */
 class LoopbackAgent extends (external_node_http_default()).Agent {
     #opener = new Opener(undefined);
     createConnection(options, done) {
@@ -3533,10 +2700,6 @@ class LoopbackAgent extends (external_node_http_default()).Agent {
         super.destroy();
     }
 }
-/**
- * @returns an agent for requests to this URL's origin. @param proxy on the way there, undefined for
- * none
- */
 function createAgent(url, proxy, options = {}) {
     return url.protocol === "http:" ? new LoopbackAgent(options) : new RouteAgent(proxy, options);
 }
@@ -3554,9 +2717,6 @@ function createAgent(url, proxy, options = {}) {
 
 const http_USER_AGENT = "armor-token-action";
 const MAX_REPLY_BYTES = 1024 * 1024;
-/**
- * A `Send` by this route. @throws ArmorError reply_timeout at an abort, or what `networkError` says
- */
 function createSend(route) {
     return async (request, signal) => {
         const proxy = proxyFor(request.url, route);
@@ -3565,7 +2725,6 @@ function createSend(route) {
         return await exchange.run(request, signal);
     };
 }
-/** One request and its reply, over a connection of its own. */
 class Exchange {
     #url;
     #proxy;
@@ -3601,28 +2760,21 @@ class Exchange {
             signal.removeEventListener("abort", onAbort);
         }
     }
-    /** For one request. Redirects and retries of http-client re-send credentials, so both are off. */
     #createClient() {
         const handler = {
-            /** http-client's hook into the options of the request that it is about to make. */
             prepareRequest: (options) => this.#prepare(options),
             canHandleAuthentication: () => false,
             handleAuthentication: () => Promise.reject(new Error("no authentication handler")),
         };
-        return new lib_HttpClient(http_USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
+        return new HttpClient(http_USER_AGENT, [handler], { allowRedirects: false, allowRetries: false });
     }
     #prepare(options) {
         options.signal = this.#deadline.signal;
         options.host = withoutBrackets(this.#url.hostname);
-        // http-client appends the runner's orchestration id, which Armor does not need.
         options.headers = { ...options.headers, "user-agent": http_USER_AGENT };
         options.agent = createAgent(this.#url, this.#proxy);
         options.progress = this.#progress;
     }
-    /**
-     * After a reply such as 101, Node drops the connection, and http-client alone would wait for
-     * ever.
-     */
     #rejectAtDeadline() {
         return new Promise((_, reject) => {
             this.#deadline.signal.addEventListener("abort", reject, { once: true });
@@ -3631,7 +2783,6 @@ class Exchange {
     async #readReply(message) {
         const { statusCode: status = 0, headers } = message;
         const body = await readBody(message, this.#url);
-        // A reply without a length ends with its connection, also when the deadline ends that.
         const hasLength = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
         if (!hasLength && this.#deadline.signal.aborted)
             throw this.#timeoutError();
@@ -3642,7 +2793,6 @@ class Exchange {
             return error;
         if (this.#deadline.signal.aborted)
             return this.#timeoutError();
-        // Node gives every failure of the network a code. Without one, this is a bug of the action.
         const isFromNetwork = error.code !== undefined;
         return isFromNetwork ? networkError(error, this.#state()) : error;
     }
@@ -3655,12 +2805,10 @@ class Exchange {
         return { url: this.#url, proxy: this.#proxy, isReplying: this.#isReplying, progress };
     }
 }
-/** Without the query and without the body, which may hold a secret. */
 function describeReply({ url, status, headers, body }, elapsedMs) {
     const how = `${status} in ${Math.round(elapsedMs)} ms, ${Buffer.byteLength(body)} bytes`;
     return `POST ${url.origin}${url.pathname}: ${how}${shownHeaders(headers)}`;
 }
-/** `for await` fails on a reply that breaks off; http-client's `readBody` never settles there. */
 async function readBody(message, { origin }) {
     const chunks = [];
     let size = 0;
@@ -3677,21 +2825,12 @@ async function readBody(message, { origin }) {
 }
 
 ;// CONCATENATED MODULE: ./build/armor/hints.js
-/**
- * Names under which people keep the two values, such as ARMOR_API_KEY or clientSecret, and what a
- * shell or a program has before them. A random value hardly begins with such a name and an equals
- * sign.
- */
 const ID_NAME = /(?:app|client|armor|api)[-_]?id/.source;
 const SECRET_NAME = /(?:(?:app|client|armor|api|access)[-_]?)?(?:key|secret|token|password)/.source;
 const NAME = `(?:[a-z]+[-_])*(?:${ID_NAME}|${SECRET_NAME})(?:[-_][a-z0-9]+)*`;
 const DECLARATION = /(?:(?:export|set|env|const|let|var|-)\s+|\$env:)?/.source;
 const SIGN = /\s*(?:=|:=|:\s)\s*/.source;
 const ASSIGNMENT = new RegExp(`^${DECLARATION}["']?${NAME}["']?${SIGN}[^\\s=]`, "i");
-/**
- * A variable as shells, cmd, PowerShell and templates write it, if its name says that it is one of
- * the two.
- */
 const TELLING_NAME = /\w*(?:key|secret|token|pass|cred|client|armor|api|app_?id)\w*/.source;
 const VARIABLES = [
     `\\$\\{?${TELLING_NAME}\\}?`,
@@ -3702,10 +2841,6 @@ const VARIABLES = [
     "\\{\\{.*\\}\\}",
 ];
 const VARIABLE = new RegExp(`^(?:${VARIABLES.join("|")})$`, "i");
-/**
- * The first match of a value is told, so a mistake stands behind those that look like it. The texts
- * use none of the words that such values are made of, so that not even those are repeated.
- */
 const MISTAKES = [
     {
         shape: /^[*•●.…xX]{3,}$|^\[?(?:redacted|masked|hidden|secure|filtered)\]?$/i,
@@ -3797,20 +2932,11 @@ const MISTAKES = [
 ];
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 const LONG_RANDOM = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/=.~-]{32,}$/;
-/**
- * What the shape of the two values shows about why they may have been refused, in sentences; none
- * if they look like what they should be. To be said only after a refusal: a value is not wrong
- * because it looks so. No text repeats anything of the values.
- */
 function hintsOf(credentials) {
     const { appId, apiKey } = credentials;
     const hints = [hintOfBoth(credentials), hintOf("app-id", appId), hintOf("api-key", apiKey)];
     return hints.filter((hint) => hint !== undefined && !repeats(hint, [appId, apiKey]));
 }
-/**
- * Whether a text shares four characters in a row with a value. The names of the inputs are no
- * secret.
- */
 function repeats(text, values) {
     const words = text.replaceAll("app-id", "").replaceAll("api-key", "").toLowerCase();
     const folded = values.map((value) => value.toLowerCase());
@@ -3821,10 +2947,6 @@ function repeats(text, values) {
     }
     return false;
 }
-/**
- * No value is so long, and some of the shapes take long to compare with a text that nearly has
- * them.
- */
 const MAX_LENGTH = 4_096;
 function hintOf(name, value) {
     if (value.length > MAX_LENGTH)
@@ -3832,11 +2954,9 @@ function hintOf(name, value) {
     const mistake = MISTAKES.find(({ shape }) => shape.test(value));
     if (mistake !== undefined)
         return `${name} ${mistake.shows}.`;
-    // A letter and its accent as two characters, as some systems store file names, look like one.
     const isDecomposed = value !== value.normalize("NFC");
     return isDecomposed ? `${name} has accents as characters of their own.` : undefined;
 }
-/** What the two values show together. */
 function hintOfBoth({ appId, apiKey }) {
     if (appId === apiKey)
         return "app-id and api-key are the same text.";
@@ -3853,24 +2973,15 @@ function hintOfBoth({ appId, apiKey }) {
     const looksSwapped = UUID.test(apiKey) && LONG_RANDOM.test(appId);
     return looksSwapped ? "app-id and api-key look as if they were swapped." : undefined;
 }
-/** Whether the text is the other value and something more, with a colon between them. */
 function isPair(text, other) {
     return text.startsWith(`${other}:`) || text.endsWith(`:${other}`);
 }
-/**
- * What the text is the base64 of: standard or URL-safe, with or without padding, also behind its
- * scheme.
- */
 function decoded(text) {
     const base64 = text.replace(/^basic\s+/i, "");
     return Buffer.from(base64, "base64").toString("utf8").trim();
 }
 
 ;// CONCATENATED MODULE: ./build/armor/body.js
-/**
- * The JSON object in a reply, without its members that are null, which some servers send for
- * "none". A byte order mark is dropped. Undefined if the text is no JSON object.
- */
 function parseObject(body) {
     try {
         const value = JSON.parse(body.replace(/^\uFEFF/, ""));
@@ -3883,10 +2994,9 @@ function parseObject(body) {
         return undefined;
     }
 }
-/** What a reply is that is no JSON object, in words that go on behind "answered with". */
 function shapeOf({ headers, body }) {
     const encoding = headers["content-encoding"] ?? "identity";
-    const isGzip = body.startsWith("\x1f"); // RFC 1952 section 2.3.1
+    const isGzip = body.startsWith("\x1f");
     if (encoding !== "identity" || isGzip)
         return "a compressed reply";
     return body.trimStart().startsWith("<") ? "a web page" : "something else";
@@ -3897,7 +3007,6 @@ function shapeOf({ headers, body }) {
 
 
 
-/** 68 years in seconds: whatever lies above is no time to wait or to live. */
 const MAX_SECONDS = 2 ** 31 - 1;
 const CREDENTIALS = {
     code: "credentials_rejected",
@@ -3930,7 +3039,6 @@ const UNAVAILABLE = {
     problem: "Armor is not available",
     remedy: "Run the job again later, or raise timeout.",
 };
-/** The error codes of RFC 6749 sections 5.2 and 4.1.2.1. */
 const BY_OAUTH_ERROR = new Map([
     ["invalid_client", CREDENTIALS],
     ["invalid_grant", CREDENTIALS],
@@ -3946,46 +3054,27 @@ const BY_STATUS = new Map([
     [403, DENIED],
     [404, NOT_FOUND],
 ]);
-/** With these, an OAuth error is the token endpoint's own and final word (RFC 6749 section 5.2). */
 const FINAL_STATUS = new Set([400, 401, 403]);
-/**
- * What a refusal means: by the status if it leaves no doubt, else by the OAuth error, else by the
- * status.
- */
 function rejectionOf(status, oauthError) {
-    // A server that is overloaded may say anything, so these statuses count whatever the body says.
     if (status === 429)
         return LIMITED;
     if (status === 408 || status >= 500)
         return UNAVAILABLE;
-    // 401 means that the client is not known (RFC 6749 section 5.2). Servers put other codes beside
-    // it, too: Keycloak and Armor's own OpenAPI document have unauthorized_client.
     if (status === 401)
         return CREDENTIALS;
     return BY_OAUTH_ERROR.get(oauthError) ?? BY_STATUS.get(status) ?? REJECTED;
 }
-/**
- * The error for a reply to a token request that says no, with the server's own words where they
- * help.
- */
 function tokenRefusal(reply) {
     const { url, status, body } = reply;
     const fields = parseObject(body) ?? {};
     const { code, problem, remedy } = rejectionOf(status, fields["error"]);
     const canPass = code === "rate_limited" || code === "server_unavailable";
-    // Without an OAuth error, the answer may be that of a proxy or load balancer, which may think
-    // again.
     const isFromTokenEndpoint = typeof fields["error"] === "string" && FINAL_STATUS.has(status);
     return new ArmorError(code, `${problem}: ${printable(url.origin)} answered ${status}${saidBy(fields)}`, remedy, {
         retryAfterMs: canPass ? retryAfterMs(reply) : undefined,
         isPermanent: !canPass && isFromTokenEndpoint,
     });
 }
-/**
- * The error for a reply that did not end a session. Its problem is a phrase such as `Armor answered
- * 503`, and its remedy is none of the exchange's: nobody can do anything about it, and nobody has
- * to.
- */
 function terminateRefusal(reply) {
     const { status, body } = reply;
     const fields = parseObject(body) ?? {};
@@ -3993,18 +3082,10 @@ function terminateRefusal(reply) {
     const problem = `Armor answered ${status}${saidBy(fields)}`;
     return new ArmorError(code, problem, SESSION_ENDS, { retryAfterMs: retryAfterMs(reply) });
 }
-/** What there is to say of a session that could not be ended. */
 const SESSION_ENDS = "The session ends by itself when its token expires.";
-/** Such as ` 401 invalid_client`: the answer alone, for a text that tells another error. */
 function answerOf({ status, body }) {
     return `${status}${saidBy(parseObject(body) ?? {})}`;
 }
-/**
- * The server's own words, fit to print: `error`, and `error_description` in quotation marks.
- * Servers that are no OAuth servers, and gateways before them, have `message`, `detail` or `title`
- * in its place (RFC 9457), or an object as `error`. Nothing is repeated that came beside a token,
- * which has no mask yet.
- */
 function saidBy(fields) {
     if (fields["access_token"] !== undefined)
         return "";
@@ -4024,10 +3105,6 @@ function saidBy(fields) {
 function isWords(value) {
     return typeof value === "string" && value !== "";
 }
-/**
- * How long the server asks to wait (RFC 9110 section 10.2.3), in ms; undefined if it does not ask.
- * A date is compared with the server's own `Date`, because the clock of this machine may be off.
- */
 function retryAfterMs({ headers }) {
     const value = headers["retry-after"]?.trim() ?? "";
     if (/^\d+$/.test(value))
@@ -4038,9 +3115,7 @@ function retryAfterMs({ headers }) {
     const serverNow = parseHttpDate(headers.date) ?? clock.date();
     return Math.max(0, until - serverNow);
 }
-/** The one form of a date that servers must send (IMF-fixdate, RFC 9110 section 5.6.7). */
 const IMF_DATE = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
-/** A date in ms since the epoch; undefined if it is not in the form that servers must send. */
 function parseHttpDate(text) {
     if (text === undefined || !IMF_DATE.test(text))
         return undefined;
@@ -4053,17 +3128,12 @@ function parseHttpDate(text) {
 
 
 
-/**
- * The vendor's article wants the first one on session endpoints, with two double quotes as its
- * value.
- */
 const HEADERS = {
     "X-Csrf-Header": '""',
     Accept: "application/json",
     "Accept-Encoding": "identity",
 };
-const DEFAULT_EXPIRES_IN = 60; // seconds, if the reply does not say it (vendor's article)
-/** The access token request of RFC 6749 section 4.4.2. `apiUrl` ends without a slash. */
+const DEFAULT_EXPIRES_IN = 60;
 function tokenRequest(apiUrl, basicPair) {
     return {
         url: new URL(`${apiUrl}/api/v1/iam/session/oauth2/token`),
@@ -4075,33 +3145,21 @@ function tokenRequest(apiUrl, basicPair) {
         body: "grant_type=client_credentials",
     };
 }
-/** The request that ends the session of which the token is. `apiUrl` ends without a slash. */
 function terminateRequest(apiUrl, accessToken) {
     const headers = { ...HEADERS, Authorization: `Bearer ${accessToken}` };
     return { url: new URL(`${apiUrl}/api/v1/iam/session/terminate`), headers, body: "" };
 }
-/**
- * Whether the server may know the client by the other form of Basic: 401, or 400 with
- * invalid_client.
- */
 function isClientUnknown({ status, body }) {
     if (status === 401)
         return true;
     return status === 400 && parseObject(body)?.["error"] === "invalid_client";
 }
-/**
- * Gives what a token response grants (RFC 6749 section 5.1). Every value is checked for its type
- * before it is used or printed.
- * @throws ArmorError if the reply is an error, or no token response at all
- */
 function judgeToken(reply) {
     if (reply.status !== 200)
         throw tokenRefusal(reply);
     const fields = parseObject(reply.body);
     if (fields === undefined)
         throw invalid(reply, `${shapeOf(reply)} instead of a JSON object`);
-    // Some servers send their errors with 200. The error is told as what it is, unless a token is
-    // beside it.
     if (isErrorAlone(fields))
         throw tokenRefusal(reply);
     if (fields["error"] !== undefined)
@@ -4123,22 +3181,16 @@ function judgeToken(reply) {
 function isErrorAlone({ error, access_token }) {
     return typeof error === "string" && error !== "" && access_token === undefined;
 }
-/** @param what was answered in place of a token response */
 function invalid({ url }, what) {
     const remedy = "Check that api-url is the address of the Armor API, not of a web page or a proxy's sign-in.";
     const problem = `${printable(url.origin)} answered with ${what}`;
     return new ArmorError("reply_invalid", problem, remedy);
 }
-/** Takes a number, or one in a text as some servers send it. Undefined for everything else. */
 function parseSeconds(value) {
     const isNumeric = typeof value === "number" || (typeof value === "string" && /^\d+(\.\d+)?$/.test(value));
     const seconds = isNumeric ? Number(value) : 0;
     return seconds > 0 && seconds <= MAX_SECONDS ? seconds : undefined;
 }
-/**
- * Whether there still was a session, which has ended now. A 401 means that it was over before.
- * @throws ArmorError if the session may go on
- */
 function judgeTerminate(reply) {
     if (reply.status === 401)
         return false;
@@ -4152,19 +3204,8 @@ function judgeTerminate(reply) {
 
 const MAX_REDIRECTS = 5;
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
-/** The redirects that keep method and body (RFC 9110 sections 15.4.8 and 15.4.9). */
 const KEEPS_METHOD = new Set([307, 308]);
-/**
- * The vendor's API hosts, on https and port 443: `api.armor.fortanix.com`, and one label for a
- * region, which has 63 characters at most (RFC 1035 section 2.3.4).
- */
 const VENDOR_ORIGIN = /^https:\/\/api\.([a-z0-9-]{1,63}\.)?armor\.fortanix\.com$/;
-/**
- * Sends a request and follows redirects, as the vendor's OpenAPI text demands, if they keep method
- * and body and stay with the origin or the vendor's API hosts. Nothing is sent to any other
- * address.
- * @throws ArmorError redirect_refused, and whatever `send` throws
- */
 async function sendFollowing(send, request, signal) {
     let { url } = request;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
@@ -4176,11 +3217,6 @@ async function sendFollowing(send, request, signal) {
     }
     throw refused(request.url, `more than ${MAX_REDIRECTS} times`);
 }
-/**
- * Where the reply redirects to; undefined if it is no redirect. What the server said is quoted in
- * the error: it may be of any length, and may repeat the key.
- * @throws ArmorError redirect_refused
- */
 function redirectTarget({ url: from, status, headers }) {
     if (!REDIRECT_STATUS.has(status))
         return undefined;
@@ -4199,14 +3235,12 @@ function redirectTarget({ url: from, status, headers }) {
     target.hash = "";
     return target;
 }
-/** The target without its path and query; only addresses of some schemes have an origin to name. */
 function redirect_nameOf({ origin, protocol }) {
     return origin === "null" ? `a ${quote(protocol)} address` : quote(origin);
 }
-/** Same origin, or from one API host of the vendor's to another. */
 function isTrustedRedirect(from, to) {
     if (from.protocol !== to.protocol)
-        return false; // blob: has the origin of the address inside it
+        return false;
     if (from.origin === to.origin)
         return true;
     return VENDOR_ORIGIN.test(from.origin) && VENDOR_ORIGIN.test(to.origin);
@@ -4221,28 +3255,13 @@ function refused({ origin }, how) {
 
 
 const FIRST_BACKOFF_MS = 500;
-const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
-/**
- * Limits are counted by the second or longer, so that an earlier attempt would only be counted as
- * one more.
- */
+const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000;
 const MIN_RATE_LIMIT_PAUSE_MS = 1_000;
 const MAX_BACKOFF_MS = 8_000;
-/**
- * An attempt gets half of what is left, to leave room for another after a stall, but not less than
- * this.
- */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
-const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
-const MAX_TIMEOUT_S = 300; // the largest value of the input `timeout`
-/** Errors that are Armor's own answer, and so say more than a later attempt without any. */
+const MIN_ATTEMPT_MS = 250;
+const MAX_TIMEOUT_S = 300;
 const ANSWERS = new Set(["rate_limited", "server_unavailable"]);
-/**
- * Gives what the first attempt gives that succeeds.
- * @throws the error of an attempt that cannot pass, at once; else, when no time is left for another
- * attempt, the last error that was an answer of the server's, or the last one if there was no
- * answer
- */
 async function retry(attempt, options) {
     const { timeoutMs, onRetry } = options;
     const start = clock.now();
@@ -4284,32 +3303,20 @@ async function withDeadline(attempt, leftMs) {
         clearTimeout(timer);
     }
 }
-/** The pauses of one run of attempts. */
 class Backoff {
     #failures = 0;
-    #longestMs = 0; // what the last pause was drawn from; it never shrinks
-    /**
-     * How long to wait before the next attempt; undefined if no time is left for one.
-     * @param leftMs of the time for everything
-     */
+    #longestMs = 0;
     pauseAfter(error, leftMs) {
         this.#failures += 1;
         const askedMs = error.details.retryAfterMs ?? 0;
         const spareMs = leftMs - askedMs - MIN_ATTEMPT_MS;
         if (askedMs > 0)
             return askedPause(askedMs, spareMs, this.#nextLongest(error));
-        // The pause must have room for jitter: otherwise all jobs that failed together would make their
-        // last attempt together.
         const shortestMs = error.code === "rate_limited" ? MIN_RATE_LIMIT_PAUSE_MS : 0;
         if (spareMs < Math.max(FIRST_BACKOFF_MS, shortestMs))
             return undefined;
-        // Where the time is short, the pause is drawn from what is left, but from no less than the one
-        // before it. If what was drawn does not fit, that is the end: shorter and shorter pauses would
-        // put a cluster of attempts into the last seconds, when the server needs rest most.
         const nextLongestMs = this.#nextLongest(error);
         this.#longestMs = Math.max(this.#longestMs, Math.min(nextLongestMs, spareMs));
-        // Drawn from the shortest up ("full jitter"), so that jobs that failed together do not come
-        // back together (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
         const rangeMs = Math.max(0, this.#longestMs - shortestMs);
         const pauseMs = shortestMs + clock.random() * rangeMs;
         return pauseMs <= spareMs ? pauseMs : undefined;
@@ -4319,31 +3326,17 @@ class Backoff {
         return Math.min(firstMs * 2 ** (this.#failures - 1), MAX_BACKOFF_MS);
     }
 }
-/**
- * As long as the server asks, and jitter on top, for which little room is enough: it spreads its
- * clients itself.
- */
 function askedPause(askedMs, spareMs, longestMs) {
     if (spareMs < 0)
         return undefined;
     return askedMs + clock.random() * Math.min(longestMs, spareMs);
 }
-/**
- * The line for the log before a pause: the problem once, and then the number of the next attempt
- * alone, such as `Try 3 in 2.2 s.`
- * @param tries attempts so far. @param last the error of the attempt before, if there was one
- */
 function retryLine(error, tries, pauseMs, last) {
     const isToldAlready = last !== undefined && last.problem === error.problem;
     if (isToldAlready)
         return `Try ${tries + 1} in ${seconds(pauseMs)}.`;
     return `${error.problem}. Next try in ${seconds(pauseMs)}.`;
 }
-/**
- * The error to be told when no time is left, with what was done and, if that is known, what would
- * be enough.
- * @param answer the last error that was an answer, if there was one
- */
 function gaveUp(last, answer, { tries, elapsedMs, options }) {
     const error = answer ?? last;
     if (options.isBrief)
@@ -4365,13 +3358,11 @@ function gaveUp(last, answer, { tries, elapsedMs, options }) {
     const remedy = `No timeout is long enough for that: ${later}.`;
     return new ArmorError(code, fact, remedy, details);
 }
-/** A duration for people: tenths below ten seconds, whole seconds above, and never 0. */
 function seconds(ms) {
     if (ms > 86_400_000)
         return "more than a day";
     return ms < 10_000 ? `${Math.max(ms / 1000, 0.1).toFixed(1)} s` : `${Math.ceil(ms / 1000)} s`;
 }
-/** The same for what somebody has set in whole seconds: `5 s`, not `5.0 s`. */
 function wholeSeconds(ms) {
     return seconds(ms).replace(".0 ", " ");
 }
@@ -4386,18 +3377,9 @@ function wholeSeconds(ms) {
 
 
 
-/**
- * Gets a token by the client credentials grant (RFC 6749 section 4.4): with the form-encoded pair,
- * and if the client is unknown by that, with the raw one. Once the form-encoded pair has been
- * refused, the raw one alone is tried again, so that no later answer takes the place of that
- * refusal.
- * @param last a token that this pair got before, if there was one
- * @throws ArmorError; after a 401, with what the shape of the two values shows, or since when they
- * are refused
- */
 async function fetchToken(context, credentials, last) {
     const { encoded, raw } = basicPairs(credentials);
-    let refusal; // of the form-encoded pair
+    let refusal;
     const attempt = async (signal) => {
         if (raw === undefined || refusal === undefined) {
             const asked = await askForToken(context, encoded, signal);
@@ -4406,8 +3388,6 @@ async function fetchToken(context, credentials, last) {
             refusal = asked.reply;
         }
         const asked = await askForToken(context, raw, signal);
-        // A server that insists on the encoding calls the raw pair malformed; its first answer says
-        // more.
         if (asked.reply.status === 400)
             throw tokenRefusal(refusal);
         return toToken(asked);
@@ -4425,12 +3405,10 @@ async function askForToken({ apiUrl, send }, basicPair, signal) {
     const reply = await sendAndTell(send, tokenRequest(apiUrl, basicPair), signal);
     return { reply, requestedAt, sentAt };
 }
-/** @throws ArmorError unless the reply is a token response */
 function toToken({ reply, requestedAt, sentAt }) {
     const { accessToken, expiresIn } = judgeToken(reply);
     return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
 }
-/** Sends, follows redirects, and says in the debug log what was answered and how long it took. */
 async function sendAndTell(send, request, signal) {
     const start = clock.now();
     const reply = await sendFollowing(send, request, signal);
@@ -4438,10 +3416,6 @@ async function sendAndTell(send, request, signal) {
     debug_debug(() => `POST ${request.url.pathname} answered ${reply.status} after ${ms} ms`);
     return reply;
 }
-/**
- * Whatever ends the attempts says that the key was refused in its other form, unless it is that
- * itself.
- */
 function withRefusal(error, refusal) {
     if (refusal === undefined || !(error instanceof ArmorError))
         return error;
@@ -4449,9 +3423,6 @@ function withRefusal(error, refusal) {
         return error;
     return error.adding(`after it had refused the key in form-encoded form (${answerOf(refusal)})`);
 }
-/**
- * After a 401: when the pair was last accepted, or else the copying mistakes that its shape shows.
- */
 function withCause(error, credentials, last) {
     if (!(error instanceof ArmorError) || error.code !== "credentials_rejected")
         return error;
@@ -4461,18 +3432,12 @@ function withCause(error, credentials, last) {
     const sentences = [...hintsOf(credentials), error.remedy];
     return new ArmorError(code, problem, sentences.join(" "), details);
 }
-/** A pair that got a token before was not copied wrongly, so the usual remedy would mislead. */
 function refusedSince({ expiresAt, expiresIn }) {
-    const acceptedAt = isoDate(expiresAt - expiresIn * 1000); // such as 2026-11-30T12:07:00Z
+    const acceptedAt = isoDate(expiresAt - expiresIn * 1000);
     const hourAndMinute = acceptedAt.replace(/^.*T(\d\d:\d\d).*$/, "$1");
     return (`This pair was accepted at ${hourAndMinute} and is refused now: the key was replaced, or the app ` +
         "disabled. Store the key that is valid now, or enable the app, and run the job again.");
 }
-/**
- * Ends the session of which the token is, and gives whether there still was one.
- * @throws ArmorError whose `problem` is a short reason, such as `Armor answered 503`, fit to stand
- * in brackets; `timeout` and the other remedies of the exchange have no part in it
- */
 async function endSession(context, accessToken) {
     const { apiUrl, send } = context;
     const request = terminateRequest(apiUrl, accessToken);
@@ -4482,7 +3447,6 @@ async function endSession(context, accessToken) {
     }
     catch (error) {
         const { code, problem, remedy, details } = asArmorError(error);
-        // A bug of this action keeps its remedy, which is to report it.
         const whatFollows = code === "internal_error" ? remedy : SESSION_ENDS;
         throw new ArmorError(code, problem, whatFollows, details);
     }
@@ -4491,49 +3455,29 @@ async function endSession(context, accessToken) {
 ;// CONCATENATED MODULE: ./build/armor/token-cache.js
 
 
-// What a caller gets depends on the share of the token's lifetime that is left:
-//
-//   above 1/3        the token
-//   1/3 to 1/6       the token, and a refresh begins behind the answer
-//   1/6 to 1/20      the next token, if it comes before 1/20 is reached and within two seconds; else this one
-//   1/20 to 0        the token, and a refresh begins: the caller has no time to lose
-//   expired, refused the next token, however long it takes
 const REFRESH_BELOW = 1 / 3;
 const WAIT_BELOW = 1 / 6;
 const WAIT_UNTIL = 1 / 20;
 const MAX_WAIT_MS = 2_000;
-/** A failed refresh is remembered for as long as the server asked, within these bounds. */
 const MIN_FAILURE_MS = 1_000;
 const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
-const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
-/**
- * Of older tokens; with frequent revocations there would be thousands. The post step ends all of
- * them at once.
- */
+const REPLACE_PAUSE_MS = 1_000;
 const MAX_SESSIONS = 50;
-/**
- * Not every server of Armor's may know a token in the moment in which it arrives. One that is
- * refused is tried again at these ages before it is replaced, because another one would be as new.
- */
 const TRY_AGAIN_AT_MS = [500, 1_000, 2_000];
-/**
- * Keeps a valid token: one refresh at a time, ahead of need by fractions of its lifetime, and no
- * timers.
- */
 class TokenCache {
     #fetch;
-    #onFailure; // told of every refresh that fails
+    #onFailure;
     #current;
-    #arrivedAt; // when the current token came, by the monotonic clock, in ms
-    #previous = []; // those before it whose sessions may go on
-    #forgotten = []; // of older ones, whose tokens are not kept
-    #rejected; // the access token that the server refused although it should live
-    #inFlight; // the refresh under way
-    #failure; // of the last refresh
-    #failedUntil = Number.NEGATIVE_INFINITY; // until then, a refresh fails with it; by the monotonic clock
-    #replacement; // for all whose token was refused
-    #nextReplacementAt = Number.NEGATIVE_INFINITY; // by the monotonic clock
+    #arrivedAt;
+    #previous = [];
+    #forgotten = [];
+    #rejected;
+    #inFlight;
+    #failure;
+    #failedUntil = Number.NEGATIVE_INFINITY;
+    #replacement;
+    #nextReplacementAt = Number.NEGATIVE_INFINITY;
     #isClosed = false;
     constructor(first, fetch, onFailure) {
         this.#current = first;
@@ -4541,11 +3485,6 @@ class TokenCache {
         this.#fetch = fetch;
         this.#onFailure = onFailure;
     }
-    /**
-     * A token that lives.
-     * @throws what the refresh threw, if there is no such token; ArmorError agent_stopping after
-     * `close`
-     */
     async get() {
         if (this.#isClosed)
             throw stopping();
@@ -4556,7 +3495,7 @@ class TokenCache {
         if (share > REFRESH_BELOW)
             return current;
         const refresh = this.#refresh();
-        refresh.catch(() => undefined); // onFailure was told, and not every path below waits for it
+        refresh.catch(() => undefined);
         if (share > WAIT_BELOW)
             return current;
         if (share <= 0)
@@ -4564,16 +3503,9 @@ class TokenCache {
         const waitMs = Math.min((share - WAIT_UNTIL) * lifetimeMs(current), MAX_WAIT_MS);
         if (waitMs <= 0)
             return current;
-        // It may have expired or been refused meanwhile.
         const currentIfAlive = () => (this.#shareLeft(current) > 0 ? current : refresh);
         return await within(waitMs, refresh.catch(currentIfAlive), currentIfAlive);
     }
-    /**
-     * To be called when the server answers 401. Gives a newer token; or, after a pause, the same one,
-     * if that is so new that the server may not have known it yet. A caller that counts its repeats
-     * counts only newer tokens.
-     * @throws as `get` does
-     */
     async replace(accessToken) {
         if (!this.isCurrent(accessToken))
             return await this.get();
@@ -4591,35 +3523,27 @@ class TokenCache {
     isCurrent(accessToken) {
         return accessToken === this.#current.accessToken;
     }
-    /** Ms until the token expires, by whichever clock says less. */
     msLeft(token) {
         const byMonotonicClock = token.requestedAt + lifetimeMs(token) - clock.now();
         const byWallClock = token.expiresAt - clock.date();
         return Math.min(byMonotonicClock, byWallClock);
     }
-    /** No refresh begins any more, and one under way gets `ms`. Gives the sessions that may go on. */
     async close(ms) {
         this.#isClosed = true;
         await within(ms, Promise.allSettled([this.#inFlight]), () => undefined);
         const tokens = [...this.#alive(this.#previous), this.#current];
         return {
-            // A server may give the same token twice.
             accessTokens: [...new Set(tokens.map(({ accessToken }) => accessToken))],
             forgotten: this.#alive(this.#forgotten).length,
             isFetching: this.#inFlight !== undefined,
         };
     }
-    /** 1 when new, 0 when expired or refused. */
     #shareLeft(token) {
         return token.accessToken === this.#rejected ? 0 : this.msLeft(token) / lifetimeMs(token);
     }
     #alive(tokens) {
         return tokens.filter((token) => this.msLeft(token) > 0);
     }
-    /**
-     * How long to wait until the current token, which was refused, is tried again; undefined if it is
-     * to be replaced, because it is old enough to be known everywhere, or would expire before.
-     */
     #msUntilNextTry() {
         if (this.#isClosed || this.#rejected === this.#current.accessToken)
             return undefined;
@@ -4630,20 +3554,17 @@ class TokenCache {
         const pauseMs = nextTryAt - ageMs;
         return pauseMs < this.msLeft(this.#current) ? pauseMs : undefined;
     }
-    /** One for all whose token was refused, and after a pause since the last one. */
     async #replaceCurrent() {
         const { accessToken } = this.#current;
         const pauseMs = this.#nextReplacementAt - clock.now();
         const willFailAtOnce = clock.now() < this.#failedUntil;
         if (pauseMs > 0 && !willFailAtOnce)
             await clock.sleep(pauseMs);
-        // A refresh ahead of need may have brought a newer one in the pause.
         if (!this.isCurrent(accessToken))
             return await this.get();
         this.#nextReplacementAt = clock.now() + REPLACE_PAUSE_MS;
         return await this.#refresh();
     }
-    /** Belongs to no caller: one that leaves does not end it. */
     async #refresh() {
         if (this.#inFlight === undefined) {
             if (this.#isClosed)
@@ -4674,7 +3595,6 @@ class TokenCache {
             throw error;
         }
     }
-    /** Of a token that another one takes the place of. */
     #keepSession(token) {
         const sessions = [...this.#alive(this.#previous), token];
         const tooMany = sessions.splice(0, Math.max(0, sessions.length - MAX_SESSIONS));
@@ -4690,7 +3610,6 @@ class TokenCache {
 function lifetimeMs({ expiresIn }) {
     return expiresIn * 1000;
 }
-/** How long a refresh that failed so is not tried again. */
 function failureMs(error) {
     const { isPermanent, retryAfterMs = 0 } = error instanceof ArmorError ? error.details : {};
     if (isPermanent)
@@ -4709,30 +3628,26 @@ function stopping() {
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/refusals.js
-/** Every refusal of the gateway, with its status. docs/troubleshooting.md has an entry for each. */
 const REFUSAL_STATUS = {
-    bad_request: 400, // not HTTP
-    bad_target: 400, // a path or query that not every reader understands alike
+    bad_request: 400,
+    bad_target: 400,
     body_refused: 400,
-    foreign_request: 403, // not from a program of this job
+    foreign_request: 403,
     wrong_capability: 403,
-    path_refused: 403, // not one of gateway-paths
-    not_found: 404, // at the control address
+    path_refused: 403,
+    not_found: 404,
     method_not_allowed: 405,
     request_timeout: 408,
     head_too_large: 431,
-    gateway_busy: 503, // a bound of the gateway is reached
+    gateway_busy: 503,
 };
 function refuse(error, description) {
     return { route: "refused", status: REFUSAL_STATUS[error], error, description };
 }
-/** @param allow the methods that there are */
 function wrongMethod(description, allow) {
     return { ...refuse("method_not_allowed", description), allow };
 }
-/** When a client that was refused for want of room may try again, in seconds. */
 const RETRY_AFTER_S = 5;
-/** @param description the fact and what to do about it */
 function busy(description) {
     return { ...refuse("gateway_busy", description), retryAfterS: RETRY_AFTER_S, isFromJob: true };
 }
@@ -4740,12 +3655,9 @@ function busy(description) {
 ;// CONCATENATED MODULE: ./build/gateway/targets.js
 
 
-/** How much a text shows of a refused path, and of the part that is wrong with it, in characters. */
 const SHOWN_PATH = 100;
 const SHOWN_FAULT = 20;
-/** Single slashes, and segments that do not begin with a dot: what every reader understands alike. */
 const PLAIN_PATH = /^\/(?:[\w~:@-][\w.~:@-]*\/)*(?:[\w~:@-][\w.~:@-]*)?$/;
-/** What a path may have that is not plain. Of several faults the first is named. */
 const PATH_FAULTS = [
     {
         sign: /^(?!\/)/,
@@ -4773,10 +3685,6 @@ const PATH_FAULTS = [
         remedy: "The API's paths have no other.",
     },
 ];
-/**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
- */
 function allowedTarget(target, gatewayPaths) {
     const path = withoutQuery(target);
     const fault = findFault(path);
@@ -4789,12 +3697,10 @@ function allowedTarget(target, gatewayPaths) {
         return notListed(path, gatewayPaths);
     return target;
 }
-/** The part of a target that names what is read; the query only says how. */
 function withoutQuery(target) {
     const end = target.indexOf("?");
     return end === -1 ? target : target.slice(0, end);
 }
-/** @returns what is wrong with a path, naming it, without a full stop; undefined if the path is plain */
 function pathFault(path) {
     const fault = findFault(path);
     return fault === undefined ? undefined : targets_nameOf(fault, path);
@@ -4804,7 +3710,6 @@ function findFault(path) {
         return undefined;
     return PATH_FAULTS.find(({ sign }) => sign.test(path));
 }
-/** Such as `an encoded character (%2f)`. */
 function targets_nameOf({ sign, what }, path) {
     const part = shown(sign.exec(path)?.[0] ?? "", SHOWN_FAULT);
     return part === "" ? what : `${what} (${part})`;
@@ -4820,15 +3725,13 @@ function notListed(path, gatewayPaths) {
 function covers(listed, path) {
     return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
 }
-/** @returns the first character that is not visible ASCII, or begins a fragment, as it is to be written */
 function signToEncode(target) {
     const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];
     if (sign === undefined)
         return undefined;
-    const bytes = Buffer.from(sign, sign > "\xff" ? "utf8" : "latin1"); // Node gives one character a byte
+    const bytes = Buffer.from(sign, sign > "\xff" ? "utf8" : "latin1");
     return bytes.toString("hex").toUpperCase().replace(/../g, "%$&");
 }
-/** Text of others as it may be printed. */
 function shown(text, length) {
     const quoted = quote(text);
     return quoted.length > length ? `${quoted.slice(0, length)}…` : quoted;
@@ -4837,18 +3740,16 @@ function shown(text, length) {
 ;// CONCATENATED MODULE: ./build/gateway/forbidden-paths.js
 
 
-/** How long a path that answers 401 to every token makes no call ask for a newer token, in ms. */
 const FORBIDDEN_MS = 10_000;
-/** Paths, without their query, of which a 401 is about the path and not about the token. */
 class ForbiddenPaths {
     #maxPaths;
-    #until = new Map(); // by the monotonic clock, in ms; the first noted comes first
+    #until = new Map();
     constructor(maxPaths) {
         this.#maxPaths = maxPaths;
     }
     add(path) {
         const name = withoutQuery(path);
-        this.#until.delete(name); // so that it comes last
+        this.#until.delete(name);
         this.#until.set(name, clock.now() + FORBIDDEN_MS);
         if (this.#until.size <= this.#maxPaths)
             return;
@@ -4871,7 +3772,6 @@ class ForbiddenPaths {
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/headers.js
-/** Node's `rawHeaders` are names and values in turn, as they were sent. */
 function parseRawHeaders(rawHeaders) {
     const headers = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -4879,7 +3779,6 @@ function parseRawHeaders(rawHeaders) {
     }
     return headers;
 }
-/** The request headers that reach Armor, with all that begin with `if-`; all others are dropped. */
 const PASSED_HEADERS = new Set([
     "accept",
     "accept-encoding",
@@ -4891,7 +3790,6 @@ const PASSED_HEADERS = new Set([
     "tracestate",
     "x-request-id",
 ]);
-/** Reply headers of one connection (RFC 9110 section 7.6.1), or not for the client. */
 const DROPPED_HEADERS = new Set([
     "connection",
     "keep-alive",
@@ -4908,23 +3806,17 @@ function isPassedToArmor(name) {
 function isPassedToClient(name) {
     return !DROPPED_HEADERS.has(name) && !DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
-/** Names and values in turn: the message's headers that are wanted and that Connection does not name. */
 function keepHeaders(message, isWanted) {
     const hopByHop = message.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
     const kept = [];
     for (const { name, value } of parseRawHeaders(message.rawHeaders)) {
         const lowerCase = name.toLowerCase();
-        // Without its length, a body that breaks off would look whole: it stays, whatever Connection says.
         const isDropped = hopByHop.includes(lowerCase) && lowerCase !== "content-length";
         if (isWanted(lowerCase) && !isDropped)
             kept.push(name, value);
     }
     return kept;
 }
-/**
- * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes of a
- * Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528, lib/_http_outgoing.js).
- */
 function lengthLast(headers) {
     const others = [];
     const lengths = [];
@@ -4935,7 +3827,6 @@ function lengthLast(headers) {
     }
     return [...others, ...lengths];
 }
-/** The text of a header whose bytes are UTF-8. Node gives each byte of a header as one character. */
 function utf8Of(value) {
     return Buffer.from(value, "latin1").toString("utf8");
 }
@@ -4945,15 +3836,13 @@ function utf8Of(value) {
 
 
 
-/** How often a call is sent again after a 401, each time with a newer token. */
 const MAX_REPEATS = 3;
-/** Sends calls to Armor with a valid token, again after a 401, and on to where a redirect leads. */
 class ArmorCalls {
     #gatewayPaths;
     #tokenCache;
     #upstream;
     #base;
-    #basePath; // of api-url, without a slash at its end
+    #basePath;
     #forbidden;
     constructor(options) {
         this.#gatewayPaths = options.gatewayPaths;
@@ -4963,7 +3852,6 @@ class ArmorCalls {
         this.#basePath = this.#base.pathname.replace(/\/$/, "");
         this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
     }
-    /** @param target path and query below api-url. @throws ArmorError where there is no token or no reply */
     async send(request, target, client) {
         const { method = "GET" } = request;
         const passedHeaders = keepHeaders(request, isPassedToArmor);
@@ -4987,13 +3875,11 @@ class ArmorCalls {
                     this.#forbidden.add(path);
                     return replyWith();
                 }
-                // This path has lately refused every token. It is asked again only if there is a newer one by now.
                 const isForbidden = this.#forbidden.has(path);
                 if (isForbidden && this.#tokenCache.isCurrent(accessToken))
                     return replyWith();
                 message.destroy();
                 const next = await this.#tokenCache.replace(accessToken);
-                // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
                 if (next.accessToken !== accessToken)
                     repeats += 1;
                 accessToken = next.accessToken;
@@ -5013,7 +3899,6 @@ class ArmorCalls {
             place = next;
         }
     }
-    /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
     #allowedRedirect(from, location) {
         if (location.username !== "" || location.password !== "")
             return undefined;
@@ -5028,7 +3913,6 @@ class ArmorCalls {
         return { origin: location, path: this.#basePath + allowed };
     }
 }
-/** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
 function armor_calls_redirectTarget(message, from) {
     const { statusCode = 0, headers } = message;
     if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined)
@@ -5039,7 +3923,6 @@ function armor_calls_redirectTarget(message, from) {
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/bounds.js
-/** Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at once. */
 const BOUNDS = {
     maxConnections: {
         value: 4_000,
@@ -5149,17 +4032,12 @@ const BOUNDS = {
 const LIMITS = Object.fromEntries(Object.entries(BOUNDS).map(([name, { value }]) => [name, value]));
 
 ;// CONCATENATED MODULE: ./build/gateway/client.js
-/**
- * The client of a call, which may leave before the reply is complete, or stop reading it. The listener refers
- * to nothing but this small object: when it referred to the whole call, or to an AbortSignal, garbage collection
- * took three times as long (measured with Node 24.21).
- */
 class Client {
     hasLeft = false;
-    wasEnded = false; // by us, because it did not read while other calls waited
+    wasEnded = false;
     #giveUp = () => undefined;
-    #pausedSince; // by the monotonic clock, in ms; undefined while it reads
-    #pausedMs = 0; // the sum of its pauses that are over
+    #pausedSince;
+    #pausedMs = 0;
     constructor(response) {
         response.once("close", () => {
             this.hasLeft = !response.writableFinished;
@@ -5167,18 +4045,15 @@ class Client {
                 this.#giveUp();
         });
     }
-    /** @param giveUp ends what is being done for the client now, in place of what was given before */
     onLeave(giveUp) {
         this.#giveUp = giveUp;
         if (this.hasLeft)
             giveUp();
     }
-    /** Ends what is being done for the client, though it is still there. */
     end() {
         this.wasEnded = true;
         this.#giveUp();
     }
-    /** What was written waits for the client to read. @param now by the monotonic clock, in ms */
     stopsReading(now) {
         this.#pausedSince ??= now;
     }
@@ -5188,7 +4063,6 @@ class Client {
         this.#pausedMs += now - this.#pausedSince;
         this.#pausedSince = undefined;
     }
-    /** For how long, in ms, it has not been reading: this time, and all its pauses together. */
     pauses(now) {
         const pauseMs = this.#pausedSince === undefined ? 0 : now - this.#pausedSince;
         return { pauseMs, pausesInAllMs: this.#pausedMs + pauseMs };
@@ -5196,16 +4070,10 @@ class Client {
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/idle-timer.js
-/**
- * Says when nothing has happened for a while. A process that did not run for some time, such as in a virtual
- * machine that was paused, finds its timers due before it has read what has arrived meanwhile. So a time-out is
- * decided one turn of the event loop later: Node reads from its sockets between timers and `setImmediate`.
- */
 class IdleTimer {
     #timer;
     #wasActive = false;
     #isStopped = false;
-    /** @param onIdle is called once `ms` have passed without activity; activity noted then starts it anew */
     constructor(ms, onIdle) {
         const decide = () => {
             if (!this.#isStopped && !this.#wasActive)
@@ -5231,10 +4099,6 @@ class IdleTimer {
 
 
 
-/**
- * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
- * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
- */
 async function passOn(reply, response, client, options) {
     const { message, origin } = reply;
     try {
@@ -5245,24 +4109,20 @@ async function passOn(reply, response, client, options) {
         const state = { url: origin, proxy: undefined, isReplying: false };
         throw networkError({ code: "HPE_INVALID_HEAD" }, state);
     }
-    // Head and body go together where the body has begun, which is less work; a head alone goes at once.
     const hasBodyToCome = message.readableLength === 0 && !message.complete;
     if (hasBodyToCome)
         response.flushHeaders();
     return await streamBody(reply, response, client, options);
 }
-/** Names and values in turn. */
 function replyHeaders({ message, location }) {
     const isReplaced = (name) => name === "location" && location !== undefined;
-    // A relative Location would lead the client to the gateway, so an absolute one takes its place.
     const isWanted = (name) => isPassedToClient(name) && !isReplaced(name);
     const headers = keepHeaders(message, isWanted);
     if (location !== undefined)
         headers.push("Location", location);
-    headers.push("Referrer-Policy", "no-referrer"); // the gateway's address is a secret
+    headers.push("Referrer-Policy", "no-referrer");
     return lengthLast(headers);
 }
-/** Chunk by chunk, so that the idle limit can tell a slow client from a silent Armor. */
 function streamBody(reply, response, client, options) {
     const { message, origin } = reply;
     const state = { url: origin, proxy: undefined, isReplying: true };
@@ -5301,7 +4161,6 @@ function streamBody(reply, response, client, options) {
         });
         message.once("end", () => {
             idle.stop();
-            // What a client does not read is held until it does, so the call is not over before.
             response.end(() => resolve(length));
             if (response.writableLength > 0)
                 pause();
@@ -5314,7 +4173,6 @@ function streamBody(reply, response, client, options) {
 
 
 
-/** An error of the agent's own. */
 function sendFailure(response, failure) {
     const { headers, body } = errorReply(failure.code, failure.message);
     const { retryAfterMs } = failure.details;
@@ -5322,7 +4180,6 @@ function sendFailure(response, failure) {
         headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
     response.writeHead(failureStatus(failure), headers).end(body);
 }
-/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
 function failureStatus({ code, details }) {
     if (details.isPermanent)
         return 424;
@@ -5330,7 +4187,6 @@ function failureStatus({ code, details }) {
         return 503;
     return code === "reply_timeout" ? 504 : 502;
 }
-/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
 function sendRefusal(response, refusal, lingerMs) {
     const { headers, body } = refusalReply(refusal);
     response.writeHead(refusal.status, headers);
@@ -5346,7 +4202,6 @@ function sendRefusal(response, refusal, lingerMs) {
     response.req.once("end", () => response.end()).resume();
     response.once("close", () => timer.stop());
 }
-/** The same for a connection that Node's parser gave up. */
 function endSocket(socket, refusal, lingerMs) {
     const { headers, body } = refusalReply(refusal);
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -5364,7 +4219,6 @@ function refusalReply({ error, description, allow, retryAfterS }) {
         headers["Retry-After"] = String(retryAfterS);
     return { headers, body };
 }
-/** In the shape of an OAuth error (RFC 6749 section 5.2). No secret leaves the agent in it. */
 function errorReply(error, description) {
     const body = JSON.stringify({ error, error_description: printable(description) });
     const headers = {
@@ -5378,24 +4232,17 @@ function errorReply(error, description) {
 
 ;// CONCATENATED MODULE: ./build/gateway/slots.js
 
-/** How often the clients under way are looked at while calls wait, at most, in ms. */
 const MAX_CHECK_MS = 1_000;
-/** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */
 class Slots {
     #limits;
     #free;
-    /**
-     * Clients under way that have paused. Not all that are under way: a Set of them took a fifth more CPU for each
-     * call, because garbage collection copied every call that such an old object refers to (Node 24.21).
-     */
     #paused = new Set();
-    #line = new Set(); // the one that waits longest comes first
-    #check; // while there is a line
+    #line = new Set();
+    #check;
     constructor(limits) {
         this.#limits = limits;
         this.#free = limits.maxCalls;
     }
-    /** Resolves when the call has a slot, or when it is certain that it gets none. */
     async acquire(client) {
         if (client.hasLeft)
             return "left";
@@ -5407,7 +4254,6 @@ class Slots {
             return "tooMany";
         return await this.#wait(client);
     }
-    /** Gives the slot of this client to the call that has waited longest. */
     release(client) {
         if (this.#paused.size > 0)
             this.#paused.delete(client);
@@ -5417,14 +4263,13 @@ class Slots {
         }
         this.#free += 1;
     }
-    /** A client that has a slot does not read at the moment. */
     notePause(client) {
         this.#paused.add(client);
     }
     #wait(client) {
         return new Promise((resolve) => {
             const timer = setTimeout(() => waiting.leaveWith("tooLate"), this.#limits.callWaitMs);
-            timer.unref(); // the server keeps the agent alive, not a call in line
+            timer.unref();
             const waiting = {
                 client,
                 since: clock.now(),
@@ -5454,7 +4299,6 @@ class Slots {
         clearInterval(this.#check);
         this.#check = undefined;
     }
-    /** Ends as many of them as calls have waited long enough: no reply is broken off for nothing. */
     #endClientsThatDoNotRead() {
         const now = clock.now();
         let wanted = 0;
@@ -5486,7 +4330,6 @@ class Slots {
 
 
 
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
 class Gateway {
     #options;
     #slots;
@@ -5494,7 +4337,6 @@ class Gateway {
         this.#options = options;
         this.#slots = new Slots(options.bounds);
     }
-    /** Answers a request that was admitted, and counts it once. Never fails. */
     async handle(request, response, target) {
         const startedAt = isDebugOn() ? clock.now() : 0;
         const client = new Client(response);
@@ -5551,14 +4393,12 @@ class Gateway {
         }
         const failure = stats.addFailure(error);
         debug_debug(() => lineOf(call, failure.code));
-        // A reply that breaks off must not look whole: the connection is reset, which HTTP/1.0 needs.
         if (response.headersSent)
             response.socket?.resetAndDestroy();
         else
             sendFailure(response, failure);
     }
 }
-/** A line of the debug log, such as `Gateway: GET /api/v1/x, 12 ms: 200, 40 bytes, 0 repeats`. */
 function lineOf({ request, target, startedAt }, result) {
     const ms = Math.round(clock.now() - startedAt);
     return `Gateway: ${request.method} ${withoutQuery(target)}, ${ms} ms: ${result}`;
@@ -5580,18 +4420,17 @@ function doesNotRead({ maxUnreadMs }) {
 const external_node_events_namespaceObject = require("node:events");
 ;// CONCATENATED MODULE: ./build/gateway/connections.js
 
-/** What is known of one connection. */
 class Connection {
     socket;
-    since; // when it was opened, by the monotonic clock, in ms
-    turn; // the turn of the event loop in which it was opened
-    admittedAt; // when its last request was admitted; undefined: none was, or one was refused
-    isRefused = false; // it has had its refusal, and no further request of it is served
-    lastResponse; // to the request that is being served, or was served last
-    line = []; // requests that came before the reply to the one before them was out
-    isOverfull = false; // its line was full, so that its last request is refused and what follows is dropped
-    requestsHeld = 0; // those in line, and those that came when its line was full
-    bytesHeld = 0; // of their heads
+    since;
+    turn;
+    admittedAt;
+    isRefused = false;
+    lastResponse;
+    line = [];
+    isOverfull = false;
+    requestsHeld = 0;
+    bytesHeld = 0;
     constructor(socket, since, turn) {
         this.socket = socket;
         this.since = since;
@@ -5601,20 +4440,16 @@ class Connection {
         return this.lastResponse !== undefined && !this.lastResponse.closed;
     }
 }
-/** After so many turns of the event loop, what a client sent when it connected has been read. */
 const TURNS_TO_READ = 2;
-/** The server's connections, and which of them are closed when there are too many. */
 class Connections {
     #limits;
     #all = new Map();
-    /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
     #strangers = new Set();
-    #turn = 0; // of the event loop; counts only those in which connections are opened
+    #turn = 0;
     #isTurnCounted = false;
     constructor(limits) {
         this.#limits = limits;
     }
-    /** Takes a new connection, and makes room for it or closes it. */
     open(socket) {
         this.#countTurn();
         const connection = new Connection(socket, clock.now(), this.#turn);
@@ -5627,7 +4462,6 @@ class Connections {
         if (this.#all.size > this.#limits.maxConnections)
             this.#makeRoomFor(connection);
     }
-    /** @returns undefined for a connection that has been closed */
     find(socket) {
         return this.#all.get(socket);
     }
@@ -5635,16 +4469,11 @@ class Connections {
         this.#strangers.delete(connection);
         connection.admittedAt = clock.now();
     }
-    /** From now on it counts as one that waits, since it was opened: what follows a refusal is not served. */
     refuse(connection) {
         connection.isRefused = true;
         connection.admittedAt = undefined;
         this.#strangers.add(connection);
     }
-    /**
-     * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
-     * stranger goes as soon as it could have sent its request.
-     */
     #makeRoomFor(connection) {
         const hadItsTurn = ({ turn }) => this.#turn - turn >= TURNS_TO_READ;
         if (this.#closeStrangers(1, hadItsTurn))
@@ -5653,7 +4482,6 @@ class Connections {
             return;
         this.#close(connection);
     }
-    /** Closes the first ones of those that may be closed. @returns whether it closed any */
     #closeStrangers(count, mayClose) {
         let closed = 0;
         for (const connection of this.#strangers) {
@@ -5664,7 +4492,6 @@ class Connections {
         }
         return closed > 0;
     }
-    /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
     #closeIdle() {
         for (const connection of this.#all.values()) {
             const { admittedAt } = connection;
@@ -5706,15 +4533,12 @@ const external_node_crypto_namespaceObject = require("node:crypto");
 
 
 
-const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/; // browsers add them, programs of a job do not
+const BROWSER_HEADER = /^(origin|sec-fetch-site|referer)$/;
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 const TOO_MANY_HEADERS = refuse("head_too_large", `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`);
-/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
 const NO_PROXY_REMEDY = 'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
-/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 function authorize(head, config) {
     const { method = "", url = "", rawHeaders } = head;
-    // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
     if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value)
         return TOO_MANY_HEADERS;
     const request = {
@@ -5732,7 +4556,6 @@ function authorize(head, config) {
     const isFromJob = request.gatewayTarget !== undefined || request.controlTarget !== undefined;
     return { ...verdict, isFromJob };
 }
-/** CGI and some proxies write `_` for `-`. */
 function normalName(name) {
     return name.toLowerCase().replaceAll("_", "-");
 }
@@ -5747,7 +4570,6 @@ function judge(request, config) {
         return controlRequest(method, controlTarget);
     return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
-/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
 function targetBelow(target, capability) {
     const given = Buffer.from(target.slice(0, capability.length + 1));
     const expected = Buffer.from(`/${capability}`);
@@ -5756,7 +4578,6 @@ function targetBelow(target, capability) {
     const below = target.slice(capability.length + 1);
     return below.startsWith("/") ? below : undefined;
 }
-/** What shows that the request does not come from a program of this job. */
 function foreignRequest(headers, host) {
     const foreign = (description) => refuse("foreign_request", description);
     const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
@@ -5776,7 +4597,6 @@ function readRequest(method, headers, below, gatewayPaths) {
         const remedy = "To change something, call Armor with a token of armor-token.";
         return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
     }
-    // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
     if (headers.some(announcesBody))
         return refuse("body_refused", "Requests through the gateway have no body.");
     const target = allowedTarget(below, gatewayPaths);
@@ -5805,29 +4625,23 @@ function controlRequest(method, below) {
 
 const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
 const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
-/** By the codes of Node's parser. */
 const BAD_HEADS = new Map([
     [
         "HPE_HEADER_OVERFLOW",
-        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
-            "Leave out what the gateway does not need, such as cookies."),
+        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB, or ` +
+            `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.`),
     ],
     [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
 ]);
 const LINE_IS_FULL = busy(`More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
     "Wait for replies, or use several connections.");
-/** What becomes of the requests of each connection, and of connections that send something else. */
 class Requests {
     #options;
-    #heldInAll = 0; // requests that wait for the reply to one before them, on all connections
-    #bytesHeldInAll = 0; // of their heads
+    #heldInAll = 0;
+    #bytesHeldInAll = 0;
     constructor(options) {
         this.#options = options;
     }
-    /**
-     * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
-     * older versions a reply that waits for its turn does not learn that the client has left.
-     */
     accept(exchange) {
         const connection = this.#options.connections.find(exchange.request.socket);
         if (connection === undefined || connection.isRefused)
@@ -5837,7 +4651,6 @@ class Requests {
         else
             this.#serve(connection, exchange);
     }
-    /** Refuses a connection that has no response to write to. */
     giveUp(socket, refusal) {
         const { connections, limits, onRefusal } = this.#options;
         const connection = connections.find(socket);
@@ -5846,7 +4659,6 @@ class Requests {
         onRefusal(refusal);
         endSocket(socket, refusal, limits.headMs);
     }
-    /** Node's parser gave up, with this code, or the time for a head is over. */
     endUnreadable(socket, code) {
         if (code !== REQUEST_TIMEOUT) {
             this.#endNow(socket, code);
@@ -5860,7 +4672,6 @@ class Requests {
                 this.#endNow(socket, code);
         });
     }
-    /** A connection that was kept for another request has had none for too long. */
     endIdle(socket) {
         const { bytesRead } = socket;
         afterReading(() => {
@@ -5900,13 +4711,13 @@ class Requests {
             return;
         }
         if (connection.isOverfull)
-            return; // Node itself holds the response, until the connection ends
+            return;
         line.push(exchange);
         if (line.length === 1)
             lastResponse?.once("close", () => this.#serveNext(connection));
         if (line.length <= maxInLine)
             return;
-        connection.isOverfull = true; // this one is the last, and is refused when it is its turn
+        connection.isOverfull = true;
         stopReading(socket);
     }
     #serveNext(connection) {
@@ -5952,13 +4763,12 @@ class Requests {
     #endNow(socket, code) {
         const connection = this.#options.connections.find(socket);
         if (connection?.isRefused)
-            return; // the rest of a request that has its answer
+            return;
         if (connection?.isReplying) {
-            // A refusal written now would be read as a part of the reply's body.
             socket.resetAndDestroy();
             return;
         }
-        const isSilent = socket.bytesRead === 0; // a connection that a client has opened for later
+        const isSilent = socket.bytesRead === 0;
         if (isSilent || code === "ECONNRESET" || !socket.writable) {
             socket.destroy();
             return;
@@ -5966,14 +4776,12 @@ class Requests {
         this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
     }
 }
-/** In characters, which are bytes here: Node reads heads as Latin-1. */
 function headLength({ url = "", rawHeaders }) {
     let length = url.length;
     for (const text of rawHeaders)
         length += text.length;
     return length;
 }
-/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
 function stopReading(socket) {
     if (socket.listenerCount("resume", pause) === 0)
         socket.on("resume", pause);
@@ -5982,7 +4790,6 @@ function stopReading(socket) {
 function pause() {
     this.pause();
 }
-/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
 function afterReading(decide) {
     setImmediate(decide);
 }
@@ -5994,7 +4801,6 @@ function afterReading(decide) {
 
 
 const NO_CONNECT = wrongMethod("The gateway is no proxy: use it as the base address of a call.", "GET, HEAD");
-/** Listens on a free port of 127.0.0.1, and serves what the guard admits. */
 async function listen(options) {
     const { handle, limits, onRefusal } = options;
     const server = createNodeServer(limits);
@@ -6018,16 +4824,15 @@ function createNodeServer(limits) {
         headersTimeout: limits.headMs,
         connectionsCheckingInterval: limits.headMs / 5,
         keepAliveTimeout: limits.keepAliveMs,
-        requestTimeout: 0, // no request has a body
-        requireHostHeader: false, // Node's own refusal has no text
+        requestTimeout: 0,
+        requireHostHeader: false,
     });
-    server.maxHeadersCount = limits.maxHeaders; // Node keeps no more of them, and the guard refuses the request
+    server.maxHeadersCount = limits.maxHeaders;
     return server;
 }
 function serveRequests(server, requests) {
     const accept = (request, response) => requests.accept({ request, response, expectsContinue: false });
     server.on("request", accept);
-    // Without these two, Node asks for the body of a request that will be refused (RFC 9110 section 10.1.1).
     server.on("checkContinue", (request, response) => requests.accept({ request, response, expectsContinue: true }));
     server.on("checkExpectation", accept);
     server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
@@ -6047,28 +4852,19 @@ function serveRequests(server, requests) {
 
 
 
-/**
- * A NAT or a VPN may have forgotten a connection that was idle for longer, so it is not used again.
- */
 const MAX_IDLE_MS = 15_000;
-/**
- * The server closed a kept connection at the moment in which it was used again (RFC 9112 section
- * 9.3.1).
- */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
-/** Sends calls to Armor over connections that are kept. */
 class Upstream {
     #route;
     #limits;
     #maxIdleMs;
-    #agents = new Map(); // by origin
-    #lastSentAt = 0; // by the wall clock, in ms
+    #agents = new Map();
+    #lastSentAt = 0;
     constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
         this.#route = route;
         this.#limits = limits;
         this.#maxIdleMs = maxIdleMs;
     }
-    /** @returns the reply when its head is there. @throws ArmorError if none begins */
     async send(call) {
         const keptAgent = this.#keptAgent(call.origin);
         try {
@@ -6087,7 +4883,6 @@ class Upstream {
             agent.destroy();
     }
     #keptAgent(url) {
-        // Timers stand still while a machine sleeps, and the wall clock goes on.
         const now = clock.date();
         if (now - this.#lastSentAt > this.#maxIdleMs)
             this.#agents.clear();
@@ -6108,7 +4903,6 @@ class Upstream {
         return createAgent(url, proxyFor(url, this.#route), options);
     }
 }
-/** One request over one connection, until the head of its reply is there. */
 class Sending {
     #call;
     #limits;
@@ -6131,7 +4925,7 @@ class Sending {
             const fail = (error) => {
                 clearTimeout(this.#timer);
                 reject(error);
-                request.destroy(); // a request without a socket does not report its error, hence both
+                request.destroy();
                 this.#progress.end();
             };
             client.onLeave(() => fail(new Error("the client left")));
@@ -6142,12 +4936,10 @@ class Sending {
                 debug_debug(() => this.#describe(message, clock.now() - beganAt));
                 resolve(message);
             });
-            // Without a listener, Node would drop a connection that switches protocols and report
-            // nothing.
             request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
             request.on("error", (error) => {
                 if (this.#isReplying)
-                    return; // the message has an error of its own, or is whole
+                    return;
                 const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
                 const isStale = request.reusedSocket && wasClosed;
                 debug_debug(() => `${origin.origin}: ${error.code ?? error.name}: ${error.message}`);
@@ -6169,10 +4961,6 @@ class Sending {
         };
         return (origin.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request(options);
     }
-    /**
-     * One limit for the connection, if it is a new one, and from then on one for the head of the
-     * reply.
-     */
     #watchTime(request, fail) {
         const { connectMs, headMs } = this.#limits;
         const onLate = () => {
@@ -6190,20 +4978,17 @@ class Sending {
         if (request.reusedSocket)
             return;
         request.once("socket", (socket) => {
-            // A new connection without TLS is there as soon as the request gets it.
             if (this.#call.origin.protocol === "http:")
                 limit(headMs);
             else
                 socket.once("secureConnect", () => limit(headMs));
         });
     }
-    /** Made for an error only: to find the proxy takes time. */
     #state() {
         const { origin } = this.#call;
         const proxy = proxyFor(origin, this.#route);
         return { url: origin, proxy, progress: this.#progress, isReplying: false };
     }
-    /** For the debug log: without the query. The length is the one that is announced. */
     #describe({ statusCode, headers }, elapsedMs) {
         const { method, origin, path } = this.#call;
         const bytes = headers["content-length"];
@@ -6221,15 +5006,13 @@ class Sending {
 
 
 
-/** The server with all that is behind the gateway's address: guard, token cache and the way to Armor. */
 class Service {
     tokenCache;
     #config;
     #stats;
     #bounds;
     #upstream;
-    #server; // undefined until `listen` has resolved
-    /** @param fetchToken gets a new token from Armor, with all its retries; it is given the last one */
+    #server;
     constructor(config, fetchToken, stats, options = {}) {
         hide([config.capability, config.controlCapability]);
         this.#config = config;
@@ -6239,7 +5022,6 @@ class Service {
         const onProblem = (error) => stats.addProblem(error);
         this.tokenCache = new TokenCache(config.first, fetchToken, onProblem);
     }
-    /** Serves from now on. @returns the server, and the port of 127.0.0.1 on which it listens */
     async listen(control) {
         const { capability, controlCapability, gatewayPaths } = this.#config;
         const listening = await listen({
@@ -6251,7 +5033,6 @@ class Service {
         this.#server = listening.server;
         return listening;
     }
-    /** Breaks every connection, to clients and to Armor. */
     close() {
         this.#server?.close();
         this.#server?.closeAllConnections();
@@ -6288,21 +5069,13 @@ class Service {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/config.js
-/** In the agent's folder: the address for tokens and stopping, as one line. */
 const CONTROL_FILE = "control-url";
-/** In the agent's folder after its end: its `Stats`, as JSON. */
 const REPORT_FILE = "report.json";
-/** In the agent's folder with debug logging: the last lines of its debug log. */
 const DEBUG_FILE = "debug.log";
-/** The agent's one line on stdout: the port on which it listens, or why it does not. */
 const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
-/** What CONTROL_FILE holds. Another address in it was not written by the agent, and is not called. */
 const CONTROL_URL = /^http:\/\/127\.0\.0\.1:(?<port>\d{1,5})\/(?<capability>[\w-]+)$/;
-/** CONTROL_FILE has some 80 bytes. */
 const MAX_CONTROL_BYTES = 1_024;
-/** A report has one text for each code and at most 50 kinds of calls: some 40 KB at most. */
 const MAX_REPORT_BYTES = 256 * 1024;
-/** In bytes. A line of the debug log has some 200, so that about 1,000 calls are told. */
 const MAX_DEBUG_BYTES = 256 * 1024;
 
 ;// CONCATENATED MODULE: external "node:fs/promises"
@@ -6311,17 +5084,7 @@ const external_node_fs_promises_namespaceObject = require("node:fs/promises");
 
 
 
-/**
- * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO among its
- * files.
- */
 const READ_FLAGS = external_node_fs_namespaceObject.constants.O_RDONLY | (external_node_fs_namespaceObject.constants.O_NOFOLLOW ?? 0) | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
-/**
- * Reads a file in a folder where any step of the job can put something else in its place: a FIFO would
- * make the reader wait without end, a link would show it another file, and a large file would fill its memory.
- * @returns the content, as UTF-8
- * @throws an error whose `code` is the system's or an UnfitFileCode
- */
 async function readSmallFile(path, maxBytes) {
     const file = await (0,external_node_fs_promises_namespaceObject.open)(path, READ_FLAGS);
     try {
@@ -6337,7 +5100,6 @@ async function readSmallFile(path, maxBytes) {
         await file.close();
     }
 }
-/** The size that the system tells is not relied on: the file may grow while it is read. */
 async function readUpTo(file, bytes) {
     const buffer = Buffer.alloc(bytes);
     let length = 0;
@@ -6352,11 +5114,6 @@ async function readUpTo(file, bytes) {
 function unfit(code, path) {
     return Object.assign(new Error(`${code}: ${path}`), { code });
 }
-/**
- * Writes a file that others read at any time: they find it whole or not at all. It is made new, for its owner
- * alone, and then renamed over whatever has the name, which is not followed if it is a link.
- * @throws the error of node:fs
- */
 async function placeFile(path, content) {
     const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
     try {
@@ -6372,15 +5129,13 @@ async function placeFile(path, content) {
 ;// CONCATENATED MODULE: ./build/protocol/stats.js
 
 
-/** How many kinds of calls are told apart: more than are reported, so that the most frequent ones are. */
 const MAX_KINDS = 1_000;
 const MAX_REPORTED_KINDS = 50;
 const MAX_PATH_LENGTH = 200;
 const stats_UUID = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/gi;
-/** Counts what the agent does and keeps what went wrong. Every call is counted once. */
 class Stats {
-    reason; // why the agent ended; undefined if it was told to
-    minted = 1; // the step's own token is one
+    reason;
+    minted = 1;
     handedOut = 0;
     answered = {};
     failed = {};
@@ -6389,14 +5144,12 @@ class Stats {
     sessionsEnded = 0;
     sessionsNotEnded = 0;
     problems = {};
-    #read = new Map(); // by method, path and status
-    #callsOfOtherKinds = 0; // beyond MAX_KINDS
-    /** A call that Armor answered in full. */
+    #read = new Map();
+    #callsOfOtherKinds = 0;
     addAnswer(status) {
         const name = `${Math.floor(status / 100)}xx`;
         this.answered[name] = (this.answered[name] ?? 0) + 1;
     }
-    /** The same call: what was read. @param path without its query, as the guard has let it through */
     addRead(method, path, status) {
         const general = shortened(path.replace(stats_UUID, "{id}"));
         const kind = `${method} ${general} ${status}`;
@@ -6408,13 +5161,11 @@ class Stats {
         else
             this.#callsOfOtherKinds += 1;
     }
-    /** A call that was not answered in full. */
     addFailure(error) {
         const failure = this.addProblem(error);
         this.#countFailure(failure.code);
         return failure;
     }
-    /** A call that was ended because its client did not read the reply while other calls waited. */
     addUnread({ error, description }) {
         this.#countFailure(error);
         this.problems[error] = description;
@@ -6429,7 +5180,6 @@ class Stats {
         this.problems[failure.code] = failure.message;
         return failure;
     }
-    /** All that was counted, without a secret. */
     report() {
         const kinds = [...this.#read.values()].sort((a, b) => b.calls - a.calls);
         const others = kinds.splice(MAX_REPORTED_KINDS);
@@ -6453,7 +5203,6 @@ class Stats {
             otherCalls,
         };
     }
-    /** For JSON.stringify. */
     toJSON() {
         return this.report();
     }
@@ -6461,20 +5210,17 @@ class Stats {
         this.failed[code] = (this.failed[code] ?? 0) + 1;
     }
 }
-/** A secret is hidden before the cut, which could leave a part of it. */
 function shortened(path) {
     if (path.length <= MAX_PATH_LENGTH)
         return path;
     return `${printable(path).slice(0, MAX_PATH_LENGTH)}…`;
 }
-/** Bounds of what is believed: a report lies in a file that any step of the job can write. */
 const MAX_COUNT = 1e9;
 const MAX_ENTRIES = 100;
-const MAX_TEXT = 4_000; // characters; no text of the agent's is longer
+const MAX_TEXT = 4_000;
 const stats_NAME = /^\w{1,40}$/;
 const METHOD = /^(?:GET|HEAD)$/;
-const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/; // `***` and a blank come of a secret or a control character
-/** @returns the report in this JSON value, with no other field; undefined if it is no report */
+const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/;
 function parseStats(value) {
     if (!isObject(value))
         return undefined;
@@ -6545,24 +5291,19 @@ function isRead(value) {
 
 
 
-/** At a stop: for the refresh under way. After it, the sessions get END_SESSIONS_MS. */
 const DRAIN_MS = 1_500;
-/** With DRAIN_MS it is less than the 4 s that the post step waits for the agent. */
 const END_SESSIONS_MS = 2_000;
-/** What is behind the address for tokens and stopping. */
 class Control {
     #options;
     #stopped;
     constructor(options) {
         this.#options = options;
     }
-    /** Answers with a token that lives, or with why there is none. */
     async answerToken(response) {
         const { tokenCache, stats } = this.#options;
         try {
             const token = await tokenCache.get();
             const leftMs = Math.max(0, tokenCache.msLeft(token));
-            // The connection of a client that has left is closed, and no such reply is ever finished.
             response.once("finish", () => {
                 stats.handedOut += 1;
             });
@@ -6577,14 +5318,11 @@ class Control {
             sendFailure(response, stats.addProblem(error));
         }
     }
-    /** Stops, and then answers with the report: a disk that is full or read-only cannot carry it. */
     async answerStop(response) {
-        // The stop happens also if whoever asked has left.
         response.once("close", () => this.stop().then(this.#options.onStopped));
         await this.stop();
         sendJson(response, this.#options.stats);
     }
-    /** Once, for all who ask: no refresh begins any more, and the sessions end. */
     stop() {
         this.#stopped ??= this.#endSessions();
         return this.#stopped;
@@ -6594,13 +5332,12 @@ class Control {
         const { accessTokens, forgotten, isFetching } = await tokenCache.close(DRAIN_MS);
         if (!terminateSession)
             return;
-        stats.sessionsNotEnded += forgotten; // of these, the tokens are not known any more
-        hide(accessTokens); // Armor may repeat them in what it says
+        stats.sessionsNotEnded += forgotten;
+        hide(accessTokens);
         await Promise.all(accessTokens.map((accessToken) => this.#endSession(accessToken)));
         if (isFetching)
-            stats.sessionsNotEnded += 1; // that of the token which is still on its way
+            stats.sessionsNotEnded += 1;
     }
-    /** Never fails: a session that is not ended here ends by itself when its token expires. */
     async #endSession(accessToken) {
         const { context, stats } = this.#options;
         try {
@@ -6609,13 +5346,11 @@ class Control {
                 stats.sessionsEnded += 1;
         }
         catch (error) {
-            // Post says how many there are, and nobody has to do anything about them.
             stats.sessionsNotEnded += 1;
             debug_debug(() => `token agent: a session was not ended: ${asArmorError(error).message}`);
         }
     }
 }
-/** With its length, so that the client can tell a reply that was cut off. */
 function sendJson(response, body) {
     const text = JSON.stringify(body);
     const headers = {
@@ -6631,23 +5366,19 @@ function sendJson(response, body) {
 
 
 const MAX_LINES = 1_000;
-/** Seldom enough that a job with debug logging is not slowed down by its disk. */
 const WRITE_EVERY_MS = 1_000;
-/** The last lines of the agent's debug log, kept in its folder for the post step to print. */
 class DebugFile {
     #path;
     #lines = [];
-    #bytes = 0; // of all lines, with their ends
+    #bytes = 0;
     #isChanged = false;
     #writing = Promise.resolve();
     #timer;
-    /** @param folder the agent's */
     constructor(folder) {
         this.#path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
         this.#timer = setInterval(() => void this.write(), WRITE_EVERY_MS);
         this.#timer.unref();
     }
-    /** The oldest lines go if there are too many. @param line without a line end */
     add(line) {
         this.#lines.push(line);
         this.#bytes += sizeOf(line);
@@ -6659,13 +5390,10 @@ class DebugFile {
             this.#bytes -= sizeOf(oldest);
         }
     }
-    /** Writes what is new. Never fails: the debug log is an extra, and the folder may be gone. */
     write() {
-        // One after the other, so that an older text never replaces a newer one.
         this.#writing = this.#writing.then(() => this.#writeNow());
         return this.#writing;
     }
-    /** Writes what is left, and nothing from then on. */
     async close() {
         clearInterval(this.#timer);
         await this.write();
@@ -6686,21 +5414,16 @@ function sizeOf(line) {
 
 
 
-/** How often the agent looks whether its folder and the runner's worker are still there. */
 const WATCH_MS = 2_000;
 const HOUR_MS = 3_600_000;
 const MAX_UNASKED_HOURS = 24;
-/** The longest that GitHub lets a job run on a self-hosted runner ("Usage limits" of GitHub Actions). */
 const MAX_LIFE_DAYS = 5;
-/** A terminal that closes sends SIGHUP, Ctrl-C SIGINT, a system that shuts down SIGTERM. */
 const END_SIGNALS = ["SIGINT", "SIGHUP", "SIGTERM"];
-/** For how long the agent is needed: until it is told to stop, or until a sign that it is not. */
 class Life {
-    /** Resolves with why the agent ends by itself, or with undefined when it was told to stop. */
     ended;
     #controlFile;
     #workerPid;
-    #beganAt = clock.now(); // by the monotonic clock, as the next
+    #beganAt = clock.now();
     #lastAskedAt = clock.now();
     #signalListeners = END_SIGNALS.map((signal) => ({
         signal,
@@ -6710,7 +5433,6 @@ class Life {
     #timer;
     constructor({ controlFile, workerPid }) {
         this.#controlFile = controlFile;
-        // What cannot be seen at the start, such as a process of another namespace, is not waited for.
         this.#workerPid = isAlive(workerPid) ? workerPid : undefined;
         this.ended = new Promise((resolve) => {
             this.#resolve = resolve;
@@ -6718,27 +5440,21 @@ class Life {
         for (const { signal, listener } of this.#signalListeners)
             process.on(signal, listener);
     }
-    /** To be called when the control file is there. From now on, each sign below ends the agent. */
     begin() {
         this.#timer = setInterval(() => void this.#watch(), WATCH_MS);
     }
-    /** To be called for each request that was admitted. */
     wasAsked() {
         this.#lastAskedAt = clock.now();
     }
-    /** The first call counts. @param reason why the agent ends by itself; undefined if it was told to */
     end(reason) {
         this.#resolve(reason);
     }
-    /** Nothing ends the agent any more, and nothing of this keeps the process alive. */
     forget() {
         clearInterval(this.#timer);
         for (const { signal, listener } of this.#signalListeners)
             process.off(signal, listener);
     }
     async #watch() {
-        // A worker that was killed runs no post step, and the next job may not be able to clear the folder away.
-        // Its pid is not given to another process between two looks, as the system hands out pids in turn.
         if (this.#workerPid !== undefined && !isAlive(this.#workerPid))
             this.end("the runner's worker, which ran this job, is gone");
         const now = clock.now();
@@ -6749,7 +5465,6 @@ class Life {
         await (0,external_node_fs_promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
     }
 }
-/** @returns false also if the process is another user's, which the worker that started this one is not */
 function isAlive(pid) {
     if (pid === undefined || pid <= 0)
         return false;
@@ -6778,17 +5493,10 @@ function isAlive(pid) {
 
 
 
-/** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
 const REPORT_MS = 1_000;
-/**
- * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit code to 0 if it
- * has served. Never throws.
- * @param crash rejects with an error that nothing else has caught
- */
 async function agent(crash, { stdin, stdout } = process) {
-    stdout.on("error", () => undefined); // the main step reads one line only
+    stdout.on("error", () => undefined);
     const say = (what) => stdout.write(`token agent: ${what}\n`);
     let config;
     try {
@@ -6798,11 +5506,9 @@ async function agent(crash, { stdin, stdout } = process) {
         process.exitCode = 0;
     }
     catch (error) {
-        // The error of JSON.parse would show a part of the configuration.
         say(config === undefined ? "its configuration is cut off" : asArmorError(error).message);
     }
 }
-/** @param say tells the main step on which port the agent listens */
 async function serve(config, say, crash) {
     const { controlCapability, folder, workerPid } = config;
     const debugFile = config.isDebug ? openDebugFile(folder) : undefined;
@@ -6832,13 +5538,11 @@ async function serve(config, say, crash) {
     finally {
         life.forget();
         debug_debug(() => `token agent: ends, ${stats.reason ?? "as it was told to"}`);
-        // Before the connections close, which the post step waits for.
         const left = [leaveReport(folder, stats), closeDebugFile(debugFile)];
         await within(REPORT_MS, Promise.all(left), () => undefined);
         service.close();
     }
 }
-/** What is behind the agent's two addresses: of the gateway, and for tokens and stopping. */
 function createService(config, stats, life) {
     const { apiUrl, route, terminateSession, timeoutMs } = config;
     const context = { apiUrl, timeoutMs, send: createSend(route) };
@@ -6854,7 +5558,6 @@ function createService(config, stats, life) {
     const control = new Control({ tokenCache, context, stats, terminateSession, onStopped });
     return { service, control };
 }
-/** From now on, the debug lines of this process go to a file in the agent's folder. */
 function openDebugFile(folder) {
     const file = new DebugFile(folder);
     writeDebugTo((line) => file.add(line));
@@ -6868,10 +5571,6 @@ async function closeDebugFile(file) {
     writeDebugTo(undefined);
     await file.close();
 }
-/**
- * Tells later steps and the post step where the agent listens.
- * @throws ArmorError file_failed, also if the folder is gone and so the job is over
- */
 async function placeControlFile(path, url) {
     try {
         await placeFile(path, `${url}\n`);
@@ -6880,7 +5579,6 @@ async function placeControlFile(path, url) {
         throw fileError("The folder that RUNNER_TEMP names", error);
     }
 }
-/** For an end that nobody asked for. Never fails: the folder may be gone, or the disk full. */
 async function leaveReport(folder, stats) {
     await placeFile((0,external_node_path_namespaceObject.join)(folder, REPORT_FILE), JSON.stringify(stats)).catch(() => undefined);
 }
@@ -6889,18 +5587,11 @@ async function leaveReport(folder, stats) {
 
 
 
-/**
- * For a reply that is on its way when the job is cancelled; the runner kills the step after some 10
- * s.
- */
 const GRACE_MS = 5_000;
-/** Whether the job was cancelled while main runs. */
 class Cancellation {
-    /** Rejects some seconds after a signal, whatever Armor does. Never resolves. */
     deadline;
     #signal;
     #mark;
-    /** Listens from now on. The runner sends SIGINT, then SIGTERM; in a container neither arrives. */
     constructor(mark) {
         const controller = new AbortController();
         for (const name of ["SIGINT", "SIGTERM"])
@@ -6909,7 +5600,6 @@ class Cancellation {
         this.#mark = mark;
         this.deadline = rejectAfterGrace(controller.signal);
     }
-    /** To be called before each thing that is handed on. @throws ArmorError cancelled */
     throwIfCancelled() {
         if (this.#signal.aborted || this.#mark.hasPostBegun())
             throw cancelled();
@@ -6925,12 +5615,9 @@ function cancelled() {
 }
 
 ;// CONCATENATED MODULE: ./build/step/missing.js
-// Why an input did not arrive. The runner hands each input over as INPUT_ and its name in capitals;
-// a name that action.yml does not have arrives, too, with a warning of the runner.
 
 
 
-/** Other products' names for what these inputs are, without signs between the words. */
 const OTHER_NAMES = new Map([
     ["CLIENTID", "app-id"],
     ["APPLICATIONID", "app-id"],
@@ -6939,13 +5626,7 @@ const OTHER_NAMES = new Map([
     ["APISECRET", "api-key"],
     ["SECRETKEY", "api-key"],
 ]);
-const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
-/**
- * Throws if the workflow gives an input under a name that is almost right. An optional one would
- * otherwise be ignored in silence, and `keep_fresh: true` would be green without an agent.
- * @param defaults the input's values if it is not given; a required one has none
- * @throws ArmorError input_invalid
- */
+const MAX_EVENT_BYTES = 4 * 1024 * 1024;
 function refuseMisspeltInputs(getInput, env, names, defaults) {
     const misspelt = [];
     for (const variable of Object.keys(env)) {
@@ -6953,7 +5634,6 @@ function refuseMisspeltInputs(getInput, env, names, defaults) {
         if (given === undefined || names.includes(given.toLowerCase()))
             continue;
         const meant = meantBy(given, names);
-        // Whoever gives the right one, too, has that one read.
         if (meant === undefined || getInput(meant) !== (defaults[meant] ?? ""))
             continue;
         misspelt.push({ given: quote(given.toLowerCase()), meant });
@@ -6966,9 +5646,6 @@ function refuseMisspeltInputs(getInput, env, names, defaults) {
     const problem = `The workflow gives ${given}; ${are} ${meant}`;
     throw new ArmorError("input_invalid", problem, "Correct the name under with:.");
 }
-/**
- * Gives the input whose name has the same letters but for one, or which another product calls so.
- */
 function meantBy(given, names) {
     const letters = lettersOf(given);
     return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
@@ -6976,7 +5653,6 @@ function meantBy(given, names) {
 function lettersOf(name) {
     return name.toUpperCase().replace(/[^A-Z\d]/g, "");
 }
-/** Gives whether at most one letter was left out, added, changed, or swapped with the next. */
 function isAlmost(name, given) {
     if (name === given)
         return true;
@@ -6986,16 +5662,11 @@ function isAlmost(name, given) {
     const rest = name.slice(start);
     const givenRest = given.slice(start);
     const swapped = `${rest[1]}${rest[0]}${rest.slice(2)}`;
-    return (rest.slice(1) === givenRest || // left out
-        rest === givenRest.slice(1) || // added
-        rest.slice(1) === givenRest.slice(1) || // changed
+    return (rest.slice(1) === givenRest ||
+        rest === givenRest.slice(1) ||
+        rest.slice(1) === givenRest.slice(1) ||
         swapped === givenRest);
 }
-/**
- * Gives the error for required inputs that are empty, with the one cause that applies.
- * @param names of them
- * @param areAllLost no input has a value, although the runner gives each that has a default
- */
 function missingError(names, areAllLost, env) {
     if (areAllLost) {
         const problem = "No input arrived, not even api-url, which has a default";
@@ -7018,20 +5689,15 @@ function missing_remedyFor(env) {
     return ("Check the secret's name. " +
         'If it is stored in an environment, the job needs "environment: NAME".');
 }
-/**
- * With pull_request_target, a fork's pull request runs as the repository's own, and gets secrets.
- */
 function isFromFork(env) {
     if (!/^pull_request(?!_target)/.test(env["GITHUB_EVENT_NAME"] ?? ""))
         return false;
     const { pull_request: pull } = readEvent(env["GITHUB_EVENT_PATH"]);
     const head = pull?.head?.repo;
     if (head === null)
-        return true; // the fork was deleted
-    // A repository that is a fork itself can have pull requests of its own.
+        return true;
     return head?.fork === true && head.full_name !== pull?.base?.repo?.full_name;
 }
-/** Gives an empty event if the file cannot be read: the cause is then unknown. */
 function readEvent(path) {
     let file;
     try {
@@ -7055,17 +5721,8 @@ function readEvent(path) {
 const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
 const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
-/**
- * Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make
- * of them.
- */
 const BETWEEN = /\s+|\\+[nr]/g;
-const LINE = /.{1,64}/g; // RFC 7468 section 2
-/**
- * Reads the PEM certificates in the input ca-certificate, between which there may be other lines.
- * The line ends inside a certificate may be lost, escaped, folded to blanks, or indented: base64
- * means the same without them.
- */
+const LINE = /.{1,64}/g;
 function readCertificates(text) {
     const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");
     const begun = text.split("-----BEGIN").length - 1;
@@ -7100,10 +5757,6 @@ function isCertificate(pem) {
 
 
 
-/**
- * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
- * ones.
- */
 const DEFAULTS = {
     "api-url": "https://api.armor.fortanix.com",
     "ca-certificate": "",
@@ -7116,23 +5769,12 @@ const DEFAULTS = {
 const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
-// Far above any key, and far below what an environment variable can hold.
 const MAX_CREDENTIAL_LENGTH = 4096;
-/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
-/**
- * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
- * log.
- */
 function readSecrets(getInput) {
     const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
     return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
 }
-/**
- * Reads and checks all inputs.
- * @param env of this process, which tells why an input is missing
- * @throws ArmorError input_invalid, naming the first input that is wrong and what to do
- */
 function readInputs(getInput, env = {}) {
     refuseMisspeltInputs(getInput, env, INPUT_NAMES, DEFAULTS);
     return {
@@ -7185,7 +5827,6 @@ function parseApiUrl(value) {
         throw inputs_invalid("api-url has a path that begins with /api", `The action adds it. ${remedy}`);
     return url.href.replace(/\/+$/, "");
 }
-/** @throws ArmorError input_invalid for a line that the gateway's path rule refuses */
 function parseGatewayPaths(value) {
     const lines = value.split(/\r?\n/).map((line) => line.trim());
     const paths = lines.filter((line) => line !== "");
@@ -7219,7 +5860,6 @@ function parseTimeout(value) {
     const remedy = `Give seconds, or leave the input out for ${DEFAULTS.timeout}.`;
     throw inputs_invalid(`timeout is not a whole number from 1 to ${MAX_TIMEOUT_SECONDS}`, remedy);
 }
-/** The spellings of the YAML 1.2 core schema, as @actions/core's getBooleanInput takes them. */
 function parseBoolean(name, value) {
     if (/^(true|True|TRUE)$/.test(value))
         return true;
@@ -7233,9 +5873,6 @@ function inputs_invalid(problem, remedy) {
 }
 
 ;// CONCATENATED MODULE: ./build/step/marks.js
-// How post and a cancelled main find each other. When a job in a container is cancelled, the signal
-// reaches the docker client alone: main goes on inside, and post starts beside it. Each leaves a
-// file that the other looks for.
 
 
 
@@ -7243,28 +5880,20 @@ function inputs_invalid(problem, remedy) {
 const marks_NAME = /^armor-main-[\da-f]{16}$/;
 const LOOK_EVERY_MS = 50;
 const MAX_PID_BYTES = 20;
-/** Of post beside main's: post has begun. */
 const postMark = (mark) => `${mark}-post`;
-/** Says by a file below RUNNER_TEMP that main runs. */
 class MainMark {
-    // Undefined if the file could not be made, so that post will not wait.
     path;
     constructor(env) {
         this.path = leave(env["RUNNER_TEMP"]);
     }
-    /**
-     * Gives whether the job is at its end, so that nobody is left to take what main could hand on.
-     */
     hasPostBegun() {
         return this.path !== undefined && (0,external_node_fs_namespaceObject.existsSync)(postMark(this.path));
     }
-    /** Main has ended. */
     remove() {
         if (this.path !== undefined)
             remove(this.path);
     }
 }
-/** Without keep-fresh, main needs no RUNNER_TEMP, so what cannot be written there is no error. */
 function leave(temp) {
     if (!temp)
         return undefined;
@@ -7277,46 +5906,38 @@ function leave(temp) {
         return undefined;
     }
 }
-/**
- * Tells main that post has begun, and waits until main has ended.
- * @param mark the path that main has saved, which is believed only if main can have made it
- * @param waitMs in ms, the longest that this waits
- * @returns whether main has ended
- */
 async function endMain(mark, env, waitMs) {
     const temp = env["RUNNER_TEMP"];
     if (!temp || (0,external_node_path_namespaceObject.dirname)(mark) !== (0,external_node_path_namespaceObject.resolve)(temp) || !marks_NAME.test((0,external_node_path_namespaceObject.basename)(mark)))
         return true;
     const own = postMark(mark);
     if (!isRunning(mark)) {
-        remove(mark); // of a main that was killed
+        remove(mark);
         return true;
     }
     try {
         (0,external_node_fs_namespaceObject.writeFileSync)(own, "", { flag: "wx", mode: 0o600 });
     }
     catch {
-        // The disk may be full. Then main does not learn of post, but may end by itself.
     }
     for (let waitedMs = 0; waitedMs < waitMs && isRunning(mark); waitedMs += LOOK_EVERY_MS)
         await (0,promises_namespaceObject.setTimeout)(LOOK_EVERY_MS);
     if (isRunning(mark))
-        return false; // its own look at the mark still ends it
+        return false;
     remove(own);
     remove(mark);
     return true;
 }
-/** Gives whether main's mark is there, and the process that left it. */
 function isRunning(mark) {
     try {
         const { size, isFile } = fileAt(mark);
         if (!isFile || size > MAX_PID_BYTES)
             return false;
-        process.kill(Number((0,external_node_fs_namespaceObject.readFileSync)(mark, "utf8")), 0); // throws if there is no such process
+        process.kill(Number((0,external_node_fs_namespaceObject.readFileSync)(mark, "utf8")), 0);
         return true;
     }
     catch (error) {
-        return error.code === "EPERM"; // it runs as another user
+        return error.code === "EPERM";
     }
 }
 function fileAt(path) {
@@ -7328,7 +5949,6 @@ function remove(path) {
         (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
     }
     catch {
-        // The runner removes it with RUNNER_TEMP.
     }
 }
 
@@ -7337,10 +5957,6 @@ function remove(path) {
 
 const ALL = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
-/**
- * Checks that each can be appended to. Without its file, core would print the token. @throws
- * ArmorError
- */
 function checkFiles(variables) {
     for (const variable of variables) {
         if (!process.env[variable]) {
@@ -7351,11 +5967,6 @@ function checkFiles(variables) {
         use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
     }
 }
-/**
- * Makes the step's files readable for their owner alone. The runner leaves them open to every user
- * of the machine, and they hold the token and the gateway's address. Files that belong to somebody
- * else stay as they are.
- */
 function closeFilesToOthers() {
     for (const variable of ALL) {
         const path = process.env[variable];
@@ -7363,28 +5974,20 @@ function closeFilesToOthers() {
             closeToOthers(path);
     }
 }
-/** By the descriptor: what stands at the path may change between two looks. Never throws. */
 function closeToOthers(path) {
     let file;
     try {
-        // Without O_NONBLOCK, opening a pipe without a reader would wait for ever.
         file = (0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | external_node_fs_namespaceObject.constants.O_NONBLOCK);
         if ((0,external_node_fs_namespaceObject.fstatSync)(file).isFile())
-            (0,external_node_fs_namespaceObject.fchmodSync)(file, OWNER_ONLY); // a device is everybody's
+            (0,external_node_fs_namespaceObject.fchmodSync)(file, OWNER_ONLY);
     }
     catch {
-        // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong
-        // with a file that is needed, checkFiles says.
     }
     finally {
         if (file !== undefined)
             (0,external_node_fs_namespaceObject.closeSync)(file);
     }
 }
-/**
- * Lets `append` write to the file. If that fails half-way, the file is cut back, so that the runner
- * reads no half line. @throws ArmorError file_failed
- */
 function writeRunnerFile(variable, append) {
     use(variable, (path) => {
         const before = (0,external_node_fs_namespaceObject.statSync)(path);
@@ -7407,10 +6010,6 @@ function use(variable, action) {
         throw fileError(`The file that ${variable} names`, error, ownerOf(path));
     }
 }
-/**
- * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
- * such ids.
- */
 function ownerOf(path) {
     if (process.getuid === undefined)
         return undefined;
@@ -7427,65 +6026,42 @@ function ownerOf(path) {
 
 
 
-/**
- * Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces
- * them.
- */
 function mask(secrets) {
     for (const secret of secrets)
-        core_setSecret(secret);
+        setSecret(secret);
     hide(secrets);
 }
-/** Gives whether the workflow runs with step debug logging (ACTIONS_STEP_DEBUG). */
 function outputs_isDebug() {
     return isDebug();
 }
-/**
- * Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are
- * here.
- */
 function startDebugLog() {
     if (!outputs_isDebug())
         return;
-    writeDebugTo(core_debug);
+    writeDebugTo(debug);
     const { node, openssl } = process.versions;
     debug_debug(() => `Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`);
 }
-/** Prints one line. */
 function log(line) {
     info(printable(line));
 }
-/** Prints one line as a warning, which GitHub also shows above the log. */
 function warn(line) {
     warning(printable(line));
 }
-/**
- * Prints one line as an error, which GitHub also shows above the log, and sets the exit code to 1.
- */
 function fail(line) {
     setFailed(printable(line));
 }
-/** Prints a line that only the debug log shows. */
 function logDebug(line) {
-    core_debug(printable(line));
+    debug(printable(line));
 }
-/** Prints lines behind a title, which has to be clicked to see them. */
 function outputs_group(title, lines) {
     startGroup(printable(title));
     lines.forEach(log);
     endGroup();
 }
-/** Sets outputs by their names in action.yml. @throws ArmorError file_failed */
 function setOutputs(outputs) {
     for (const [name, value] of Object.entries(outputs))
         writeRunnerFile("GITHUB_OUTPUT", () => setOutput(name, value));
 }
-/**
- * Lets all later steps reach the agent.
- * @param env of the job
- * @param bin the folder of armor-token; undefined if PATH cannot hold it
- * @throws ArmorError file_failed
- */
 function exportAgent(env, gatewayUrl, bin) {
     writeRunnerFile("GITHUB_ENV", () => exportVariable("ARMOR_GATEWAY_URL", gatewayUrl));
     if (bin !== undefined)
@@ -7499,11 +6075,9 @@ function exportAgent(env, gatewayUrl, bin) {
     const isNoProxyStar = isProxied && noProxyLists(env).some(isEveryHost);
     return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
 }
-// For http, as the gateway is.
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
 const LOOPBACK = "127.0.0.1";
-/** Gives undefined if no program would use a proxy for the gateway as it is. */
 function noProxyWithLoopback(env) {
     const isProxied = PROXY_VARIABLES.some((name) => env[name]);
     if (!isProxied)
@@ -7511,7 +6085,6 @@ function noProxyWithLoopback(env) {
     const lists = noProxyLists(env);
     if (lists.every((list) => list.includes(LOOPBACK) || isEveryHost(list)))
         return undefined;
-    // Some programs read one of the variables and some the other, so both get what either had.
     if (lists.some(isEveryHost))
         return "*";
     const union = new Set([...lists.flat(), LOOPBACK]);
@@ -7520,7 +6093,6 @@ function noProxyWithLoopback(env) {
 function noProxyLists(env) {
     return NO_PROXY_VARIABLES.map((name) => (env[name] ?? "").split(/[\s,]+/).filter(Boolean));
 }
-/** curl and Python take `*` only if it is alone. */
 function isEveryHost(noProxy) {
     return noProxy.length === 1 && noProxy[0] === "*";
 }
@@ -7528,7 +6100,6 @@ function isEveryHost(noProxy) {
 ;// CONCATENATED MODULE: ./build/step/state.js
 
 
-/** The names under which it is saved. The runner gives each to post as `STATE_` and the name. */
 const NAMES = {
     apiUrl: "api_url",
     certificates: "ca_certificate",
@@ -7540,7 +6111,6 @@ const NAMES = {
     stateFile: "state_file",
     isComplete: "complete",
 };
-/** As it is before anything has happened. */
 const EMPTY = {
     apiUrl: "",
     certificates: [],
@@ -7552,15 +6122,9 @@ const EMPTY = {
     stateFile: undefined,
     isComplete: false,
 };
-/**
- * Saves every name, also those without a value. A name that main has not saved, a step could set in
- * its place: the runner takes `STATE_…` from GITHUB_ENV as well, but saved state counts more.
- * @throws ArmorError file_failed
- */
 function saveEmptyState() {
     state_saveState(EMPTY);
 }
-/** Saves these values over what was saved before. @throws ArmorError file_failed */
 function state_saveState(values) {
     for (const [field, value] of Object.entries(values)) {
         const name = NAMES[field];
@@ -7572,7 +6136,6 @@ function textOf(value) {
         return "";
     return Array.isArray(value) ? value.join("\n") : String(value);
 }
-/** Gives what main has left; undefined if main saved no address, and so did nothing. */
 function loadState(env) {
     const saved = (field) => env[`STATE_${NAMES[field]}`] || undefined;
     const apiUrl = saved("apiUrl");
@@ -7590,16 +6153,7 @@ function loadState(env) {
         isComplete: saved("isComplete") === "true",
     };
 }
-/**
- * A value between two lines that name the same delimiter, as core writes each (GitHub's
- * documentation).
- */
 const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
-/**
- * Gives what main has saved by now, as environment variables. The runner reads the file once, when
- * it takes the step for ended; of a step that was cancelled in a container, the process goes on.
- * @param text of the file
- */
 function parseStateFile(text) {
     const env = {};
     for (const { groups } of text.matchAll(ENTRY)) {
@@ -7608,7 +6162,6 @@ function parseStateFile(text) {
     }
     return env;
 }
-/** Gives undefined for what is no time that a Date can hold. */
 function parseTime(text) {
     const ms = Number(text ?? "");
     return ms > 0 && ms < 8.64e15 ? ms : undefined;
@@ -7621,25 +6174,16 @@ function parseTime(text) {
 
 const IS_WINDOWS = process.platform === "win32";
 const PREFIX = "armor-token-";
-/** mkdtemp puts six letters or digits in place of nothing. */
 const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
-/** The built command in dist/, and its copy: the name makes it CommonJS, whatever package.json lies above it. */
 const BUILT_COMMAND = "armor-token.js";
 const COPIED_COMMAND = "armor-token.cjs";
-/**
- * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy, because a later step may
- * remove the action's own files, as it does with a checkout that has the action in a folder (`uses: ./`). The
- * wrappers hold no secret, and name Node by its path, as it is not on PATH in a container job.
- * @param dist the folder of the built files
- * @throws ArmorError file_failed, runner_unsupported
- */
 async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
     const temp = env["RUNNER_TEMP"];
     if (!temp) {
         const remedy = "Run this as a step of a GitHub Actions workflow.";
         throw new ArmorError("runner_unsupported", "RUNNER_TEMP is not set", remedy);
     }
-    process.umask(0o077); // whatever the job's is
+    process.umask(0o077);
     let path = "";
     try {
         path = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), PREFIX));
@@ -7669,7 +6213,6 @@ async function fillFolder(path, dist, isWindows) {
     const fitsPath = !bin.includes(isWindows ? ";" : external_node_path_namespaceObject.delimiter);
     return { path, bin, command, canRun, fitsPath };
 }
-/** @throws ArmorError runner_unsupported if it is not there; the error of node:fs if it cannot be written */
 async function copyCommand(built, copy) {
     try {
         await (0,external_node_fs_promises_namespaceObject.access)(built, external_node_fs_namespaceObject.constants.R_OK);
@@ -7682,10 +6225,6 @@ async function copyCommand(built, copy) {
     }
     await (0,external_node_fs_promises_namespaceObject.copyFile)(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
 }
-/**
- * In a container, root makes folders that the runner, an ordinary user outside, could not list: its clean-up
- * would stop there, for this and for all later jobs. So they are given to the owner of RUNNER_TEMP.
- */
 async function giveToOwnerOf(temp, folders) {
     if (process.getuid?.() !== 0)
         return;
@@ -7693,19 +6232,16 @@ async function giveToOwnerOf(temp, folders) {
     if (uid === 0)
         return;
     try {
-        // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the outer one.
         for (const folder of folders.toReversed())
             await (0,external_node_fs_promises_namespaceObject.chown)(folder, uid, gid);
         for (const folder of folders)
             await (0,external_node_fs_promises_namespaceObject.access)(folder, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
     }
     catch {
-        // Root may not give folders away, or could not use them any more: then it keeps them.
         for (const folder of folders)
             await (0,external_node_fs_promises_namespaceObject.chown)(folder, 0, 0).catch(() => undefined);
     }
 }
-/** POSIX sh, on Windows that of Git, with forward slashes. NODE_OPTIONS is for the job's own Node. */
 function shWrapper(node, program, folder, isWindows = false) {
     const quoted = [node, program, folder].map((path) => {
         const posixPath = isWindows ? path.replaceAll("\\", "/") : path;
@@ -7713,19 +6249,10 @@ function shWrapper(node, program, folder, isWindows = false) {
     });
     return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
 }
-/**
- * `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes.
- * @param program the name of the program, which lies beside the .cmd
- */
 function cmdWrapper(node, program) {
     const quotedNode = `"${node.replaceAll("%", "%%")}"`;
     return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0${program}" "%~dp0.." %*\r\n`;
 }
-/**
- * Whether this is a folder that `createAgentFolder` made or could have made: by its name, directly below
- * RUNNER_TEMP, if it is there a folder and no link, and this user's or that of RUNNER_TEMP's owner. A step can
- * put any path into the saved state of a job, and no other folder must be removed for it.
- */
 async function isAgentFolder(path, env) {
     const temp = env["RUNNER_TEMP"];
     if (!temp || !FOLDER_NAME.test((0,external_node_path_namespaceObject.basename)(path)))
@@ -7739,13 +6266,9 @@ async function isAgentFolder(path, env) {
         return folder.isDirectory() && (IS_WINDOWS || isOurs);
     }
     catch (error) {
-        return error.code === "ENOENT"; // it is gone already
+        return error.code === "ENOENT";
     }
 }
-/**
- * Removes an agent's folder, and no other. Never fails: what is left of it, the runner removes with RUNNER_TEMP.
- * @param env has RUNNER_TEMP
- */
 async function removeFolder(folder, env = process.env) {
     if (!(await isAgentFolder(folder, env)))
         return;
@@ -7756,9 +6279,6 @@ async function removeFolder(folder, env = process.env) {
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent-client/inherit.js
 
-// What the agent gets of the job's environment and of its NODE_OPTIONS: what the same Node needs to start, to trust
-// the same authorities and to reach the same network as the main step, and nothing else. /proc shows it to others.
-/** Names count in any case of letters, as on Windows, which writes `Path` and `SystemRoot`. */
 const PLAIN_VARIABLES = new Set([
     "PATH",
     "HOME",
@@ -7769,10 +6289,9 @@ const PLAIN_VARIABLES = new Set([
     "SYSTEMROOT",
     "LANG",
     "RUNNER_TEMP",
-    "RUNNER_TRACKING_ID", // by which the runner ends what outlived its job
+    "RUNNER_TRACKING_ID",
     "NODE_USE_SYSTEM_CA",
 ]);
-/** One path each. Paths are made absolute, because the agent runs in another folder. */
 const PATH_VARIABLES = new Set([
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
@@ -7780,17 +6299,13 @@ const PATH_VARIABLES = new Set([
     "OPENSSL_MODULES",
     "NIX_LD",
 ]);
-/** Several folders each, as in PATH. */
 const FOLDERS_VARIABLES = new Set([
     "SSL_CERT_DIR",
     "LD_LIBRARY_PATH",
     "NIX_LD_LIBRARY_PATH",
 ]);
-/** Libraries by path or by name. ld.so(8) takes a colon or a blank between them. */
 const LD_PRELOAD = "LD_PRELOAD";
-/** What macOS's loader reads, dyld(1): several paths each, or a switch such as `1`. */
 const DYLD_PREFIX = "DYLD_";
-/** @returns the variables of `env` that the agent gets, by the names that they have there */
 function agentEnvironment(env) {
     const inherited = {};
     for (const [name, value] of Object.entries(env)) {
@@ -7802,7 +6317,6 @@ function agentEnvironment(env) {
     }
     return inherited;
 }
-/** @returns undefined for a variable that the agent does not get */
 function inheritedVariable(name, value) {
     if (!isInherited(name))
         return undefined;
@@ -7825,16 +6339,13 @@ function isInherited(name) {
         name === LD_PRELOAD ||
         name.startsWith(DYLD_PREFIX));
 }
-/** An empty entry is the working folder. One with `$`, such as `$ORIGIN/lib`, is the loader's to replace. */
 function absoluteFolder(folder) {
     return folder.startsWith("$") ? folder : (0,external_node_path_namespaceObject.resolve)(folder);
 }
-/** A name without a slash is looked for by the loader, in folders of its own. */
 function absoluteLibrary(library) {
     const isRelativePath = library.includes("/") && !(0,external_node_path_namespaceObject.isAbsolute)(library);
     return isRelativePath ? absoluteFolder(library) : library;
 }
-/** Of the job's NODE_OPTIONS: what decides whom to trust and how to reach it. */
 const ALLOWED_FLAGS = new Set([
     "--use-openssl-ca",
     "--use-system-ca",
@@ -7844,16 +6355,13 @@ const ALLOWED_FLAGS = new Set([
     "--network-family-autoselection",
     "--network-family-autoselection-attempt-timeout",
 ]);
-/** Not `--tls-`: with `--tls-keylog`, everything that the agent says could be decrypted. */
 const ALLOWED_PREFIXES = ["--openssl-", "--tls-min-", "--tls-max-"];
-/** Node takes `--flag value` as well as `--flag=value` for these. */
 const FLAGS_WITH_VALUE = new Set([
     "--tls-cipher-list",
     "--dns-result-order",
     "--openssl-config",
     "--network-family-autoselection-attempt-timeout",
 ]);
-/** @param nodeOptions NODE_OPTIONS of the job. @returns its flags that the agent gets, as `--flag=value` */
 function allowedNodeFlags(nodeOptions) {
     const flags = [];
     const words = wordsOf(nodeOptions);
@@ -7871,18 +6379,15 @@ function allowedNodeFlags(nodeOptions) {
     }
     return flags;
 }
-/** Blanks end a word, except between double quotes, where a backslash keeps the next sign (Node's documentation). */
 function wordsOf(nodeOptions) {
     const words = nodeOptions.match(/(?:[^ "]|"(?:\\.|[^"\\])*")+/gs) ?? [];
     return words.map((word) => word.replace(/"((?:\\.|[^"\\])*)"/gs, (_, text) => text.replace(/\\(.)/gs, "$1")));
 }
-/** Node reads `_` in the name of a flag as `-`. */
 function parseFlag(word) {
     const [name = ""] = word.split("=", 1);
     const value = word.length > name.length ? word.slice(name.length + 1) : undefined;
     return { name: name.replaceAll("_", "-"), value };
 }
-/** `--no-` before a flag turns it off. */
 function isAllowedFlag(name) {
     const positive = name.replace(/^--no-/, "--");
     return ALLOWED_FLAGS.has(positive) || ALLOWED_PREFIXES.some((one) => positive.startsWith(one));
@@ -7891,29 +6396,15 @@ function isAllowedFlag(name) {
 ;// CONCATENATED MODULE: ./build/agent-client/node-flags.js
 
 
-/**
- * In MiB: a heap that holds what the gateway's bounds allow. With a semi space of 1, garbage collection took a
- * tenth more CPU for each call; with 8 or 16, the agent took 10 to 20 MiB more, and no less CPU.
- */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=256"];
-/**
- * The flags of the agent's Node. The same Node runs this step, so that what it knows, the agent's knows.
- * @param nodeOptions NODE_OPTIONS of the job, of which the agent gets some
- */
 function agentNodeFlags(paths, nodeOptions) {
     const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(nodeOptions)];
-    // Without it, SIGUSR1 opens the inspector, from which every user of the machine can read the key.
     if (isKnown("--disable-sigusr1"))
         flags.push("--disable-sigusr1");
     if (isKnown("--permission"))
         flags.push(...permissionFlags(paths));
     return flags;
 }
-/**
- * Node's permission model: what is not allowed here is denied, such as other programs, worker threads, add-ons,
- * WASI and the inspector. Trust and DNS are read by OpenSSL and the C library, which it does not concern. Node
- * takes `*` in a path as the end of a prefix, so that such a folder opens its neighbours of that prefix, too.
- */
 function permissionFlags({ dist, folder }) {
     const flags = [
         "--permission",
@@ -7921,7 +6412,6 @@ function permissionFlags({ dist, folder }) {
         `--allow-fs-read=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
         `--allow-fs-write=${(0,external_node_path_namespaceObject.join)(folder, "*")}`,
     ];
-    // Since Node 25 the model concerns the network, too.
     if (isKnown("--allow-net"))
         flags.push("--allow-net");
     return flags;
@@ -7941,26 +6431,17 @@ function isKnown(flag) {
 
 
 const PROGRAM = "agent.js";
-/** glibc keeps a heap for each thread. With a single one, the agent takes a tenth less memory. */
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
-/** In ms. The agent is ready after some 0.1 s; a machine under load may take many times as long. */
 const READY_MS = 10_000;
-/** Of each stream of an agent that starts: what a preloaded library prints must not fill the memory. */
 const MAX_OUTPUT_LENGTH = 64 * 1024;
-/** @returns the secret part of an address of the agent's */
 function createCapability() {
-    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url"); // 256 bits
+    return (0,external_node_crypto_namespaceObject.randomBytes)(32).toString("base64url");
 }
-/**
- * Starts an agent that outlives this step, and waits until it listens. One that does not get ready is killed.
- * @param readyMs how long it may take, in ms
- * @throws ArmorError agent_failed
- */
 async function launchAgent(config, parent, readyMs = READY_MS) {
     let child;
     try {
         child = await spawnAgent(config.folder, parent);
-        child.stdin.on("error", () => undefined); // it may have ended already, of which readyPort tells
+        child.stdin.on("error", () => undefined);
         child.stdin.end(JSON.stringify(config));
         const port = await readyPort(child, readyMs);
         return { gatewayUrl: `http://127.0.0.1:${port}/${config.capability}`, pid: child.pid ?? 0 };
@@ -7977,22 +6458,19 @@ async function launchAgent(config, parent, readyMs = READY_MS) {
         child?.stderr.destroy();
     }
 }
-/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
 async function spawnAgent(folder, parent) {
     const { env, execPath = process.execPath } = parent;
-    // The permission model compares paths as texts, and Node starts a program by its real path.
     const dist = await (0,external_node_fs_promises_namespaceObject.realpath)(parent.dist);
     await checkProgram(dist);
     const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
     return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
-        cwd: (0,external_node_path_namespaceObject.parse)(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
+        cwd: (0,external_node_path_namespaceObject.parse)(execPath).root,
         env: { ...agentEnvironment(env), ...MALLOC },
         detached: true,
         windowsHide: true,
         stdio: ["pipe", "pipe", "pipe"],
     });
 }
-/** Node itself would only end with exit code 1. */
 async function checkProgram(dist) {
     try {
         await (0,external_node_fs_promises_namespaceObject.access)((0,external_node_path_namespaceObject.join)(dist, PROGRAM));
@@ -8002,7 +6480,6 @@ async function checkProgram(dist) {
         throw new Error(`${PROGRAM} of this action cannot be read (${code}): a step has removed or changed the action's files`);
     }
 }
-/** @returns the port that the agent says in its one line. Lines before that are not the agent's. */
 function readyPort(child, ms) {
     return new Promise((resolve, reject) => {
         const fail = (why) => reject(new Error(why));
@@ -8028,7 +6505,6 @@ function readyPort(child, ms) {
         setTimeout(fail, ms, `it was not ready within ${ms / 1000} s`).unref();
     });
 }
-/** What Node or the system's loader says: the line that names an error, else the first one. */
 function reasonIn(errors) {
     const lines = errors.split(/\r?\n/).map((line) => line.trim());
     const isReason = (line) => /\b(error|failed|assertion|unavailable|bad option)\b/i.test(line);
@@ -8038,15 +6514,9 @@ function reasonIn(errors) {
 ;// CONCATENATED MODULE: ./build/agent-client/ask-to-stop.js
 
 
-/** The head of the reply to a stop: its status, and where it ends. */
 const REPLY_HEAD = /^HTTP\/1\.1 200 .*?\r\n\r\n/s;
 const CONTENT_LENGTH = /\r\ncontent-length: *(?<bytes>\d{1,9})\r\n/i;
-/** A head has some 200 bytes. */
 const ask_to_stop_MAX_REPLY_BYTES = MAX_REPORT_BYTES + 4_096;
-/**
- * Asks an agent to stop, and resolves when its end closes the connection. That end is the receipt, so this speaks
- * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own. Never throws.
- */
 function askToStop({ port, capability, signal }) {
     return new Promise((resolve) => {
         const chunks = [];
@@ -8057,7 +6527,7 @@ function askToStop({ port, capability, signal }) {
             chunks.push(chunk);
             bytes += chunk.length;
             if (bytes > ask_to_stop_MAX_REPLY_BYTES)
-                socket.destroy(); // this is not the agent
+                socket.destroy();
         });
         socket.on("error", (error) => {
             code = error.code ?? "";
@@ -8074,9 +6544,7 @@ function kindOf(code) {
         return "closed";
     return code === "ECONNREFUSED" ? "refused" : "broken";
 }
-/** @returns the whole body of the reply, as UTF-8 */
 function bodyOf(reply) {
-    // In Latin-1, a letter is a byte.
     const head = REPLY_HEAD.exec(reply.toString("latin1"))?.[0];
     if (head === undefined)
         return undefined;
@@ -8095,19 +6563,11 @@ function bodyOf(reply) {
 
 
 
-/** In ms, for an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
 const stop_LOOK_EVERY_MS = 50;
-/** In ms, at the end: a folder that a step has filled may take long to be removed. */
 const CLEAN_UP_MS = 500;
 const MAX_PORT = 65_535;
 const LATE = { kind: "unknown", reason: "it did not end in time" };
-/**
- * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is removed, so that
- * an agent which was not reached ends as well. Never throws.
- * @param signal ends the waiting, whatever is found in the folder
- * @param env has RUNNER_TEMP, below which a folder of ours lies: no other is removed
- */
 async function stopAgent(folder, signal, env = process.env) {
     const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
     const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
@@ -8138,7 +6598,6 @@ async function findEnd(folder, signal) {
     const answer = await askToStop({ port, capability: address["capability"] ?? "", signal });
     if (answer.kind === "late")
         return LATE;
-    // The file is for an end that nobody asked for, and for a reply that was cut off.
     const stats = parseReport(answer.body) ?? (await readReport(folder));
     if (stats !== undefined || answer.kind === "refused")
         return { kind: "ended", stats };
@@ -8149,7 +6608,6 @@ async function findEnd(folder, signal) {
 function unknown(reason) {
     return { kind: "unknown", reason };
 }
-/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
 async function readControlFile(folder) {
     const file = (0,external_node_path_namespaceObject.join)(folder, CONTROL_FILE);
     const isExpected = () => (0,external_node_fs_namespaceObject.existsSync)(folder) && !(0,external_node_fs_namespaceObject.existsSync)(file);
@@ -8157,12 +6615,10 @@ async function readControlFile(folder) {
         await (0,promises_namespaceObject.setTimeout)(stop_LOOK_EVERY_MS);
     return (await readSmallFile(file, MAX_CONTROL_BYTES)).trim();
 }
-/** @returns undefined if the agent was killed or could not write, or if the file is not its own */
 async function readReport(folder) {
     const path = (0,external_node_path_namespaceObject.join)(folder, REPORT_FILE);
     return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
 }
-/** @returns undefined if the text is none that the agent writes: another program may have its port by now */
 function parseReport(text) {
     if (text === undefined)
         return undefined;
@@ -8173,13 +6629,11 @@ function parseReport(text) {
         return undefined;
     }
 }
-/** @returns undefined without debug logging, or if the file is not as the agent writes it */
 async function readDebugLog(folder) {
     const path = (0,external_node_path_namespaceObject.join)(folder, DEBUG_FILE);
     const text = await readSmallFile(path, MAX_DEBUG_BYTES).catch(() => undefined);
     return text?.split("\n").filter((line) => line !== "");
 }
-/** What the promise gives, or `late` if the signal aborts before. */
 async function unlessAborted(promise, signal, late) {
     if (signal.aborted)
         return late;
@@ -8195,26 +6649,17 @@ async function unlessAborted(promise, signal, late) {
 
 ;// CONCATENATED MODULE: ./build/agent-client/worker.js
 
-/** The program of GitHub's runner that runs one job, and ends with it. */
 const WORKER_NAME = "Runner.Worker";
-/**
- * @param parentPid the parent of the main step
- * @returns its pid if it is the runner's worker; undefined if that cannot be seen, as in a container, on another
- * system than Linux, or under another runner
- */
 async function findWorker(parentPid = process.ppid) {
     const name = await (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
     return name.trimEnd() === WORKER_NAME ? parentPid : undefined;
 }
 
-;// CONCATENATED MODULE: ./build/step/summary.js
-// The one line of a main step that has gone well.
+;// CONCATENATED MODULE: ./build/step/messages.js
 
-/** Gives the start of the line, without a full stop. */
 function tokenSummary({ apiUrl }, { expiresIn }) {
     return `Access token from ${apiUrl}, valid for ${expiresIn} s`;
 }
-/** Gives the rest of it, if there is an agent: how later steps reach it. */
 function agentSummary({ exportEnvironment, gatewayPaths }, { canRun, fitsPath }) {
     const gateway = exportEnvironment ? "$ARMOR_GATEWAY_URL" : "the output gateway-url";
     const isOnPath = exportEnvironment && canRun && fitsPath;
@@ -8236,11 +6681,8 @@ function agentSummary({ exportEnvironment, gatewayPaths }, { canRun, fitsPath })
 
 
 
-/** For calls through the gateway, in ms. Large reports begin late. */
 const CALL_LIMITS = { connectMs: 30_000, headMs: 120_000, idleMs: 120_000 };
-/** For giving back what was got: the runner kills a step some 10 s after it was cancelled. */
 const GIVE_BACK_MS = 5_000;
-/** Fetches the token, starts the agent if it is wanted, and sets the outputs. @throws ArmorError */
 async function supply(run) {
     const got = { isTokenSaved: false, isAgentRunning: false };
     try {
@@ -8261,7 +6703,6 @@ async function supplyToken(run, got) {
     log(`${tokenSummary(run.inputs, token)}, until ${isoDate(token.expiresAt)}.`);
 }
 async function supplyWithAgent(run, got) {
-    // Created early: a folder that cannot be written fails before a token is asked for.
     const folder = await createAgentFolder(run.env, run.dist);
     got.folder = folder;
     state_saveState({ agentFolder: folder.path });
@@ -8274,30 +6715,26 @@ async function supplyWithAgent(run, got) {
     saveComplete(run);
     log(`${tokenSummary(run.inputs, token)}. ${agentSummary(run.inputs, folder)}`);
 }
-/** The last look at whether anybody is left to take what was handed on. */
 function saveComplete({ cancellation }) {
     cancellation.throwIfCancelled();
     state_saveState({ isComplete: true });
 }
-/** What this step started, it stops, and does not leave to a post step that may not know of it. */
 async function giveBack(run, { folder, token, isTokenSaved, isAgentRunning }) {
     if (folder !== undefined && isAgentRunning) {
-        await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS), run.env); // ends the session
+        await stopAgent(folder.path, AbortSignal.timeout(GIVE_BACK_MS), run.env);
         return;
     }
     if (folder !== undefined)
         await removeFolder(folder.path, run.env);
-    // Post reads saved state when it begins: what was saved later, it does not know.
     const isLeftToPost = isTokenSaved && !run.mark.hasPostBegun();
     if (token === undefined || isLeftToPost || !run.inputs.terminateSession)
         return;
     const context = { ...contextOf(run), timeoutMs: GIVE_BACK_MS };
-    await endSession(context, token.accessToken).catch(() => undefined); // it ends by itself
+    await endSession(context, token.accessToken).catch(() => undefined);
 }
 function contextOf({ inputs, route }) {
     return { apiUrl: inputs.apiUrl, timeoutMs: inputs.timeoutMs, send: createSend(route) };
 }
-/** Masks the token before anything else is done with it. */
 async function fetchMaskedToken(run, got) {
     const { inputs, cancellation } = run;
     const context = {
@@ -8325,7 +6762,6 @@ function setTokenOutputs({ inputs }, token) {
         "expires-at": isoDate(token.expiresAt),
     });
 }
-/** Gives the gateway's address. */
 async function startAgent(run, folder, first) {
     const { env, dist, inputs, route } = run;
     const capability = createCapability();
@@ -8384,13 +6820,6 @@ function handOnAgent({ env, inputs }, folder, gatewayUrl) {
 
 
 
-/**
- * Sets `process.exitCode` to 0 if and only if every output is set; else reports one error
- * annotation.
- * @param env of the process, of which it takes the proxy variables
- * @param crash rejects with what nothing else has caught
- * @param dist the folder of the built files, one of which this is
- */
 async function main(env, crash, dist) {
     let mark;
     try {
@@ -8432,7 +6861,6 @@ async function prepareAndSupply(env, dist, mark, cancellation) {
     const run = { env: envOfJob, dist, inputs, route, mark, cancellation };
     await supply(run);
 }
-/** Below this path Armor tells who has which rights. */
 const IAM = "/api/v1/iam/";
 function warnOfIam({ gatewayPaths }) {
     for (const path of gatewayPaths) {
@@ -8447,13 +6875,10 @@ function warnOfIam({ gatewayPaths }) {
 
 ;// CONCATENATED MODULE: ./build/step/report.js
 
-/** A report that says nothing. */
 const NOTHING = { lines: [], warnings: [], read: [], debugLog: [] };
-/** A report of one line. */
 function lineReport(line) {
     return { lines: [line], warnings: [], read: [], debugLog: [] };
 }
-/** What both say, one after the other. */
 function joined(first, second) {
     return {
         lines: [...first.lines, ...second.lines],
@@ -8462,10 +6887,6 @@ function joined(first, second) {
         debugLog: [...first.debugLog, ...second.debugLog],
     };
 }
-/**
- * Says what the agent did, or why that cannot be known.
- * @param isMainComplete if it is not, main's own annotation has said what happened
- */
 function agentReport(result, isMainComplete) {
     const { debugLog = [] } = result;
     if (result.kind === "unknown") {
@@ -8476,14 +6897,13 @@ function agentReport(result, isMainComplete) {
     const { stats } = result;
     if (stats === undefined) {
         if (!isMainComplete)
-            return NOTHING; // main has failed, and has stopped it
+            return NOTHING;
         const why = " and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full";
         return { lines: [], warnings: [earlyEnd(why)], read: [], debugLog };
     }
     const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
     if (stats.reason !== undefined)
         warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
-    // Quiet if main has failed, but what was left behind is said.
     const lines = isMainComplete ? [workOf(stats)] : [];
     return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
 }
@@ -8498,7 +6918,6 @@ function agentWarning(text) {
     const sessions = "Sessions of tokens that it fetched end when these expire.";
     return annotationOf("agent_failed", `${text} ${sessions}`);
 }
-/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
 function workOf(stats) {
     const used = [
         ...calls("answered", stats.answered),
@@ -8518,9 +6937,6 @@ function workOf(stats) {
         return line;
     return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
-/**
- * Gives whether the agent had the step's own token only, whose session post can try to end itself.
- */
 function hasOnlyOwnToken({ minted }) {
     return minted === 1;
 }
@@ -8530,10 +6946,6 @@ function sessionsLeft(stats) {
     const several = "could not be ended; they end by themselves when their tokens expire.";
     return times(Math.max(others, 0), "Armor session", one, several);
 }
-/**
- * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is
- * a command.
- */
 function readBy({ read, otherKinds, otherCalls, handedOut }) {
     const lines = read.map(({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`);
     if (otherKinds > 0) {
@@ -8546,7 +6958,6 @@ function readBy({ read, otherKinds, otherCalls, handedOut }) {
         lines.push("Calls with tokens that armor-token handed out are not seen, so they are not listed.");
     return lines;
 }
-/** Such as `3 calls answered (2xx 2, 4xx 1)`; nothing for none. */
 function calls(verb, counts) {
     let sum = 0;
     for (const count of Object.values(counts))
@@ -8556,9 +6967,6 @@ function calls(verb, counts) {
         .map((name) => `${name} ${counts[name]}`);
     return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
-/**
- * Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default
- */
 function times(count, noun, verb, verbOfMany = verb) {
     if (count === 0)
         return [];
@@ -8570,10 +6978,6 @@ function times(count, noun, verb, verbOfMany = verb) {
 
 
 
-/**
- * Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has
- * failed.
- */
 const REASONS = {
     host_unknown: "DNS does not know its host",
     dns_failed: "DNS did not answer",
@@ -8587,19 +6991,13 @@ const REASONS = {
     proxy_refused: "the proxy has refused",
     redirect_refused: "it was redirected to another address",
 };
-/**
- * Ends the session of the step's own token, whatever the clocks say: a 401 means that it was over.
- * @param timeoutMs in ms, for all attempts
- */
 async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
     const { accessToken, agentFolder, isComplete, terminateSession } = state;
-    // Quiet if main has failed: its own annotation has said why.
     const say = (line) => (isComplete ? lineReport(line) : NOTHING);
     if (!terminateSession)
         return say("The Armor session was not ended, as terminate-session is false.");
     if (accessToken === undefined)
-        return NOTHING; // no token was issued
-    // Of Armor's last answer; undefined if the last attempt got none.
+        return NOTHING;
     let lastStatus;
     const noteStatus = async (request, signal) => {
         lastStatus = undefined;
@@ -8622,11 +7020,9 @@ async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
             throw error;
         const answered = lastStatus === undefined ? undefined : `Armor answered ${lastStatus}`;
         const reason = answered ?? REASONS[code] ?? code;
-        // What was left behind is said also if main has failed.
         return lineReport(`The Armor session could not be ended (${reason}); ${endOf(state)}.`);
     }
 }
-/** Says when the session ends without anybody's help, which nobody has to do anything about. */
 function endOf({ expiresAt }) {
     if (expiresAt === undefined)
         return "it ends by itself when its token expires";
@@ -8651,19 +7047,12 @@ function endOf({ expiresAt }) {
 
 
 
-const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
-const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
-const STOP_MS = 4_000; // of it, for the agent to stop
-const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
-const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+const TIMEOUT_MS = 5_500;
+const MAIN_MS = 2_500;
+const STOP_MS = 4_000;
+const MIN_SESSION_MS = 500;
+const SECOND_TRY_MS = 1_000;
 const MAIN_RUNS = "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
-/**
- * Stops the agent, ends the session, and never fails the job. By saved state alone: inside nested
- * composite actions the runner gives this step the inputs of another action, or none
- * (actions/runner#3514).
- * @param env of the process, of which it takes the proxy variables
- * @param crash rejects with what nothing else has caught
- */
 async function post(env, crash) {
     process.exitCode = 0;
     const state = loadState(env);
@@ -8695,13 +7084,8 @@ async function finish(env, saved) {
     const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
     return joined(mainReport, await endAll(env, state, saved, deadline));
 }
-/**
- * Stops the agent and ends the session, whichever there is. @param saved as post has masked it
- * already
- */
 async function endAll(env, state, saved, deadline) {
     const { accessToken, agentFolder, isComplete, terminateSession } = state;
-    // A token that main got after it was cancelled is not known from the beginning.
     if (accessToken !== undefined && accessToken !== saved.accessToken)
         mask(maskedForms(accessToken));
     trustCertificates(state.certificates);
@@ -8713,8 +7097,6 @@ async function endAll(env, state, saved, deadline) {
     const agent = agentReport(result, isComplete);
     const stats = result.kind === "ended" ? result.stats : undefined;
     const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-    // An agent that was told to stop, and so gives no reason of its own, has ended the step's
-    // session, too.
     const wasToldToStop = stats !== undefined && stats.reason === undefined;
     if (!wasToldToStop || !terminateSession)
         return joined(agent, await endSessionOf(state, context, leftMs));
@@ -8725,19 +7107,16 @@ async function endAll(env, state, saved, deadline) {
         return agent;
     return joined(agent, lineReport("The Armor session was over already."));
 }
-/** Gives whether main has ended: when it is cancelled in a container, it goes on. */
 async function waitForMain(env, saved) {
     const { isComplete, mark } = saved;
     if (isComplete || mark === undefined)
         return true;
     return await endMain(mark, env, MAIN_MS);
 }
-/** Gives what main has saved by now, which may be more than the runner has read. */
 function currentState(env, saved) {
     const { isComplete, mark, stateFile } = saved;
     if (isComplete || mark === undefined)
         return saved;
-    // The runner keeps the files of all steps in one folder until the job ends.
     const isRunnersFile = (0,external_node_path_namespaceObject.dirname)(stateFile ?? "") === (0,external_node_path_namespaceObject.dirname)(env["GITHUB_STATE"] ?? "none");
     if (stateFile === undefined || !isRunnersFile)
         return saved;
@@ -8745,20 +7124,16 @@ function currentState(env, saved) {
         return loadState(parseStateFile((0,external_node_fs_namespaceObject.readFileSync)(stateFile, "utf8"))) ?? saved;
     }
     catch {
-        return saved; // what the runner has read of it is all there is
+        return saved;
     }
 }
 
 ;// CONCATENATED MODULE: ./build/index.js
-// The three programs of this action. Each has a file of its own in dist/ (entry.cjs), from which
-// the runner or the main step starts it: a process that guessed its role from saved state would be
-// wrong whenever that is missing.
 
 
 
 
 
-/** The main step. Ends the process. */
 async function runMain() {
     if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
         const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
@@ -8767,24 +7142,20 @@ async function runMain() {
     const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? "");
     await run((crash) => main(process.env, crash, dist));
 }
-/** The post step. Ends the process. */
 async function runPost() {
     await run((crash) => post(process.env, crash));
 }
-/** The token agent. Ends the process. */
 async function runAgent() {
     await run((crash) => agent(crash));
 }
-/** Ends the process with the exit code that the program sets, whatever is still open. */
 async function run(program) {
-    process.exitCode = 1; // until success is certain: also when the process runs dry or dies
-    process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
-    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
+    process.exitCode = 1;
+    process.noDeprecation = true;
+    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
     await program(watchCrash());
     await new Promise((resolve) => process.stdout.write("", () => resolve()));
     process.exit();
 }
-/** Rejects with what was not caught, and when the process would end without a result. */
 function watchCrash() {
     const crash = new Promise((_, reject) => {
         process.on("uncaughtException", reject);

@@ -18,32 +18,36 @@ const ncc = createRequire(import.meta.url)("@vercel/ncc") as Ncc;
 const root = join(import.meta.dirname, "..");
 
 /**
- * Packages that are imported and never called. @actions/http-client imports undici for
- * `getAgentDispatcher` and tunnel for proxies, which src/armor/proxy.ts does in its place.
- * @actions/core imports @actions/exec for `platform.getDetails`. With undici and @actions/exec
- * dist/ would have 1.2 MB. tunnel also loads node:assert: without it, a step loads in 40.9 instead
- * of 43.0 ms (medians of 80 starts).
+ * What @actions/core and @actions/http-client import, and this action never calls, by the name in
+ * the import: packages, and files of @actions/core. undici is for `getAgentDispatcher`, tunnel for
+ * proxies, which src/armor/tunnel.ts does in its place, and the others are for ID tokens, job
+ * summaries and details of the platform. With undici and @actions/exec dist/ would have 1.2 MB.
+ * tunnel also loads node:assert: without it, a step loads in 40.9 instead of 43.0 ms (medians of 80
+ * starts).
  */
-const NOT_BUNDLED = {
-  undici: ["ProxyAgent"],
-  "@actions/exec": ["getExecOutput"],
-  tunnel: ["httpOverHttp", "httpOverHttps", "httpsOverHttp", "httpsOverHttps"],
-};
+const NOT_BUNDLED: readonly { readonly name: string; readonly functions: readonly string[] }[] = [
+  { name: "undici", functions: ["ProxyAgent"] },
+  { name: "@actions/exec", functions: ["getExecOutput"] },
+  {
+    name: "tunnel",
+    functions: ["httpOverHttp", "httpOverHttps", "httpsOverHttp", "httpsOverHttps"],
+  },
+  { name: "./oidc-utils.js", functions: ["OidcClient"] },
+  { name: "./summary.js", functions: ["summary", "markdownSummary"] },
+  { name: "./platform.js", functions: ["getDetails"] },
+];
 
-/** The module that stands in their place: each function fails by the name of its package. */
+/** The module that stands in their place: each function fails by the name of what it was part of. */
 function notBundled(): string {
-  const names = Object.keys(NOT_BUNDLED).join(", ");
-  const lines = Object.entries(NOT_BUNDLED).flatMap(([name, functions]) =>
+  const lines = NOT_BUNDLED.flatMap(({ name, functions }) =>
     functions.map((called) => `exports.${called} = fail("${name}");`),
   );
-  return `// Required in place of ${names}, which this action never calls.
+  return `// Required in place of code of others which this action never calls (scripts/build.ts).
 const fail = (name) => function notBundled() { throw new Error(\`\${name} is not part of this action\`); };
 ${lines.join("\n")}
 `;
 }
-const externals = Object.fromEntries(
-  Object.keys(NOT_BUNDLED).map((name) => [name, "./not-bundled.js"]),
-);
+const externals = Object.fromEntries(NOT_BUNDLED.map(({ name }) => [name, "./not-bundled.js"]));
 
 // ncc writes CommonJS unless the nearest package.json says "module". CommonJS starts a little
 // faster.
@@ -60,8 +64,9 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 const write = (name: string, content: string) => writeFileSync(join(dist, name), content);
 write("index.js", action.code);
-const entry = readFileSync(join(root, "src", "entry.cjs"), "utf8");
-for (const name of ["main.js", "post.js", "agent.js"]) write(name, entry);
+write("entry.js", readFileSync(join(root, "src", "entry.cjs"), "utf8"));
+for (const role of ["main", "post", "agent"])
+  write(`${role}.js`, `require("./entry.js")("${role}");\n`);
 write("armor-token.js", command.code);
 write("not-bundled.js", notBundled());
 write("package.json", '{ "type": "commonjs" }\n');

@@ -1,7 +1,6 @@
-// The first file of every process of this action: dist/main.js, dist/post.js and dist/agent.js are
-// copies of it, and each takes its role from its own name. Every Node since 12 can read it, because
-// some runners start the first `node` on PATH, and an old one has to be answered with a sentence
-// instead of a stack trace.
+// The first code of every process of this action: dist/main.js, dist/post.js and dist/agent.js each
+// start it with their role. Every Node since 12 can read it, because some runners start the first
+// `node` on PATH, and an old one has to be answered with a sentence instead of a stack trace.
 "use strict";
 
 const OLDEST_NODE = 20; // the bundle, index.js, uses its features
@@ -9,43 +8,41 @@ const DOCS = "https://github.com/org/armor-token-action/blob/v1/docs/troubleshoo
 
 /** How each role says in one line why it cannot go on, and the exit code that goes with it. */
 const ROLES = {
-  "main.js": { program: "runMain", exitCode: 1, before: "::error::" },
-  "post.js": { program: "runPost", exitCode: 0, before: "::warning::" }, // post never fails the job
-  "agent.js": { program: "runAgent", exitCode: 1, before: "token agent: " }, // main reads this line
+  main: { program: "runMain", exitCode: 1, before: "::error::" },
+  post: { program: "runPost", exitCode: 0, before: "::warning::" }, // post never fails the job
+  agent: { program: "runAgent", exitCode: 1, before: "token agent: " }, // main reads this line
 };
-const fileName = __filename.replace(/^.*[\\/]/, "");
-const role = ROLES[fileName];
 
-// From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the
-// key.
-process.on("SIGUSR1", () => undefined);
-const wasInspectorOpen = closeInspector();
-// The runner gives post the same inputs as main. Post needs none of them, and so does not keep the
-// key.
-if (fileName === "post.js") dropInputs();
-process.exitCode = role.exitCode; // until the program itself sets another one
-start();
-
-function start() {
+module.exports = function start(roleName) {
+  const role = ROLES[roleName];
+  process.exitCode = role.exitCode; // until the program itself sets another one
+  // From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the
+  // key.
+  process.on("SIGUSR1", () => undefined);
+  const wasInspectorOpen = closeInspector();
+  // The runner gives post the same inputs as main. Post needs none of them, and so does not keep
+  // the key.
+  if (roleName === "post") dropInputs();
   if (parseInt(process.versions.node, 10) < OLDEST_NODE) {
     const problem = `This action needs Node ${OLDEST_NODE} or newer, and was started with Node ${process.versions.node}`;
     const remedy = `Update the runner. A runner that takes node from PATH needs Node ${OLDEST_NODE} there`;
-    fail("runner_unsupported", `${problem}. ${remedy}.`);
+    fail(role, "runner_unsupported", `${problem}. ${remedy}.`);
     return;
   }
-  if (wasInspectorOpen && fileName === "main.js") {
+  if (wasInspectorOpen && roleName === "main") {
     const problem =
       "Node's inspector was open, so every user of this machine could read the api-key";
     const remedy = "Remove --inspect from NODE_OPTIONS, and replace the key";
-    fail("runner_unsupported", `${problem}. ${remedy}.`);
+    fail(role, "runner_unsupported", `${problem}. ${remedy}.`);
     return;
   }
+  const failAtStart = (error) => failUnexpectedly(role, roleName, error);
   try {
-    require("./index.js")[role.program]().catch(failUnexpectedly);
+    require("./index.js")[role.program]().catch(failAtStart);
   } catch (error) {
-    failUnexpectedly(error);
+    failAtStart(error);
   }
-}
+};
 
 /** Gives whether the inspector was open. */
 function closeInspector() {
@@ -67,20 +64,20 @@ function dropInputs() {
 }
 
 /** Says what was thrown by its kind alone: its text may hold anything. */
-function failUnexpectedly(error) {
+function failUnexpectedly(role, roleName, error) {
   const kind = String((error && (error.code || error.name)) || typeof error).replace(/\W+/g, " ");
   if (kind === "MODULE_NOT_FOUND" || kind === "ENOENT") {
-    const problem = `A file of this action is missing beside ${fileName} (${kind})`;
+    const problem = `A file of this action is missing beside ${roleName}.js (${kind})`;
     const remedy =
       "A step of this job has removed it: check the action out again, and clean up after it";
-    fail("file_failed", `${problem}. ${remedy}.`);
+    fail(role, "file_failed", `${problem}. ${remedy}.`);
     return;
   }
   const remedy = "This is a fault of the action itself: please report this line.";
-  fail("internal_error", `Unexpected ${kind} at the start of ${fileName}. ${remedy}`);
+  fail(role, "internal_error", `Unexpected ${kind} at the start of ${roleName}.js. ${remedy}`);
 }
 
-function fail(code, text) {
+function fail(role, code, text) {
   process.exitCode = role.exitCode;
   process.stdout.write(`${role.before}${text} (${code}, ${DOCS}#${code})\n`);
 }

@@ -1,12 +1,13 @@
 // Whole jobs: the built action, its agent and armor-token as processes of their own, against an OAuth 2.0 server.
 
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import type { Sandbox } from "../../sandbox/armor.ts";
-import { parseFileCommand } from "../../sandbox/runner.ts";
+import { parseFileCommand, ROOT } from "../../sandbox/runner.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { maskedForms } from "../../src/redact.ts";
 import {
@@ -107,9 +108,33 @@ describe("a job", () => {
 
   test.concurrent("is told that RUNNER_TEMP is not there before a token is asked for", async () => {
     await using armor = await startServer([goodArmor]);
-    const inputs = { "api-url": armor.url, "keep-fresh": "true" };
-    const step = await runBuiltMain(inputs, { RUNNER_TEMP: join(armor.url, "nowhere") });
-    expectFailure(step, "file_failed", [/RUNNER_TEMP.*ENOENT/]);
+    // The runner starts no step without this folder, so the step is started without the runner.
+    await using job = await openJob();
+    const { temp } = job;
+    const file = join(temp, "file");
+    await writeFile(file, "");
+    const state = join(temp, "state");
+    await writeFile(state, "");
+    const env = {
+      GITHUB_OUTPUT: file,
+      GITHUB_STATE: state,
+      GITHUB_ENV: file,
+      GITHUB_PATH: file,
+      "INPUT_APP-ID": APP_ID,
+      "INPUT_API-KEY": API_KEY,
+      "INPUT_API-URL": armor.url,
+      INPUT_TIMEOUT: "30",
+      "INPUT_KEEP-FRESH": "true",
+      "INPUT_EXPORT-ENVIRONMENT": "true",
+      "INPUT_TERMINATE-SESSION": "true",
+      RUNNER_TEMP: join(temp, "nowhere"),
+    };
+    const main = spawnSync(process.execPath, [join(ROOT, "dist", "main.js")], { env });
+    expect(main.status).toBe(1);
+    const says = /^::error::.*RUNNER_TEMP.*ENOENT.*\(file_failed, /m;
+    expect(main.stdout.toString("utf8")).toMatch(says);
+    await expect(readFile(file, "utf8")).resolves.toBe("");
+    expect(parseFileCommand(await readFile(state, "utf8"))).toMatchObject({ access_token: "" });
     expect(armor.connections).toBe(0);
   });
 

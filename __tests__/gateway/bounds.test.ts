@@ -1,9 +1,13 @@
 // Each bound of the gateway is filled: what is beyond it has its answer, and the job's own calls go on.
 
+import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
+import { Readable } from "node:stream";
 import { describe, expect, test } from "@jest/globals";
 import { BOUNDS, LIMITS } from "../../src/gateway/bounds.ts";
+import { Client } from "../../src/gateway/client.ts";
 import { ForbiddenPaths } from "../../src/gateway/forbidden-paths.ts";
+import { passOn } from "../../src/gateway/pass-on.ts";
 import { call, errorOf, readAll, startGateway, until } from "../fixtures/agent.ts";
 import { type Answer, CALL, endless, json, silence } from "../fixtures/server.ts";
 import { setClock } from "../fixtures/virtual-clock.ts";
@@ -83,6 +87,16 @@ describe("connections in all", () => {
     await using gateway = await startSmall(json(200, {}));
     const body = `${GET.replace("GET", "POST")}Content-Length: 9\r\n\r\n`;
     const refused = await Promise.all([1, 2, 3].map(() => gateway.begin(body)));
+    for (const socket of refused) socket.resume();
+    await until(() => gateway.counts().refused === 3);
+    await expect(gateway.call()).resolves.toMatchObject({ status: 200 });
+    await until(() => refused.some(({ closed }) => closed));
+  });
+
+  test("so does one that was refused after a call that was admitted", async () => {
+    await using gateway = await startSmall(json(200, {}));
+    const body = `${GET.replace("GET", "POST")}Content-Length: 9\r\n\r\n`;
+    const refused = await Promise.all([1, 2, 3].map(() => gateway.begin(`${GET}\r\n${body}`)));
     for (const socket of refused) socket.resume();
     await until(() => gateway.counts().refused === 3);
     await expect(gateway.call()).resolves.toMatchObject({ status: 200 });
@@ -214,21 +228,37 @@ describe("a client that does not read", () => {
     expect(gateway.stats.abandoned).toBe(0);
   });
 
-  test("still has its slot while the end of its reply is not read", async () => {
-    const body = "x".repeat(8 * 1024 * 1024); // more than the system holds, less than Armor's side does
-    const answer: Answer = (response, request) =>
-      response.end(request.path.endsWith("?large") ? body : "{}");
-    const bounds = { maxCalls: 1, maxUnreadMs: 60_000 };
-    await using gateway = await startGateway([answer], { serverLimits: bounds });
-    const slow = await gateway.begin(
-      `${GET.replace(CALL, `${CALL}?large`)}Connection: close\r\n\r\n`,
-    );
-    await until(() => gateway.armor.requests.length === 1);
-    const next = gateway.call();
-    await until(async () => (await gateway.connections()) === 2);
-    expect(gateway.armor.requests).toHaveLength(1);
-    expect((await readAll(slow)).length).toBeGreaterThan(body.length);
-    await expect(next).resolves.toMatchObject({ status: 200 });
+  test("has its slot until the end of its reply is with the system", async () => {
+    const paused: Client[] = [];
+    let finish: () => void = () => undefined;
+    const response = Object.assign(new EventEmitter(), {
+      writableLength: 2, // of what was written, the system has not taken so much
+      writeHead: () => undefined,
+      write: () => true,
+      end: (done: () => void) => {
+        finish = done;
+      },
+    });
+    const message = Object.assign(Readable.from([Buffer.from("ok")]), {
+      statusCode: 200,
+      complete: true,
+      headers: {},
+      rawHeaders: [],
+    });
+    const client = new Client(response as never);
+    const reply = { message, origin: new URL("http://x"), location: undefined, repeats: 0 };
+    const slots = { notePause: (it: Client) => paused.push(it) };
+    const options = { idleMs: 60_000, slots } as never;
+    let length: number | undefined;
+    const passing = passOn(reply as never, response as never, client, options).then((bytes) => {
+      length = bytes;
+    });
+    await until(() => paused.length === 1);
+    expect(paused).toEqual([client]);
+    expect(length).toBeUndefined();
+    finish();
+    await passing;
+    expect(length).toBe(2);
   });
 });
 

@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { LIMITS } from "../../src/gateway/bounds.ts";
 import { authorize, type RequestHead } from "../../src/gateway/guard.ts";
 import { allowedTarget, pathFault } from "../../src/gateway/targets.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
@@ -291,4 +292,12 @@ test("the requests and targets that these properties try are often admitted, and
     expect(length).toBeGreaterThan(50);
     expect(length).toBeLessThan(950);
   }
+});
+
+test("a head of too many headers is refused by their number, on every Node", () => {
+  const headersOf = (count: number) => Array.from({ length: count * 2 }, () => "x");
+  const line = "GET /GATE/api/v1/exact";
+  const most = LIMITS.maxHeaders - 2; // beside Host
+  expect(authorize(head(line, headersOf(most)), config)).toMatchObject({ route: "gateway" });
+  expect(authorize(head(line, headersOf(most + 1)), config)).toMatchObject({ status: 431 });
 });

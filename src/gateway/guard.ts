@@ -40,7 +40,8 @@ interface ParsedRequest {
 /** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
   const { method = "", url = "", rawHeaders } = head;
-  // Names and values in turn. Node drops what comes behind this number, so that it cannot be judged.
+  // Names and values in turn. Node 20 drops what comes behind this number, so that it cannot be judged; Node 24.21
+  // refuses by itself.
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
   const request: ParsedRequest = {
     method,

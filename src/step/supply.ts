@@ -11,9 +11,9 @@ import { maskedForms } from "../redact.ts";
 import type { Cancellation } from "./cancel.ts";
 import type { Inputs } from "./inputs.ts";
 import type { MainMark } from "./marks.ts";
+import { agentSummary, tokenSummary } from "./messages.ts";
 import * as runner from "./outputs.ts";
 import { saveState } from "./state.ts";
-import { agentSummary, tokenSummary } from "./summary.ts";
 
 /** What all parts of one run share. */
 export interface Run {
