@@ -14,7 +14,7 @@ export interface Outcome {
   /** All files of src/, mutated or not. */
   readonly sources: readonly string[];
   /**
-   * Whether all mutants of these files were made, so that entries which stand for nothing can be
+   * Whether all mutants of these files were tried, so that entries which stand for nothing can be
    * told.
    */
   readonly isWhole: boolean;

@@ -78,7 +78,7 @@ const killed = new Set<string>();
 const untried = new Set<string>();
 await tryOn("own");
 await tryOn("others");
-const isWhole = changed === undefined;
+const isWhole = changed === undefined && untried.size === 0;
 const { lines, isGood } = judge({ mutants, killed, untried, sources, isWhole });
 for (const line of lines) say(line);
 say(`${minutes().toFixed(1)} min`);
