@@ -4628,8 +4628,8 @@ const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 const BAD_HEADS = new Map([
     [
         "HPE_HEADER_OVERFLOW",
-        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB. ` +
-            "Leave out what the gateway does not need, such as cookies."),
+        refuse("head_too_large", `The request's headers are larger than ${BOUNDS.maxHeadBytes.value / 1024} KB, or ` +
+            `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.`),
     ],
     [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
 ]);
