@@ -108,7 +108,22 @@ describe("fileError", () => {
     {
       message: "ENOSPC: no space left on device, write",
       reason: "no space left on device (ENOSPC)",
-      remedy: "RUNNER_TEMP",
+      remedy: "Free space",
+    },
+    {
+      message: "EMFILE: too many open files, open '/x'",
+      reason: "too many open files (EMFILE)",
+      remedy: "ulimit -n",
+    },
+    {
+      message: "EFBIG: file too large, write",
+      reason: "file too large (EFBIG)",
+      remedy: "ulimit -f",
+    },
+    {
+      message: "EROFS: read-only file system, open '/x'",
+      reason: "read-only file system (EROFS)",
+      remedy: "can be written",
     },
     { message: "Missing file at path: /x", reason: "for an unknown reason", remedy: "RUNNER_TEMP" },
   ])("$message is said without a path", ({ message, reason, remedy }) => {
@@ -117,5 +132,11 @@ describe("fileError", () => {
       problem: `The file cannot be written: ${reason}`,
       remedy: expect.stringContaining(remedy),
     });
+  });
+
+  test("names the user who owns the file, if that is known", () => {
+    const denied = new Error("EACCES: permission denied, open '/x'");
+    expect(fileError("The file", denied, 1001).remedy).toContain("(options: --user 1001)");
+    expect(fileError("The file", denied).remedy).toContain("(options: --user)");
   });
 });

@@ -1,1 +1,1 @@
-require("./index.js").runAgent();
+require("./entry.js")("agent");

@@ -1,1 +1,1 @@
-require("./index.js").runMain();
+require("./entry.js")("main");

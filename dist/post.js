@@ -1,1 +1,1 @@
-require("./index.js").runPost();
+require("./entry.js")("post");

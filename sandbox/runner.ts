@@ -1,87 +1,87 @@
-// Runs the action's built steps as a GitHub runner would: inputs with the defaults of action.yml, file commands,
-// state, a closed stdin, two pipes, and masks on everything that is shown.
+// A model of GitHub's runner: it runs the action's built steps, and scripts between them, as a job does.
+//
+// Its parts were compared with GitHub's own Runner.Worker 2.336.0 on Linux, by the same scripts. What differs:
+// - There is no service: no live log, no summary is uploaded, no annotation is stored, and nothing is kept of an
+//   annotation's properties. `log` is what a person reads, with "Error: " where the runner writes "##[error]".
+// - `with:` and `env:` are not printed at the head of a step, and no value is masked before the action masks it.
+// - There are no expressions: conditions are those of `Condition`, and only this action has outputs.
+// - Scripts lie beside RUNNER_TEMP, so that a test sees what else is there. Their shells are those of RunOptions.
+// - Steps get a fixed list of the machine's variables instead of all, and of GITHUB_* and RUNNER_* only what
+//   steps of this project read. Others can be given as `env`. The path of the job's folder holds a blank.
+// - `set-env` and `add-path` are refused whatever ACTIONS_ALLOW_UNSECURE_COMMANDS says. Problem matchers are
+//   ignored. A command that fails is explained in fewer words.
+// - A step has no descriptors of the worker's own, and is not preferred when memory runs out (oom_score_adj).
+// - The debug log of the runner itself, deprecated inputs, composite actions, containers, hooks, time limits and
+//   `background: true` are left out.
+// - Windows has Node's kind of pipes, and there and on macOS no orphans are looked for.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
+import { join } from "node:path";
+import {
+  type ActionFile,
+  ROOT,
+  readAction,
+  readInputs,
+  unexpectedInputs,
+} from "./runner/action.ts";
+import { Commands } from "./runner/commands.ts";
+import { HandedOn, handOn, type JobOutputs } from "./runner/handed-on.ts";
+import { invoke, outcomeOf } from "./runner/invocation.ts";
+import { becomeWorker, inheritedEnvironment, killOrphans } from "./runner/machine.ts";
+import { Masks } from "./runner/masks.ts";
+import {
+  type Condition,
+  createFiles,
+  type OnOutput,
+  type OnStart,
+  type Outcome,
+  type RunOptions,
+  readFiles,
+  SKIPPED,
+  type Step,
+  type StepResult,
+  type Values,
+} from "./runner/step.ts";
 
-export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+export { ROOT, readAction } from "./runner/action.ts";
+export { parseFileCommand } from "./runner/file-commands.ts";
+export type { Condition, Outcome, RunOptions, StepResult, Values } from "./runner/step.ts";
 
-export type Values = Readonly<Record<string, string>>;
-
-interface Described {
-  readonly description: string;
-}
-
-interface ActionFile {
-  readonly inputs: Readonly<
-    Record<string, Described & { readonly default?: string; readonly required: boolean }>
-  >;
-  readonly outputs: Readonly<Record<string, Described>>;
-  readonly runs: { readonly using: string; readonly main: string; readonly post: string };
-}
-
-export interface StepResult {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** From before the process was started until it was gone. */
-  readonly ms: number;
-  /** The file commands' files as the step left them, unparsed, by name: GITHUB_OUTPUT, GITHUB_STATE … */
-  readonly files: Values;
-}
-
-type OnOutput = (text: string) => void;
-
-const FILE_COMMANDS = [
-  "GITHUB_OUTPUT",
-  "GITHUB_STATE",
-  "GITHUB_ENV",
-  "GITHUB_PATH",
-  "GITHUB_STEP_SUMMARY",
-];
-const INHERITED = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "TEMP", "TMP", "LANG"];
-
-let action: Promise<ActionFile> | undefined;
-
-/** action.yml, which is read once. */
-export async function readAction(): Promise<ActionFile> {
-  action ??= readFile(join(ROOT, "action.yml"), "utf8").then((text) => parse(text) as ActionFile);
-  return await action;
+interface JobOptions {
+  readonly action: ActionFile;
+  readonly inputs: Values;
+  readonly env: Values;
+  readonly node: string;
+  /** Of this job alone. */
+  readonly folder: string;
+  /** RUNNER_TEMP. In it, unless it is another job's. */
+  readonly temp: string;
 }
 
 /** One job with one step that uses this action. */
 export class Job {
-  readonly #temp: string;
-  readonly #action: ActionFile;
-  readonly #inputs: Values;
-  readonly #env: Values;
-  readonly #node: string;
-  readonly #masks = new Set<string>();
-  #state: Values = {};
-  #outputs: Values = {};
-  #exported: Values = {};
-  #path: readonly string[] = [];
+  readonly #options: JobOptions;
+  readonly #workspace: string;
+  readonly #scripts: string;
+  readonly #trackingId = `github_${randomUUID()}`;
+  readonly #masks = new Masks();
+  readonly #handedOn = new HandedOn();
+  #outcome: Outcome = "success";
 
-  /** What later steps get from this one. */
-  get outputs(): Values {
-    return this.#outputs;
-  }
+  /** Lines are left to gather so long before a batch is handled. More makes what is likely certain. */
+  batchMs = 0;
 
-  private constructor(temp: string, action: ActionFile, inputs: Values, env: Values, node: string) {
-    this.#temp = temp;
-    this.#action = action;
-    this.#inputs = inputs;
-    this.#env = env;
-    this.#node = node;
+  private constructor(options: JobOptions) {
+    this.#options = options;
+    this.#workspace = join(options.folder, "workspace");
+    this.#scripts = join(options.folder, "scripts");
   }
 
   /**
    * @param inputs as under `with:`
-   * @param env as under `env:`, on top of the machine's own
+   * @param env as under the job's `env:`
    * @param temp RUNNER_TEMP of another step's job, where this step is part of it
    * @param node the runner's Node
    */
@@ -91,161 +91,182 @@ export class Job {
     temp?: string,
     node = process.execPath,
   ): Promise<Job> {
-    const folder = temp ?? (await mkdtemp(join(tmpdir(), "armor job ")));
-    return new Job(folder, await readAction(), inputs, env, node);
+    becomeWorker();
+    const folder = await mkdtemp(join(tmpdir(), "armor job "));
+    const ownTemp = join(folder, "_temp");
+    const action = await readAction();
+    const job = new Job({ action, inputs, env, node, folder, temp: temp ?? ownTemp });
+    for (const path of [job.temp, job.#workspace, job.#scripts])
+      await mkdir(path, { recursive: true });
+    return job;
   }
 
-  /** @param onStart told of the process, which a runner may cancel */
-  async main(onStart: (child: ChildProcess) => void = () => undefined): Promise<StepResult> {
-    const result = await this.#run(this.#action.runs.main, onStart);
-    this.#state = parseFileCommand(result.files["GITHUB_STATE"] ?? "");
-    this.#outputs = parseFileCommand(result.files["GITHUB_OUTPUT"] ?? "");
-    this.#exported = parseFileCommand(result.files["GITHUB_ENV"] ?? "");
-    this.#path = (result.files["GITHUB_PATH"] ?? "").split(/\r?\n/).filter((line) => line !== "");
-    return result;
+  /** What later steps get from this one. */
+  get outputs(): Values {
+    return this.#handedOn.outputs;
   }
 
-  /** A later step: a script for `sh`. @param onOutput called with each piece as its reader gets it */
-  async run(script: string, onOutput: OnOutput = () => undefined): Promise<StepResult> {
-    const env = { ...this.#environment({}), ...this.#exported, ...this.#env };
-    const path = [...this.#path, env["PATH"]].join(delimiter);
-    return await this.#spawn("sh", ["-e", "-c", script], { ...env, PATH: path }, onOutput);
-  }
-
-  /** What later steps find in their environment because of this one. */
+  /** What later steps find in their environment because of the steps so far. */
   get exported(): Values {
-    return this.#exported;
+    return this.#handedOn.exported;
+  }
+
+  /** GITHUB_WORKSPACE, in which every step starts. */
+  get workspace(): string {
+    return this.#workspace;
   }
 
   /** The runner's RUNNER_TEMP. */
   get temp(): string {
-    return this.#temp;
+    return this.#options.temp;
+  }
+
+  /** @param onStart told of the process, which a runner may cancel */
+  async main(onStart: OnStart = () => undefined): Promise<StepResult> {
+    this.#handedOn.state = {};
+    this.#handedOn.outputs = {};
+    return await this.#runAction(this.#options.action.runs.main, onStart);
+  }
+
+  /** A later step: a script. @param options also the function that gets each piece of its output */
+  async run(script: string, options: RunOptions | OnOutput = {}): Promise<StepResult> {
+    const given = typeof options === "function" ? { onOutput: options } : options;
+    if (!this.#meets(given.condition ?? "always")) return SKIPPED;
+    const shell = given.shell ?? "sh";
+    const file = join(this.#scripts, `${randomUUID()}${shell === "python3" ? ".py" : ".sh"}`);
+    await writeFile(file, script);
+    const result = await this.#step({
+      program: shell,
+      args: shell === "python3" ? [file] : ["-e", file],
+      env: { ...this.#options.env, ...this.#handedOn.exported, ...given.env },
+      own: {},
+      isOfAction: false,
+      warnings: [],
+      onOutput: given.onOutput ?? (() => undefined),
+      onStart: given.onStart ?? (() => undefined),
+    });
+    return result;
   }
 
   async post(): Promise<StepResult> {
-    return await this.#run(this.#action.runs.post);
+    return await this.#runAction(this.#options.action.runs.post, () => undefined);
+  }
+
+  /** What other jobs get for `outputs:` of this job. */
+  handOn(outputs: Values): JobOutputs {
+    return handOn(outputs, this.#masks);
   }
 
   /** What a person finds in the job's log for these lines: commands carried out, masks applied. */
   log(text: string): string[] {
-    const lines = text.split(/\r?\n/).map((line) => {
-      const [, command = "", value = ""] = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line) ?? [];
-      if (command === "") return line;
-      if (command === "add-mask") this.#masks.add(unescapeData(value));
-      const shown = { error: "Error: ", warning: "Warning: ", notice: "Notice: ", group: "" }[
-        command
-      ];
-      return shown === undefined ? undefined : shown + unescapeData(value);
-    });
-    return lines
-      .filter((line) => line !== undefined && line !== "")
-      .map((line) => this.mask(line ?? ""));
+    const commands = this.#commands(() => undefined, true);
+    return text
+      .split(/\r\n|\r|\n/)
+      .flatMap((line) => commands.handle(line))
+      .filter((line) => line !== "");
   }
 
   /** The text with every masked value as `***`. */
   mask(text: string): string {
-    const longestFirst = [...this.#masks].sort((a, b) => b.length - a.length);
-    return longestFirst.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+    return this.#masks.apply(text);
   }
 
+  /** "Complete job": ends what the steps have left running, and removes what they have left behind. */
   async end(): Promise<void> {
-    await rm(this.#temp, { recursive: true, force: true, maxRetries: 3 }); // its agent may be writing
-  }
-
-  async #run(
-    file: string,
-    onStart: (child: ChildProcess) => void = () => undefined,
-  ): Promise<StepResult> {
-    const env = { ...this.#environment(this.#action.inputs), ...this.#env };
-    return await this.#spawn(this.#node, [join(ROOT, file)], env, () => undefined, onStart);
-  }
-
-  async #spawn(
-    program: string,
-    args: string[],
-    env: Values,
-    onOutput: OnOutput,
-    onStart: (child: ChildProcess) => void = () => undefined,
-  ): Promise<StepResult> {
-    const folder = join(this.#temp, "_runner_file_commands");
-    await mkdir(folder, { recursive: true });
-    const paths = Object.fromEntries(
-      FILE_COMMANDS.map((name) => [name, join(folder, name.toLowerCase())]),
-    );
-    await Promise.all(Object.values(paths).map((path) => writeFile(path, "")));
-    const start = performance.now();
-    const child = spawn(program, args, {
-      env: { ...paths, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    onStart(child);
-    const [stdout, stderr, exitCode] = await Promise.all([
-      collect(child.stdout, onOutput),
-      collect(child.stderr, onOutput),
-      new Promise<number | null>((resolve, reject) =>
-        child.once("close", resolve).once("error", reject),
-      ),
-    ]);
-    const ms = performance.now() - start;
-    const contents = await Promise.all(
-      Object.entries(paths).map(async ([name, path]) => [name, await readFile(path, "utf8")]),
-    );
-    return { exitCode, stdout, stderr, ms, files: Object.fromEntries(contents) as Values };
-  }
-
-  /** Of a step; a step of this action has inputs and, at the job's end, state. */
-  #environment(actionInputs: ActionFile["inputs"]): Values {
-    const own = INHERITED.flatMap((name) =>
-      process.env[name] === undefined ? [] : [[name, process.env[name]]],
-    );
-    const inputs = Object.entries(actionInputs).flatMap(([name, { default: byDefault }]) => {
-      const value = this.#inputs[name] ?? byDefault;
-      return value === undefined ? [] : [[`INPUT_${name.toUpperCase()}`, value]];
-    });
-    const state = Object.entries(this.#state).map(([name, value]) => [`STATE_${name}`, value]);
-    return {
-      ...Object.fromEntries([...own, ...inputs, ...state]),
-      CI: "true",
-      GITHUB_ACTIONS: "true",
-      RUNNER_TEMP: this.#temp,
-      RUNNER_TRACKING_ID: "github_sandbox",
-    };
-  }
-}
-
-async function collect(stream: AsyncIterable<Buffer>, onOutput: OnOutput): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) {
-    chunks.push(chunk);
-    onOutput(chunk.toString("utf8"));
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-/**
- * Lines `name=value`, or `name<<delimiter`, the value's lines and the delimiter: as the runner reads its file commands
- * (actions/runner, FileCommandManager.cs). What comes first in a line, `=` or `<<`, decides.
- */
-export function parseFileCommand(text: string): Values {
-  const values: Record<string, string> = {};
-  const lines = text.split(/\r?\n/);
-  for (let index = 0; index < lines.length; index += 1) {
-    const line = lines[index] ?? "";
-    if (line === "") continue;
-    const [, name = "", sign, rest = ""] = /^(.*?)(=|<<)(.*)$/s.exec(line) ?? [];
-    if (name === "" || (sign === "<<" && rest === "")) throw new Error(`Invalid format '${line}'`);
-    if (sign === "=") {
-      values[name] = rest;
-      continue;
+    killOrphans(this.#trackingId);
+    const { folder, temp } = this.#options;
+    for (const path of [temp, folder]) {
+      await rm(path, { recursive: true, force: true, maxRetries: 3 }); // An agent may be writing.
     }
-    const end = lines.indexOf(rest, index + 1);
-    if (end < 0) throw new Error(`Matching delimiter not found '${rest}'`);
-    values[name] = lines.slice(index + 1, end).join("\n");
-    index = end;
   }
-  return values;
-}
 
-function unescapeData(text: string): string {
-  return text.replaceAll("%0D", "\r").replaceAll("%0A", "\n").replaceAll("%25", "%");
+  #meets(condition: Condition): boolean {
+    if (condition === "always") return true;
+    return condition === this.#outcome;
+  }
+
+  async #runAction(file: string, onStart: OnStart): Promise<StepResult> {
+    const { action: description, inputs, node } = this.#options;
+    const own: Record<string, string> = {};
+    for (const [name, value] of readInputs(inputs, description)) {
+      own[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] = value;
+    }
+    for (const [name, value] of Object.entries(this.#handedOn.state)) own[`STATE_${name}`] = value;
+    return await this.#step({
+      program: node,
+      args: [join(ROOT, file)],
+      env: { ...this.#options.env, ...this.#handedOn.exported },
+      own,
+      isOfAction: true,
+      warnings: unexpectedInputs(inputs, description),
+      onOutput: () => undefined,
+      onStart,
+    });
+  }
+
+  async #step(step: Step): Promise<StepResult> {
+    const paths = await createFiles(this.temp);
+    const log = step.warnings.map((line) => this.mask(line));
+    let hasFailed = false;
+    const fail = () => {
+      hasFailed = true;
+    };
+    const commands = this.#commands(fail, step.isOfAction);
+    const start = performance.now();
+    const result = await invoke({
+      program: step.program,
+      args: step.args,
+      env: this.#environment(step, paths),
+      cwd: this.#workspace,
+      batchMs: this.batchMs,
+      onLine: (line) => log.push(...commands.handle(line)),
+      onOutput: step.onOutput,
+      onStart: step.onStart,
+    });
+    const ms = performance.now() - start;
+    const { exitCode } = result;
+    const files = await readFiles(paths);
+    for (const problem of this.#handedOn.take(files, step.isOfAction)) {
+      fail();
+      log.push(`Error: ${this.mask(problem)}`);
+    }
+    if (result.problem !== undefined) log.push(`Error: ${this.mask(result.problem)}`);
+    else if (exitCode !== 0 && !step.isOfAction)
+      log.push(`Error: Process completed with exit code ${result.status}.`);
+    const outcome = outcomeOf(result, hasFailed);
+    if (outcome !== "success") this.#outcome = outcome;
+    return { exitCode, outcome, stdout: result.stdout, stderr: result.stderr, log, ms, files };
+  }
+
+  /** What the runner sets itself wins over any `env:` and GITHUB_ENV. */
+  #environment(step: Step, paths: Values): Values {
+    const env: Record<string, string> = {
+      ...inheritedEnvironment(),
+      CI: "true",
+      // A step may take this one away, and what it starts then outlives the job.
+      RUNNER_TRACKING_ID: this.#trackingId,
+      ...step.env,
+      ...step.own,
+      ...paths,
+      GITHUB_ACTIONS: "true",
+      GITHUB_WORKSPACE: this.#workspace,
+      RUNNER_TEMP: this.temp,
+    };
+    env["PATH"] = this.#handedOn.extendPath(env["PATH"]);
+    return env;
+  }
+
+  #commands(fail: () => void, isOfAction: boolean): Commands {
+    return new Commands({
+      masks: this.#masks,
+      isDebug: this.#options.env["RUNNER_DEBUG"] === "1",
+      setOutput: (name, value) => {
+        if (isOfAction) this.#handedOn.outputs[name] = value;
+      },
+      saveState: (name, value) => {
+        if (isOfAction) this.#handedOn.state[name] = value;
+      },
+      fail,
+    });
+  }
 }

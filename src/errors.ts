@@ -1,21 +1,30 @@
 import { quote } from "./redact.ts";
 
-/** Where the documentation of this version lies. The owner's name stands here and in package.json. */
+/**
+ * Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in
+ * package.json.
+ */
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
 
-/** Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains each. */
+/**
+ * Every failure that a user can meet, and whether it can pass. docs/troubleshooting.md explains
+ * each.
+ */
 const CAN_PASS = {
   input_invalid: false, // an input is missing, malformed or out of range
-  runner_unsupported: false, // not started as a runner starts an action, or its Node lacks a feature
-  file_failed: false, // a file or folder of the runner cannot be written
+  // Not started as a runner starts an action, or by a Node that cannot be used.
+  runner_unsupported: false,
+  // A file or folder of the runner cannot be written, or one of this action is gone.
+  file_failed: false,
   cancelled: false, // the job was cancelled
   host_unknown: false, // DNS does not know the name of the Armor host
   dns_failed: true, // DNS does not answer
   connection_failed: true, // no connection, or it broke before a reply began
   reply_incomplete: true, // the reply began and broke off
   reply_timeout: true, // no complete reply in the time that one attempt has
-  certificate_rejected: false, // the certificate of the Armor host is untrusted, expired or for another name
+  // The certificate of the Armor host is untrusted, expired or for another name.
+  certificate_rejected: false,
   tls_failed: false, // no common version, a client certificate is wanted, no TLS at all
   proxy_failed: true, // the proxy cannot be reached, or it cannot reach the Armor host
   proxy_refused: false, // credentials, policy or certificate; or its address cannot be understood
@@ -37,14 +46,16 @@ export type ErrorCode = keyof typeof CAN_PASS;
 
 export const ERROR_CODES = Object.keys(CAN_PASS) as readonly ErrorCode[];
 
+/** What an error says to the code that handles it, beside its code. */
 export interface ErrorDetails {
-  readonly retryAfterMs?: number | undefined; // how long the server asks to wait
+  // How long the server asks to wait; undefined if it does not.
+  readonly retryAfterMs?: number | undefined;
   readonly isPermanent?: boolean; // the token endpoint itself has refused, by an OAuth error
 }
 
 /**
- * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy, without a
- * secret, a body, a header or an unquoted word of the server's.
+ * The only error that is raised on purpose. Its message is a sentence of fact and one of remedy,
+ * without a secret, a body, a header or an unquoted word of the server's.
  */
 export class ArmorError extends Error {
   override readonly name = "ArmorError";
@@ -80,20 +91,50 @@ export function asArmorError(error: unknown): ArmorError {
   return new ArmorError("internal_error", `Unexpected ${what}`, remedy);
 }
 
-/** The text of an annotation: one line that ends with the code and the address of its documentation. */
+/**
+ * The text of an annotation: one line that ends with the code and the address of its documentation.
+ */
 export function annotationOf(code: string, message: string): string {
   return `${message} (${code}, ${TROUBLESHOOTING}#${code})`;
 }
 
-/** The ArmorError for an error of node:fs. @param what cannot be written */
-export function fileError(what: string, error: unknown): ArmorError {
+/** What helps against each reason of the file system for which something can be done. */
+const FILE_REMEDIES: ReadonlyMap<string, string> = new Map([
+  ["ENOSPC", "Free space on the runner's disk in a step before this one."],
+  ["EDQUOT", "Raise the disk quota of the runner's user, or free space in a step before this one."],
+  ["EROFS", "Mount the runner's work folder so that it can be written."],
+  ["EMFILE", "Raise the runner's limit of open files (ulimit -n)."],
+  ["ENFILE", "Raise the machine's limit of open files (sysctl fs.file-max)."],
+  ["EFBIG", "Raise the runner's limit for the size of a file (ulimit -f)."],
+  [
+    "ENOENT",
+    "A step has removed it, or the runner has not made it: see what cleans up RUNNER_TEMP.",
+  ],
+]);
+
+/**
+ * The ArmorError for an error of node:fs.
+ * @param what cannot be written, as the subject of a sentence
+ * @param ownerId the user id of whoever owns it; undefined if that is not known
+ */
+export function fileError(what: string, error: unknown, ownerId?: number): ArmorError {
   // Node's text is `EACCES: permission denied, open '/a/path'`.
-  const { code, reason } =
+  const { code = "", reason } =
     /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec((error as Error).message)?.groups ?? {};
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
-  const isForbidden = code === "EACCES" || code === "EPERM";
-  const remedy = isForbidden
-    ? "In a container job, run the container as the user who owns the runner's files (options: --user)."
-    : "Check the runner's disk and the folder that RUNNER_TEMP names.";
-  return new ArmorError("file_failed", `${what} cannot be written: ${why}`, remedy);
+  return new ArmorError(
+    "file_failed",
+    `${what} cannot be written: ${why}`,
+    remedyFor(code, ownerId),
+  );
+}
+
+function remedyFor(code: string, ownerId: number | undefined): string {
+  if (code === "EACCES" || code === "EPERM") {
+    const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
+    return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
+  }
+  return (
+    FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names."
+  );
 }

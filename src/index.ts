@@ -1,5 +1,6 @@
-// The three programs of this action. Each has a file of one line in dist/, from which the runner or the main
-// step starts it: a process that guessed its role from saved state would be wrong whenever that is missing.
+// The three programs of this action. Each has a file of its own in dist/ (entry.cjs), from which
+// the runner or the main step starts it: a process that guessed its role from saved state would be
+// wrong whenever that is missing.
 
 import { dirname } from "node:path";
 import * as core from "@actions/core";
@@ -7,6 +8,7 @@ import { agent } from "./agent/agent.ts";
 import { main } from "./step/main.ts";
 import { post } from "./step/post.ts";
 
+/** The main step. Ends the process. */
 export async function runMain(): Promise<void> {
   if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
     const remedy = "certificates are always verified. Give a private CA as ca-certificate.";
@@ -16,10 +18,12 @@ export async function runMain(): Promise<void> {
   await run((crash) => main(process.env, crash, dist));
 }
 
+/** The post step. Ends the process. */
 export async function runPost(): Promise<void> {
   await run((crash) => post(process.env, crash));
 }
 
+/** The token agent. Ends the process. */
 export async function runAgent(): Promise<void> {
   await run((crash) => agent(crash));
 }
@@ -29,16 +33,9 @@ async function run(program: (crash: Promise<never>) => Promise<void>): Promise<v
   process.exitCode = 1; // until success is certain: also when the process runs dry or dies
   process.noDeprecation = true; // warnings about libraries: there is nothing that a user could do
   delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]; // Node reads it at each handshake
-  closeInspector();
   await program(watchCrash());
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit();
-}
-
-/** From the inspector, which NODE_OPTIONS or SIGUSR1 opens, every user of the machine can read the key. */
-function closeInspector(): void {
-  process.on("SIGUSR1", () => undefined);
-  process.getBuiltinModule?.("node:inspector")?.close(); // neither is in every Node
 }
 
 /** Rejects with what was not caught, and when the process would end without a result. */

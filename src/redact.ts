@@ -10,25 +10,30 @@ export function hide(secrets: readonly string[]): void {
  * How many characters of a foreign text are shown. More would not help anybody to find the cause.
  */
 const QUOTE_LENGTH = 200;
-/** How many are read for that, as some of them vanish: a run of blanks becomes one. */
-const READ_LENGTH = 4 * QUOTE_LENGTH;
+/** So many times as many are read for that, as some of them vanish: a run of blanks becomes one. */
+const READ_FACTOR = 4;
 
 /**
  * Makes text that somebody else wrote safe to print: one short line, without a secret and without a
  * workflow command. The text is cut before it is searched, so that a reply of a megabyte costs no
  * more than a short one.
+ * @param maxLength in characters; what is longer is cut, and ends with an ellipsis
  */
-export function quote(text: string, secrets: readonly string[] = secretsOfThisProcess): string {
+export function quote(
+  text: string,
+  secrets: readonly string[] = secretsOfThisProcess,
+  maxLength = QUOTE_LENGTH,
+): string {
   const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0);
-  const readLength = READ_LENGTH + 3 * longest;
+  const readLength = READ_FACTOR * maxLength + 3 * longest;
   const isWholeRead = text.length <= readLength;
   const line = toHarmlessLine(text.slice(0, readLength), secrets);
-  if (isWholeRead && line.length <= QUOTE_LENGTH) return line;
+  if (isWholeRead && line.length <= maxLength) return line;
   // The first part of a secret may stand where reading stopped, and is not recognized there. So the
   // end is dropped: twice the longest secret, because what makes commands harmless can lengthen a
   // text by half.
   const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
-  return `${withoutHalfCharacter(shown.slice(0, QUOTE_LENGTH))}…`;
+  return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
 }
 
 function toHarmlessLine(text: string, secrets: readonly string[]): string {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { ROOT } from "../../sandbox/runner.ts";
 import { cmdWrapper, createAgentFolder, shWrapper } from "../../src/agent-client/folder.ts";
 import { makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 
@@ -14,9 +15,9 @@ afterEach(async () => await temp[Symbol.asyncDispose]());
 
 describe("the wrapper of armor-token", () => {
   test("for cmd doubles percent signs that it would expand, and empties NODE_OPTIONS", () => {
-    expect(cmdWrapper("C:\\Program Files\\node.exe", "D:\\a\\100%\\armor-token.js")).toBe(
+    expect(cmdWrapper("C:\\100% Node\\node.exe", "armor-token.cjs")).toBe(
       '@setlocal\r\n@set "NODE_OPTIONS="\r\n' +
-        '@"C:\\Program Files\\node.exe" "D:\\a\\100%%\\armor-token.js" "%~dp0.." %*\r\n',
+        '@"C:\\100%% Node\\node.exe" "%~dp0armor-token.cjs" "%~dp0.." %*\r\n',
     );
   });
 
@@ -30,13 +31,12 @@ describe("the wrapper of armor-token", () => {
   });
 
   test("is there for both shells on Windows", async () => {
-    const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp.path }, "/dist", true);
+    const dist = join(ROOT, "dist");
+    const { bin, command } = await createAgentFolder({ RUNNER_TEMP: temp.path }, dist, true);
     expect(command).toBe(join(bin, "armor-token.cmd"));
-    await expect(readFile(command, "utf8")).resolves.toContain(
-      `"${join("/dist", "armor-token.js")}"`,
-    );
+    await expect(readFile(command, "utf8")).resolves.toContain("armor-token.cjs");
     await expect(readFile(join(bin, "armor-token"), "utf8")).resolves.toContain(
-      "/dist/armor-token.js'",
+      "/armor-token.cjs'",
     );
   });
 
@@ -47,7 +47,9 @@ describe("the wrapper of armor-token", () => {
       while (deep.length < 4_070)
         deep = join(deep, "x".repeat(Math.min(200, 4_070 - deep.length - 1) || 1));
       await mkdir(deep, { recursive: true });
-      await expect(createAgentFolder({ RUNNER_TEMP: deep }, "/dist")).rejects.toMatchObject({
+      await expect(
+        createAgentFolder({ RUNNER_TEMP: deep }, join(ROOT, "dist")),
+      ).rejects.toMatchObject({
         code: "file_failed",
         message: expect.stringContaining("ENAMETOOLONG"),
       });

@@ -1,13 +1,15 @@
 // Whole jobs: the built action, its agent and armor-token as processes of their own, against an OAuth 2.0 server.
 
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import type { Sandbox } from "../../sandbox/armor.ts";
-import { parseFileCommand } from "../../sandbox/runner.ts";
+import { parseFileCommand, ROOT } from "../../sandbox/runner.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
+import { maskedForms } from "../../src/redact.ts";
 import {
   expectFailure,
   goodArmor,
@@ -60,13 +62,14 @@ describe("a job", () => {
     const lines = main.stdout.trimEnd().split(/\r?\n/);
     expect(lines[0]).toBe(`::add-mask::${API_KEY.replace("%", "%25")}`);
     expect(lines.slice(0, -1).every((line) => line.startsWith("::add-mask::"))).toBe(true);
-    expect(lines.slice(-2)).toEqual([
-      `::add-mask::${accessToken}`,
+    expect(lines.slice(-4)).toEqual([
+      ...maskedForms(accessToken).map((form) => `::add-mask::${form}`),
       `Access token from ${armor.url}, valid for 60 s, until ${expiresAt}.`,
     ]);
     expect(main).toMatchObject({ exitCode: 0, stderr: "" });
     expect(Object.keys(job.outputs)).toEqual([
       "access-token",
+      "api-url",
       "token-type",
       "expires-in",
       "expires-at",
@@ -95,7 +98,7 @@ describe("a job", () => {
       const post = await job.post();
       expect(post).toMatchObject({ exitCode: 0, stderr: "" });
       expect(job.log(post.stdout).at(-1)).toMatch(
-        /^Warning: .*Armor session (was not|may not have) ended/,
+        /^The Armor session could not be ended \(no connection\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/,
       );
       expect(post.ms).toBeLessThan(15_000);
       expect(agentsBelow(job.temp)).toEqual([]);
@@ -105,9 +108,33 @@ describe("a job", () => {
 
   test.concurrent("is told that RUNNER_TEMP is not there before a token is asked for", async () => {
     await using armor = await startServer([goodArmor]);
-    const inputs = { "api-url": armor.url, "keep-fresh": "true" };
-    const step = await runBuiltMain(inputs, { RUNNER_TEMP: join(armor.url, "nowhere") });
-    expectFailure(step, "file_failed", [/RUNNER_TEMP.*ENOENT/]);
+    // The runner starts no step without this folder, so the step is started without the runner.
+    await using job = await openJob();
+    const { temp } = job;
+    const file = join(temp, "file");
+    await writeFile(file, "");
+    const state = join(temp, "state");
+    await writeFile(state, "");
+    const env = {
+      GITHUB_OUTPUT: file,
+      GITHUB_STATE: state,
+      GITHUB_ENV: file,
+      GITHUB_PATH: file,
+      "INPUT_APP-ID": APP_ID,
+      "INPUT_API-KEY": API_KEY,
+      "INPUT_API-URL": armor.url,
+      INPUT_TIMEOUT: "30",
+      "INPUT_KEEP-FRESH": "true",
+      "INPUT_EXPORT-ENVIRONMENT": "true",
+      "INPUT_TERMINATE-SESSION": "true",
+      RUNNER_TEMP: join(temp, "nowhere"),
+    };
+    const main = spawnSync(process.execPath, [join(ROOT, "dist", "main.js")], { env });
+    expect(main.status).toBe(1);
+    const says = /^::error::.*RUNNER_TEMP.*ENOENT.*\(file_failed, /m;
+    expect(main.stdout.toString("utf8")).toMatch(says);
+    await expect(readFile(file, "utf8")).resolves.toBe("");
+    expect(parseFileCommand(await readFile(state, "utf8"))).toMatchObject({ access_token: "" });
     expect(armor.connections).toBe(0);
   });
 
@@ -143,7 +170,7 @@ describe("a job with keep-fresh", () => {
     const post = await job.post();
     expect(post).toMatchObject({ exitCode: 0, stderr: "" });
     expect(job.log(post.stdout)[0]).toMatch(
-      /^Token agent: \d+ calls answered \(2xx \d+\), \d tokens fetched, \d sessions? ended\.$/,
+      /^Token agent: \d+ calls answered \(2xx \d+\), \d tokens fetched(, \d sessions? ended)?\.$/,
     );
   });
 
@@ -261,7 +288,9 @@ describe("a job with keep-fresh", () => {
     await rm(started.folder, { recursive: true });
     await agentEnds(started);
     const { stdout } = await started.job.post();
-    expect(stdout).toMatch(/::warning::The token agent had ended before the job did: /);
+    expect(stdout).toMatch(
+      /::warning::The token agent ended before the job did and left no report: /,
+    );
     expect(count(armor, ENDED)).toBe(1);
   });
 });
@@ -312,12 +341,15 @@ if (process.platform === "linux") {
       {
         signal: "SIGKILL",
         first: ["The Armor session was ended."],
-        says: /had ended before the job did: .*it left no report: it was killed, /,
+        says: / ended before the job did and left no report: a step killed it, /,
       },
       {
         signal: "SIGTERM",
-        first: ["Token agent: it answered no call.", "The Armor session was over already."],
-        says: /had ended before the job did: .*SIGTERM/,
+        first: [
+          "Token agent: no call came, 1 token fetched, 1 session ended.",
+          "The Armor session was over already.",
+        ],
+        says: / ended before the job did: .*SIGTERM/,
       },
       {
         signal: "SIGSTOP",

@@ -1,4 +1,4 @@
-// What a person sees in the job's log, in nine situations: each bad one has a reason, a next action and a link.
+// What a person sees in the job's log, in seventeen situations: each bad one has a reason, a next action and a link.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -80,7 +80,11 @@ describe("the job's log", () => {
       main: [
         "Access token from http://127.0.0.1:PORT, valid for 60 s. Until the job ends, later steps reach Armor by $ARMOR_GATEWAY_URL and get tokens by armor-token.",
       ],
-      post: ["Token agent: 2 calls answered (2xx 2), 1 token fetched, 1 session ended."],
+      post: [
+        "Token agent: 2 calls answered (2xx 2), 1 token fetched, 1 session ended.",
+        "What was read from Armor",
+        "2 × GET /api/v1/discovery/scans 200",
+      ],
     });
   });
 
@@ -89,7 +93,8 @@ describe("the job's log", () => {
     const { url } = server;
     const { post } = await logOf({ "api-url": url, "keep-fresh": "true" });
     expect(post).toEqual([
-      "Token agent: it answered no call. Where no step needs it, leave keep-fresh out.",
+      "Token agent: no call came, 1 token fetched, 1 session ended. " +
+        "If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.",
     ]);
   });
 
@@ -104,8 +109,8 @@ describe("the job's log", () => {
     await expect(logOf({ "app-id": "", "api-key": "" })).resolves.toEqual({
       exitCodes: [1, 0],
       main: [
-        "Error: app-id and api-key are empty. Usually the secret is not defined here under the name that the workflow uses. " +
-          "Workflows that a fork or Dependabot starts get no repository secrets. (input_invalid, DOCS#input_invalid)",
+        "Error: app-id and api-key are empty. Check the secret's name. " +
+          'If it is stored in an environment, the job needs "environment: NAME". (input_invalid, DOCS#input_invalid)',
       ],
       post: [],
     });
@@ -160,6 +165,108 @@ describe("the job's log", () => {
     ]);
   });
 
+  test.concurrent("a misspelt input", async () => {
+    await expect(logOf({ "app-id": "" }, { INPUT_APP_ID: "x" })).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        "Error: The workflow gives app_id; the input is app-id. Correct the name under with:. (input_invalid, DOCS#input_invalid)",
+      ],
+      post: [],
+    });
+  });
+
+  test.concurrent("an address that is not Armor's", async () => {
+    await using server = await startServer([json(404, {})]);
+    const { exitCodes, main, post } = await logOf({ "api-url": server.url });
+    expect([exitCodes, post]).toEqual([[1, 0], []]);
+    expect(main).toEqual([expect.stringMatching(/^Error: .* 404.*\(endpoint_not_found, DOCS#/)]);
+  });
+
+  test.concurrent("a rate limit that lasts longer than timeout", async () => {
+    await using server = await startServer([text(429, "", { "Retry-After": "60" })]);
+    const { exitCodes, main, post } = await logOf({ "api-url": server.url });
+    expect([exitCodes, post]).toEqual([[1, 0], []]);
+    expect(main).toEqual([expect.stringMatching(/^Error: .* 429.* 60 s.*\(rate_limited, DOCS#/)]);
+  });
+
+  test.concurrent("a name that DNS does not know, or that DNS does not answer for", async () => {
+    const inputs = { "api-url": "https://armor.no-such-name.invalid", timeout: "3" };
+    const { exitCodes, main, post } = await logOf(inputs);
+    expect([exitCodes, post]).toEqual([[1, 0], []]);
+    expect(main.at(-1)).toMatch(/^Error: .*DNS.*\((host_unknown|dns_failed), DOCS#/);
+  });
+
+  test.concurrent("a path that is not listed", async () => {
+    await using server = await startServer([goodArmor]);
+    await using job = await openJob({ "api-url": server.url, "keep-fresh": "true" });
+    await job.main();
+    const reply = await fetch(`${job.outputs["gateway-url"]}/api/v1/iam/users`);
+    expect(reply.status).toBe(403);
+    const { stdout } = await job.post();
+    expect(job.log(stdout).map(normal)).toEqual([
+      "Token agent: 1 call refused, 1 token fetched, 1 session ended.",
+      expect.stringMatching(
+        /^Warning: The gateway refused \/api\/v1\/iam\/users: .*DOCS#path_refused\)$/,
+      ),
+    ]);
+  });
+
+  test.concurrent("a client that gives up before Armor answers", async () => {
+    let isAsked: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      isAsked = resolve;
+    });
+    const answer: Answer = (response, request) => {
+      if (request.method === "GET") isAsked();
+      else goodArmor(response, request);
+    };
+    await using server = await startServer([answer]);
+    await using job = await openJob({ "api-url": server.url, "keep-fresh": "true" });
+    await job.main();
+    const impatient = new AbortController();
+    const call = fetch(job.outputs["gateway-url"] + CALL, { signal: impatient.signal });
+    await asked;
+    impatient.abort();
+    await expect(call).rejects.toThrow();
+    const { stdout } = await job.post();
+    expect(job.log(stdout).map(normal)).toEqual([
+      "Token agent: 1 call given up by its client, 1 token fetched, 1 session ended.",
+    ]);
+  });
+
+  test.concurrent("debug logging: each role says what it runs on, and no secret", async () => {
+    await using server = await startServer([goodArmor]);
+    const env = { RUNNER_DEBUG: "1" };
+    await using job = await openJob({ "api-url": server.url, "keep-fresh": "true" }, env);
+    const main = await job.main();
+    await fetch(job.outputs["gateway-url"] + CALL);
+    const post = await job.post();
+    for (const { exitCode, stdout } of [main, post]) {
+      expect(exitCode).toBe(0);
+      const said = stdout.split("\n").filter((line) => !line.startsWith("::add-mask::"));
+      expect(said.join("\n")).toMatch(/^::debug::Node \d+\.\d+\.\d+, OpenSSL \d/m);
+      const capability = job.outputs["gateway-url"]?.split("/").at(-1) ?? "";
+      expect(leaksIn(said.join("\n"), [...formsOf(API_KEY), TOKEN, capability])).toEqual([]);
+    }
+  });
+
+  // Windows has no signals that a process could handle.
+  if (process.platform !== "win32") {
+    test.concurrent("cancelled while Armor is asked", async () => {
+      await using server = await startServer([() => undefined]);
+      await using job = await openJob({ "api-url": server.url });
+      const main = await job.main(async (child) => {
+        while (server.requests.length === 0) await sleep(10);
+        child.kill("SIGINT");
+      });
+      const post = await job.post();
+      expect([main.exitCode, post.exitCode, post.stdout]).toEqual([1, 0, ""]);
+      expect(job.log(main.stdout).map(normal)).toEqual([
+        "Error: The job was cancelled. No token was handed on. (cancelled, DOCS#cancelled)",
+      ]);
+    });
+  }
+
   // Elsewhere the agent's process is not found.
   if (process.platform === "linux") {
     test.concurrent("agent killed", async () => {
@@ -176,8 +283,8 @@ describe("the job's log", () => {
       );
       expect(post).toEqual([
         "The Armor session was ended.",
-        "Warning: The token agent had ended before the job did: it left no report: it was killed, its folder was removed, or the disk is full. " +
-          "Calls after that could not connect (curl: (7)): look at the first step that failed. " +
+        "Warning: The token agent ended before the job did and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full. " +
+          "Later calls failed with curl (7): start at the first failed step. " +
           "Sessions of tokens that it fetched end when these expire. (agent_failed, DOCS#agent_failed)",
       ]);
     });

@@ -35,7 +35,7 @@ describe("the main step with bad input", () => {
     {
       what: "no secrets",
       inputs: { "app-id": "", "api-key": "" },
-      says: ["app-id and api-key are empty", "not defined here"],
+      says: ["app-id and api-key are empty", "Check the secret's name"],
     },
     {
       what: "a key of 100 KB",

@@ -1,7 +1,7 @@
 // Whom the built action trusts: certificates of every kind, and hosts that are not there.
 
 import { writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { startBuiltAgent } from "../../sandbox/agent.ts";
 import type { Values } from "../../sandbox/runner.ts";
@@ -27,15 +27,15 @@ let authority: Authority;
 let other: Authority;
 let server: FakeServer;
 let folder: TempFolder;
-/** Relative to the working folder of the steps, which is that of this process. */
+/** Relative to the steps' working folder, two folders below that for temporary files. */
 let certificateFile: string;
 
 beforeAll(async () => {
   [authority, other] = await Promise.all([createAuthority("Corp CA"), createAuthority("Other CA")]);
   server = await startServer([token()], { tls: await authority.sign(["127.0.0.1"]) });
   folder = await makeTempFolder("armor-ca-");
-  certificateFile = relative(process.cwd(), join(folder.path, "ca.pem"));
-  await writeFile(certificateFile, authority.certificate);
+  certificateFile = join("..", "..", basename(folder.path), "ca.pem");
+  await writeFile(join(folder.path, "ca.pem"), authority.certificate);
 });
 
 afterAll(async () => {
@@ -173,7 +173,9 @@ describe("with NODE_TLS_REJECT_UNAUTHORIZED=0", () => {
     await using job = await openJob({}, { ...env, ...state });
     const post = await job.post();
     expect(job.log(post.stdout)).toEqual([
-      expect.stringMatching(/^Warning: .*not ended.*certificate_rejected/),
+      expect.stringMatching(
+        /^The Armor session could not be ended \(its certificate is not trusted\)/,
+      ),
     ]);
     expect(forged.requests).toEqual([]);
   });

@@ -46,7 +46,7 @@ test("action.yml has the inputs that are read, with the defaults of the code", (
 });
 
 test("action.yml has the outputs that are set", () => {
-  const calls = [...read("src", "step", "main.ts").matchAll(/\bsetOutputs\(\{[^}]+/g)].join();
+  const calls = [...read("src", "step", "supply.ts").matchAll(/\bsetOutputs\(\{[^}]+/g)].join();
   const set = calls.match(/(?<=")[\w-]+(?=":)/g);
   expect(Object.keys(action.outputs).sort()).toEqual(set?.sort());
 });

@@ -57,7 +57,7 @@ describe("readInputs", () => {
   test("names both credentials if both are empty", () => {
     const both = source({ "app-id": "", "api-key": " " });
     expect(() => readInputs(both)).toThrow(
-      failure("app-id and api-key are empty", /secret is not defined/),
+      failure("app-id and api-key are empty", /Check the secret's name/),
     );
   });
 
@@ -139,6 +139,18 @@ describe("readInputs", () => {
     );
   });
 
+  test.each([
+    { form: "\\n in place of line ends", text: `${first}\n${second}`.replaceAll("\n", "\\n") },
+    { form: "\\r\\n in place of line ends", text: first.replaceAll("\n", "\\r\\n") + second },
+    { form: "all on one line", text: `${first}${second}`.replaceAll("\n", "") },
+    { form: "folded to blanks", text: `${first} ${second}`.replaceAll("\n", " ") },
+    { form: "indented", text: `${first}\n${second}`.replaceAll("\n", "\n\t    ") },
+    { form: "with line ends of Windows", text: `${first}\n${second}`.replaceAll("\n", "\r\n") },
+    { form: "with blank lines", text: `${first}\n${second}`.replaceAll("\n", "\n\n") },
+  ])("takes certificates that are $form", ({ text }) => {
+    expect(reading("ca-certificate", text)().certificates).toEqual([first, second]);
+  });
+
   interface Refused {
     readonly input: string;
     readonly problem: string;
@@ -146,7 +158,8 @@ describe("readInputs", () => {
     readonly remedy: string | RegExp;
   }
   const CONTROL_PROBLEM = "contains a line break or another control character";
-  const DEFINE_SECRET = /secret is not defined.*fork.*Dependabot/;
+  const DEFINE_SECRET =
+    /^Check the secret's name\. If it is stored in an environment, .*"environment: NAME"/;
   const STORE_AGAIN = /Store the secret again: the value that Armor shows, on one line/;
   const GIVE_URL = /Give https:\/\/ and a host name, such as https:/;
   const GIVE_PEM = /Give the text of one or more PEM certificates, each from -----BEGIN/;
@@ -289,7 +302,7 @@ describe("readInputs", () => {
     {
       input: "ca-certificate",
       problem: "certificate 1 of 1 cannot be read",
-      values: [first.replaceAll("\n", "\\n")],
+      values: [EMPTY],
       remedy: GIVE_PEM,
     },
     {

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import type { ErrorCode } from "../../src/errors.ts";
+import { maskedForms } from "../../src/redact.ts";
 import { crashWith, runMain, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 import {
@@ -38,12 +39,15 @@ describe("main", () => {
     const { armor, exitCode, lines, said, outputs, state } = main;
     expect(exitCode).toBe(0);
     expect(lines[0]).toBe(`::add-mask::${KEY}`);
-    expect(lines.at(-2)).toBe("::add-mask::t0k3n-a1");
+    expect(lines.slice(-4, -1)).toEqual(
+      maskedForms("t0k3n-a1").map((form) => `::add-mask::${form}`),
+    );
     const line =
       /^Access token from http:\/\/127\.0\.0\.1:\d+, valid for 60 s, until 20\d\d-\S+Z\.$/;
     expect(said).toEqual([expect.stringMatching(line)]);
     expect(outputs).toEqual({
       "access-token": "t0k3n-a1",
+      "api-url": armor.url,
       "token-type": "Bearer",
       "expires-in": "60",
       "expires-at": expect.stringMatching(/Z$/),
@@ -54,6 +58,10 @@ describe("main", () => {
       terminate_session: "true",
       complete: "true",
       access_token: "t0k3n-a1",
+      expires_at: expect.stringMatching(/^\d{13}$/),
+      agent_folder: "",
+      mark: expect.stringContaining("armor-main-"),
+      state_file: expect.stringContaining("GITHUB_STATE"),
     });
   });
 
@@ -82,7 +90,7 @@ describe("main", () => {
       ),
     ]);
     expect([exitCode, outputs]).toEqual([1, {}]);
-    expect(state).not.toHaveProperty("access_token");
+    expect(state["access_token"]).toBe("");
   });
 
   test("reports what was not caught, scrubbed and on one line", async () => {

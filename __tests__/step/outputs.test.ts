@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { isoDate } from "../../src/clock.ts";
-import { exportAgent, loadState, saveState } from "../../src/step/outputs.ts";
+import { exportAgent } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
@@ -33,52 +33,33 @@ describe("outputs", () => {
     let isExtended: boolean | undefined;
     let path = "";
     const { exported } = await runStep(() => {
-      isExtended = exportAgent(variables, "http://127.0.0.1:1/c", "/bin");
+      isExtended = exportAgent(variables, "http://127.0.0.1:1/c", "/bin").wasNoProxyExtended;
       path = readFileSync(process.env["GITHUB_PATH"] ?? "", "utf8").trim();
     });
     const noProxy = expected === undefined ? {} : { no_proxy: expected, NO_PROXY: expected };
     expect(exported).toEqual({ ARMOR_GATEWAY_URL: "http://127.0.0.1:1/c", ...noProxy });
     expect([isExtended, path]).toEqual([expected !== undefined, "/bin"]);
   });
-});
 
-describe("state", () => {
-  test("is read as it was saved, certificates one by one", async () => {
-    const pem = ["A", "B"].map(
-      (text) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`,
-    );
-    const { state } = await runStep(() => {
-      saveState("api_url", "https://armor.example");
-      saveState("ca_certificate", pem.join("\n"));
-      saveState("access_token", "t0k3n");
-      saveState("agent_folder", "/x");
-      saveState("complete", "true");
+  test.each([
+    { variables: { http_proxy: "http://p", no_proxy: "*" }, isStar: true },
+    { variables: { http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, isStar: true },
+    { variables: { http_proxy: "http://p", no_proxy: "a,*" }, isStar: false },
+    { variables: { no_proxy: "*" }, isStar: false },
+  ])("with $variables, no_proxy of * is told: $isStar", async ({ variables, isStar }) => {
+    let isNoProxyStar: boolean | undefined;
+    await runStep(() => {
+      isNoProxyStar = exportAgent(variables, "http://127.0.0.1:1/c", "/bin").isNoProxyStar;
     });
-    const env = Object.fromEntries(
-      Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]),
-    );
-    expect(loadState(env)).toEqual({
-      apiUrl: "https://armor.example",
-      certificates: [`${pem[0]}\n`, pem[1]],
-      terminateSession: true,
-      accessToken: "t0k3n",
-      agentFolder: "/x",
-      isComplete: true,
-    });
+    expect(isNoProxyStar).toBe(isStar);
   });
 
-  test("of a main that failed early says what it can", () => {
-    expect(loadState({ STATE_api_url: "https://x" })).toEqual({
-      apiUrl: "https://x",
-      certificates: [],
-      terminateSession: true,
-      isComplete: false,
+  test("leave PATH alone if it cannot hold the folder", async () => {
+    let path = "";
+    await runStep(() => {
+      exportAgent({}, "http://127.0.0.1:1/c", undefined);
+      path = readFileSync(process.env["GITHUB_PATH"] ?? "", "utf8");
     });
-  });
-
-  test("there is none if main saved nothing, whatever else is in the environment", () => {
-    expect(
-      loadState({ "INPUT_API-URL": "https://x", STATE_complete: "true", STATE_api_url: "" }),
-    ).toBeUndefined();
+    expect(path).toBe("");
   });
 });

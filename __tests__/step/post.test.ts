@@ -21,6 +21,8 @@ async function runAgainst(
 
 const SESSION = { complete: "true", access_token: "t0k3n-a1" };
 const ENDED = "The Armor session was ended.";
+const NOT_ENDED = (status: number) =>
+  `The Armor session could not be ended (Armor answered ${status}); it ends by itself when its token expires.`;
 const ok = text(204, "");
 
 describe("post", () => {
@@ -78,25 +80,33 @@ describe("post", () => {
     });
     await using post = await runAgainst([text(400, "")], { access_token });
     const { said } = post;
-    expect(said).toEqual([expect.stringMatching(/^::warning::The Armor session was not ended/)]);
+    expect(said).toEqual([NOT_ENDED(400)]);
   });
 
-  test("warns in one line, without the token, if Armor refuses", async () => {
+  test("says in one line, without the token and without advice, that Armor refuses", async () => {
     const refusal = json(400, { error: "bad", error_description: "t0k3n-a1" });
     await using post = await runAgainst([refusal], SESSION);
     const { exitCode, said } = post;
-    const warning =
-      /^::warning::The Armor session was not ended.* 400 bad \("\*\*\*"\).*\(request_rejected, /;
-    expect([exitCode, said]).toEqual([0, [expect.stringMatching(warning)]]);
+    expect([exitCode, said]).toEqual([0, [NOT_ENDED(400)]]);
+  });
+
+  test.each([
+    { inMs: 60_000, says: /\(Armor answered 400\); it ends by itself at \d\d:\d\d:\d\d UTC\.$/ },
+    {
+      inMs: -60_000,
+      says: /\(Armor answered 400\); it has ended by itself at \d\d:\d\d:\d\d UTC\.$/,
+    },
+  ])("says when the session ends, $inMs ms from now, if Armor refuses", async ({ inMs, says }) => {
+    const state = { ...SESSION, expires_at: String(Date.now() + inMs) };
+    await using post = await runAgainst([text(400, "")], state);
+    expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
   });
 
   test("does not wait for longer than its deadline allows", async () => {
     const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));
     await using post = await runAgainst(answers, SESSION);
     const { said } = post;
-    expect(said).toEqual([
-      expect.stringMatching(/^::warning::The Armor session .* Armor answered 503\. /),
-    ]);
+    expect(said).toEqual([NOT_ENDED(503)]);
   });
 
   test("warns of what was not caught", async () => {
@@ -109,7 +119,7 @@ describe("post", () => {
   });
 
   test.each([
-    { name: "gone", says: /had ended before the job did: it left no report/ },
+    { name: "gone", says: / ended before the job did and left no report/ },
     {
       name: "file",
       says: new RegExp(`could not be asked to stop: ${CONTROL_FILE} cannot be read \\(ENOTDIR\\)`),

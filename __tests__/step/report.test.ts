@@ -1,14 +1,51 @@
 import { describe, expect, test } from "@jest/globals";
 import { ArmorError } from "../../src/errors.ts";
 import { Stats } from "../../src/protocol/stats.ts";
-import { agentReport } from "../../src/step/report.ts";
+import { agentReport, NOTHING } from "../../src/step/report.ts";
 
-const reportOf = (stats?: Stats) => agentReport({ kind: "ended", stats }, true);
+const reportOf = (stats?: Stats) => agentReport({ kind: "ended", stats: stats?.report() }, true);
 
 describe("of the agent, the post step tells", () => {
   test("in one line that it was not used, and nothing else", () => {
-    const lines = [expect.stringContaining("answered no call")];
-    expect(reportOf(new Stats())).toEqual({ lines, warnings: [] });
+    const stats = new Stats();
+    stats.sessionsEnded = 1;
+    const unused =
+      /^Token agent: no call came, 1 token fetched, 1 session ended\. If no step needs it, leave keep-fresh out;/;
+    const lines = [expect.stringMatching(unused)];
+    expect(reportOf(stats)).toEqual({ ...NOTHING, lines });
+  });
+
+  test("calls that their clients gave up, without advice to leave keep-fresh out", () => {
+    const stats = new Stats();
+    stats.abandoned = 1;
+    expect(reportOf(stats).lines).toEqual([
+      "Token agent: 1 call given up by its client, 1 token fetched.",
+    ]);
+    stats.abandoned = 2;
+    expect(reportOf(stats).lines[0]).toContain("2 calls given up by their clients");
+  });
+
+  test("what was read from Armor, the most frequent first, and what it cannot tell", () => {
+    const stats = new Stats();
+    const id = "9b2f6c1e-3f0a-4a4e-9d3e-0a1b2c3d4e5f";
+    for (let index = 0; index < 60; index += 1) stats.addRead("GET", `/api/v1/a/${index}`, 404);
+    for (let index = 0; index < 12; index += 1) stats.addRead("GET", `/api/v1/scans/${id}`, 200);
+    stats.handedOut = 1;
+    const { read } = reportOf(stats);
+    expect(read).toHaveLength(52);
+    expect(read[0]).toBe("12 × GET /api/v1/scans/{id} 200");
+    expect(read.at(-2)).toBe("… and 11 other kinds (11 calls)");
+    expect(read.at(-1)).toMatch(/armor-token handed out are not seen/);
+    expect(reportOf(new Stats()).read).toEqual([]);
+  });
+
+  test("the agent's debug log, whatever has become of the agent", () => {
+    const debugLog = ["a line"];
+    const stats = new Stats().report();
+    expect(agentReport({ kind: "ended", stats, debugLog }, true)).toMatchObject({ debugLog });
+    expect(agentReport({ kind: "unknown", reason: "x", debugLog }, true)).toMatchObject({
+      debugLog,
+    });
   });
 
   test("counts that add up, and none without data", () => {
@@ -43,10 +80,19 @@ describe("of the agent, the post step tells", () => {
 
   test("sessions that may go on", () => {
     const stats = new Stats();
+    stats.minted = 3;
     stats.sessionsNotEnded = 2;
-    expect(reportOf(stats).warnings).toEqual([
-      "2 Armor sessions may not have ended. Sessions end when their tokens expire.",
-    ]);
+    expect(reportOf(stats).lines[1]).toBe(
+      "2 Armor sessions could not be ended; they end by themselves when their tokens expire.",
+    );
+    stats.sessionsNotEnded = 1;
+    expect(reportOf(stats)).toMatchObject({
+      lines: [
+        expect.anything(),
+        "1 Armor session could not be ended; it ends by itself when its token expires.",
+      ],
+      warnings: [],
+    });
   });
 
   test("why it ended before the job did, and what it had done", () => {
@@ -54,20 +100,17 @@ describe("of the agent, the post step tells", () => {
     stats.reason = "it had enough.";
     stats.addAnswer(200);
     const early = expect.stringMatching(
-      /had ended before the job did: it had enough\. Calls after/,
+      / ended before the job did: it had enough\. Later calls failed with curl \(7\): start at/,
     );
     const lines = ["Token agent: 1 call answered (2xx 1), 1 token fetched."];
-    expect(reportOf(stats)).toEqual({ lines, warnings: [early] });
+    expect(reportOf(stats)).toEqual({ ...NOTHING, lines, warnings: [early] });
     const killed = expect.stringMatching(
-      /had ended before the job did: it left no report: it was killed, /,
+      / ended before the job did and left no report: a step killed it, /,
     );
-    expect(reportOf(undefined)).toEqual({ lines: [], warnings: [killed] });
+    expect(reportOf(undefined)).toEqual({ ...NOTHING, warnings: [killed] });
   });
 
   test("nothing if main has failed and stopped it", () => {
-    expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual({
-      lines: [],
-      warnings: [],
-    });
+    expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual(NOTHING);
   });
 });

@@ -15,6 +15,8 @@ export interface Case {
   readonly says: readonly RegExp[];
   /** Whether the workflow is to fail. */
   readonly fails?: boolean;
+  /** Whether it is started without any secret, as by a fork, and so must not use the action. */
+  readonly isWithoutSecrets?: boolean;
   /** What was uploaded, by path: the artifact's name, and the file's where it is a folder. */
   readonly artifacts?: Readonly<Record<string, RegExp>>;
   /** What GitHub has at first: issues, and artifacts of earlier runs. */
@@ -69,7 +71,7 @@ export const CASES: readonly Case[] = [
     fails: true,
     says: [
       /Poll 1 of 1: 1 running/,
-      /Scans still run after 1 polls/,
+      /::error::wait_for_scans\.py: Scans still run after 1 polls, 0 seconds apart\./,
       /Token agent: \d+ calls? answered/,
     ],
   },
@@ -79,7 +81,7 @@ export const CASES: readonly Case[] = [
     event: "schedule",
     says: [
       /The first run: nothing to compare with\./,
-      /^\| `aws-production` \| 412 \| 287 \| {2}\|$/m,
+      /^\| `aws-production` \| 412 \| 287 \| {2}\| {2}\|$/m,
     ],
     artifacts: {
       "pqc-history":
@@ -94,7 +96,7 @@ export const CASES: readonly Case[] = [
     github: { artifacts: [historyOf(280)] },
     says: [
       /Compared with the run of 2026-11-21T02:17:09Z\./,
-      /^\| `aws-production` \| 412 \| 287 \| \+7 \|$/m,
+      /^\| `aws-production` \| 412 \| 287 \| \+7 \| \+7 \|$/m,
       /^### New since 2026-11-21T02:17:09Z\n\n- \+7 `aws-production`: `keys, kms, rsa2048`, now 140\n\n###/m,
       /^xychart-beta$/m,
       /^ {2}line \[1244, 1251\]$/m,
@@ -107,7 +109,9 @@ export const CASES: readonly Case[] = [
     event: "schedule",
     github: { artifacts: [historyOf(280)] },
     fails: true,
-    says: [/7 more assets are vulnerable than in the last run \(budget: 0\)\./],
+    says: [
+      /::error::7 more assets are vulnerable than at the lowest of the last 90 days \(budget: 0\)\./,
+    ],
     artifacts: { "pqc-history": /\[412, 280\].*\[412, 287\]/ },
   },
   {
@@ -129,7 +133,7 @@ export const CASES: readonly Case[] = [
     name: "slack",
     workflow: "examples/slack.yml",
     event: "schedule",
-    says: [/Token agent: 1 call answered/],
+    says: [/Slack has taken a message about 3 connections\./, /Token agent: 1 call answered/],
     sent: [
       /"text": "aws-production: 287 of 412 assets are quantum-vulnerable\\nazure-payments: 61 of 138/,
     ],
@@ -144,7 +148,7 @@ export const CASES: readonly Case[] = [
     ],
     artifacts: {
       "inventory/inventory.csv":
-        /^connection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
+        /^\uFEFFconnection,provider,kind,.*\r\n(aws-production|azure-payments|datacenter)/,
       "inventory/cbom.json": /"specVersion": "1\.6"/,
     },
   },
@@ -165,17 +169,34 @@ export const CASES: readonly Case[] = [
     says: [/Armor has 3 connections\./],
   },
   {
-    name: "matrix",
-    workflow: "examples/matrix.yml",
+    name: "scan status",
+    workflow: "examples/scan-status.yml",
     event: "workflow_dispatch",
-    says: [/The newest scan: completed/, /The newest scan: (in_progress|completed)/],
+    says: [/3 connections: no newest scan failed\./, /^\| `aws-production` \| `completed` \|$/m],
   },
   {
     name: "reusable workflow",
     workflow: "examples/reusable-budget-caller.yml",
     calls: "examples/reusable-budget.yml",
     event: "schedule",
-    says: [/::set-output:: vulnerable=287$/m],
+    says: [/::set-output:: vulnerable=287$/m, /287 assets are vulnerable; the budget is 300\./],
+  },
+  {
+    name: "reusable workflow, in a pull request of a fork",
+    workflow: "examples/reusable-budget-caller.yml",
+    calls: "examples/reusable-budget.yml",
+    event: "pull_request",
+    isWithoutSecrets: true,
+    says: [/::notice::Not checked, because pull requests of forks/],
+  },
+  {
+    name: "reusable workflow, without the secrets that it should have",
+    workflow: "examples/reusable-budget-caller.yml",
+    calls: "examples/reusable-budget.yml",
+    event: "workflow_dispatch",
+    isWithoutSecrets: true,
+    fails: true,
+    says: [/::error::.*api-key/],
   },
 ];
 

@@ -1,4 +1,4 @@
-// GitHub's API, and Slack's webhook, while workflows run without them: examples/checks/github_stand_in.py.
+// GitHub's API, and Slack's webhook, while workflows run without them: __tests__/examples/github_stand_in.py.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ export async function startGitHub(
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
   const child = spawn(
     "python3",
-    ["-B", join(ROOT, "examples", "checks", "github_stand_in.py"), ...args],
+    ["-B", join(ROOT, "__tests__", "examples", "github_stand_in.py"), ...args],
     {
       env: { ...process.env, GITHUB_TOKEN: token },
       stdio: ["ignore", "pipe", "inherit"],

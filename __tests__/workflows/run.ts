@@ -18,17 +18,18 @@ import { CASES, type Case } from "./cases.ts";
 import { startGitHub } from "./github.ts";
 
 const ARMOR_HOST = "api.armor.fortanix.com";
+/** The host of examples/on-premises.yml. */
+const ARMOR_ON_PREMISES = "armor.example.com";
 const TOKEN_LIFETIME_S = 2;
 const SCAN_SECONDS = 5;
 const MAX_MS = 120_000;
-/** Actions that only GitHub can serve, and folders beside this file with what takes their place. */
-const STAND_INS = {
-  "upload-artifact": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
-  "codeql-action": "github/codeql-action@8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
-};
+/** Folders beside this file whose actions take the place of those that only GitHub can serve. */
+const STAND_INS = ["checkout", "upload-artifact", "codeql-action"];
+/** The files of the repository that the sandbox's source code scan is about. */
+const SCANNED = join(ROOT, "__tests__", "examples", "scanned");
 /** Where the team of the reusable workflow keeps it. */
 const TEAM_REPOSITORY = "org/workflows@v1";
-/** With this date, the commit of checks/scanned is the one that the sandbox's source code scan is about. */
+/** With this date, the commit of SCANNED is the one that the sandbox's source code scan is about. */
 const COMMITTED_AT = "2026-11-19T12:00:00Z";
 
 /** What a run needs: Armor, the way to it, and a repository that holds the workflows and the action. */
@@ -78,9 +79,12 @@ async function setStage(one: Case): Promise<Stage> {
     ...credentials,
     tokenLifetime: TOKEN_LIFETIME_S,
     scanSeconds: one.scanSeconds ?? SCAN_SECONDS,
-    tls: await authority.sign([ARMOR_HOST, "127.0.0.1"]),
+    tls: await authority.sign([ARMOR_HOST, ARMOR_ON_PREMISES, "127.0.0.1"]),
   });
-  const proxy = await startProxy({ hosts: [ARMOR_HOST], connectTo: armor.server });
+  const proxy = await startProxy({
+    hosts: [ARMOR_HOST, ARMOR_ON_PREMISES],
+    connectTo: armor.server,
+  });
   const certificate = join(folder, "ca.pem");
   await writeFile(certificate, authority.certificate);
   const githubToken = `ghs_${randomBytes(24).toString("hex")}`;
@@ -93,18 +97,21 @@ async function setStage(one: Case): Promise<Stage> {
       NODE_EXTRA_CA_CERTS: certificate,
       CURL_CA_BUNDLE: certificate,
       ARTIFACTS: join(folder, "artifacts"),
+      ARMOR_TOKEN_ACTION: ROOT,
       GITHUB_API_URL: github.url,
       GITHUB_REPOSITORY: "org/payments",
     },
     vars: {
       ARMOR_API_URL: `https://${ARMOR_HOST}`,
-      ARMOR_CA_CERTIFICATE: authority.certificate,
-      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+      ARMOR_APP_ID: credentials.appId,
     },
     secrets: {
+      // The workflow of this project keeps the app id as a secret; the examples prefer the variable.
       ARMOR_APP_ID: credentials.appId,
       ARMOR_API_KEY: credentials.apiKey,
       GITHUB_TOKEN: githubToken,
+      ARMOR_CA_CERTIFICATE: authority.certificate,
+      ARMOR_HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
       SLACK_WEBHOOK_URL: `${github.url}/slack`,
     },
     leaks: (log) => {
@@ -125,21 +132,24 @@ async function setStage(one: Case): Promise<Stage> {
 
 /** act wants a git repository; this one holds what a user's would, and the action for `uses: ./`. */
 async function writeRepository(repository: string): Promise<void> {
-  await cp(join(ROOT, "examples", "checks", "scanned"), repository, { recursive: true });
+  await cp(SCANNED, repository, { recursive: true });
   git(repository, ["init", "--quiet", "--initial-branch=main"]);
   commit(repository, "Sign messages");
   const revision = git(repository, ["rev-parse", "HEAD"]);
   if (revision !== SOURCE.revision)
-    throw new Error(`checks/scanned is ${revision}, not ${SOURCE.revision}`);
+    throw new Error(`${SCANNED} is ${revision}, not ${SOURCE.revision}`);
   await mkdir(join(repository, ".github", "workflows"), { recursive: true });
   for (const name of ["action.yml", "dist", "examples"]) {
-    await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isNeeded });
+    await cp(join(ROOT, name), join(repository, name), { recursive: true, filter: isOfUser });
   }
   await cp(join(ROOT, ".github", "workflows"), join(repository, ".github", "workflows"), {
     recursive: true,
   });
   commit(repository, "Use the examples");
 }
+
+/** A user copies the workflows; the scripts come by the workflows' second checkout. */
+const isOfUser = (path: string) => path !== join(ROOT, "examples", "scripts");
 
 /** The one in which a team keeps the reusable workflow. */
 async function writeTeamRepository(team: string): Promise<void> {
@@ -172,8 +182,22 @@ function git(cwd: string, args: readonly string[]): string {
   return stdout.trim();
 }
 
-/** The checkers of the examples are large, and no part of a user's repository. */
-const isNeeded = (path: string) => !path.endsWith(join("examples", "checks"));
+/** For each action of the examples that has a stand-in, at the commits to which they are pinned. */
+async function standIns(): Promise<string[]> {
+  const names = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));
+  const texts = await Promise.all(
+    names.map((name) => readFile(join(ROOT, "examples", name), "utf8")),
+  );
+  const pinned =
+    /\buses: (?<action>[\w-]+\/(?<name>[\w-]+))(?:\/[\w/-]+)?@(?<commit>[0-9a-f]{40})\b/g;
+  const found = texts.flatMap((text) => [...text.matchAll(pinned)].map(({ groups }) => groups));
+  const options = found.flatMap((pin) => {
+    if (pin === undefined || !STAND_INS.includes(pin["name"] ?? "")) return [];
+    const folder = join(ROOT, "__tests__", "workflows", pin["name"] ?? "");
+    return [`${pin["action"]}@${pin["commit"]}=${folder}`];
+  });
+  return [...new Set(options)];
+}
 
 async function everyExampleIsRun(): Promise<void> {
   const examples = (await readdir(join(ROOT, "examples"))).filter((name) => name.endsWith(".yml"));
@@ -193,8 +217,8 @@ async function runCase(one: Case, stage: Stage): Promise<string[]> {
       .filter((pattern) => !pattern.test(log))
       .map((pattern) => `the log lacks ${pattern}`),
     ...(stage.leaks(log).length === 0 ? [] : ["the log shows a secret"]),
-    ...(log.includes("***") ? [] : ["nothing was masked"]),
-    ...(/Success - Post /.test(log) ? [] : ["no post step ran"]),
+    ...(log.includes("***") || one.isWithoutSecrets ? [] : ["nothing was masked"]),
+    ...(/Success - Post /.test(log) || one.isWithoutSecrets ? [] : ["no post step ran"]),
     ...(agentsBelow(home).length === 0 ? [] : ["a token agent was left running"]),
     ...(await missingArtifacts(one, stage)),
     ...(await missingMessages(one, stage)),
@@ -212,7 +236,8 @@ async function act(
   home: string,
 ): Promise<{ log: string; exitCode: number | null }> {
   const [secretFile, varFile] = [join(home, "secrets"), join(home, "vars")];
-  await writeFile(secretFile, dotenv(stage.secrets), { mode: 0o600 });
+  const secrets = one.isWithoutSecrets ? {} : stage.secrets;
+  await writeFile(secretFile, dotenv(secrets), { mode: 0o600 });
   await writeFile(varFile, dotenv({ ...stage.vars, ...one.vars }));
   const options = {
     workflows: [one.workflow],
@@ -223,9 +248,7 @@ async function act(
     "local-repository": [
       `org/armor-token-action@v1=${stage.repository}`,
       `${TEAM_REPOSITORY}=${join(stage.folder, "team")}`,
-      ...Object.entries(STAND_INS).map(
-        ([name, action]) => `${action}=${join(ROOT, "__tests__", "workflows", name)}`,
-      ),
+      ...(await standIns()),
     ],
   };
   const args = Object.entries(options).flatMap(([name, values]) =>

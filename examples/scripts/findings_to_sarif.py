@@ -1,40 +1,44 @@
 #!/usr/bin/env python3
 """Turns the findings of Armor's source code scan of this repository into SARIF, for code scanning.
 
-Takes what export_inventory.py wrote. A finding becomes an alert only where the revision that was scanned
-has its file and its line; the others are counted. Keys of clouds have no file, and are no alerts.
+It takes what export_inventory.py wrote. A finding becomes an alert only if the revision that was scanned has
+its file and its line; the others are counted. Keys of clouds have no file, and are no alerts.
 Run it in a checkout that has the scanned revision (fetch-depth: 0). The outputs ref and revision are for
 the upload.
 """
 
-from __future__ import annotations
-
-import argparse
 import hashlib
 import json
-import os
-import posixpath
 import re
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from inventory import Asset, Occurrence, read_assets
-from web import Failure, Object
-from workflow import run, set_output, variable
+import python_floor  # noqa: F401 - says which Python is needed, before a module is read that needs it
+from asset import Asset, Occurrence
+from inventory import read_assets
+from log import annotate, say
+from scanned_source import Place, Source
+from web import Failure, JsonObject
+from workflow import ArgumentParser, run, set_output, variable
 
-# GitHub refuses more in one run.
+# GitHub refuses a file with more results in one run, and shows the first 5,000 by severity
+# (docs.github.com, "SARIF support for code scanning").
 MAX_RESULTS = 25_000
+MAX_SHOWN = 5_000
 HELP = "https://support.fortanix.com/docs/programmatic-access-to-fortanix-key-insight-apis"
 
 
 class Rule(NamedTuple):
+    """A kind of alert."""
+
     id: str
     name: str
     short: str
     full: str
+    # From 0 to 10, as of CVSS; GitHub makes low, medium, high or critical of it.
+    security_severity: str
 
 
 QUANTUM = Rule(
@@ -43,6 +47,7 @@ QUANTUM = Rule(
     "Cryptography that quantum computers can break",
     "The source code uses an algorithm or a key that Fortanix Key Insight calls quantum-vulnerable. "
     "Replace it with a post-quantum algorithm, or with a symmetric one.",
+    "7.5",
 )
 POLICY = Rule(
     "crypto-policy",
@@ -50,44 +55,54 @@ POLICY = Rule(
     "Cryptography against the crypto policy",
     "The source code uses an algorithm or a key that the connection's crypto policy in Fortanix Key Insight "
     "does not allow. Use one that it allows.",
+    "5.0",
 )
 RULES = [QUANTUM, POLICY]
 
 
 class Finding(NamedTuple):
+    """What Armor says about one place in the source code."""
+
     rule: Rule
     message: str
     asset: Asset
     occurrence: Occurrence
 
 
-class Place(NamedTuple):
-    path: str
-    line: int
-    code: str
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Write the SARIF file."""
+    parser = ArgumentParser(__doc__)
     parser.add_argument("folder", type=Path, help="what export_inventory.py wrote")
     parser.add_argument("file", type=Path, help="the SARIF file to write")
     options = parser.parse_args()
     assets = list(read_assets(options.folder))
     scanned = scanned_repository(assets)
     results, without_place = to_results(findings_of(assets, scanned), Source(scanned))
-    if len(results) > MAX_RESULTS:
-        raise Failure(f"{len(results)} findings; code scanning takes {MAX_RESULTS} in one run")
+    results = limited(results)
     with open(options.file, "w", encoding="utf-8") as file:
         json.dump(to_sarif(results, scanned), file, indent=1)
     set_output("ref", f"refs/heads/{scanned.branch}")
     set_output("revision", scanned.revision)
-    print(
-        f"Revision {scanned.revision}: {len(results)} alerts, {without_place} findings without file or line."
-    )
+    say(f"Revision {scanned.revision}: {len(results)} alerts, {without_place} findings without file or line.")
+
+
+def limited(results: list[JsonObject]) -> list[JsonObject]:
+    """Give as many results as code scanning takes, the quantum-vulnerable first; warn if that is not all."""
+    ordered = sorted(results, key=lambda result: result["ruleIndex"])
+    left_out = len(ordered) - MAX_RESULTS
+    if left_out > 0:
+        annotate(
+            "warning",
+            f"{len(ordered)} findings are more than code scanning takes: {left_out} were left out, and "
+            f"GitHub shows the first {MAX_SHOWN}.",
+        )
+    elif len(ordered) > MAX_SHOWN:
+        annotate("warning", f"Code scanning shows {MAX_SHOWN} of these {len(ordered)} findings.")
+    return ordered[:MAX_RESULTS]
 
 
 def scanned_repository(assets: Iterable[Asset]) -> Asset:
-    """The newest scan of this repository's branch."""
+    """Give the newest scan of this repository's branch; raise Failure if there is none."""
     server, name, branch = map(variable, ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_REF_NAME"))
     here = address(f"{server}/{name}")
     scans = [
@@ -106,12 +121,13 @@ def scanned_repository(assets: Iterable[Asset]) -> Asset:
 
 
 def address(url: str) -> tuple[str, str]:
-    """Host and path, as far as they tell repositories apart."""
+    """Give host and path, as far as they tell repositories apart."""
     parts = urlsplit(url)
     return (parts.hostname or "").lower(), re.sub(r"(\.git)?/*$", "", parts.path).lower()
 
 
 def findings_of(assets: Iterable[Asset], scanned: Asset) -> Iterable[Finding]:
+    """Give what the scan found against a rule."""
     for asset in assets:
         is_of_scan = asset.scan_id == scanned.scan_id and asset.revision == scanned.revision
         if not is_of_scan or address(asset.repository) != address(scanned.repository):
@@ -126,51 +142,9 @@ def findings_of(assets: Iterable[Asset], scanned: Asset) -> Iterable[Finding]:
                 yield Finding(POLICY, text, asset, occurrence)
 
 
-class Source:
-    """The files of the revision that was scanned."""
-
-    def __init__(self, scanned: Asset) -> None:
-        self.revision = scanned.revision
-        self.subfolder = scanned.subfolder.strip("/")
-        self.files: dict[str, list[str] | None] = {}
-        if git("cat-file", "-e", f"{self.revision}^{{commit}}") is None:
-            raise Failure(f"the scanned revision {self.revision} is not in this checkout; use fetch-depth: 0")
-
-    def find(self, occurrence: Occurrence) -> Place | None:
-        """Armor does not say whether a location begins at the repository's root or at the scanned folder."""
-        folders = {"", self.subfolder}
-        paths = {posixpath.normpath(posixpath.join(folder, occurrence.location)) for folder in folders}
-        line = occurrence.line
-        places = [
-            Place(path, line, lines[line - 1])
-            for path in sorted(paths)
-            for lines in [self.lines(path)]
-            if lines is not None and line is not None and 1 <= line <= len(lines)
-        ]
-        return places[0] if len(places) == 1 else None
-
-    def lines(self, path: str) -> list[str] | None:
-        if path.startswith(("/", "../")):
-            return None
-        if path not in self.files:
-            content = git("cat-file", "blob", f"{self.revision}:{path}")
-            self.files[path] = None if content is None else content.decode(errors="replace").splitlines()
-        return self.files[path]
-
-
-def git(*arguments: str) -> bytes | None:
-    """None where git says no."""
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False, cwd=workspace())
-    return done.stdout if done.returncode == 0 else None
-
-
-def workspace() -> str:
-    return os.environ.get("GITHUB_WORKSPACE") or "."
-
-
-def to_results(findings: Iterable[Finding], source: Source) -> tuple[list[Object], int]:
-    """And how many findings have no place."""
-    results: list[Object] = []
+def to_results(findings: Iterable[Finding], source: Source) -> tuple[list[JsonObject], int]:
+    """Give a result for each finding that has a place, and how many findings have none."""
+    results: list[JsonObject] = []
     without_place = 0
     seen: dict[str, int] = {}
     for finding in findings:
@@ -182,7 +156,8 @@ def to_results(findings: Iterable[Finding], source: Source) -> tuple[list[Object
     return results, without_place
 
 
-def to_result(finding: Finding, place: Place, seen: dict[str, int]) -> Object:
+def to_result(finding: Finding, place: Place, seen: dict[str, int]) -> JsonObject:
+    """Give the result of a finding; `seen` counts the findings that are alike."""
     # Alerts are the same from run to run by rule, file and this: the line's text, so that it may move, and a
     # count. The upload would take the text from the checkout, which is another revision.
     text = "\0".join([finding.rule.id, place.path, finding.asset.name, place.code.strip()])
@@ -206,11 +181,12 @@ def to_result(finding: Finding, place: Place, seen: dict[str, int]) -> Object:
 
 
 def plain(text: str) -> str:
-    """Without what SARIF takes as a link or a placeholder (SARIF 2.1.0, 3.11.5 and 3.11.6)."""
+    """Give a text without what SARIF takes as a link or a placeholder (SARIF 2.1.0, 3.11.5 and 3.11.6)."""
     return re.sub(r"([\[\]\\])", r"\\\1", text).replace("{", "{{").replace("}", "}}")
 
 
-def to_sarif(results: list[Object], scanned: Asset) -> Object:
+def to_sarif(results: list[JsonObject], scanned: Asset) -> JsonObject:
+    """Give the SARIF file of one run."""
     driver = {
         "name": "Fortanix Key Insight",
         "informationUri": HELP,
@@ -236,7 +212,8 @@ def to_sarif(results: list[Object], scanned: Asset) -> Object:
     }
 
 
-def to_rule(rule: Rule) -> Object:
+def to_rule(rule: Rule) -> JsonObject:
+    """Give a rule as SARIF has it."""
     return {
         "id": rule.id,
         "name": rule.name,
@@ -245,7 +222,10 @@ def to_rule(rule: Rule) -> Object:
         "help": {"text": rule.full},
         "helpUri": HELP,
         "defaultConfiguration": {"level": "warning"},
-        "properties": {"tags": ["security", "cryptography"]},
+        "properties": {
+            "tags": ["security", "cryptography"],
+            "security-severity": rule.security_severity,
+        },
     }
 
 

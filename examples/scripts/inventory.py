@@ -1,66 +1,19 @@
-"""What export_inventory.py wrote, each object as an asset: one shape for keys of clouds and of machines."""
+"""What export_inventory.py wrote, each object as an asset."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Iterator
 from pathlib import Path
 
-from web import Failure, Object
-
-SYMMETRIC = re.compile(
-    r"aes|aria|camellia|chacha|cha_cha|des|hmac|oct|rc[24]|seed|sm4|symmetric|tdes|twofish"
-)
-
-
-@dataclass(frozen=True)
-class Occurrence:
-    location: str
-    line: int | None
-    offset: int | None
-    symbol: str
-    context: str
-
-
-@dataclass(frozen=True)
-class Asset:
-    """Empty texts are what Armor does not say. Times are ISO 8601."""
-
-    id: str
-    scan_id: str
-    scanned_at: str
-    connection: str
-    provider: str
-    kind: str
-    resource: str = ""
-    region: str = ""
-    name: str = ""
-    # CycloneDX's word: certificate, algorithm, protocol, or a kind of related crypto material such as key.
-    # Empty: a service, a database or the like, which is no cryptographic asset itself.
-    asset: str = ""
-    algorithm: str = ""
-    signature_algorithm: str = ""
-    state: str = ""
-    created: str = ""
-    activated: str = ""
-    valid_from: str = ""
-    expires: str = ""
-    subject: str = ""
-    issuer: str = ""
-    is_compliant: bool | None = None
-    violation: str = ""
-    is_quantum_vulnerable: bool | None = None
-    repository: str = ""
-    revision: str = ""
-    branch: str = ""
-    subfolder: str = ""
-    occurrences: tuple[Occurrence, ...] = ()
+from asset import Asset
+from inventory_kinds import ADAPTERS, iso_time, other, text
+from log import foreign
+from web import Failure, JsonObject
 
 
 def read_assets(folder: Path) -> Iterator[Asset]:
+    """Give the assets of all files; raise Failure at the first line that is no inventory object."""
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise Failure(f"{folder} has no .jsonl files; run export_inventory.py first")
@@ -71,11 +24,12 @@ def read_assets(folder: Path) -> Iterator[Asset]:
                 try:
                     yield to_asset(json.loads(line), names.get(path.stem, path.stem))
                 except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    what = f"{type(error).__name__} {error}"
+                    what = f"{type(error).__name__} {foreign(error)}"
                     raise Failure(f"{path}, line {number} is not an inventory object: {what}") from None
 
 
-def to_asset(found: Object, connection: str) -> Asset:
+def to_asset(found: JsonObject, connection: str) -> Asset:
+    """Give an object of an inventory as an asset; raise KeyError and the like if it is something else."""
     outer = found["details"]
     provider, inner = outer["$type"], outer["details"]
     fields = ADAPTERS.get((provider, inner["$type"]), other)(inner)
@@ -90,189 +44,3 @@ def to_asset(found: Object, connection: str) -> Asset:
         region=text(outer, "region"),
         **fields,
     )
-
-
-def kms_key(key: Object) -> Object:
-    return {
-        "name": next(iter(key["key_aliases"]), "") or text(key, "key_id"),
-        "asset": material(text(key, "key_spec")),
-        "algorithm": text(key, "key_spec"),
-        "state": text(key, "key_state"),
-        "created": iso_time(key, "key_creation_date"),
-        "expires": iso_time(key, "key_valid_to"),
-        **compliance(key["analysis"].get("crypto_policy_compliance")),
-    }
-
-
-def acm_certificate(certificate: Object) -> Object:
-    analysis = certificate["analysis"]
-    return {
-        "name": text(certificate, "domain_name"),
-        "asset": "certificate",
-        "algorithm": known(text(certificate, "key_algorithm")),
-        "signature_algorithm": known(text(certificate, "signature_algorithm")),
-        "state": text(certificate, "status"),
-        "created": iso_time(certificate, "created_at"),
-        "valid_from": iso_time(certificate, "not_valid_before"),
-        "expires": iso_time(certificate, "not_valid_after"),
-        "issuer": text(certificate, "issuer"),
-        **compliance(
-            analysis.get("key_algo_crypto_policy_compliance"),
-            analysis.get("signature_crypto_policy_compliance"),
-        ),
-    }
-
-
-def azure_key(key: Object) -> Object:
-    attributes = key["key_attributes"]
-    return {
-        "name": text(key, "key_name"),
-        "asset": material(text(key, "key_type")),
-        "algorithm": known(text(key, "key_type")),
-        "state": "enabled" if attributes["is_enabled"] else "disabled",
-        "created": iso_time(attributes, "created_at"),
-        "activated": iso_time(attributes, "activation_date"),
-        "expires": iso_time(attributes, "expiry_date"),
-        **compliance(key["analysis"].get("crypto_policy_compliance")),
-    }
-
-
-def dsm_object(found: Object) -> Object:
-    kind, curve, size = text(found, "object_type"), text(found, "elliptic_curve"), found.get("key_size")
-    return {
-        "name": text(found, "name"),
-        "asset": "certificate" if kind == "certificate" else material(kind),
-        "algorithm": "" if kind == "certificate" else f"{kind}_{curve}" if curve else f"{kind}{size or ''}",
-        "state": text(found, "state"),
-        "created": iso_time(found, "creation_date"),
-        "activated": iso_time(found, "activation_date"),
-        "expires": iso_time(found, "deactivation_date"),
-        **compliance(found["analysis"].get("crypto_policy_compliance")),
-    }
-
-
-def database_key(key: Object) -> Object:
-    return {
-        "name": text(key, "name"),
-        "asset": material(text(key, "encryption_algorithm")),
-        "algorithm": known(text(key, "encryption_algorithm")),
-        "state": text(key, "status"),
-        "created": iso_time(key, "created_at"),
-        "expires": iso_time(key, "expires_at"),
-        **compliance(key["analysis"].get("crypto_policy_compliance")),
-    }
-
-
-def file_on_host(found: Object) -> Object:
-    analysis, metadata = found["analysis"], found["object"]["metadata"]
-    host, path = found["host_info"]["hostname"], found["object"]["file_info"]["file_path"]
-    fields: Object = {
-        "name": path,
-        "algorithm": known(text(analysis, "key_spec")),
-        "occurrences": (Occurrence(f"{host}:{path}", None, None, "", ""),),
-        **compliance(analysis.get("crypto_policy_compliance")),
-    }
-    if "quantum_vulnerable" in analysis["violations"]:
-        fields["is_quantum_vulnerable"] = True
-    for kind in ("private_key", "public_key", "symmetric_key"):
-        if kind in metadata:
-            fields["asset"] = "secret-key" if kind == "symmetric_key" else kind.replace("_", "-")
-    certificate = metadata.get("certificate") or metadata.get("trusted_certificate", {}).get("certificate")
-    if certificate:
-        fields |= {
-            "asset": "certificate",
-            "valid_from": from_millis(certificate["valid_from_unix_millis"]),
-            "expires": from_millis(certificate["valid_to_unix_millis"]),
-            "subject": distinguished_name(certificate.get("subject_cn")),
-            "issuer": distinguished_name(certificate.get("issuer_cn")),
-        }
-    return fields
-
-
-def source_component(component: Object) -> Object:
-    details, analysis = component["details"], component["analysis"]
-    spec = details.get("key_spec", "")
-    return {
-        "name": details["name"],
-        "asset": details["asset_type"],
-        "algorithm": spec if isinstance(spec, str) else spec["other"]["value"],
-        "repository": component["repo_url"],
-        "revision": component["revision"],
-        "occurrences": tuple(
-            Occurrence(
-                one["location"],
-                one.get("line"),
-                one.get("offset"),
-                text(one, "symbol"),
-                text(one, "additional_context"),
-            )
-            for one in details["occurrences"]
-        ),
-        "is_quantum_vulnerable": analysis.get("is_quantum_vulnerable"),
-        **compliance(analysis.get("crypto_policy_compliance")),
-    }
-
-
-def source_repository(repository: Object) -> Object:
-    return {
-        "name": repository["name"],
-        "repository": repository["repo_url"],
-        "revision": repository["revision"],
-        "branch": repository["branch"],
-        "subfolder": text(repository, "subfolder"),
-    }
-
-
-def other(found: Object) -> Object:
-    return {"name": text(found, "name") or text(found, "database_name")}
-
-
-ADAPTERS: dict[tuple[str, str], Callable[[Object], Object]] = {
-    ("aws", "kms"): kms_key,
-    ("aws", "acm"): acm_certificate,
-    ("azure", "kv_key_version"): azure_key,
-    ("dsm", "dsm_sobject"): dsm_object,
-    ("on_prem", "on_prem_key"): database_key,
-    ("on_prem", "filesystem"): file_on_host,
-    ("on_prem", "on_prem_source_code_component"): source_component,
-    ("on_prem", "on_prem_source_code_repo"): source_repository,
-}
-
-
-def material(algorithm: str) -> str:
-    """Armor says that it is a key, and of which algorithm; of a pair, not which half."""
-    return "secret-key" if SYMMETRIC.match(algorithm) else "key"
-
-
-def known(word: str) -> str:
-    return "" if word in {"unknown", "hidden"} else word
-
-
-def compliance(*verdicts: Object | None) -> Object:
-    given = [verdict for verdict in verdicts if verdict]
-    if not given:
-        return {}
-    reasons = [text(verdict, "violation_reason") for verdict in given if not verdict["is_compliant"]]
-    return {
-        "is_compliant": all(verdict["is_compliant"] for verdict in given),
-        "violation": "; ".join(reason for reason in reasons if reason),
-    }
-
-
-def distinguished_name(names: dict[str, str] | None) -> str:
-    return ", ".join(f"{key}={value}" for key, value in (names or {}).items())
-
-
-def text(value: Object, key: str) -> str:
-    found = value.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def iso_time(value: Object, key: str) -> str:
-    """Armor's 20170509T070912Z as ISO 8601's 2017-05-09T07:09:12Z."""
-    found = text(value, key)
-    return datetime.strptime(found, "%Y%m%dT%H%M%SZ").strftime("%Y-%m-%dT%H:%M:%SZ") if found else ""
-
-
-def from_millis(millis: int) -> str:
-    return datetime.fromtimestamp(millis / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,23 +5,26 @@ Nothing is added to what Armor says: what it does not know is left out, and what
 itself (services, databases) is counted, not listed.
 """
 
-from __future__ import annotations
-
-import argparse
 import json
 import re
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
-from inventory import Asset, Occurrence, read_assets
-from web import Object
-from workflow import run
+import python_floor  # noqa: F401 - says which Python is needed, before a module is read that needs it
+from asset import Asset, Occurrence
+from inventory import read_assets
+from log import say
+from web import JsonObject
+from workflow import ArgumentParser, run
 
 
 class Algorithm(NamedTuple):
+    """What Armor's word for an algorithm is in CycloneDX; `{}` stands for the number in the word."""
+
+    # The whole word, as a regular expression with one group at most.
     pattern: str
     name: str
     primitive: str = ""
@@ -65,7 +68,8 @@ STATES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Write the CBOM."""
+    parser = ArgumentParser(__doc__)
     parser.add_argument("folder", type=Path, help="what export_inventory.py wrote")
     parser.add_argument("file", type=Path, help="the CBOM to write")
     options = parser.parse_args()
@@ -74,13 +78,14 @@ def main() -> None:
     with open(options.file, "w", encoding="utf-8") as file:
         json.dump(to_bom(cryptographic), file, indent=1)
     left_out = len(assets) - len(cryptographic)
-    print(f"{len(cryptographic)} cryptographic assets in {options.file}, {left_out} other objects left out")
+    say(f"{len(cryptographic)} cryptographic assets in {options.file}, {left_out} other objects left out")
 
 
-def to_bom(assets: Iterable[Asset]) -> Object:
-    components: list[Object] = []
-    dependencies: list[Object] = []
-    algorithms: dict[str, Object] = {}
+def to_bom(assets: Iterable[Asset]) -> JsonObject:
+    """Give the CBOM of cryptographic assets."""
+    components: list[JsonObject] = []
+    dependencies: list[JsonObject] = []
+    algorithms: dict[str, JsonObject] = {}
     for asset in assets:
         components.append(to_component(asset))
         used = [word for word in (asset.algorithm, asset.signature_algorithm) if word]
@@ -103,8 +108,9 @@ def to_bom(assets: Iterable[Asset]) -> Object:
     }
 
 
-def to_component(asset: Asset) -> Object:
-    component: Object = {
+def to_component(asset: Asset) -> JsonObject:
+    """Give the component of an asset."""
+    component: JsonObject = {
         "type": "cryptographic-asset",
         "bom-ref": asset.id,
         "name": asset.name or asset.resource or asset.id,
@@ -112,13 +118,14 @@ def to_component(asset: Asset) -> Object:
         "properties": properties(asset),
     }
     if asset.occurrences:
-        component["evidence"] = {"occurrences": [to_occurrence(one) for one in asset.occurrences]}
+        component["evidence"] = {"occurrences": list(map(to_occurrence, asset.occurrences))}
     if asset.repository:
         component["externalReferences"] = [{"type": "vcs", "url": asset.repository}]
     return component
 
 
-def crypto_properties(asset: Asset) -> Object:
+def crypto_properties(asset: Asset) -> JsonObject:
+    """Give what CycloneDX has about an asset of this kind."""
     if asset.asset == "algorithm":
         return {"assetType": "algorithm", **algorithm_properties(asset.algorithm)}
     if asset.asset == "protocol":
@@ -131,7 +138,8 @@ def crypto_properties(asset: Asset) -> Object:
     }
 
 
-def certificate_properties(asset: Asset) -> Object:
+def certificate_properties(asset: Asset) -> JsonObject:
+    """Give a certificate's properties."""
     return given(
         subjectName=asset.subject,
         issuerName=asset.issuer,
@@ -141,7 +149,8 @@ def certificate_properties(asset: Asset) -> Object:
     )
 
 
-def material_properties(asset: Asset) -> Object:
+def material_properties(asset: Asset) -> JsonObject:
+    """Give a key's properties."""
     return given(
         type=asset.asset,
         id=asset.resource,
@@ -153,7 +162,8 @@ def material_properties(asset: Asset) -> Object:
     )
 
 
-def to_algorithm(word: str) -> Object:
+def to_algorithm(word: str) -> JsonObject:
+    """Give the component of an algorithm, to which keys and certificates refer."""
     found = find(word)
     return {
         "type": "cryptographic-asset",
@@ -163,7 +173,8 @@ def to_algorithm(word: str) -> Object:
     }
 
 
-def algorithm_properties(word: str) -> Object:
+def algorithm_properties(word: str) -> JsonObject:
+    """Give what the word for an algorithm says."""
     found = find(word)
     if found is None:
         return {}
@@ -176,8 +187,8 @@ def algorithm_properties(word: str) -> Object:
     return {"algorithmProperties": fields} if fields else {}
 
 
-def find(word: str) -> tuple[Algorithm, str] | None:
-    """With the number in the word, or an empty text."""
+def find(word: str) -> Optional[tuple[Algorithm, str]]:
+    """Give the algorithm that a word means, and the number in the word, which may be empty."""
     for algorithm in ALGORITHMS:
         match = re.fullmatch(algorithm.pattern, word)
         if match:
@@ -186,16 +197,23 @@ def find(word: str) -> tuple[Algorithm, str] | None:
 
 
 def reference(word: str) -> str:
+    """Give the bom-ref of an algorithm."""
     return f"algorithm/{word}" if word else ""
 
 
-def to_occurrence(one: Occurrence) -> Object:
-    fields = given(location=one.location, symbol=one.symbol, additionalContext=one.context)
-    numbers = {"line": one.line, "offset": one.offset}
+def to_occurrence(occurrence: Occurrence) -> JsonObject:
+    """Give a place where an asset was found."""
+    fields = given(
+        location=occurrence.location,
+        symbol=occurrence.symbol,
+        additionalContext=occurrence.context,
+    )
+    numbers = {"line": occurrence.line, "offset": occurrence.offset}
     return fields | {name: number for name, number in numbers.items() if number is not None}
 
 
-def properties(asset: Asset) -> list[Object]:
+def properties(asset: Asset) -> list[JsonObject]:
+    """Give what Armor says and CycloneDX has no word for, in Armor's words."""
     values = given(
         connection=asset.connection,
         kind=f"{asset.provider}/{asset.kind}",
@@ -212,11 +230,15 @@ def properties(asset: Asset) -> list[Object]:
     return [{"name": f"armor:{name}", "value": value} for name, value in values.items()]
 
 
-def yes_or_no(value: bool | None) -> str:
-    return "" if value is None else "yes" if value else "no"
+def yes_or_no(value: Optional[bool]) -> str:
+    """Give a verdict as a word; nothing if there is none."""
+    if value is None:
+        return ""
+    return "yes" if value else "no"
 
 
-def given(**fields: str) -> Object:
+def given(**fields: str) -> JsonObject:
+    """Give the fields that are not empty."""
     return {name: value for name, value in fields.items() if value}
 
 

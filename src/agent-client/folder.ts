@@ -1,21 +1,41 @@
 import { constants } from "node:fs";
-import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import {
+  access,
+  chown,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
 const IS_WINDOWS = process.platform === "win32";
 
-/** For its owner alone. */
+const PREFIX = "armor-token-";
+/** mkdtemp puts six letters or digits in place of nothing. */
+const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
+/** The built command in dist/, and its copy: the name makes it CommonJS, whatever package.json lies above it. */
+const BUILT_COMMAND = "armor-token.js";
+const COPIED_COMMAND = "armor-token.cjs";
+
+/** The agent's folder, for its owner alone. */
 export interface AgentFolder {
   readonly path: string;
   readonly bin: string; // a folder for PATH
   readonly command: string; // the path of the wrapper of armor-token
-  readonly canRun: boolean; // false where the file system forbids programs (noexec)
+  readonly canRun: boolean; // false if the file system forbids programs (noexec)
+  readonly fitsPath: boolean; // false if PATH cannot hold `bin`, as it has the sign that parts folders there
 }
 
 /**
- * Creates a folder below RUNNER_TEMP with the wrappers of armor-token. They hold no secret, and name Node by
- * its path, as it is not on PATH in a container job.
+ * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy, because a later step may
+ * remove the action's own files, as it does with a checkout that has the action in a folder (`uses: ./`). The
+ * wrappers hold no secret, and name Node by its path, as it is not on PATH in a container job.
+ * @param dist the folder of the built files
  * @throws ArmorError file_failed, runner_unsupported
  */
 export async function createAgentFolder(
@@ -31,21 +51,64 @@ export async function createAgentFolder(
   process.umask(0o077); // whatever the job's is
   let path = "";
   try {
-    path = await mkdtemp(join(resolve(temp), "armor-token-"));
-    const bin = join(path, "bin");
-    const script = join(bin, "armor-token");
-    const program = join(dist, "armor-token.js");
-    await mkdir(bin);
-    await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
-    if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, program));
-    const canRun = await access(script, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    return { path, bin, command: isWindows ? `${script}.cmd` : script, canRun };
+    path = await mkdtemp(join(resolve(temp), PREFIX));
+    const folder = await fillFolder(path, dist, isWindows);
+    await giveToOwnerOf(dirname(path), [path, folder.bin]);
+    return folder;
   } catch (error) {
-    if (path !== "") await removeFolder(path);
+    if (path !== "") await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    if (error instanceof ArmorError) throw error;
     throw fileError("The folder that RUNNER_TEMP names", error);
+  }
+}
+
+async function fillFolder(path: string, dist: string, isWindows: boolean): Promise<AgentFolder> {
+  const bin = join(path, "bin");
+  const script = join(bin, "armor-token");
+  const program = join(bin, COPIED_COMMAND);
+  await mkdir(bin);
+  await copyCommand(join(dist, BUILT_COMMAND), program);
+  await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
+  if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
+  const canRun = await access(script, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  const command = isWindows ? `${script}.cmd` : script;
+  const fitsPath = !bin.includes(isWindows ? ";" : delimiter);
+  return { path, bin, command, canRun, fitsPath };
+}
+
+/** @throws ArmorError runner_unsupported if it is not there; the error of node:fs if it cannot be written */
+async function copyCommand(built: string, copy: string): Promise<void> {
+  try {
+    await access(built, constants.R_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
+    const remedy =
+      "A step has removed or changed the action's files: use the action before that step.";
+    throw new ArmorError("runner_unsupported", problem, remedy);
+  }
+  await copyFile(built, copy, constants.COPYFILE_EXCL);
+}
+
+/**
+ * In a container, root makes folders that the runner, an ordinary user outside, could not list: its clean-up
+ * would stop there, for this and for all later jobs. So they are given to the owner of RUNNER_TEMP.
+ */
+async function giveToOwnerOf(temp: string, folders: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(temp);
+  if (uid === 0) return;
+  try {
+    // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the outer one.
+    for (const folder of folders.toReversed()) await chown(folder, uid, gid);
+    for (const folder of folders)
+      await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch {
+    // Root may not give folders away, or could not use them any more: then it keeps them.
+    for (const folder of folders) await chown(folder, 0, 0).catch(() => undefined);
   }
 }
 
@@ -63,13 +126,42 @@ export function shWrapper(
   return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quoted.join(" ")} "$@"\n`;
 }
 
-/** `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes. */
+/**
+ * `%~dp0` is the folder of the .cmd itself. cmd.exe expands percent signs also between quotes.
+ * @param program the name of the program, which lies beside the .cmd
+ */
 export function cmdWrapper(node: string, program: string): string {
-  const quoted = [node, program].map((path) => `"${path.replaceAll("%", "%%")}"`);
-  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quoted.join(" ")} "%~dp0.." %*\r\n`;
+  const quotedNode = `"${node.replaceAll("%", "%%")}"`;
+  return `@setlocal\r\n@set "NODE_OPTIONS="\r\n@${quotedNode} "%~dp0${program}" "%~dp0.." %*\r\n`;
 }
 
-/** Never fails: what is left of it, the runner removes with RUNNER_TEMP. */
-export async function removeFolder(folder: string): Promise<void> {
+/**
+ * Whether this is a folder that `createAgentFolder` made or could have made: by its name, directly below
+ * RUNNER_TEMP, if it is there a folder and no link, and this user's or that of RUNNER_TEMP's owner. A step can
+ * put any path into the saved state of a job, and no other folder must be removed for it.
+ */
+export async function isAgentFolder(path: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  const temp = env["RUNNER_TEMP"];
+  if (!temp || !FOLDER_NAME.test(basename(path))) return false;
+  if (path !== join(resolve(temp), basename(path))) return false;
+  try {
+    const { uid } = await stat(temp);
+    const folder = await lstat(path);
+    const isOurs = folder.uid === process.getuid?.() || folder.uid === uid;
+    return folder.isDirectory() && (IS_WINDOWS || isOurs);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT"; // it is gone already
+  }
+}
+
+/**
+ * Removes an agent's folder, and no other. Never fails: what is left of it, the runner removes with RUNNER_TEMP.
+ * @param env has RUNNER_TEMP
+ */
+export async function removeFolder(
+  folder: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  if (!(await isAgentFolder(folder, env))) return;
   await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }

@@ -1,23 +1,29 @@
-import { X509Certificate } from "node:crypto";
 import { type Credentials, secretForms } from "../armor/credentials.ts";
 import { isLoopback } from "../armor/host.ts";
 import { ArmorError } from "../errors.ts";
 import { pathFault } from "../gateway/targets.ts";
+import { missingError, refuseMisspeltInputs } from "./missing.ts";
+import { readCertificates } from "./pem.ts";
 
+/** What the workflow wants, checked. */
 export interface Inputs {
   readonly credentials: Credentials;
   readonly apiUrl: string; // without a slash at its end
   readonly certificates: readonly string[]; // PEM, one certificate each
   readonly timeoutMs: number;
   readonly keepFresh: boolean;
-  readonly gatewayPaths: readonly string[]; // absolute; one that ends with `/` is everything below it
+  // Absolute; one that ends with `/` is everything below it.
+  readonly gatewayPaths: readonly string[];
   readonly exportEnvironment: boolean;
   readonly terminateSession: boolean;
 }
 
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
-/** The same as in action.yml. The runner applies them to inputs that are left out, but not to empty ones. */
+/**
+ * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
+ * ones.
+ */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
   "ca-certificate": "",
@@ -28,23 +34,33 @@ export const DEFAULTS = {
   "terminate-session": "true",
 } as const;
 
+const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
-const MAX_CREDENTIAL_LENGTH = 4096; // far above any key, and far below what an environment variable can hold
+// Far above any key, and far below what an environment variable can hold.
+const MAX_CREDENTIAL_LENGTH = 4096;
 
 /** Control characters, line separators and lone surrogates. No credential and no URL has one. */
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
 
-/** Every form of the key, to be masked first. A short key has none: its mask would cover half of the log. */
+/**
+ * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
+ * log.
+ */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
 }
 
-/** @throws ArmorError input_invalid, naming the first input that is wrong and what to do */
-export function readInputs(getInput: GetInput): Inputs {
+/**
+ * Reads and checks all inputs.
+ * @param env of this process, which tells why an input is missing
+ * @throws ArmorError input_invalid, naming the first input that is wrong and what to do
+ */
+export function readInputs(getInput: GetInput, env: NodeJS.ProcessEnv = {}): Inputs {
+  refuseMisspeltInputs(getInput, env, INPUT_NAMES, DEFAULTS);
   return {
-    credentials: parseCredentials(getInput("app-id"), getInput("api-key")),
+    credentials: readCredentials(getInput, env),
     apiUrl: parseApiUrl(getInput("api-url")),
     certificates: parseCertificates(getInput("ca-certificate")),
     timeoutMs: parseTimeout(getInput("timeout")),
@@ -55,18 +71,16 @@ export function readInputs(getInput: GetInput): Inputs {
   };
 }
 
-function parseCredentials(appId: string, apiKey: string): Credentials {
+function readCredentials(getInput: GetInput, env: NodeJS.ProcessEnv): Credentials {
+  const appId = getInput("app-id");
+  const apiKey = getInput("api-key");
   const credentials = [
     { name: "app-id", value: appId },
     { name: "api-key", value: apiKey },
   ];
   const empty = credentials.filter(({ value }) => value === "").map(({ name }) => name);
-  if (empty.length > 0) {
-    const remedy =
-      "Usually the secret is not defined here under the name that the workflow uses. " +
-      "Workflows that a fork or Dependabot starts get no repository secrets.";
-    throw invalid(`${empty.join(" and ")} ${empty.length === 1 ? "is" : "are"} empty`, remedy);
-  }
+  const areAllLost = INPUT_NAMES.every((name) => getInput(name) === "");
+  if (empty.length > 0) throw missingError(empty, areAllLost, env);
   const again =
     "Store the secret again: the value that Armor shows, on one line, and nothing else.";
   for (const { name, value } of credentials) {
@@ -118,7 +132,7 @@ function parseGatewayPaths(value: string): string[] {
   return paths;
 }
 
-function parseCertificates(value: string): string[] {
+function parseCertificates(value: string): readonly string[] {
   if (value === "") return [];
   const range = "from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
   const remedy = `Give the text of one or more PEM certificates, each ${range}.`;
@@ -127,20 +141,9 @@ function parseCertificates(value: string): string[] {
       "ca-certificate contains a private key",
       `${remedy} Consider that key compromised.`,
     );
-  const blocks = value.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0 || blocks.length !== value.split("-----BEGIN").length - 1)
-    throw invalid("ca-certificate is not PEM", remedy);
-  for (const [index, block] of blocks.entries()) {
-    try {
-      new X509Certificate(block);
-    } catch {
-      throw invalid(
-        `ca-certificate: certificate ${index + 1} of ${blocks.length} cannot be read`,
-        remedy,
-      );
-    }
-  }
-  return blocks;
+  const result = readCertificates(value);
+  if ("problem" in result) throw invalid(result.problem, remedy);
+  return result.certificates;
 }
 
 function parseTimeout(value: string): number {

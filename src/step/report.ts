@@ -1,68 +1,127 @@
 import type { StopResult } from "../agent-client/stop.ts";
 import { annotationOf } from "../errors.ts";
-import type { Stats } from "../protocol/stats.ts";
+import type { AgentReport } from "../protocol/stats.ts";
 
 /** What the post step has to say. */
-export type Report = { readonly lines: readonly string[]; readonly warnings: readonly string[] };
+export interface Report {
+  readonly lines: readonly string[];
+  readonly warnings: readonly string[];
+  readonly read: readonly string[]; // what was read from Armor, one kind of call each
+  readonly debugLog: readonly string[]; // of the agent; empty without debug logging
+}
 
-export const NOTHING: Report = { lines: [], warnings: [] };
+/** A report that says nothing. */
+export const NOTHING: Report = { lines: [], warnings: [], read: [], debugLog: [] };
 
-/** What the agent did, or why it cannot be known. */
+/** A report of one line. */
+export function lineReport(line: string): Report {
+  return { lines: [line], warnings: [], read: [], debugLog: [] };
+}
+
+/** What both say, one after the other. */
+export function joined(first: Report, second: Report): Report {
+  return {
+    lines: [...first.lines, ...second.lines],
+    warnings: [...first.warnings, ...second.warnings],
+    read: [...first.read, ...second.read],
+    debugLog: [...first.debugLog, ...second.debugLog],
+  };
+}
+
+/**
+ * Says what the agent did, or why that cannot be known.
+ * @param isMainComplete if it is not, main's own annotation has said what happened
+ */
 export function agentReport(result: StopResult, isMainComplete: boolean): Report {
+  const { debugLog = [] } = result;
   if (result.kind === "unknown") {
-    const then =
-      "It ends by itself when its folder is gone, at the latest when the runner cleans up.";
-    return {
-      lines: [],
-      warnings: [agentWarning("could not be asked to stop", result.reason, then)],
-    };
+    const warning = agentWarning(
+      `The token agent could not be asked to stop: ${withoutStop(result.reason)}. ` +
+        "It ends by itself when its folder is gone, at the latest when the runner cleans up.",
+    );
+    return { lines: [], warnings: [warning], read: [], debugLog };
   }
   const { stats } = result;
   if (stats === undefined) {
     if (!isMainComplete) return NOTHING; // main has failed, and has stopped it
-    const why = "it left no report: it was killed, its folder was removed, or the disk is full";
-    return { lines: [], warnings: [earlyEnd(why)] };
+    const why =
+      " and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full";
+    return { lines: [], warnings: [earlyEnd(why)], read: [], debugLog };
   }
-  const warnings = problemsOf(stats);
-  if (stats.reason !== undefined) warnings.unshift(earlyEnd(stats.reason));
-  return { lines: [workOf(stats)], warnings };
+  const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
+  if (stats.reason !== undefined) warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
+  // Quiet if main has failed, but what was left behind is said.
+  const lines = isMainComplete ? [workOf(stats)] : [];
+  return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
 }
 
-function earlyEnd(reason: string): string {
-  const then =
-    "Calls after that could not connect (curl: (7)): look at the first step that failed.";
-  return agentWarning("had ended before the job did", reason, then);
+function withoutStop(text: string): string {
+  return text.replace(/\.$/, "");
 }
 
-function agentWarning(what: string, reason: string, then: string): string {
+function earlyEnd(why: string): string {
+  return agentWarning(
+    `The token agent ended before the job did${why}. ` +
+      "Later calls failed with curl (7): start at the first failed step.",
+  );
+}
+
+function agentWarning(text: string): string {
   const sessions = "Sessions of tokens that it fetched end when these expire.";
-  const text = `The token agent ${what}: ${reason.replace(/\.$/, "")}. ${then} ${sessions}`;
-  return annotationOf("agent_failed", text);
+  return annotationOf("agent_failed", `${text} ${sessions}`);
 }
 
-/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched.` */
-function workOf(stats: Stats): string {
+/** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
+function workOf(stats: AgentReport): string {
   const used = [
     ...calls("answered", stats.answered),
     ...calls("failed", stats.failed),
+    ...times(stats.abandoned, "call", "given up by its client", "given up by their clients"),
     ...times(stats.refused, "call", "refused"),
     ...times(stats.handedOut, "token", "handed out"),
   ];
-  if (used.length === 0) {
-    const hint = stats.reason === undefined ? ". Where no step needs it, leave keep-fresh out" : "";
-    return `Token agent: it answered no call${hint}.`;
-  }
-  const tokens = [
+  const work = [
+    ...(used.length === 0 ? ["no call came"] : used),
     ...times(stats.minted, "token", "fetched"),
     ...times(stats.sessionsEnded, "session", "ended"),
   ];
-  return `Token agent: ${[...used, ...tokens].join(", ")}.`;
+  const line = `Token agent: ${work.join(", ")}.`;
+  const isUnused = used.length === 0 && stats.reason === undefined;
+  if (!isUnused) return line;
+  return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
 
-function problemsOf({ problems, sessionsNotEnded }: Stats): string[] {
-  const warnings = Object.entries(problems).map(([code, text]) => annotationOf(code, text));
-  const ends = "may not have ended. Sessions end when their tokens expire.";
-  return [...warnings, ...times(sessionsNotEnded, "Armor session", ends)];
+/**
+ * Gives whether the agent had the step's own token only, whose session post can try to end itself.
+ */
+export function hasOnlyOwnToken({ minted }: AgentReport): boolean {
+  return minted === 1;
+}
+
+function sessionsLeft(stats: AgentReport): string[] {
+  const others = hasOnlyOwnToken(stats) ? stats.sessionsNotEnded - 1 : stats.sessionsNotEnded;
+  const one = "could not be ended; it ends by itself when its token expires.";
+  const several = "could not be ended; they end by themselves when their tokens expire.";
+  return times(Math.max(others, 0), "Armor session", one, several);
+}
+
+/**
+ * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is
+ * a command.
+ */
+function readBy({ read, otherKinds, otherCalls, handedOut }: AgentReport): string[] {
+  const lines = read.map(
+    ({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`,
+  );
+  if (otherKinds > 0) {
+    const kinds = otherKinds === 1 ? "1 other kind" : `${otherKinds} other kinds`;
+    lines.push(`… and ${kinds} (${otherCalls} ${otherCalls === 1 ? "call" : "calls"})`);
+  } else if (otherCalls > 0) lines.push(`… and ${otherCalls} other calls`);
+  if (handedOut > 0)
+    lines.push(
+      "Calls with tokens that armor-token handed out are not seen, so they are not listed.",
+    );
+  return lines;
 }
 
 /** Such as `3 calls answered (2xx 2, 4xx 1)`; nothing for none. */
@@ -75,8 +134,10 @@ function calls(verb: string, counts: Readonly<Record<string, number>>): string[]
   return times(sum, "call", `${verb} (${parts.join(", ")})`);
 }
 
-/** Such as `3 tokens fetched`; nothing for none. */
-function times(count: number, noun: string, verb: string): string[] {
+/**
+ * Such as `3 tokens fetched`; nothing for none. @param verbOfMany for several; the same by default
+ */
+function times(count: number, noun: string, verb: string, verbOfMany = verb): string[] {
   if (count === 0) return [];
-  return [`${count} ${count === 1 ? noun : `${noun}s`} ${verb}`];
+  return [count === 1 ? `1 ${noun} ${verb}` : `${count} ${noun}s ${verbOfMany}`];
 }

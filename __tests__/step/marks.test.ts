@@ -1,0 +1,69 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { endMain, MainMark } from "../../src/step/marks.ts";
+import { post } from "../../src/step/post.ts";
+import { runStep } from "../fixtures/in-process.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
+
+/** A process that has ended: pids end below this number. */
+const DEAD_PID = "99999999";
+
+describe("the marks of main and post", () => {
+  test("tell main that post has begun, and post whether main has ended", async () => {
+    await using temp = await makeTempFolder("armor-marks-");
+    const env = { RUNNER_TEMP: temp.path };
+    const mark = new MainMark(env);
+    expect(mark.hasPostBegun()).toBe(false);
+    expect(await endMain(mark.path ?? "", env, 100)).toBe(false);
+    expect(mark.hasPostBegun()).toBe(true);
+    setTimeout(() => mark.remove(), 100);
+    expect(await endMain(mark.path ?? "", env, 10_000)).toBe(true);
+  });
+
+  test("leave nothing behind when main has ended first, or was killed", async () => {
+    await using temp = await makeTempFolder("armor-marks-");
+    const env = { RUNNER_TEMP: temp.path };
+    const mark = new MainMark(env);
+    mark.remove();
+    expect(await endMain(mark.path ?? "", env, 10_000)).toBe(true);
+    const killed = new MainMark(env);
+    await writeFile(killed.path ?? "", DEAD_PID);
+    expect(await endMain(killed.path ?? "", env, 10_000)).toBe(true);
+    expect(await readdir(temp.path)).toEqual([]);
+  });
+
+  test("make post wait for main, but not for ever, and say that main goes on", async () => {
+    await using temp = await makeTempFolder("armor-marks-");
+    const env = { RUNNER_TEMP: temp.path };
+    const mark = new MainMark(env); // of this process, which does not end
+    const never = new Promise<never>(() => undefined);
+    const state = { STATE_api_url: "http://127.0.0.1:1", STATE_mark: mark.path ?? "" };
+    const start = performance.now();
+    const { exitCode, said } = await runStep((own) => post(own, never), {}, { ...env, ...state });
+    expect(performance.now() - start).toBeGreaterThan(2_000);
+    expect(exitCode).toBe(0);
+    expect(said).toEqual([
+      expect.stringMatching(/^The main step was cancelled and is still at work/),
+    ]);
+  });
+
+  test("are not needed where RUNNER_TEMP cannot be written", () => {
+    for (const temp of ["", "/no/such/folder"]) {
+      const mark = new MainMark({ RUNNER_TEMP: temp });
+      expect([mark.path, mark.hasPostBegun()]).toEqual([undefined, false]);
+      mark.remove();
+    }
+  });
+
+  test.each(["/etc/passwd", "armor-main-x", "../armor-main-0123456789abcdef", ""])(
+    "are not believed if state names %j",
+    async (name) => {
+      await using temp = await makeTempFolder("armor-marks-");
+      const env = { RUNNER_TEMP: temp.path };
+      await writeFile(join(temp.path, "armor-main-x"), String(process.pid));
+      expect(await endMain(join(temp.path, name), env, 5_000)).toBe(true);
+      expect(await readdir(temp.path)).toEqual(["armor-main-x"]);
+    },
+  );
+});

@@ -1,0 +1,67 @@
+import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { post } from "../../src/step/post.ts";
+import { closeFilesToOthers } from "../../src/step/runner-files.ts";
+import { runMain, runStep } from "../fixtures/in-process.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
+import { startServer, token } from "../fixtures/server.ts";
+
+const FILES = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+/** Files as the runner makes them, which every user of the machine can read. */
+function makeOpenFiles(folder: string): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const name of FILES) {
+    const path = join(folder, name);
+    writeFileSync(path, "");
+    chmodSync(path, 0o644);
+    files[name] = path;
+  }
+  return files;
+}
+
+// Windows has no such modes.
+const onPosix = process.platform === "win32" ? describe.skip : describe;
+
+onPosix("the runner's files of a step", () => {
+  test("are closed to other users by main, before anything is asked for", async () => {
+    await using temp = await makeTempFolder("armor-files-");
+    const files = makeOpenFiles(temp.path);
+    let modes: number[] = [];
+    await using armor = await startServer([
+      (...args) => {
+        modes = FILES.map((name) => modeOf(files[name] ?? ""));
+        token()(...args);
+      },
+    ]);
+    await expect(runMain({ "api-url": armor.url }, files)).resolves.toMatchObject({ exitCode: 0 });
+    expect(modes).toEqual([0o600, 0o600, 0o600, 0o600]);
+  });
+
+  test("are closed to other users by post", async () => {
+    await using temp = await makeTempFolder("armor-files-");
+    const files = makeOpenFiles(temp.path);
+    const state = { STATE_api_url: "http://127.0.0.1:1", STATE_terminate_session: "false" };
+    const never = new Promise<never>(() => undefined);
+    await runStep((own) => post(own, never), {}, { ...files, ...state });
+    expect(FILES.map((name) => modeOf(files[name] ?? ""))).toEqual([0o600, 0o600, 0o600, 0o600]);
+  });
+
+  test("that are missing, folders or devices are left alone, and are no error", async () => {
+    await using temp = await makeTempFolder("armor-files-");
+    const folder = join(temp.path, "folder");
+    mkdirSync(folder);
+    chmodSync(folder, 0o755);
+    const before = modeOf("/dev/null");
+    const env = {
+      GITHUB_OUTPUT: folder,
+      GITHUB_STATE: "/dev/null",
+      GITHUB_ENV: "/no/such/file",
+      GITHUB_PATH: "",
+    };
+    await runStep(() => closeFilesToOthers(), {}, env);
+    expect([modeOf(folder), modeOf("/dev/null")]).toEqual([0o755, before]);
+  });
+});
