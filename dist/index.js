@@ -3981,7 +3981,7 @@ const BOUNDS = {
         beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
     },
     maxInLineInAll: {
-        value: 4_000,
+        value: 2_000,
         unit: "requests",
         protects: "The same over all connections; a request and its response take some 4 KB.",
         beyond: "The connection that brought the last request is reset.",
@@ -4643,7 +4643,10 @@ class Requests {
         this.#options = options;
     }
     accept(exchange) {
-        const connection = this.#options.connections.find(exchange.request.socket);
+        const { socket } = exchange.request;
+        if (socket.destroyed)
+            return;
+        const connection = this.#options.connections.find(socket);
         if (connection === undefined || connection.isRefused)
             return;
         if (connection.isReplying)
