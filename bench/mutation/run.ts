@@ -5,6 +5,7 @@
 //   npm run mutate -- guard armor       these files, or all files of these folders
 //   npm run mutate -- --changed         what the branch has changed, for ten minutes at most
 //   npm run mutate -- --minutes 30      another bound
+//   npm run mutate -- --workers 2       fewer processes at once, on a machine that others use, too
 //
 // It fails if a change survives that accepted.ts does not name, or if an entry there stands for
 // nothing, and prints what is left over in the form of accepted.ts. The tests that run the sources
@@ -23,7 +24,7 @@ import { Choice, type MutantJob, type Rooms } from "./choose.ts";
 import { judge } from "./gate.ts";
 import { instrument, type Mutant } from "./instrument.ts";
 import type { Reply } from "./worker.ts";
-import { endAll, runAll } from "./workers.ts";
+import { endAll, runAll, WORKERS } from "./workers.ts";
 
 /**
  * Of a run for what was changed: as long as one waits for a gate. What is left is tried by the job
@@ -40,7 +41,11 @@ const minutes = () => (performance.now() - start) / 60_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { changed: { type: "boolean", default: false }, minutes: { type: "string" } },
+  options: {
+    changed: { type: "boolean", default: false },
+    minutes: { type: "string" },
+    workers: { type: "string" },
+  },
 });
 const bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
 const changed = values.changed ? changedLines() : undefined;
@@ -65,7 +70,11 @@ process.on("exit", () => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
-const folders = { copy: join(folder, "copy"), temp: join(folder, "temp") };
+const folders = {
+  copy: join(folder, "copy"),
+  temp: join(folder, "temp"),
+  workers: Number(values.workers ?? WORKERS),
+};
 await mkdir(folders.temp);
 
 const all = await instrument(folders.copy, files);
