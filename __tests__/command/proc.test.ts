@@ -20,7 +20,7 @@ function startShell(script: string, cwd = ".") {
 }
 
 async function startProgram(program: string, args: readonly string[] = [], cwd = ".") {
-  const stdio: StdioOptions = ["pipe", "pipe", "inherit"];
+  const stdio: StdioOptions = ["pipe", "pipe", "ignore"];
   const child = spawn(program, args, { cwd, stdio, detached: true });
   const { pid = 0 } = child;
   await new Promise((resolve) => child.stdout?.once("data", resolve));
