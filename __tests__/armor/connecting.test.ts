@@ -206,3 +206,9 @@ describe("a name that DNS does not know", () => {
     expect(names.asked).toHaveBeenCalledTimes(1);
   });
 });
+
+test("a name for which DNS has no address is one that it does not know", async () => {
+  await using _names = nameHere({ [NAME]: [[]] });
+  const unknown = { code: "ENOTFOUND", message: `no address for ${NAME}` };
+  await expect(connectTo(CLOSED_PORT)).rejects.toMatchObject(unknown);
+});

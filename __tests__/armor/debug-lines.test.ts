@@ -4,15 +4,18 @@ import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { watchCertificate } from "../../src/armor/certificate.ts";
+import { connect, Progress } from "../../src/armor/connecting.ts";
 import { createSend } from "../../src/armor/http.ts";
 import { explainRoute } from "../../src/armor/proxy.ts";
 import { writeDebugTo } from "../../src/debug.ts";
 import { Client } from "../../src/gateway/client.ts";
 import { Upstream } from "../../src/gateway/upstream.ts";
 import { createAuthority, trust } from "../fixtures/certificates.ts";
+import { nameHere } from "../fixtures/names.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { startConnectProxy } from "../fixtures/proxy.ts";
-import { json, startServer } from "../fixtures/server.ts";
+import { CLOSED_PORT, json, startServer } from "../fixtures/server.ts";
 
 const HOST = "armor.corp.test";
 const PASSWORD = "Passw0rd";
@@ -120,4 +123,35 @@ test.each([
   const isSet = !why.startsWith("neither");
   const explained = explainRoute(new URL(url), isSet ? { ...route, proxy } : route);
   expect(explained).toBe(`Route to ${url}: direct, because ${why}`);
+});
+
+test("a proxy without a user is explained as such", () => {
+  const proxy = { variable: "https_proxy", value: "http://p.test:1" };
+  const explained = explainRoute(new URL("https://a.test"), { proxy, noProxy: "" });
+  expect(explained).toMatch(/http:\/\/p\.test:1, without a user, by the variable https_proxy$/);
+});
+
+test("each answer of DNS and each attempt that failed has a line", async () => {
+  await using _names = nameHere({ localhost: ["ENOTFOUND", ["127.0.0.3", "127.0.0.1"]] });
+  const endpoint = { host: "localhost", port: CLOSED_PORT };
+  const failed = connect(endpoint, new Progress(), AbortSignal.timeout(15_000));
+  await expect(failed).rejects.toThrow("ECONNREFUSED");
+  expect(lines).toEqual([
+    "DNS does not know localhost (ENOTFOUND): asked again in 250 ms",
+    "localhost is 127.0.0.3, 127.0.0.1",
+    expect.stringMatching(/^127\.0\.0\.3 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
+    expect.stringMatching(/^127\.0\.0\.1 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
+  ]);
+});
+
+test.each([
+  { names: {}, shown: '"nobody" by "nobody"' },
+  { names: { O: "Corp", OU: "Unit" }, shown: '"Corp" by "Corp"' },
+  { names: { OU: "Unit" }, shown: '"Unit" by "Unit"' },
+])("a certificate for $names is shown as $shown", ({ names, shown }) => {
+  const getPeerCertificate = () => ({ subject: names, issuer: names, valid_to: "then" });
+  const socket = Object.assign(new EventEmitter(), { getPeerCertificate, getProtocol: () => "T" });
+  watchCertificate(socket as never);
+  socket.emit("secureConnect");
+  expect(lines).toEqual([`T, certificate of ${shown} until then`]);
 });

@@ -67,3 +67,10 @@ describe("the marks of main and post", () => {
     },
   );
 });
+
+test("a mark that main cannot have written is not waited for", async () => {
+  await using temp = await makeTempFolder("armor-marks-");
+  const mark = join(temp.path, "armor-main-0123456789abcdef");
+  await writeFile(mark, `${process.pid}`.padEnd(21));
+  expect(await endMain(mark, { RUNNER_TEMP: temp.path }, 0)).toBe(true);
+});

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { isoDate } from "../../src/clock.ts";
-import { exportAgent } from "../../src/step/outputs.ts";
+import { writeDebugTo } from "../../src/debug.ts";
+import { exportAgent, logDebug, startDebugLog } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
@@ -62,4 +63,21 @@ describe("outputs", () => {
     });
     expect(path).toBe("");
   });
+});
+
+test("the debug log begins with what Node and OpenSSL are here", async () => {
+  const { lines } = await runStep(
+    () => {
+      startDebugLog();
+      writeDebugTo(undefined);
+      logDebug("a line\nof two");
+    },
+    {},
+    { RUNNER_DEBUG: "1" },
+  );
+  const { node, openssl } = process.versions;
+  expect(lines).toEqual([
+    `::debug::Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`,
+    "::debug::a line of two",
+  ]);
 });

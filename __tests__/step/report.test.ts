@@ -114,3 +114,17 @@ describe("of the agent, the post step tells", () => {
     expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual(NOTHING);
   });
 });
+
+test.each([
+  { otherKinds: 1, otherCalls: 1, line: "… and 1 other kind (1 call)" },
+  { otherKinds: 2, otherCalls: 2, line: "… and 2 other kinds (2 calls)" },
+  { otherKinds: 0, otherCalls: 7, line: "… and 7 other calls" },
+])("kinds of calls that are not listed are summed up as $line", (others) => {
+  const { line, ...counts } = others;
+  const stats = { ...new Stats().report(), ...counts };
+  expect(agentReport({ kind: "ended", stats }, true).read).toEqual([line]);
+});
+
+test("without a debug log there is none in the report", () => {
+  expect(agentReport({ kind: "unknown", reason: "x" }, true).debugLog).toEqual([]);
+});
