@@ -5,6 +5,7 @@
 //   npm run mutate -- guard armor       these files, or all files of these folders
 //   npm run mutate -- --changed         what the branch has changed, for ten minutes at most
 //   npm run mutate -- --minutes 30      another bound
+//   npm run mutate -- armor --again LOG only what an earlier run, which has printed this, has left
 //   npm run mutate -- --workers 2       fewer processes at once, on a machine that others use, too
 //
 // It fails if a change survives that accepted.ts does not name, or if an entry there stands for
@@ -21,7 +22,7 @@ import { ROOT } from "../../sandbox/runner.ts";
 import { isDistCurrent } from "../../scripts/dist-record.ts";
 import { type ChangedLines, changedLines } from "./changed.ts";
 import { Choice, type MutantJob, type Rooms } from "./choose.ts";
-import { judge } from "./gate.ts";
+import { judge, leftBy } from "./gate.ts";
 import { instrument, type Mutant } from "./instrument.ts";
 import type { Reply } from "./worker.ts";
 import { endAll, runAll, WORKERS } from "./workers.ts";
@@ -45,6 +46,7 @@ const { values, positionals } = parseArgs({
     changed: { type: "boolean", default: false },
     minutes: { type: "string" },
     workers: { type: "string" },
+    again: { type: "string" },
   },
 });
 const bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
@@ -78,7 +80,8 @@ const folders = {
 await mkdir(folders.temp);
 
 const all = await instrument(folders.copy, files);
-const mutants = all.filter((mutant) => touches(mutant, changed));
+const left = values.again === undefined ? undefined : leftBy(readFileSync(values.again, "utf8"));
+const mutants = all.filter((mutant) => touches(mutant, changed) && (left?.(mutant) ?? true));
 const tests = findTests();
 const covered = await runWithout(tests);
 say(`${mutants.length} mutants, ${covered.runs.length} tests, ${minutes().toFixed(1)} min`);
@@ -87,7 +90,7 @@ const killed = new Set<string>();
 const untried = new Set<string>();
 await tryOn("own");
 await tryOn("others");
-const isWhole = changed === undefined && untried.size === 0;
+const isWhole = changed === undefined && left === undefined && untried.size === 0;
 const { lines, isGood } = judge({ mutants, killed, untried, sources, isWhole });
 for (const line of lines) say(line);
 say(`${minutes().toFixed(1)} min`);
