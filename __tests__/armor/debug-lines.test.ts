@@ -61,6 +61,13 @@ async function openWorld() {
 
 type World = Awaited<ReturnType<typeof openWorld>>;
 
+/** A monotonic clock counts from the start of the machine, so that a sum of two times is no duration. */
+function expectDurations(): void {
+  const durations = lines.flatMap((line) => [...line.matchAll(/(?<ms>\d+) ms/g)]);
+  expect(durations.length).toBeGreaterThan(0);
+  for (const { groups } of durations) expect(Number(groups?.["ms"])).toBeLessThan(15_000);
+}
+
 function expectWay({ proxy, origin }: World): void {
   const said = lines.join("\n");
   const at = `http://127.0.0.1:${proxy.port}`;
@@ -86,6 +93,7 @@ test("the exchange says route, address, TLS, certificate, status, time, size and
   const request = { url, headers: { Authorization: "Basic s3cret" }, body: "s3cret" };
   const reply = await createSend(world.route)(request, AbortSignal.timeout(15_000));
   expectWay(world);
+  expectDurations();
   const bytes = reply.body.length;
   expect(lines.at(-1)).toMatch(
     new RegExp(`^POST ${url.origin}/a/b: 200 in \\d+ ms, ${bytes} bytes${SHOWN}$`),
@@ -148,10 +156,13 @@ test.each([
   { names: {}, shown: '"nobody" by "nobody"' },
   { names: { O: "Corp", OU: "Unit" }, shown: '"Corp" by "Corp"' },
   { names: { OU: "Unit" }, shown: '"Unit" by "Unit"' },
+  { names: { CN: ["a", 'b"'] }, shown: `"a, b'" by "a, b'"` },
+  { names: { CN: "" }, shown: '"nobody" by "nobody"' },
 ])("a certificate for $names is shown as $shown", ({ names, shown }) => {
   const getPeerCertificate = () => ({ subject: names, issuer: names, valid_to: "then" });
   const socket = Object.assign(new EventEmitter(), { getPeerCertificate, getProtocol: () => "T" });
   watchCertificate(socket as never);
   socket.emit("secureConnect");
   expect(lines).toEqual([`T, certificate of ${shown} until then`]);
+  expect(socket.listenerCount("error")).toBe(0);
 });
