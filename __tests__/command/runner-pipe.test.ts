@@ -100,6 +100,7 @@ const WAIT = "echo ready; read -r line";
 /** The pipe of stderr has another number, so that it cannot be told from that of stdout. */
 const BOTH = `exec 3>&2 2>/dev/null; ${WAIT}`;
 
+const ONLY_READS = "(exec 3<stderr >/dev/null 2>&1; : >held; exec sleep 600)";
 const TURN_AWAY = "exec >/dev/null 2>&1; : >done; read -r line";
 
 if (process.platform === "linux") {
@@ -166,7 +167,7 @@ if (process.platform === "linux") {
     { name: "the step only reads the runner's pipe", script: `exec 3<stderr; ${TURN_AWAY}` },
     {
       name: "a program below the step only reads the runner's pipe",
-      script: `sleep 600 3<stderr >/dev/null 2>&1 & ${TURN_AWAY}`,
+      script: `${ONLY_READS} & until [ -e held ]; do sleep 0.01; done; ${TURN_AWAY}`,
     },
   ])("there is none if $name", async ({ script }) => {
     await using step = await startStep(script);
