@@ -49,7 +49,7 @@ const { values, positionals } = parseArgs({
     again: { type: "string" },
   },
 });
-const bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
+let bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
 const changed = values.changed ? changedLines() : undefined;
 const sources = globSync("src/**/*.ts", { cwd: ROOT })
   .map((file) => file.replaceAll("\\", "/"))
@@ -71,7 +71,12 @@ process.on("exit", () => {
   endAll(folder);
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+/** The first signal ends the trying, so that what was found is told; the second ends the process. */
+function stopTrying(): void {
+  if (bound === 0) process.exit(1);
+  bound = 0;
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stopTrying);
 const folders = {
   copy: join(folder, "copy"),
   temp: join(folder, "temp"),
