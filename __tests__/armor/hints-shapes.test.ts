@@ -98,12 +98,16 @@ const SHAPES: readonly Shape[] = [
       "client-id",
       "clientid",
       "client_secret",
-      "armor_x",
-      "x_api_key",
+      "armor_xy",
+      "xy_api_key",
     ],
     hasNot: ["Q7app-id", "app-idQ7", "armor_x/Q7"],
   },
-  { says: "contains blanks", has: ["Zk3+vQ9/rT7p  Xw2L"], hasNot: ["Q7 Q7", "(Zk3+vQ9/rT7p Xw2L"] },
+  {
+    says: "contains blanks",
+    has: ["Zk3+vQ9/rT7p  Xw2L", "Zk3+vQ9/rT7p Xw2L aB7"],
+    hasNot: ["Q7 Q7", "(Zk3+vQ9/rT7p Xw2L", "Zk3+vQ9/rT7p Xw2L("],
+  },
   { says: "ends in three dots", has: ["Q7..."], hasNot: ["Q7...Q7", "Q7.", "Q7.."] },
   { says: "a web page", has: ["Q7&#38;", "Q7&#x2f;", "&NBSP;"], hasNot: ["&#3;", "&#xg1;", "&;"] },
   { says: "inside JSON", has: ["Q7\\u002b"], hasNot: ["Q7\\u002z"] },
@@ -149,8 +153,8 @@ test("the base64 of a value is known behind its scheme, and with a line end in i
 });
 
 test("a value that has letters of the inputs' own names gets its hint", () => {
-  expect(hintsFor('"app-Q7"')).toContain("has quotation marks");
-  expect(hintsOf({ appId: '"api-Q7"', apiKey: "Q7" })).toHaveLength(1);
+  expect(hintsFor('"api-Q7"')).toContain("has quotation marks");
+  expect(hintsOf({ appId: '"app-Q7"', apiKey: "Q7" })).toHaveLength(1);
 });
 
 test("a value that has the last four characters of a hint gets none", () => {

@@ -17,11 +17,369 @@ export interface Accepted {
 
 /** By file, as a path below the project's root. */
 export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
+  "src/armor/body.ts": [
+    {
+      function: "parseObject",
+      mutator: "ConditionalExpression",
+      why: "Without the check, Object.entries(null) throws, which gives undefined as well.",
+    },
+    {
+      function: "parseObject",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+  ],
+  "src/armor/certificate.ts": [
+    {
+      function: "nameOf",
+      mutator: "Regex",
+      why: "No code of Node's has ERR_SSL_ anywhere but at its beginning.",
+    },
+    {
+      function: "watchCertificate.addCertificate",
+      mutator: "ConditionalExpression",
+      why: "Where there is no certificate, the error gets undefined, which it has already.",
+    },
+    {
+      function: "nameIn",
+      mutator: "ConditionalExpression",
+      why: "An attribute that is not there becomes an empty text, and so undefined two lines below.",
+    },
+  ],
+  "src/armor/connecting.ts": [
+    { function: "lookUp", mutator: "EqualityOperator", why: "A boundary of one millisecond." },
+    {
+      function: "HINTS",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "Windows alone behaves otherwise with this hint, and a test names its addresses itself.",
+    },
+    {
+      function: "HINTS",
+      mutator: "EqualityOperator",
+      why: "Windows alone behaves otherwise with this hint, and a test names its addresses itself.",
+    },
+    {
+      function: "HINTS",
+      mutator: "StringLiteral",
+      why: "Windows alone behaves otherwise with this hint, and a test names its addresses itself.",
+    },
+    { function: "askDns", mutator: "ObjectLiteral", why: "A signal aborts once only." },
+    { function: "askDns", mutator: "BooleanLiteral", why: "A signal aborts once only." },
+    { function: "Race.run", mutator: "ObjectLiteral", why: "A signal aborts once only." },
+    { function: "Race.run", mutator: "BooleanLiteral", why: "A signal aborts once only." },
+    {
+      function: "lacksIpv6",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "Neither the empty text nor Stryker's is a code of the system's, or an address.",
+    },
+    {
+      function: "mostTelling.isReached",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's is a code of the system's.",
+    },
+    {
+      function: "mostTelling",
+      mutator: "StringLiteral",
+      why: "There is no race without an address, so there is always a failure to tell.",
+    },
+  ],
+  "src/armor/credentials.ts": [
+    {
+      function: "base64Forms",
+      mutator: "StringLiteral",
+      why: "Node takes an empty name of an encoding for UTF-8.",
+    },
+    {
+      function: "wrappedBase64",
+      mutator: "StringLiteral",
+      why: "Node takes an empty name of an encoding for UTF-8.",
+    },
+    {
+      function: "wrappedBase64",
+      mutator: "ArrayDeclaration",
+      why: "A key is never empty, so its base64 has a line.",
+    },
+  ],
+  "src/armor/fault.ts": [
+    {
+      function: "codeOf",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's has the form of OpenSSL's message.",
+    },
+    {
+      function: "codeOf",
+      mutator: "OptionalChaining",
+      why: "An expression with a named group gives groups whenever it matches.",
+    },
+  ],
+  "src/armor/hints.ts": [
+    {
+      function: "SECRET_NAME",
+      mutator: "Regex",
+      why: "What stands before a hyphen is taken by the beginning of NAME as well.",
+    },
+    {
+      function: "repeats",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "Four letters of Stryker's text are in no value of a test, and in no other by more than chance.",
+    },
+    {
+      function: "decoded",
+      mutator: "Regex",
+      count: 2,
+      why: "Base64 has no blank in it, and Node skips those that are left before it.",
+    },
+  ],
+  "src/armor/host.ts": [
+    {
+      function: "withoutBrackets",
+      mutator: "Regex",
+      count: 2,
+      why: "A host name of a URL has brackets around the whole of it, or none.",
+    },
+    {
+      function: "isInContainer",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined, which is taken for no.",
+    },
+  ],
+  "src/armor/http.ts": [
+    { function: "Exchange.run", mutator: "ObjectLiteral", why: "A signal aborts once only." },
+    { function: "Exchange.run", mutator: "BooleanLiteral", why: "A signal aborts once only." },
+    {
+      function: "Exchange.createClient.canHandleAuthentication",
+      mutator: "ArrowFunction",
+      why: "http-client takes undefined for no.",
+    },
+    {
+      function: "Exchange.createClient.handleAuthentication",
+      mutator: "ArrowFunction",
+      why: "http-client does not call a handler that can handle nothing.",
+    },
+    {
+      function: "Exchange.createClient.handleAuthentication",
+      mutator: "StringLiteral",
+      why: "http-client does not call a handler that can handle nothing.",
+    },
+    {
+      function: "Exchange.createClient",
+      mutator: "BooleanLiteral",
+      why: "http-client never repeats a POST by itself, which is all that is sent here.",
+    },
+    {
+      function: "Exchange.rejectAtDeadline",
+      mutator: "ObjectLiteral",
+      why: "A signal aborts once only.",
+    },
+    {
+      function: "Exchange.rejectAtDeadline",
+      mutator: "BooleanLiteral",
+      why: "A signal aborts once only.",
+    },
+    {
+      function: "Exchange.readReply",
+      mutator: "ConditionalExpression",
+      count: 3,
+      why: "It counts only for a reply that is whole in the very moment of its deadline.",
+    },
+    {
+      function: "Exchange.readReply",
+      mutator: "LogicalOperator",
+      why: "It counts only for a reply that is whole in the very moment of its deadline.",
+    },
+    {
+      function: "Exchange.readReply",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "It counts only for a reply that is whole in the very moment of its deadline.",
+    },
+    {
+      function: "Exchange.judge",
+      mutator: "ConditionalExpression",
+      why: "networkError gives an ArmorError back as it is.",
+    },
+  ],
+  "src/armor/no-proxy.ts": [
+    {
+      function: "bypassingEntry",
+      mutator: "Regex",
+      why: "An empty entry, which this leaves, is an entry for no host.",
+    },
+    {
+      function: "isEntryFor",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "One of the two groups always matches, and no host has Stryker's text for a name.",
+    },
+    {
+      function: "isEntryFor",
+      mutator: "ConditionalExpression",
+      why: "No host is empty or ends with a dot here, so an empty name matches none.",
+    },
+    {
+      function: "isAddressIn",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's is an address.",
+    },
+  ],
+  "src/armor/oauth.ts": [
+    {
+      function: "tokenRequest",
+      mutator: "StringLiteral",
+      why: "Node takes an empty name of an encoding for UTF-8.",
+    },
+    {
+      function: "judgeTerminate",
+      mutator: "ConditionalExpression",
+      why: "Node gives no reply with a status below 200.",
+    },
+  ],
+  "src/armor/proxy-error.ts": [
+    {
+      function: "proxyError",
+      mutator: "StringLiteral",
+      why: "The stage is compared with `looking-up` alone.",
+    },
+    {
+      function: "proxyStatusError",
+      mutator: "StringLiteral",
+      why: "Stryker's text names no scheme of authentication, as the empty one.",
+    },
+    {
+      function: "credentialsError",
+      mutator: "OptionalChaining",
+      why: "An expression with a named group gives groups whenever it matches.",
+    },
+  ],
+  "src/armor/proxy.ts": [
+    {
+      function: "takeRoute",
+      mutator: "ConditionalExpression",
+      why: "A proxy that is undefined is read like one that is left out.",
+    },
+    {
+      function: "decodeUserinfo",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+  ],
   "src/armor/redirect.ts": [
     {
       function: "VENDOR_ORIGIN",
       mutator: "Regex",
       why: "It is tried on an origin, in front of which nothing can stand.",
+    },
+  ],
+  "src/armor/refusal.ts": [
+    {
+      function: "retryAfterMs",
+      mutator: "MethodExpression",
+      why: "Node's parser has taken the blanks around a header's value away.",
+    },
+    {
+      function: "retryAfterMs",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's is a number or a date.",
+    },
+    {
+      function: "parseHttpDate",
+      mutator: "ConditionalExpression",
+      why: "The text `undefined` has not the form of a date.",
+    },
+  ],
+  "src/armor/retry.ts": [
+    {
+      function: "retry",
+      mutator: "ConditionalExpression",
+      why: "What is no ArmorError has no canPass, and is thrown two lines below.",
+    },
+    {
+      function: "Backoff.pauseAfter",
+      mutator: "EqualityOperator",
+      count: 2,
+      why: "Boundaries of one millisecond.",
+    },
+    { function: "askedPause", mutator: "EqualityOperator", why: "A boundary of one millisecond." },
+  ],
+  "src/armor/route-agents.ts": [
+    {
+      function: "Opener.open",
+      mutator: "StringLiteral",
+      why: "Node's agents give a host with every request.",
+    },
+    {
+      function: "Opener.open",
+      mutator: "BlockStatement",
+      why: "To abort what has ended has no effect; the list alone would grow.",
+    },
+    {
+      function: "RouteAgent.constructor",
+      mutator: "BooleanLiteral",
+      why: "trustOptions says it once more for each connection.",
+    },
+  ],
+  "src/armor/token-cache.ts": [
+    {
+      function: "TokenCache.previous",
+      mutator: "ArrayDeclaration",
+      why: "Stryker's text has no time to live, so it is no session that may go on.",
+    },
+    {
+      function: "TokenCache.forgotten",
+      mutator: "ArrayDeclaration",
+      why: "Stryker's text has no time to live, so it is no session that may go on.",
+    },
+    {
+      function: "TokenCache.get",
+      mutator: "EqualityOperator",
+      why: "A boundary of one millisecond.",
+    },
+    {
+      function: "TokenCache.msUntilNextTry",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "A token that is rejected is too old to be tried again, and undefined makes no pause that is short enough.",
+    },
+    {
+      function: "TokenCache.replaceCurrent",
+      mutator: "EqualityOperator",
+      count: 2,
+      why: "Boundaries of one millisecond.",
+    },
+  ],
+  "src/armor/token.ts": [
+    {
+      function: "fetchToken.attempt",
+      mutator: "ConditionalExpression",
+      why: "Without a raw pair, no refusal is kept, which the second half of the condition asks for.",
+    },
+    {
+      function: "refusedSince",
+      mutator: "Regex",
+      count: 2,
+      why: "isoDate gives one line that has the form from its beginning to its end.",
+    },
+  ],
+  "src/armor/trust.ts": [
+    {
+      function: "trustOptions",
+      mutator: "ConditionalExpression",
+      why: "A context that is undefined is read like one that is left out.",
+    },
+  ],
+  "src/armor/tunnel.ts": [
+    {
+      function: "ProxyAnswer.constructor",
+      mutator: "StringLiteral",
+      why: "Nobody reads this message: the error is turned into another one.",
+    },
+    {
+      function: "connectHeaders",
+      mutator: "StringLiteral",
+      why: "Node takes an empty name of an encoding for UTF-8.",
     },
   ],
   "src/redact.ts": [
