@@ -9,6 +9,7 @@ import { Job, ROOT, type RunOptions, type StepResult } from "../../sandbox/runne
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
 import { maskCommand, maskedForms } from "../../src/redact.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { LINUX, type Need, programs, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type Answer, json, startServer } from "../fixtures/server.ts";
 
@@ -260,96 +261,102 @@ function expectNothingClear(log: readonly string[], tokens: readonly string[]): 
 }
 
 // The way past the step's redirections leads through /proc.
-const onLinux = process.platform === "linux" ? describe : describe.skip;
+testsThatNeed(LINUX, "the masks of armor-token", () => {
+  describe("the masks of armor-token are ahead of the token", () => {
+    for (const [index, { name, script, shell = "sh", needs = "sh" }] of WAYS.entries()) {
+      testsThatNeed(programs([needs], has(needs)), name, () =>
+        test.concurrent(`${name} (${shell})`, async () => {
+          const { tokens, answer } = freshTokens(index);
+          await using job = await openJob(answer);
+          job.job.batchMs = BATCH_MS;
+          const noise = index % 2 === 0 ? NOISE : ":";
+          const result = await job.sh(`${SHOW}\n${noise}\n${script}\nshow`, { shell });
+          await expectSuccess(job.job, result);
+          expect(result.stdout).toContain(`out ${tokens.at(-1)}`);
+          expect(result.log).toContain("out ***");
+          expectNothingClear(result.log, tokens);
+          await expect(filesOf(job.job)).resolves.not.toContain("add-mask");
+        }),
+      );
+    }
 
-onLinux("the masks of armor-token are ahead of the token", () => {
-  for (const [index, { name, script, shell = "sh", needs = "sh" }] of WAYS.entries()) {
-    const run = has(needs) ? test.concurrent : test.skip;
-    run(`${name} (${shell})`, async () => {
-      const { tokens, answer } = freshTokens(index);
+    testsThatNeed(programs(["python3"], has("python3")), "Python", () =>
+      test.concurrent("Python, which captures both streams", async () => {
+        const { tokens, answer } = freshTokens();
+        await using job = await openJob(answer);
+        job.job.batchMs = BATCH_MS;
+        const script = [
+          "import subprocess, sys",
+          "t = subprocess.run(['armor-token'], capture_output=True, text=True).stdout.strip()",
+          "print('out', t, flush=True)",
+          "print('err', t, file=sys.stderr, flush=True)",
+        ].join("\n");
+        const result = await job.sh(script, { shell: "python3" });
+        expect([...result.log].sort()).toEqual(["", "err ***", "out ***"]);
+        expectNothingClear(result.log, tokens);
+      }),
+    );
+
+    test("beside a machine that is busy, and without batches", async () => {
+      const loops = Array.from({ length: 4 }, () => spawn("sh", ["-c", "while :; do :; done"]));
+      await using busy = disposable({ loops }, () => {
+        for (const loop of loops) loop.kill("SIGKILL");
+      });
+      expect(busy.loops).toHaveLength(4);
+      const { tokens, answer } = freshTokens();
       await using job = await openJob(answer);
-      job.job.batchMs = BATCH_MS;
-      const noise = index % 2 === 0 ? NOISE : ":";
-      const result = await job.sh(`${SHOW}\n${noise}\n${script}\nshow`, { shell });
-      await expectSuccess(job.job, result);
-      expect(result.stdout).toContain(`out ${tokens.at(-1)}`);
-      expect(result.log).toContain("out ***");
+      const script = `${SHOW}\nfor n in 1 2; do ${NOISE}; t=$(armor-token 2>>e.log); show; done`;
+      const result = await job.sh(script);
+      expect(result.log.filter((line) => line === "out ***")).toHaveLength(2);
       expectNothingClear(result.log, tokens);
-      await expect(filesOf(job.job)).resolves.not.toContain("add-mask");
     });
-  }
 
-  const python = has("python3") ? test.concurrent : test.skip;
-  python("Python, which captures both streams", async () => {
-    const { tokens, answer } = freshTokens();
-    await using job = await openJob(answer);
-    job.job.batchMs = BATCH_MS;
-    const script = [
-      "import subprocess, sys",
-      "t = subprocess.run(['armor-token'], capture_output=True, text=True).stdout.strip()",
-      "print('out', t, flush=True)",
-      "print('err', t, file=sys.stderr, flush=True)",
-    ].join("\n");
-    const result = await job.sh(script, { shell: "python3" });
-    expect([...result.log].sort()).toEqual(["", "err ***", "out ***"]);
-    expectNothingClear(result.log, tokens);
-  });
-
-  test("beside a machine that is busy, and without batches", async () => {
-    const loops = Array.from({ length: 4 }, () => spawn("sh", ["-c", "while :; do :; done"]));
-    await using busy = disposable({ loops }, () => {
-      for (const loop of loops) loop.kill("SIGKILL");
+    test("are what hides it: without them it is seen", async () => {
+      const { tokens, answer } = freshTokens();
+      await using job = await openJob(answer);
+      const { stdout, stderr } = await job.sh(`${SHOW}\nt=$(armor-token)\nshow`);
+      const withoutMasks = `${stdout}${stderr}`.replaceAll("::add-mask::", "::debug::");
+      expect(() => expectNothingClear(withoutMasks.split("\n"), tokens)).toThrow();
     });
-    expect(busy.loops).toHaveLength(4);
-    const { tokens, answer } = freshTokens();
-    await using job = await openJob(answer);
-    const script = `${SHOW}\nfor n in 1 2; do ${NOISE}; t=$(armor-token 2>>e.log); show; done`;
-    const result = await job.sh(script);
-    expect(result.log.filter((line) => line === "out ***")).toHaveLength(2);
-    expectNothingClear(result.log, tokens);
-  });
-
-  test("are what hides it: without them it is seen", async () => {
-    const { tokens, answer } = freshTokens();
-    await using job = await openJob(answer);
-    const { stdout, stderr } = await job.sh(`${SHOW}\nt=$(armor-token)\nshow`);
-    const withoutMasks = `${stdout}${stderr}`.replaceAll("::add-mask::", "::debug::");
-    expect(() => expectNothingClear(withoutMasks.split("\n"), tokens)).toThrow();
   });
 });
 
 /** A process namespace of its own, as a container has it, where this machine lets a test have one. */
 const CONTAINER = "unshare --user --map-root-user --pid --fork --mount-proc";
-const hasContainers =
-  process.platform === "linux" && spawnSync("sh", ["-c", `${CONTAINER} true`]).status === 0;
-const inContainers = hasContainers ? describe : describe.skip;
+const NAMESPACES: Need = {
+  name: "process namespaces that a test may make",
+  isMet: process.platform === "linux" && spawnSync("sh", ["-c", `${CONTAINER} true`]).status === 0,
+  isExpected: false, // Ubuntu 24.04 and Docker let no ordinary user make one
+};
 
-inContainers("the masks of armor-token in a container", () => {
-  test.concurrent.each([
-    { name: "stderr dropped", script: "t=$(armor-token 2>/dev/null)" },
-    { name: "stderr of the shell dropped", script: "exec 2>/dev/null; t=$(armor-token)" },
-    { name: "both in a file", script: "armor-token >t.log 2>&1; t=$(cat t.log)" },
-    { name: "a pipe that ends inside", script: "t=$(armor-token 2>&1 | cat)" },
-  ])("go to the pipe that nobody inside reads: $name", async ({ script }) => {
-    const { tokens, answer } = freshTokens();
-    await using job = await openJob(answer);
-    job.job.batchMs = BATCH_MS;
-    await writeFile(join(job.folder, "step"), `${SHOW}\n${script}\nshow\n`);
-    const result = await job.sh(`${CONTAINER} sh -e '${job.folder}/step'`);
-    await expectSuccess(job.job, result);
-    expect(result.log).toContain("out ***");
-    expectNothingClear(result.log, tokens);
-  });
+testsThatNeed(NAMESPACES, "the masks of armor-token in a container", () => {
+  describe("the masks of armor-token in a container", () => {
+    test.concurrent.each([
+      { name: "stderr dropped", script: "t=$(armor-token 2>/dev/null)" },
+      { name: "stderr of the shell dropped", script: "exec 2>/dev/null; t=$(armor-token)" },
+      { name: "both in a file", script: "armor-token >t.log 2>&1; t=$(cat t.log)" },
+      { name: "a pipe that ends inside", script: "t=$(armor-token 2>&1 | cat)" },
+    ])("go to the pipe that nobody inside reads: $name", async ({ script }) => {
+      const { tokens, answer } = freshTokens();
+      await using job = await openJob(answer);
+      job.job.batchMs = BATCH_MS;
+      await writeFile(join(job.folder, "step"), `${SHOW}\n${script}\nshow\n`);
+      const result = await job.sh(`${CONTAINER} sh -e '${job.folder}/step'`);
+      await expectSuccess(job.job, result);
+      expect(result.log).toContain("out ***");
+      expectNothingClear(result.log, tokens);
+    });
 
-  test.concurrent("do not go to the container's own process for an orphan", async () => {
-    await using job = await openJob();
-    // pid 1 is not the step: it has taken in what the step's session has left.
-    const orphan = "armor-token >t.log 2>/dev/null; echo $? >code";
-    await writeFile(join(job.folder, "orphan"), `sleep 0.5\n${orphan}\n`);
-    const script = `setsid sh '${job.folder}/orphan' &\nwhile [ ! -s code ]; do sleep 0.1; done; cat code t.log`;
-    await writeFile(join(job.folder, "step"), script);
-    const result = await job.sh(`${CONTAINER} sh '${job.folder}/step'`);
-    expect(result.stdout).toBe("1\n");
+    test.concurrent("do not go to the container's own process for an orphan", async () => {
+      await using job = await openJob();
+      // pid 1 is not the step: it has taken in what the step's session has left.
+      const orphan = "armor-token >t.log 2>/dev/null; echo $? >code";
+      await writeFile(join(job.folder, "orphan"), `sleep 0.5\n${orphan}\n`);
+      const script = `setsid sh '${job.folder}/orphan' &\nwhile [ ! -s code ]; do sleep 0.1; done; cat code t.log`;
+      await writeFile(join(job.folder, "step"), script);
+      const result = await job.sh(`${CONTAINER} sh '${job.folder}/step'`);
+      expect(result.stdout).toBe("1\n");
+    });
   });
 });
 

@@ -296,3 +296,11 @@ describe("armor-token --file", () => {
     expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
   });
 });
+
+test("a stranger's answer of more than 64 KB is none, though there is a token in it", async () => {
+  const padding = "x".repeat(64 * 1024);
+  await using agent = await openAgent(json(200, { access_token: TOKEN, padding }));
+  const { exitCode, stdout, stderr } = await agent.call([]);
+  expect([exitCode, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("the token agent is not running");
+});

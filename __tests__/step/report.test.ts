@@ -114,3 +114,10 @@ describe("of the agent, the post step tells", () => {
     expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual(NOTHING);
   });
 });
+
+test("the step's own session, which post tries to end itself, is not told of twice", () => {
+  const stats = new Stats();
+  stats.sessionsNotEnded = 1;
+  const { lines } = agentReport({ kind: "ended", stats: stats.report() }, true);
+  expect(lines.join("\n")).not.toContain("could not be ended");
+});

@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { post } from "../../src/step/post.ts";
 import { closeFilesToOthers } from "../../src/step/runner-files.ts";
 import { runMain, runStep } from "../fixtures/in-process.ts";
+import { POSIX, testsThatNeed } from "../fixtures/needs.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 import { startServer, token } from "../fixtures/server.ts";
 
@@ -23,45 +24,47 @@ function makeOpenFiles(folder: string): Record<string, string> {
 }
 
 // Windows has no such modes.
-const onPosix = process.platform === "win32" ? describe.skip : describe;
+testsThatNeed(POSIX, "the modes of the runner's files", () => {
+  describe("the runner's files of a step", () => {
+    test("are closed to other users by main, before anything is asked for", async () => {
+      await using temp = await makeTempFolder("armor-files-");
+      const files = makeOpenFiles(temp.path);
+      let modes: number[] = [];
+      await using armor = await startServer([
+        (...args) => {
+          modes = FILES.map((name) => modeOf(files[name] ?? ""));
+          token()(...args);
+        },
+      ]);
+      await expect(runMain({ "api-url": armor.url }, files)).resolves.toMatchObject({
+        exitCode: 0,
+      });
+      expect(modes).toEqual([0o600, 0o600, 0o600, 0o600]);
+    });
 
-onPosix("the runner's files of a step", () => {
-  test("are closed to other users by main, before anything is asked for", async () => {
-    await using temp = await makeTempFolder("armor-files-");
-    const files = makeOpenFiles(temp.path);
-    let modes: number[] = [];
-    await using armor = await startServer([
-      (...args) => {
-        modes = FILES.map((name) => modeOf(files[name] ?? ""));
-        token()(...args);
-      },
-    ]);
-    await expect(runMain({ "api-url": armor.url }, files)).resolves.toMatchObject({ exitCode: 0 });
-    expect(modes).toEqual([0o600, 0o600, 0o600, 0o600]);
-  });
+    test("are closed to other users by post", async () => {
+      await using temp = await makeTempFolder("armor-files-");
+      const files = makeOpenFiles(temp.path);
+      const state = { STATE_api_url: "http://127.0.0.1:1", STATE_terminate_session: "false" };
+      const never = new Promise<never>(() => undefined);
+      await runStep((own) => post(own, never), {}, { ...files, ...state });
+      expect(FILES.map((name) => modeOf(files[name] ?? ""))).toEqual([0o600, 0o600, 0o600, 0o600]);
+    });
 
-  test("are closed to other users by post", async () => {
-    await using temp = await makeTempFolder("armor-files-");
-    const files = makeOpenFiles(temp.path);
-    const state = { STATE_api_url: "http://127.0.0.1:1", STATE_terminate_session: "false" };
-    const never = new Promise<never>(() => undefined);
-    await runStep((own) => post(own, never), {}, { ...files, ...state });
-    expect(FILES.map((name) => modeOf(files[name] ?? ""))).toEqual([0o600, 0o600, 0o600, 0o600]);
-  });
-
-  test("that are missing, folders or devices are left alone, and are no error", async () => {
-    await using temp = await makeTempFolder("armor-files-");
-    const folder = join(temp.path, "folder");
-    mkdirSync(folder);
-    chmodSync(folder, 0o755);
-    const before = modeOf("/dev/null");
-    const env = {
-      GITHUB_OUTPUT: folder,
-      GITHUB_STATE: "/dev/null",
-      GITHUB_ENV: "/no/such/file",
-      GITHUB_PATH: "",
-    };
-    await runStep(() => closeFilesToOthers(), {}, env);
-    expect([modeOf(folder), modeOf("/dev/null")]).toEqual([0o755, before]);
+    test("that are missing, folders or devices are left alone, and are no error", async () => {
+      await using temp = await makeTempFolder("armor-files-");
+      const folder = join(temp.path, "folder");
+      mkdirSync(folder);
+      chmodSync(folder, 0o755);
+      const before = modeOf("/dev/null");
+      const env = {
+        GITHUB_OUTPUT: folder,
+        GITHUB_STATE: "/dev/null",
+        GITHUB_ENV: "/no/such/file",
+        GITHUB_PATH: "",
+      };
+      await runStep(() => closeFilesToOthers(), {}, env);
+      expect([modeOf(folder), modeOf("/dev/null")]).toEqual([0o755, before]);
+    });
   });
 });
