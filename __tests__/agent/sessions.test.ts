@@ -1,10 +1,13 @@
 // The agent's control address: what it says of a token's life, and which sessions it counts.
 
+import type { ServerResponse } from "node:http";
 import { expect, test } from "@jest/globals";
 import { Control, type ControlOptions } from "../../src/agent/control.ts";
 import { TokenCache } from "../../src/armor/token-cache.ts";
+import { clock } from "../../src/clock.ts";
 import { Stats } from "../../src/protocol/stats.ts";
-import { call, startAgent, startArmor, tokenOf } from "../fixtures/agent.ts";
+import { call, startAgent, startArmor, stopAgentAt, tokenOf, until } from "../fixtures/agent.ts";
+import { type Answer, CALL } from "../fixtures/server.ts";
 
 test("expires_in is never more than what is left", async () => {
   await using armor = await startArmor();
@@ -38,3 +41,34 @@ test.each([
     expect(stats.sessionsNotEnded).toBe(notEnded);
   },
 );
+
+test("at the end, sessions are ended at the same time, as little time is left", async () => {
+  const waiting: ServerResponse[] = [];
+  // Answers nobody before all have asked.
+  const terminate: Answer = (response) => {
+    waiting.push(response);
+    if (waiting.length < 3) return;
+    for (const one of waiting) one.writeHead(204).end();
+  };
+  const revoked = new Set<string>();
+  const other: Answer = (response, { headers }) => {
+    const token = headers.authorization ?? "";
+    // Each token is refused from its second call on.
+    response.writeHead(revoked.has(token) ? 401 : 200).end();
+    if (revoked.size < 2) revoked.add(token);
+  };
+  await using armor = await startArmor({ terminate, other });
+  const requestedAt = clock.now() - 10_000; // old enough to be known everywhere
+  await using running = await startAgent({
+    apiUrl: armor.url,
+    first: { ...tokenOf("first"), requestedAt },
+  });
+  await until(async () => {
+    await call(running.url + CALL);
+    return armor.requests.filter(({ path }) => path.endsWith("/token")).length === 2;
+  });
+  await expect(stopAgentAt(running)).resolves.toMatchObject({
+    sessionsEnded: 3,
+    sessionsNotEnded: 0,
+  });
+}, 60_000);

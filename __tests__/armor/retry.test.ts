@@ -65,7 +65,7 @@ describe("retry", () => {
     expect(clock.pauses).toEqual([250, 500, 1000, 1480].map((ms) => expect.closeTo(ms, -1)));
   });
 
-  test("says before each pause what failed and how long it is", async () => {
+  test("says what failed, and how long each pause is", async () => {
     const clock = virtualClock();
     const given = options();
     await retry(attempts(clock, [down(), down()]).attempt, given);

@@ -4,6 +4,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { LIMITS } from "../../src/gateway/bounds.ts";
 import { DEAD, pause, startGateway, tokenOf, until } from "../fixtures/agent.ts";
+import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { type Answer, CALL, json, type Received, text } from "../fixtures/server.ts";
 
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
@@ -137,4 +138,21 @@ test("a kept connection that is idle for too long is closed", async () => {
   const socket = (await gateway.begin(GET)).resume();
   await until(() => socket.closed);
   expect(gateway.counts()).toEqual({ answered: { "2xx": 1 }, failed: {}, refused: 0 });
+});
+
+test("a client that leaves while the proxy says nothing leaves no CONNECT open", async () => {
+  let isClosed = false;
+  await using proxy = await startAnsweringProxy((client) => {
+    client.once("close", () => {
+      isClosed = true;
+    });
+  });
+  const variable = { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` };
+  const route = { proxy: variable, noProxy: "" };
+  const apiUrl = "https://armor.corp.test";
+  await using gateway = await startGateway([], { apiUrl, route });
+  const client = await gateway.begin(GET);
+  await until(() => proxy.connects.length === 1);
+  client.destroy();
+  await until(() => isClosed);
 });

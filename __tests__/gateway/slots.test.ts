@@ -195,3 +195,13 @@ test.each(["left", "granted"] as const)(
     slots.release(outcome === "left" ? first : second.client);
   },
 );
+
+test("whoever begins something for a client that has left gives it up at once", () => {
+  const { client, leave } = someone();
+  let givenUp = 0;
+  leave();
+  client.onLeave(() => {
+    givenUp += 1;
+  });
+  expect(givenUp).toBe(1);
+});
