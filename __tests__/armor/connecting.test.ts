@@ -214,6 +214,19 @@ describe("a name that DNS does not know", () => {
   });
 });
 
+test("what is written goes out at once, not when the next packet is full (Nagle's algorithm)", async () => {
+  await using here = await listenHere();
+  const connecting = jest.spyOn(net, "connect");
+  try {
+    const signal = AbortSignal.timeout(SOON_MS);
+    const socket = await connect({ host: HERE, port: here.port }, new Progress(), signal);
+    expect(connecting.mock.calls[0]?.[0]).toMatchObject({ noDelay: true });
+    socket.destroy();
+  } finally {
+    connecting.mockRestore();
+  }
+});
+
 test("when an address has answered, no other one is tried", async () => {
   await using here = await listenHere();
   await using _names = nameHere({ [NAME]: [[HERE, "127.0.0.3"]] });

@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
 import { Job, ROOT, type RunOptions, type StepResult } from "../../sandbox/runner.ts";
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { maskCommand, maskedForms } from "../../src/redact.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
 import { LINUX, type Need, programs, testsThatNeed } from "../fixtures/needs.ts";
@@ -27,7 +28,7 @@ async function openJob(answer: Answer = GOOD, dist = join(ROOT, "dist")) {
   const first = await Job.start({});
   const { path: folder, bin } = await createAgentFolder({ RUNNER_TEMP: first.temp }, dist);
   const server = await startServer([answer]);
-  await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
+  await writeFile(join(folder, CONTROL_FILE), `${server.url}/cap\n`);
   const file = join(folder, "token");
   const env = { PATH: [bin, process.env["PATH"]].join(delimiter), OUT: file };
   const job = await Job.start({}, env, first.temp);

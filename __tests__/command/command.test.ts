@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { TROUBLESHOOTING } from "../../src/command/agent.ts";
 import { annotationOf } from "../../src/errors.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { maskCommand, maskedForms } from "../../src/redact.ts";
 import { type Answer, endless, json, raw, reset, text } from "../fixtures/server.ts";
 import { GOOD, openAgent, TOKEN } from "./call.ts";
@@ -69,7 +70,7 @@ describe("armor-token", () => {
       expect(result.stderr).toMatch(says);
     }
     expect(agent.server.requests).toEqual([]);
-    await expect(readdir(agent.folder)).resolves.toEqual(["control-url"]);
+    await expect(readdir(agent.folder)).resolves.toEqual([CONTROL_FILE]);
   });
 
   test.concurrent("prints no token if the reader of its masks has left", async () => {
@@ -160,7 +161,7 @@ describe("armor-token", () => {
 
   test.concurrent("says in one line that there is no agent", async () => {
     await using agent = await openAgent();
-    await rm(join(agent.folder, "control-url"));
+    await rm(join(agent.folder, CONTROL_FILE));
     const { exitCode, stderr } = await agent.call([]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(notRunning);
@@ -218,7 +219,7 @@ describe("armor-token --file", () => {
       if (process.platform !== "win32") expect(mode & 0o777).toBe(0o600);
       const maskedAt = performance.timeOrigin + (result.written.at(-1)?.at ?? 0);
       expect(mtimeMs - maskedAt).toBeGreaterThan(PAUSE_MS - 20); // a file's clock is a little behind
-      expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+      expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
     },
   );
 
@@ -237,7 +238,7 @@ describe("armor-token --file", () => {
       await expect(agent.call(["--file", path], { [stream]: "gone" })).resolves.toMatchObject({
         exitCode: 1,
       });
-      await expect(readdir(agent.folder)).resolves.toEqual(["control-url"]);
+      await expect(readdir(agent.folder)).resolves.toEqual([CONTROL_FILE]);
     },
   );
 
@@ -256,7 +257,7 @@ describe("armor-token --file", () => {
     await writeFile(path, "old");
     await expect(agent.call(["--file", path])).resolves.toMatchObject({ exitCode: 1, stdout: "" });
     await expect(readFile(path, "utf8")).resolves.toBe("old");
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
   });
 
   test.concurrent("says why it cannot write into a folder that is not there", async () => {
@@ -269,7 +270,7 @@ describe("armor-token --file", () => {
   test.concurrent.each([
     { what: "a folder", make: (path: string) => mkdir(path) },
     { what: "a link to nothing", make: async (path: string) => symlinkSync("nowhere", path) },
-    { what: "a link to a file", make: async (path: string) => symlinkSync("control-url", path) },
+    { what: "a link to a file", make: async (path: string) => symlinkSync(CONTROL_FILE, path) },
   ])("refuses $what before it asks for a token, and leaves it as it is", async ({ make }) => {
     await using agent = await openAgent();
     const path = join(agent.folder, "token");
@@ -278,8 +279,8 @@ describe("armor-token --file", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/the file cannot be written \(.*not a regular file\)\.\n$/);
     expect(agent.server.requests).toEqual([]);
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
-    await expect(readFile(join(agent.folder, "control-url"), "utf8")).resolves.toMatch(/^http:/);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
+    await expect(readFile(join(agent.folder, CONTROL_FILE), "utf8")).resolves.toMatch(/^http:/);
   });
 
   test.concurrent("removes its temporary file if the last step fails", async () => {
@@ -293,7 +294,7 @@ describe("armor-token --file", () => {
     await using agent = await openAgent(answer);
     path = join(agent.folder, "token");
     await expect(agent.call(["--file", path])).resolves.toMatchObject({ exitCode: 1 });
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
   });
 });
 
