@@ -150,3 +150,14 @@ describe("the agent's process", () => {
     expect(allowed.filter((flag) => flag !== "--allow-net")).toEqual(known);
   });
 });
+
+test("the agent's Node is started so that SIGUSR1 opens nothing, wherever Node knows how", () => {
+  const flags = agentNodeFlags(
+    { dist: "/dist", folder: "/folder" },
+    "--inspect --no-disable-sigusr1",
+  );
+  const isKnown = process.allowedNodeEnvironmentFlags.has("--disable-sigusr1");
+  expect(flags.filter((flag) => /sigusr1|inspect/.test(flag))).toEqual(
+    isKnown ? ["--disable-sigusr1"] : [],
+  );
+});

@@ -193,3 +193,10 @@ describe("only a folder of ours is removed", () => {
     });
   }
 });
+
+test("a report with letters beyond ASCII, whose length is in bytes, counts as whole", async () => {
+  const stats = Object.assign(new Stats(), { reason: "sie endete – höhere Gewalt" });
+  await using server = await startServer([replyWith(JSON.stringify(stats))]);
+  await writeFile(join(folder, CONTROL_FILE), `${server.url}/c\n`);
+  await expect(stop()).resolves.toMatchObject({ kind: "ended", stats: { reason: stats.reason } });
+});

@@ -6,8 +6,16 @@ import { Control, type ControlOptions } from "../../src/agent/control.ts";
 import { TokenCache } from "../../src/armor/token-cache.ts";
 import { clock } from "../../src/clock.ts";
 import { Stats } from "../../src/protocol/stats.ts";
-import { call, startAgent, startArmor, stopAgentAt, tokenOf, until } from "../fixtures/agent.ts";
-import { type Answer, CALL } from "../fixtures/server.ts";
+import {
+  call,
+  DEAD,
+  startAgent,
+  startArmor,
+  stopAgentAt,
+  tokenOf,
+  until,
+} from "../fixtures/agent.ts";
+import { type Answer, CALL, silence } from "../fixtures/server.ts";
 
 test("expires_in is never more than what is left", async () => {
   await using armor = await startArmor();
@@ -72,3 +80,21 @@ test("at the end, sessions are ended at the same time, as little time is left", 
     sessionsNotEnded: 0,
   });
 }, 60_000);
+
+test("an agent that a system ends waits for Armor for less time than one that post stops", async () => {
+  let isGivenUp = false;
+  const silent: Answer = (response) => {
+    response.once("close", () => {
+      isGivenUp = true;
+    });
+  };
+  // A refresh that hangs takes the first part of a stop, and a session that hangs the second.
+  await using armor = await startArmor({ token: () => silence, terminate: silent });
+  const running = { apiUrl: armor.url, first: DEAD, timeoutMs: 5_000 };
+  await using agentRun = await startAgent(running);
+  void call(`${agentRun.controlUrl}/token`).catch(() => undefined);
+  await until(() => armor.requests.length === 1);
+  process.emit("SIGTERM");
+  await agentRun.ended;
+  expect(isGivenUp).toBe(false); // the end of the session was still waited for
+});

@@ -399,3 +399,16 @@ describe("armor-token without a way of its own to the runner", () => {
     },
   );
 });
+
+test("a program that runs dry before it has an answer has not succeeded", async () => {
+  await using job = await openJob();
+  // A request that stays silent, and holds nothing that keeps the process alive.
+  const hook = join(job.folder, "hook.cjs");
+  const silent = "() => ({ on() { return this; }, end() { return this; } })";
+  await writeFile(hook, `require("http").get = ${silent};\n`);
+  const program = join(ROOT, "dist", "armor-token.js");
+  const { status, stdout } = spawnSync(process.execPath, ["--require", hook, program, job.folder], {
+    encoding: "utf8",
+  });
+  expect([status, stdout]).toEqual([1, ""]);
+});

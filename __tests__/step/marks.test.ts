@@ -1,6 +1,6 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { endMain, MainMark } from "../../src/step/marks.ts";
 import { post } from "../../src/step/post.ts";
 import { runStep } from "../fixtures/in-process.ts";
@@ -66,4 +66,20 @@ describe("the marks of main and post", () => {
       expect(await readdir(temp.path)).toEqual(["armor-main-x"]);
     },
   );
+});
+
+test("a main that runs as another user is waited for, though it may not be sent a signal", async () => {
+  await using temp = await makeTempFolder("armor-marks-");
+  const env = { RUNNER_TEMP: temp.path };
+  const mark = new MainMark(env);
+  const denied = Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+  const asking = jest.spyOn(process, "kill").mockImplementation(() => {
+    throw denied;
+  });
+  try {
+    expect(await endMain(mark.path ?? "", env, 100)).toBe(false);
+  } finally {
+    asking.mockRestore();
+  }
+  expect(mark.hasPostBegun()).toBe(true);
 });

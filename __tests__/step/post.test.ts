@@ -5,7 +5,7 @@ import type { Values } from "../../sandbox/runner.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
-import { type Answer, json, startServer, text } from "../fixtures/server.ts";
+import { type Answer, json, redirect, reset, startServer, text } from "../fixtures/server.ts";
 
 /** What post did with an Armor that gives these answers, and that Armor, which goes on. */
 async function runAgainst(
@@ -141,4 +141,10 @@ describe("post", () => {
       expect(late.said[0]).toBe("The Armor session was over already.");
     },
   );
+});
+
+test("what Armor said to an earlier request is not told as the reason why the last one failed", async () => {
+  const answers = [redirect(307, "/elsewhere"), reset];
+  await using post = await runAgainst(answers, SESSION);
+  expect(post.said).toEqual([expect.stringContaining("could not be ended (no connection)")]);
 });

@@ -1,0 +1,27 @@
+// Processes as Linux tells of them, whatever name a step gives to its own.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import { descendantsOf, readProcess } from "../../src/command/proc.ts";
+import { LINUX, testsThatNeed } from "../fixtures/needs.ts";
+import { disposable, makeTempFolder } from "../fixtures/opened.ts";
+
+testsThatNeed(LINUX, "processes", () => {
+  test.each(["a) S 1 1", "(a", "a) (b", "x y"])(
+    "a process with the name %j is known with its parent",
+    async (name) => {
+      await using temp = await makeTempFolder();
+      const program = join(temp.path, name);
+      await symlink(process.execPath, program);
+      const child = spawn(program, ["-e", "console.log(1); setTimeout(() => {}, 60_000)"]);
+      await using _child = disposable({}, () => child.kill("SIGKILL"));
+      await once(child.stdout, "data");
+      const pid = child.pid ?? 0;
+      expect(readProcess(pid)).toMatchObject({ pid, parent: process.pid });
+      expect(descendantsOf(process.pid)).toContain(pid);
+    },
+  );
+});
