@@ -1,7 +1,7 @@
 import { symlinkSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { TROUBLESHOOTING } from "../../src/command/agent.ts";
 import { annotationOf } from "../../src/errors.ts";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
@@ -304,4 +304,13 @@ test("a stranger's answer of more than 64 KB is none, though there is a token in
   const { exitCode, stdout, stderr } = await agent.call([]);
   expect([exitCode, stdout]).toEqual([1, ""]);
   expect(stderr).toContain("the token agent is not running");
+});
+
+test("armor-token waits longer than the agent tries at the largest timeout of main", async () => {
+  const limiting = jest.spyOn(AbortSignal, "timeout");
+  await using agent = await openAgent();
+  await expect(agent.call([])).resolves.toMatchObject({ exitCode: 0 });
+  expect(limiting.mock.calls.map(([ms]) => ms)).toEqual([expect.any(Number)]);
+  expect(limiting.mock.calls[0]?.[0]).toBeGreaterThan(300_000);
+  limiting.mockRestore();
 });

@@ -129,3 +129,11 @@ function targetOf(link: string): string {
     return "";
   }
 }
+
+testsThatNeed(LINUX, "a file that comes in pieces", () => {
+  test("a file is read whole, though the system gives it in pieces and does not tell its size", async () => {
+    const content = await readSmallFile("/proc/self/maps", 10_000_000);
+    expect(content.length).toBeGreaterThan(8_192); // two pieces of 4 KB, at the least
+    expect(content.endsWith("\n")).toBe(true);
+  });
+});

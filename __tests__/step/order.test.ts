@@ -35,3 +35,23 @@ test("what was got while the job was cancelled is not handed on, nor is an agent
   expect([outputs, exported, exitCode]).toEqual([{}, {}, 1]);
   expect(armor.requests.map(({ path }) => path.split("/").at(-1))).toEqual(["token", "terminate"]);
 });
+
+/** The runner kills a step some 10 s after it has sent SIGINT. */
+const KILLED_AFTER_MS = 12_000;
+
+test("a cancelled main ends before the runner kills it, though Armor says nothing", async () => {
+  let isAnswered = false;
+  const late: Answer = (response, request) => {
+    process.emit("SIGINT");
+    const answer = () => {
+      isAnswered = true;
+      token()(response, request);
+    };
+    const timer = setTimeout(answer, KILLED_AFTER_MS);
+    response.once("close", () => clearTimeout(timer));
+  };
+  await using armor = await startServer([late]);
+  const { said, exitCode } = await runMain({ "api-url": armor.url, timeout: "60" });
+  expect([isAnswered, exitCode]).toEqual([false, 1]);
+  expect(said.at(-1)).toMatch(/^::error::.*\(cancelled, /);
+}, 60_000);
