@@ -43,8 +43,8 @@ const LATE: UnknownAgent = { kind: "unknown", reason: "it did not end in time" }
 export type StopResult = EndedAgent | UnknownAgent;
 
 /**
- * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is removed, so that
- * an agent which was not reached ends as well. Never throws.
+ * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is
+ * removed, so that an agent which was not reached ends as well. Never throws.
  * @param signal ends the waiting, whatever is found in the folder
  * @param env has RUNNER_TEMP, below which a folder of ours lies: no other is removed
  */
@@ -91,7 +91,10 @@ function unknown(reason: string): UnknownAgent {
   return { kind: "unknown", reason };
 }
 
-/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
+/**
+ * Waits a little for the file: if the start was cancelled a
+ * moment ago, the agent has yet to write it.
+ */
 async function readControlFile(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
   const isExpected = () => existsSync(folder) && !existsSync(file);
@@ -106,7 +109,10 @@ async function readReport(folder: string): Promise<AgentReport | undefined> {
   return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
 }
 
-/** @returns undefined if the text is none that the agent writes: another program may have its port by now */
+/**
+ * @returns undefined if the text is none that the agent writes:
+ * another program may have its port by now
+ */
 function parseReport(text: string | undefined): AgentReport | undefined {
   if (text === undefined) return undefined;
   try {

@@ -4,8 +4,8 @@ const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
 const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
 /**
- * Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make
- * of them.
+ * Line ends and indentation, also as the letters `\n` and `\r` that
+ * JSON and environment files make of them.
  */
 const BETWEEN = /\s+|\\+[nr]/g;
 const LINE = /.{1,64}/g; // RFC 7468 section 2

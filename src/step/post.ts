@@ -67,8 +67,8 @@ async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
 }
 
 /**
- * Stops the agent and ends the session, whichever there is. @param saved as post has masked it
- * already
+ * Stops the agent and ends the session, whichever there is.
+ * @param saved as post has masked it already
  */
 async function endAll(
   env: NodeJS.ProcessEnv,
@@ -88,8 +88,8 @@ async function endAll(
   const agent = agentReport(result, isComplete);
   const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  // An agent that was told to stop, and so gives no reason of its own, has ended the step's
-  // session, too.
+  // An agent that was told to stop, and so gives no reason of
+  // its own, has ended the step's session, too.
   const wasToldToStop = stats !== undefined && stats.reason === undefined;
   if (!wasToldToStop || !terminateSession)
     return joined(agent, await endSessionOf(state, context, leftMs));

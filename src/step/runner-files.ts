@@ -10,8 +10,8 @@ import {
 import { ArmorError, fileError } from "../errors.ts";
 
 /**
- * The variables of the runner that name the files of a step (GitHub's documentation, workflow
- * commands).
+ * The variables of the runner that name the files of a step
+ * (GitHub's documentation, workflow commands).
  */
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
@@ -19,8 +19,8 @@ const ALL: readonly FileVariable[] = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_E
 const OWNER_ONLY = 0o600;
 
 /**
- * Checks that each can be appended to. Without its file, core would print the token. @throws
- * ArmorError
+ * Checks that each can be appended to. Without its file, core would print the token.
+ * @throws ArmorError
  */
 export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
@@ -86,8 +86,8 @@ function use(variable: FileVariable, action: (path: string) => void): void {
 }
 
 /**
- * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
- * such ids.
+ * Gives the user id of the file's owner; undefined if the file
+ * cannot be seen, or the system has no such ids.
  */
 function ownerOf(path: string): number | undefined {
   if (process.getuid === undefined) return undefined;
