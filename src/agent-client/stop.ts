@@ -14,7 +14,7 @@ import {
 import { readSmallFile } from "../protocol/files.ts";
 import { type AgentReport, parseStats } from "../protocol/stats.ts";
 import { askToStop } from "./ask-to-stop.ts";
-import { removeFolder } from "./folder.ts";
+import { isAgentFolder, removeFolder } from "./folder.ts";
 
 /** In ms, for an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
@@ -53,6 +53,9 @@ export async function stopAgent(
   signal: AbortSignal,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<StopResult> {
+  // Before anything there is read or called: saved state can name any folder (see isAgentFolder).
+  const isOurs = await unlessAborted(isAgentFolder(folder, env), signal, undefined);
+  if (isOurs === false) return unknown(NOT_OURS);
   const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
   const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
   const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
@@ -64,6 +67,9 @@ export async function stopAgent(
 
 const CHANGED =
   "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
+
+const NOT_OURS =
+  "what stands in place of its folder is not the agent's: a step has changed it, or the saved state";
 
 async function findEnd(folder: string, signal: AbortSignal): Promise<StopResult> {
   let line: string;
