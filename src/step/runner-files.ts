@@ -17,6 +17,8 @@ export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GI
 
 const ALL: readonly FileVariable[] = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
+/** Without O_NONBLOCK, which Windows does not have, a pipe without a reader would be waited for. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Checks that each can be appended to. Without its file, core would print the token.
@@ -29,7 +31,7 @@ export function checkFiles(variables: readonly FileVariable[]): void {
       const remedy = "Run this as a step of a GitHub Actions workflow.";
       throw new ArmorError("runner_unsupported", problem, remedy);
     }
-    use(variable, (path) => closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND)));
+    use(variable, (path) => closeSync(openSync(path, APPEND)));
   }
 }
 
@@ -49,8 +51,7 @@ export function closeFilesToOthers(): void {
 function closeToOthers(path: string): void {
   let file: number | undefined;
   try {
-    // Without O_NONBLOCK, opening a pipe without a reader would wait for ever.
-    file = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+    file = openSync(path, APPEND);
     if (fstatSync(file).isFile()) fchmodSync(file, OWNER_ONLY); // a device is everybody's
   } catch {
     // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong
