@@ -4,6 +4,7 @@
 
 import { randomBytes } from "node:crypto";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { clock } from "../clock.ts";
@@ -81,6 +82,19 @@ export async function endMain(
   remove(own);
   remove(mark);
   return true;
+}
+
+/**
+ * The same for a post step without saved state: the runner took main for ended before main had
+ * saved where its mark is. Post steps run when all main steps are over, so that every main that
+ * still runs is one that was cancelled. Never fails.
+ */
+export async function endMainsWithoutState(env: NodeJS.ProcessEnv, waitMs: number): Promise<void> {
+  const temp = env["RUNNER_TEMP"];
+  if (!temp) return;
+  const names = await readdir(resolve(temp)).catch(() => []);
+  const marks = names.filter((name) => NAME.test(name)).map((name) => join(resolve(temp), name));
+  await Promise.all(marks.map((mark) => endMain(mark, env, waitMs)));
 }
 
 /** Gives whether main's mark is there, and the process that left it. */

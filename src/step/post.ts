@@ -7,7 +7,7 @@ import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
 import { readSmallFile } from "../protocol/files.ts";
 import { maskedForms } from "../redact.ts";
-import { endMain } from "./marks.ts";
+import { endMain, endMainsWithoutState } from "./marks.ts";
 import * as runner from "./outputs.ts";
 import {
   agentReport,
@@ -41,7 +41,7 @@ const MAIN_RUNS =
 export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {
   process.exitCode = 0;
   const state = loadState(env);
-  if (state === undefined) return;
+  if (state === undefined) return await endMainsWithoutState(env, MAIN_MS);
   if (state.accessToken !== undefined) runner.mask(maskedForms(state.accessToken));
   try {
     runner.startDebugLog();
