@@ -95,8 +95,9 @@ export class StepRunner {
   }
 }
 
-/** What the runner says of a process that could not be started, and of a script that has failed. */
+/** What the runner says of a process that could not be started, that it cancelled, or of a script that failed. */
 function complaintsAbout(result: InvocationResult, { isOfAction }: Step): string[] {
+  if (result.isCancelled) return ["The operation was canceled."];
   if (result.problem !== undefined) return [result.problem];
   const isFailedScript = result.exitCode !== 0 && !isOfAction;
   return isFailedScript ? [`Process completed with exit code ${result.status}.`] : [];
