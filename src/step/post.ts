@@ -83,8 +83,7 @@ async function endAll(
   trustCertificates(state.certificates);
   const context = { apiUrl: state.apiUrl, send: createSend(takeRoute(env)) };
   if (agentFolder === undefined) return await endSessionOf(state, context, deadline - clock.now());
-  const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
-  const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
+  const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMsBefore(deadline)), env);
   const agent = agentReport(result, isComplete);
   const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
@@ -98,6 +97,15 @@ async function endAll(
   const isNothingSaid = stats.sessionsEnded === 0 && stats.sessionsNotEnded === 0;
   if (!isNothingSaid || !isComplete) return agent;
   return joined(agent, lineReport("The Armor session was over already."));
+}
+
+/**
+ * Gives how long the agent may take to stop, in whole ms, as AbortSignal.timeout takes nothing else.
+ * @param deadline of this step, by the monotonic clock
+ */
+function stopMsBefore(deadline: number): number {
+  const leftMs = Math.max(0, Math.floor(deadline - clock.now() - MIN_SESSION_MS));
+  return Math.min(STOP_MS, leftMs);
 }
 
 /** Gives whether main has ended: when it is cancelled in a container, it goes on. */
