@@ -87,3 +87,11 @@ test("a release signs every file that a runner executes, and RELEASING shows how
   const verify = read("docs", "RELEASING.md").split("\n## Verify\n")[1]?.split("\n## ")[0];
   expect(verify).toContain("for file in action.yml dist/*; do\n  gh attestation verify ");
 });
+
+test("CI mutates every file and folder of src/, each in one job", () => {
+  const { jobs: ciJobs } = parse(textOf("ci.yml"));
+  const parts = (ciJobs.mutation.strategy.matrix.part as readonly string[]).join(" ").split(" ");
+  const sources = readdirSync(join(ROOT, "src")).filter((name) => !name.endsWith(".cjs"));
+  const names = sources.map((name) => name.replace(/\.ts$/, ""));
+  expect(parts.sort()).toEqual(names.sort());
+});
