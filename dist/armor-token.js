@@ -59,10 +59,17 @@ function quote(text, secrets = secretsOfThisProcess, maxLength = QUOTE_LENGTH) {
     const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
     return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
 }
+const UNSEEN = /[\p{C}\p{Z}]+/gu;
 function toHarmlessLine(text, secrets) {
-    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    const visible = scrubBroken(scrub(text, secrets), secrets).replace(UNSEEN, " ");
     const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
     return scrub(harmless, secrets).trim();
+}
+function scrubBroken(text, secrets) {
+    const joined = text.replace(UNSEEN, "");
+    const scrubbed = scrub(joined, secrets);
+    const hasBrokenSecret = scrubbed !== joined;
+    return hasBrokenSecret ? scrubbed : text;
 }
 function withoutHalfCharacter(text) {
     return text.replace(/[\ud800-\udbff]$/, "");
@@ -139,6 +146,7 @@ const external_node_path_namespaceObject = require("node:path");
 
 
 const TIMEOUT_MS = 330_000;
+const MAX_CONTROL_BYTES = 1024;
 const MAX_ANSWER_LENGTH = 64 * 1024;
 const MAX_REASON_LENGTH = 1_500;
 const TROUBLESHOOTING = "https://github.com/org/armor-token-action/blob/v1/docs/troubleshooting.md";
@@ -153,9 +161,8 @@ const NOT_RUNNING = "the token agent is not running. " +
     "It lives from the step with keep-fresh: true to the end of that job. " +
     "If that step ran in this job, see the post step's warning";
 function controlUrl(folder) {
-    const path = (0,external_node_path_namespaceObject.join)(folder, "control-url");
     try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(path, "utf8").trim();
+        return readControlFile((0,external_node_path_namespaceObject.join)(folder, "control-url"));
     }
     catch (error) {
         const { code } = error;
@@ -164,6 +171,19 @@ function controlUrl(folder) {
             throw new Error(NOT_RUNNING);
         throw new Error(`control-url of the token agent cannot be read (${code}). It belongs to another user: run ` +
             "armor-token as the user of the step with keep-fresh: true, or as root");
+    }
+}
+function readControlFile(path) {
+    const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = external_node_fs_namespaceObject.constants;
+    const descriptor = (0,external_node_fs_namespaceObject.openSync)(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+        const stats = (0,external_node_fs_namespaceObject.fstatSync)(descriptor);
+        if (!stats.isFile() || stats.size > MAX_CONTROL_BYTES)
+            throw new Error("not the agent's file");
+        return (0,external_node_fs_namespaceObject.readFileSync)(descriptor, "utf8").trim();
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(descriptor);
     }
 }
 async function askAgent(controlAddress) {
@@ -482,22 +502,29 @@ function isWorker(pid) {
 function findPipeOf(step) {
     const ofStep = listPipes(step.pid).filter(({ isWritable }) => isWritable);
     if (step.worker !== undefined) {
-        const readByWorker = idsOfReadable(listPipes(step.worker));
-        const isOfRunner = ({ id }) => readByWorker.has(id);
-        return openable(choosePipes(step.pid, ofStep.filter(isOfRunner), isOfRunner), true);
+        const readByWorker = listPipes(step.worker).filter(({ isReadable }) => isReadable);
+        return openable(choosePipes(step.pid, ofStep, readByWorker), true);
     }
     const { ids, isComplete } = readInsideContainer();
     const outward = ofStep.filter(({ id }) => !ids.has(id));
     const stderr = outward.filter(({ descriptor }) => descriptor === 2);
     return openable(stderr.length > 0 ? stderr : outward, isComplete);
 }
-function choosePipes(step, ofStep, isOfRunner) {
-    const stderr = ofStep.find(({ descriptor }) => descriptor === 2);
-    if (stderr !== undefined)
-        return [stderr];
-    const below = descendantsOf(step).flatMap(listPipesIfAllowed);
-    const all = [...ofStep, ...below.filter((pipe) => pipe.isWritable && isOfRunner(pipe))];
-    return [...new Map(all.map((pipe) => [pipe.id, pipe])).values()];
+function choosePipes(step, ofStep, readByWorker) {
+    const ends = new Map(readByWorker.map(({ id, descriptor }) => [id, descriptor]));
+    const isOfRunner = ({ id, isWritable }) => isWritable && ends.has(id);
+    const held = ofStep.filter(isOfRunner);
+    const stderr = held.find(({ descriptor }) => descriptor === 2);
+    if (stderr === undefined) {
+        const below = descendantsOf(step).flatMap(listPipesIfAllowed);
+        return eachOnce([...held, ...below.filter(isOfRunner)]);
+    }
+    const endOf = ({ id }) => ends.get(id) ?? 0;
+    const last = held.reduce((highest, pipe) => (endOf(pipe) > endOf(highest) ? pipe : highest));
+    return eachOnce([stderr, last]);
+}
+function eachOnce(pipes) {
+    return [...new Map(pipes.map((pipe) => [pipe.id, pipe])).values()];
 }
 function readInsideContainer() {
     const ids = new Set();

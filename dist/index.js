@@ -628,10 +628,17 @@ function quote(text, secrets = secretsOfThisProcess, maxLength = QUOTE_LENGTH) {
     const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
     return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
 }
+const UNSEEN = /[\p{C}\p{Z}]+/gu;
 function toHarmlessLine(text, secrets) {
-    const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+    const visible = scrubBroken(scrub(text, secrets), secrets).replace(UNSEEN, " ");
     const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
     return scrub(harmless, secrets).trim();
+}
+function scrubBroken(text, secrets) {
+    const joined = text.replace(UNSEEN, "");
+    const scrubbed = scrub(joined, secrets);
+    const hasBrokenSecret = scrubbed !== joined;
+    return hasBrokenSecret ? scrubbed : text;
 }
 function withoutHalfCharacter(text) {
     return text.replace(/[\ud800-\udbff]$/, "");
@@ -3056,17 +3063,23 @@ function saidBy(fields) {
     if (fields["access_token"] !== undefined)
         return "";
     const { error } = fields;
-    const inner = typeof error === "object" ? error["message"] : undefined;
-    const candidates = [
-        fields["error_description"],
-        fields["message"],
-        fields["detail"],
-        fields["title"],
-        inner,
-    ];
-    const words = candidates.find(isWords);
+    const words = wordsIn(fields);
     const code = isWords(error) ? ` ${quote(error)}` : "";
     return words === undefined ? code : `${code} ("${quote(words)}")`;
+}
+const WORDS = [
+    "error_description",
+    "message",
+    "Message",
+    "detail",
+    "title",
+    "faultstring",
+];
+function wordsIn(fields) {
+    const { error, errors, fault } = fields;
+    const places = [fields, error, errors, fault].map((it) => (Array.isArray(it) ? it[0] : it));
+    const candidates = places.flatMap((place) => WORDS.map((name) => Object(place)[name]));
+    return candidates.find(isWords);
 }
 function isWords(value) {
     return typeof value === "string" && value !== "";

@@ -111,6 +111,20 @@ onLinux("the masks of armor-token are ahead of the token", () => {
     expectNothingClear(result.log, tokens);
   });
 
+  test.concurrent.each([
+    { name: "exchanged", turn: "exec 3>&1 1>&2 2>&3 3>&-", show: 'echo "out $t"' },
+    { name: "exchanged, and kept", turn: "exec 3>&1 1>&2 2>&3", show: 'echo "out $t"' },
+    { name: "joined, and kept", turn: "exec 3>&2 2>&1", show: 'echo "out $t" >&3' },
+  ])("a shell whose streams are $name, on the runner's stderr", async ({ turn, show }) => {
+    const { tokens, answer } = freshTokens();
+    await using job = await openJob(answer);
+    job.job.batchMs = BATCH_MS;
+    const result = await job.sh(`${turn}\nt=$(armor-token)\n${show}`);
+    expect(result.stderr).toContain(`out ${tokens.at(-1)}`);
+    expect(result.log).toContain("out ***");
+    expectNothingClear(result.log, tokens);
+  });
+
   test("beside a machine that is busy, and without batches", async () => {
     const loops = Array.from({ length: 4 }, () => spawn("sh", ["-c", "while :; do :; done"]));
     await using busy = disposable({ loops }, () => {

@@ -45,7 +45,9 @@ export interface InvocationResult {
 
 /** Runs a process until it and its streams have ended. */
 export async function invoke(options: InvocationOptions): Promise<InvocationResult> {
-  const [input, outPipe, errPipe] = await Promise.all([createPipe(), createPipe(), createPipe()]);
+  const paths = await Promise.all([makeFifo(), makeFifo(), makeFifo()]);
+  // Opened in this order, as .NET does it, so that the numbers of the runner's ends rise.
+  const [input, outPipe, errPipe] = paths.map(openPipe);
   // Steps get an empty stdin: nobody writes.
   if (input !== undefined) closeSync(input.writeEnd);
   const { program, args, isVerbatim } = options.command;
@@ -124,10 +126,16 @@ interface Pipe {
  * Node gives a child sockets, the runner gives it pipes. What a step can do with the two differs: a pipe can be
  * opened anew by its path in /proc. Undefined on Windows, which has no mkfifo.
  */
-async function createPipe(): Promise<Pipe | undefined> {
+async function makeFifo(): Promise<string | undefined> {
   if (process.platform === "win32") return undefined;
   const path = join(tmpdir(), `armor-pipe-${randomUUID()}`);
   await promisify(execFile)("mkfifo", ["-m", "600", path]);
+  return path;
+}
+
+/** The path of the FIFO is removed. */
+function openPipe(path: string | undefined): Pipe | undefined {
+  if (path === undefined) return undefined;
   try {
     // The reading end comes first, and without waiting, as there is no writer yet.
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,10 +1,12 @@
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 import { isToken, quote } from "../redact.ts";
 
 /** Longer than the agent tries at the largest `timeout`, which is 300 s. */
 const TIMEOUT_MS = 330_000;
+/** An address of one line, with a port and a capability. */
+const MAX_CONTROL_BYTES = 1024;
 /** A token and a few fields. Whatever is longer comes from somebody else. */
 const MAX_ANSWER_LENGTH = 64 * 1024;
 /** The longest text of ours, with the words of a server in it, has some 900 characters. */
@@ -32,9 +34,8 @@ const NOT_RUNNING =
   "If that step ran in this job, see the post step's warning";
 
 function controlUrl(folder: string): string {
-  const path = join(folder, "control-url");
   try {
-    return readFileSync(path, "utf8").trim();
+    return readControlFile(join(folder, "control-url"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isForeign = code === "EACCES" || code === "EPERM";
@@ -43,6 +44,19 @@ function controlUrl(folder: string): string {
       `control-url of the token agent cannot be read (${code}). It belongs to another user: run ` +
         "armor-token as the user of the step with keep-fresh: true, or as root",
     );
+  }
+}
+
+/** A step can put anything in the place of the file: a pipe would be waited for, and a link followed. */
+function readControlFile(path: string): string {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants; // Windows has neither of the two
+  const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile() || stats.size > MAX_CONTROL_BYTES) throw new Error("not the agent's file");
+    return readFileSync(descriptor, "utf8").trim();
+  } finally {
+    closeSync(descriptor);
   }
 }
 
