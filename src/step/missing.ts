@@ -108,7 +108,7 @@ function remedyFor(env: NodeJS.ProcessEnv): string {
     );
   }
   return (
-    "Check the secret's name. " +
+    "Check the name of the secret or variable. " +
     'If it is stored in an environment, the job needs "environment: NAME".'
   );
 }

@@ -67,9 +67,12 @@ function earlyEnd(why: string): string {
 }
 
 function agentWarning(text: string): string {
-  const sessions = "Sessions of tokens that it fetched end when these expire.";
+  const sessions = "The sessions of its tokens end by themselves when these expire.";
   return annotationOf("agent_failed", `${text} ${sessions}`);
 }
+
+const GIVEN_UP =
+  "A client gives up if its own time limit is shorter than Armor takes (curl: --max-time), or if its step is cancelled.";
 
 /** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
 function workOf(stats: AgentReport): string {
@@ -86,6 +89,7 @@ function workOf(stats: AgentReport): string {
     ...times(stats.sessionsEnded, "session", "ended"),
   ];
   const line = `Token agent: ${work.join(", ")}.`;
+  if (stats.abandoned > 0) return `${line} ${GIVEN_UP}`;
   const isUnused = used.length === 0 && stats.reason === undefined;
   if (!isUnused) return line;
   return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
