@@ -108,7 +108,7 @@ function remedyFor(env: NodeJS.ProcessEnv): string {
     );
   }
   return (
-    "Check the name of the secret or variable. " +
+    "Check the secret's name. " +
     'If it is stored in an environment, the job needs "environment: NAME".'
   );
 }

@@ -51,7 +51,7 @@ export function agentReport(result: StopResult, isMainComplete: boolean): Report
   const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
   if (stats.reason !== undefined) warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
   // Quiet if main has failed, but what was left behind is said.
-  const lines = isMainComplete ? [workOf(stats)] : [];
+  const lines = isMainComplete ? [workOf(stats), ...whyGivenUp(stats)] : [];
   return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
 }
 
@@ -71,9 +71,6 @@ function agentWarning(text: string): string {
   return annotationOf("agent_failed", `${text} ${sessions}`);
 }
 
-const GIVEN_UP =
-  "A client gives up if its own time limit is shorter than Armor takes (curl: --max-time), or if its step is cancelled.";
-
 /** Such as `Token agent: 3 calls answered (2xx 2, 4xx 1), 1 token fetched, 1 session ended.` */
 function workOf(stats: AgentReport): string {
   const used = [
@@ -89,10 +86,17 @@ function workOf(stats: AgentReport): string {
     ...times(stats.sessionsEnded, "session", "ended"),
   ];
   const line = `Token agent: ${work.join(", ")}.`;
-  if (stats.abandoned > 0) return `${line} ${GIVEN_UP}`;
   const isUnused = used.length === 0 && stats.reason === undefined;
   if (!isUnused) return line;
   return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
+}
+
+function whyGivenUp({ abandoned }: AgentReport): string[] {
+  if (abandoned === 0) return [];
+  return [
+    "A client gives up if its own time limit (curl: --max-time) is shorter than Armor needs, " +
+      "or if its step is cancelled. Give it more time, or ask for less in one call.",
+  ];
 }
 
 /**
