@@ -5,8 +5,14 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../sandbox/runner.ts";
 
-/** From the edge to the leaves: a room imports from those below it, and inside itself not in a circle. */
-const ROOMS = ["index", "step", "agent-client", "agent", "gateway", "protocol", "armor", "stones"];
+/** What lies at the top of src/, but for index.ts and the command. */
+const SHARED = "shared";
+
+/**
+ * The folders of src/, from the edge to the leaves: each imports from those below it, and inside
+ * itself not in a circle.
+ */
+const ROOMS = ["index", "step", "agent-client", "agent", "gateway", "protocol", "armor", SHARED];
 
 /** A program of its own, in a bundle of its own: its entry and its room. */
 const isOfCommand = (file: string) => file === "armor-token.ts" || file.startsWith("command/");
@@ -32,8 +38,8 @@ function ownImportsOf(file: string): string[] {
 
 /** Its folder; at the top, index.ts is a room of its own above all others. */
 function roomOf(file: string): number {
-  const room = file.includes("/") ? dirname(file) : file === "index.ts" ? "index" : "stones";
-  return ROOMS.indexOf(room);
+  if (file.includes("/")) return ROOMS.indexOf(dirname(file));
+  return ROOMS.indexOf(file === "index.ts" ? "index" : SHARED);
 }
 
 function isUpwards(from: string, to: string): boolean {

@@ -18,7 +18,10 @@ function token(request, response) {
   request.resume().on("end", () => response.writeHead(200, JSON_TYPE).end(JSON.stringify(answer)));
 }
 
-/** The head at once, with the time by the clock that all processes share; the body half a second later. */
+/**
+ * The head at once, with the time by the clock that all processes share; the body half a second
+ * later.
+ */
 function late(_, response) {
   response
     .writeHead(200, { ...JSON_TYPE, "X-Sent-At": String(process.hrtime.bigint()) })

@@ -1,4 +1,5 @@
-// The floor under the token agent: a reverse proxy that adds a token, on what Node has, without any of the care.
+// The floor under the token agent: a reverse proxy that adds a token, on what Node has, without any
+// of the care.
 
 const { readFileSync } = require("node:fs");
 const http = require("node:http");

@@ -1,5 +1,5 @@
-// The floor under the main step: the same exchange on what Node has, without any of the care. With keep-fresh it also
-// starts a bare proxy, hands it the token, and waits until that listens.
+// The floor under the main step: the same exchange on what Node has, without any of the care. With
+// keep-fresh it also starts a bare proxy, hands it the token, and waits until that listens.
 
 const { spawn } = require("node:child_process");
 const { appendFileSync } = require("node:fs");

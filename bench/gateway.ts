@@ -1,4 +1,5 @@
-// Measures the token agent: its gateway under load against a bare reverse proxy, its memory, and what it asks Armor for.
+// Measures the token agent: its gateway under load against a bare reverse proxy, its memory, and
+// what it asks Armor for.
 
 import http from "node:http";
 import { join } from "node:path";
@@ -16,8 +17,8 @@ const MEMORY_CALLS = 10_000;
 export const STREAM_MIB = 300;
 const SAMPLE_MS = 20;
 const BURST_ROUNDS = 3;
-const SCANS = "/api/v1/discovery/scans";
-const DAY_S = 86_400;
+export const SCANS = "/api/v1/discovery/scans";
+export const DAY_S = 86_400;
 
 export interface Load {
   readonly cpuMicros: number;
@@ -54,7 +55,8 @@ async function load(
   const agent = new http.Agent({ keepAlive: true, maxSockets: callers });
   const durations: number[] = [];
   let left = count;
-  const [cpu, start] = [cpuSeconds(program), performance.now()];
+  const cpu = cpuSeconds(program);
+  const start = performance.now();
   const call = async () => {
     while (left > 0) {
       left -= 1;
@@ -74,7 +76,10 @@ async function load(
   };
 }
 
-/** A new agent's memory after some calls, and while a large reply passes: s since its start, and MiB. */
+/**
+ * A new agent's memory after some calls, and while a large reply passes: s since its start, and
+ * MiB.
+ */
 export async function benchMemory(world: World) {
   return await withAgent(world, DAY_S, async (gateway) => {
     await load(gateway, 16, MEMORY_CALLS);
@@ -97,7 +102,10 @@ export async function benchMemory(world: World) {
   });
 }
 
-/** Calls on as many new connections at once. @returns how many had no answer, and ms until all had one */
+/**
+ * Calls on as many new connections at once. @returns how many had no answer, and ms until all had
+ * one
+ */
 export async function benchBurst(world: World, calls: number) {
   return await withAgent(world, DAY_S, async (gateway) => {
     const { burst } = await inTurns({ burst: () => burstOf(gateway, calls) }, BURST_ROUNDS);
@@ -114,7 +122,10 @@ async function burstOf({ base }: Program, calls: number): Promise<{ lost: number
   return { lost, ms: performance.now() - start };
 }
 
-/** Ms between Armor's sending the head of a reply, whose body comes half a second later, and its arrival. */
+/**
+ * Ms between Armor's sending the head of a reply, whose body comes half a second later, and its
+ * arrival.
+ */
 export async function benchHeads(world: World): Promise<number[]> {
   return await withAgent(world, DAY_S, async ({ base }) => {
     const delays: number[] = [];
@@ -128,7 +139,9 @@ export async function benchHeads(world: World): Promise<number[]> {
   });
 }
 
-/** How many tokens are fetched for calls that come all at once when the agent's token has expired. */
+/**
+ * How many tokens are fetched for calls that come all at once when the agent's token has expired.
+ */
 export async function benchExpired(world: World, calls: number): Promise<number> {
   return await withAgent(world, 0.001, async (gateway) => {
     const before = await minted(world);
@@ -138,7 +151,9 @@ export async function benchExpired(world: World, calls: number): Promise<number>
   });
 }
 
-/** How many tokens are fetched while every other call is of a path that answers 401 to every token. */
+/**
+ * How many tokens are fetched while every other call is of a path that answers 401 to every token.
+ */
 export async function benchForbidden(world: World, calls: number, ms: number): Promise<number> {
   return await withAgent(world, DAY_S, async ({ base }) => {
     const before = await minted(world);
@@ -162,8 +177,11 @@ async function minted({ armor }: World): Promise<number> {
   return Number(headers["x-minted"]);
 }
 
-/** @param expiresIn seconds that are left of the agent's first token's life */
-async function withAgent<T>(
+/**
+ * Gives a new agent to `use`, and ends it. @param expiresIn seconds that are left of the agent's
+ * first token's life
+ */
+export async function withAgent<T>(
   { armor, folder, trust }: World,
   expiresIn: number,
   use: (gateway: Program) => Promise<T>,
@@ -190,8 +208,8 @@ interface Reply {
   readonly length: number;
 }
 
-/** @throws where the status is another, or the reply breaks off */
-function get(url: string, agent: http.Agent | false, expected = 200): Promise<Reply> {
+/** @throws if the status is another, or the reply breaks off */
+export function get(url: string, agent: http.Agent | false, expected = 200): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const request = http.get(url, { agent }, (response) => {
       const headAt = process.hrtime.bigint();

@@ -1,4 +1,5 @@
-// How is measured: whole processes by the clock, in turns, and running ones by what /proc tells of them (Linux).
+// How things are measured: whole processes by the clock, in turns, and running ones by what
+// /proc tells of them (Linux).
 
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -10,7 +11,7 @@ export interface Program {
 }
 
 export interface StartedProgram extends Program {
-  /** Does nothing where it has ended. */
+  /** Does nothing if it has ended. */
   end(): void;
 }
 
@@ -64,7 +65,9 @@ export interface Command {
   readonly env: Environment;
 }
 
-/** Ms from before the process is started until it is gone and its output read. @throws where it fails */
+/**
+ * Ms from before the process is started until it is gone and its output read. @throws if it fails
+ */
 export async function timed({ program, args, env }: Command): Promise<number> {
   const start = performance.now();
   const child = spawn(program, args, {

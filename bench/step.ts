@@ -50,7 +50,10 @@ export async function benchMainStep(world: World): Promise<Record<Way, Milliseco
   });
 }
 
-/** Starting the agent, against two bare processes that do the same; and the post step, which stops it. */
+/**
+ * Starting the agent, against two bare processes that do the same; and the post step, which stops
+ * it.
+ */
 export async function benchKeepFresh(
   world: World,
 ): Promise<{ start: Record<"floor" | "main step", Milliseconds>; post: Milliseconds }> {
@@ -76,7 +79,10 @@ export async function benchKeepFresh(
   return { start, post };
 }
 
-/** How long post takes where there is no agent, and where Armor has gone meanwhile. The server is killed at the end. */
+/**
+ * How long post takes if there is no agent, and if Armor has gone meanwhile. The server is killed at
+ * the end.
+ */
 export async function benchPost(world: World) {
   const { pid, end } = world.armor;
   const post = (keepFresh: boolean, between: () => void, after = () => {}) =>
@@ -114,7 +120,7 @@ async function withJob<T>(
   }
 }
 
-/** @throws where the step failed */
+/** @throws if the step failed */
 function passed({ exitCode, stdout, ms }: StepResult): number {
   if (exitCode !== 0) throw new Error(`a step ended with exit code ${exitCode}:\n${stdout}`);
   return ms;

@@ -293,40 +293,6 @@ function prepareKeyValueMessage(key, value) {
 const external_path_namespaceObject = require("path");
 ;// CONCATENATED MODULE: external "./not-bundled.js"
 const external_not_bundled_js_namespaceObject = require("./not-bundled.js");
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
-
-/**
- * toPosixPath converts the given path to the posix form. On Windows, \\ will be
- * replaced with /.
- *
- * @param pth. Path to transform.
- * @return string Posix path.
- */
-function toPosixPath(pth) {
-    return pth.replace(/[\\]/g, '/');
-}
-/**
- * toWin32Path converts the given path to the win32 form. On Linux, / will be
- * replaced with \\.
- *
- * @param pth. Path to transform.
- * @return string Win32 path.
- */
-function toWin32Path(pth) {
-    return pth.replace(/[/]/g, '\\');
-}
-/**
- * toPlatformPath converts the given path to a platform-specific path. It does
- * this by replacing instances of / and \ with the platform-specific path
- * separator.
- *
- * @param pth The path to platformize.
- * @return string The platform-specific path.
- */
-function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, path.sep);
-}
-//# sourceMappingURL=path-utils.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -3981,7 +3947,7 @@ const BOUNDS = {
         beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
     },
     maxInLineInAll: {
-        value: 4_000,
+        value: 2_000,
         unit: "requests",
         protects: "The same over all connections; a request and its response take some 4 KB.",
         beyond: "The connection that brought the last request is reset.",
@@ -4643,7 +4609,10 @@ class Requests {
         this.#options = options;
     }
     accept(exchange) {
-        const connection = this.#options.connections.find(exchange.request.socket);
+        const { socket } = exchange.request;
+        if (socket.destroyed)
+            return;
+        const connection = this.#options.connections.find(socket);
         if (connection === undefined || connection.isRefused)
             return;
         if (connection.isReplying)

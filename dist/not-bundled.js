@@ -10,3 +10,6 @@ exports.OidcClient = fail("./oidc-utils.js");
 exports.summary = fail("./summary.js");
 exports.markdownSummary = fail("./summary.js");
 exports.getDetails = fail("./platform.js");
+exports.toPosixPath = fail("./path-utils.js");
+exports.toWin32Path = fail("./path-utils.js");
+exports.toPlatformPath = fail("./path-utils.js");

@@ -19,10 +19,20 @@ export interface AgentOptions extends Partial<Omit<AgentConfig, "apiUrl" | "firs
 
 export type BuiltAgent = Awaited<ReturnType<typeof startBuiltAgent>>;
 
-export async function startBuiltAgent({ apiUrl, temp, env, first, ...options }: AgentOptions) {
-  const parent = { env: { ...process.env, ...env, RUNNER_TEMP: temp }, dist: join(ROOT, "dist") };
+/** @returns where it listens, its process, its folder, and the path of armor-token. The caller ends it. */
+export async function startBuiltAgent(options: AgentOptions) {
+  const env = { ...process.env, ...options.env, RUNNER_TEMP: options.temp };
+  const parent = { env, dist: join(ROOT, "dist") };
   const { path: folder, command } = await createAgentFolder(parent.env, parent.dist);
-  const config: AgentConfig = {
+  return { ...(await launchAgent(agentConfig(options, folder), parent)), folder, command };
+}
+
+/** What the main step would hand to the agent. @param folder the agent's own */
+export function agentConfig(
+  { apiUrl, temp: _temp, env: _env, first, ...options }: AgentOptions,
+  folder: string,
+): AgentConfig {
+  return {
     credentials: { appId: "id", apiKey: "key-of-the-app" },
     certificates: [],
     route: { noProxy: "" },
@@ -41,5 +51,4 @@ export async function startBuiltAgent({ apiUrl, temp, env, first, ...options }: 
       expiresAt: clock.date() + first.expiresIn * 1000,
     },
   };
-  return { ...(await launchAgent(config, parent)), folder, command };
 }

@@ -2,15 +2,18 @@
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 /** All that decides what is in dist/, but for packages, which have a lock of their own. */
-const SOURCES = ["src", "scripts", "tsconfig.json", "tsconfig.build.json"];
+const SOURCES = ["src", "scripts", "tsconfig.json"];
 
 /** A clone writes all files within this time; nobody edits a file of it sooner. */
 const CLONE_MS = 60_000;
 
-/** Hashes of contents. Times would not do: git gives each file that it writes the time of the checkout. */
+/**
+ * Hashes of contents. Times would not do: git gives each file that it writes the time of the
+ * checkout.
+ */
 interface DistRecord {
   readonly sources: string;
   readonly dist: string;
@@ -56,7 +59,7 @@ function hashOf(root: string, names: readonly string[]): string {
   const hash = createHash("sha256");
   for (const file of filesOf(root, names)) {
     const content = readFileSync(file);
-    hash.update(`${file.slice(root.length)} ${content.length}\n`).update(content);
+    hash.update(`${relative(root, file)} ${content.length}\n`).update(content);
   }
   return hash.digest("hex");
 }

@@ -1,6 +1,7 @@
-// Runs a program of package.json's scripts: on the Node that runs this file if it is 24.5 or newer, else on the
-// one of the optional dependencies. Plain JavaScript, as it has to run on any Node. npm 10 and 11.0 leave no
-// node_modules/.bin/node: they remove it again with the packages of the other platforms.
+// Runs a program of package.json's scripts: on the Node that runs this file if it is 24.5 or newer,
+// else on the one of the optional dependencies. Plain JavaScript, as it has to run on any Node. npm
+// 10 and 11.0 leave no node_modules/.bin/node: they remove it again with the packages of the other
+// platforms.
 
 const { spawn } = require("node:child_process");
 const { existsSync } = require("node:fs");

@@ -26,7 +26,6 @@ async function build(folder: string): Promise<Files> {
     "scripts",
     "package.json",
     "tsconfig.json",
-    "tsconfig.build.json",
     // ncc hashes its own path, so ncc has to be in the folder too.
     ...["@actions", "@types", "@vercel", "tunnel", "undici-types"].map((name) =>
       join("node_modules", name),

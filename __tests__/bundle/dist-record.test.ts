@@ -16,8 +16,7 @@ async function openProject() {
     bundle: join(root, "dist", "index.js"),
   };
   for (const file of Object.values(files)) await writeFile(file, "1");
-  for (const name of ["tsconfig.json", "tsconfig.build.json"])
-    await writeFile(join(root, name), "{}");
+  await writeFile(join(root, "tsconfig.json"), "{}");
   return disposable({ root, ...files }, () => folder[Symbol.asyncDispose]());
 }
 

@@ -97,7 +97,7 @@ describe("the built action", () => {
   // Windows has neither this signal nor this shell.
   if (process.platform !== "win32") {
     test.concurrent("leaves no part of a line when the disk fills amid an output", async () => {
-      await using armor = await startServer([token({ access_token: TOKEN.repeat(60) })]);
+      await using armor = await startServer([token({ access_token: TOKEN.repeat(160) })]);
       await using temp = await makeTempFolder();
       const [output, state] = [join(temp.path, "output"), join(temp.path, "state")];
       const before = "x=y\n".repeat(500);
@@ -115,7 +115,8 @@ describe("the built action", () => {
       const given = Object.entries(inputs).map(
         ([name, value]) => `INPUT_${name.toUpperCase()}=${value}`,
       );
-      // 8 blocks of 512 bytes in a file, and no signal for a write beyond them: it stops in the middle instead.
+      // 8 blocks of 512 bytes in a file (1,024 in the bash 3.2 of macOS), and no signal for a write beyond them: it stops
+      // in the middle instead.
       const script = `ulimit -f 8; trap '' XFSZ; exec env "$@"`;
       const main = [process.execPath, join(ROOT, "dist", "main.js")];
       const env = { ...process.env, GITHUB_OUTPUT: output, GITHUB_STATE: state };

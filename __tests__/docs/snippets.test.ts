@@ -90,7 +90,7 @@ test.each(SHELL)("shell in $name is valid: $script", ({ script }) => {
 test("RELEASING's command replaces the owner's name everywhere", async () => {
   await using folder = await makeTempFolder("armor-docs-");
   for (const path of ourFiles()) cpSync(join(ROOT, path), join(folder.path, path));
-  const [line] = (codeBlocks(read("RELEASING.md"), "sh")[0] ?? "").split("\n");
+  const [line] = (codeBlocks(read("docs", "RELEASING.md"), "sh")[0] ?? "").split("\n");
   const command = `git init --quiet && git add --all && ${line?.replace("{OWNER/", "{acme/")}`;
   expect(bash(command, folder.path)).toMatchObject({ status: 0 });
   const text = (path: string) => readFileSync(join(folder.path, path), "utf8");

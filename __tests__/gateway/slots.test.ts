@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { LIMITS } from "../../src/gateway/bounds.ts";
 import { Client } from "../../src/gateway/client.ts";
 import { type Outcome, Slots } from "../../src/gateway/slots.ts";
@@ -140,12 +140,37 @@ test("a client that reads too seldom loses its slot, too, one that reads again d
   expect(ended).toEqual(["stuck"]);
 });
 
-test("nobody is ended while nobody waits, and no timer is left then", async () => {
+test("of two that do not read, one is ended for one that waits, and one that is done is left alone", async () => {
+  const { time, slots, ended, stop, stuck, reads } = await startTwo();
+  stop(stuck);
+  slots.release(stuck);
+  const third = someone().client;
+  await slots.acquire(third);
+  stop(third);
+  stop(reads);
+  for (const client of [third, reads]) {
+    client.onLeave(() => {
+      ended.push(client === third ? "third" : "reads");
+      slots.release(client);
+    });
+  }
+  const waiting = slots.acquire(someone().client);
+  time.now += 1_000;
+  await expect(waiting).resolves.toBe("granted");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(ended).toHaveLength(1);
+  expect(stuck.wasEnded).toBe(false);
+});
+
+test("nobody is ended while nobody waits, and nobody is looked at then", async () => {
   const { time, slots, ended, stop, stuck } = await startTwo();
+  const stopped = jest.spyOn(globalThis, "clearInterval");
   stop(stuck);
   const inLine = someone();
   slots.acquire(inLine.client);
   inLine.leave();
+  expect(stopped).toHaveBeenCalledTimes(1);
+  stopped.mockRestore();
   time.now += 600_000;
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(ended).toEqual([]);

@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from "@jest/globals";
 import { writeDebugTo } from "../../src/debug.ts";
+import { ArmorError } from "../../src/errors.ts";
 import { hide } from "../../src/redact.ts";
-import { CAPABILITY, startGateway, until } from "../fixtures/agent.ts";
+import { CAPABILITY, DEAD, startGateway, until } from "../fixtures/agent.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { CALL, json, reset, silence, text } from "../fixtures/server.ts";
 
@@ -49,6 +50,16 @@ describe("a refusal names what it refuses", () => {
     expect(body.toLowerCase()).not.toContain("k3y-of");
     expect(body).not.toMatch(/gateway-cap|::/);
   });
+});
+
+test("a failure's text shows no secret, whoever made it", async () => {
+  hide([KEY]);
+  const error = new ArmorError("server_unavailable", `Armor says ${KEY}\n::error::`, "R.");
+  const fetch = () => Promise.reject(error);
+  await using gateway = await startGateway([], { first: DEAD, fetch });
+  const { body } = await gateway.call();
+  expect(JSON.parse(body).error_description).toBe("Armor says *** ::error::. R.");
+  expect(JSON.stringify(gateway.stats)).not.toContain(KEY);
 });
 
 /** The debug log of this process. */

@@ -33,8 +33,9 @@ export const CASES: readonly Case[] = [
     vars: { CALL_PAUSE: "1" },
     says: [
       /call 6: 200/,
-      /\| \*\*\*$/m,
-      /Authorization: Bearer \*\*\*/,
+      /\| token: \*\*\*$/m,
+      /\| header: Authorization: Bearer \*\*\*$/m,
+      /\| gateway: http:\/\/127\.0\.0\.1:\d+\/\*\*\*$/m,
       /direct call: 200/,
       /first token: \*\*\*/,
       /gateway of one: 200/,

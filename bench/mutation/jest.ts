@@ -1,4 +1,5 @@
-// Stands in for @jest/globals, so that test files load once in plain Node and single tests run as often as wanted.
+// Stands in for @jest/globals, so that test files load once in plain Node and single tests run as
+// often as wanted.
 
 import { expect } from "expect";
 import { ModuleMocker } from "jest-mock";

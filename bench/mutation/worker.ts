@@ -1,4 +1,5 @@
-// A process that runs tests on the instrumented copy, with one mutant switched on or, to see what covers what, none.
+// A process that runs tests on the instrumented copy, with one mutant switched on or, to see what
+// covers what, none.
 
 import { registerHooks } from "node:module";
 import { join } from "node:path";
@@ -9,7 +10,10 @@ import { collect, leaveAll, runTest, type Test } from "./jest.ts";
 /** Without a mutant, every test of these files runs, to see what it covers. */
 export interface Job {
   readonly mutant?: string;
-  /** It is in code that runs before tests do: switched on before the test files are loaded, once more. */
+  /**
+   * It is in code that runs before tests do: switched on before the test files are loaded, once
+   * more.
+   */
   readonly isStatic?: boolean;
   readonly files: readonly { readonly file: string; readonly tests?: readonly TestRun[] }[];
   /** How often the mutant may run until it counts as an endless loop. */
@@ -31,7 +35,10 @@ export interface Run {
 }
 
 export interface Failure {
-  /** `stray`: what no test awaited, perhaps left by an earlier mutant. `dirty`: the test fails without it, too. */
+  /**
+   * `stray`: what no test awaited, perhaps left by an earlier mutant. `dirty`: the test fails
+   * without it, too.
+   */
   readonly kind: "failed" | "timeout" | "stray" | "dirty";
   readonly test: string;
   readonly why: string;
@@ -74,7 +81,7 @@ const switches: Switches = {
 };
 Object.assign(globalThis, { __stryker__: switches });
 
-const [, , copy = ""] = process.argv;
+const copy = process.argv[2] ?? "";
 const loaded = new Map<string, readonly Test[]>();
 let instance = 0;
 let rejectStray: (error: unknown) => void = () => undefined;
@@ -101,7 +108,7 @@ function resolveForTests(): void {
       const { url } = resolved;
       if (!url.startsWith(root) || url.includes("/node_modules/") || url.includes("?"))
         return resolved;
-      const [, own = instance] = context.parentURL?.split("?") ?? [];
+      const own = context.parentURL?.split("?")[1] ?? instance;
       return { ...resolved, url: `${url}?${own}` };
     },
   });

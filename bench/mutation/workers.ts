@@ -22,15 +22,16 @@ const running = new Set<ChildProcess>();
 
 /** @param onReply is told in the order of the ends */
 export async function runAll<T extends Job>(
-  jobs: readonly T[],
+  jobs: Iterable<T>,
   folders: { readonly copy: string; readonly temp: string },
   onReply: (job: T, reply: Reply) => void,
 ): Promise<void> {
-  const queue = jobs.values();
+  const queue = jobs[Symbol.iterator](); // one for all lanes
   const lane = async () => {
     let worker: ChildProcess | undefined;
     let statics = 0;
-    for (const job of queue) {
+    for (let next = queue.next(); next.done !== true; next = queue.next()) {
+      const job = next.value;
       const isFresh = worker === undefined;
       worker ??= start(folders);
       let reply = await ask(worker, job);

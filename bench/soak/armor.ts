@@ -1,5 +1,6 @@
-// An Armor in bad shape: tokens that live for seconds, mints that fail in every way, sessions that are revoked, a
-// client app that is disabled at times, and connections that close at the moment in which they are used again.
+// An Armor in bad shape: tokens that live for seconds, mints that fail in every way, sessions that
+// are revoked, a client app that is disabled at times, and connections that close at the moment in
+// which they are used again.
 
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -35,20 +36,28 @@ const stalls: Fault = (response) => {
   response.write("{");
 };
 
-/** By the names under which they are counted. */
-const FAULTS: readonly (readonly [name: string, fault: Fault])[] = [
-  ["500", replies(500, "")],
-  ["502 from a proxy", replies(502, "<html>bad gateway")],
-  ["503", replies(503, '{"error":"temporarily_unavailable"}', { "Retry-After": "1" })],
-  ["408", replies(408, "")],
-  ["429", replies(429, "", { "Retry-After": "1" })],
-  ["connection reset", (response) => response.socket?.destroy()],
-  ["reply cut off", cutsOff],
-  ["reply stalled", stalls],
-  ["no HTTP", (response) => response.socket?.end("220 smtp.example ESMTP\r\n")],
-  ["400 from a firewall", replies(400, "<html>bad request")],
-  ["sign-in page", replies(200, "<html>sign in")],
-  ["empty token", replies(200, '{"access_token":""}')],
+interface NamedFault {
+  /** Under which it is counted. */
+  readonly name: string;
+  readonly fault: Fault;
+}
+
+const FAULTS: readonly NamedFault[] = [
+  { name: "500", fault: replies(500, "") },
+  { name: "502 from a proxy", fault: replies(502, "<html>bad gateway") },
+  {
+    name: "503",
+    fault: replies(503, '{"error":"temporarily_unavailable"}', { "Retry-After": "1" }),
+  },
+  { name: "408", fault: replies(408, "") },
+  { name: "429", fault: replies(429, "", { "Retry-After": "1" }) },
+  { name: "connection reset", fault: (response) => response.socket?.destroy() },
+  { name: "reply cut off", fault: cutsOff },
+  { name: "reply stalled", fault: stalls },
+  { name: "no HTTP", fault: (response) => response.socket?.end("220 smtp.example ESMTP\r\n") },
+  { name: "400 from a firewall", fault: replies(400, "<html>bad request") },
+  { name: "sign-in page", fault: replies(200, "<html>sign in") },
+  { name: "empty token", fault: replies(200, '{"access_token":""}') },
 ];
 
 export interface BadArmor {
@@ -65,16 +74,17 @@ export async function startBadArmor(tls: { key: string; cert: string }): Promise
   const tokens = new Map<string, number>();
   const faults = new Map<string, number>();
   const used = new WeakSet<Socket>();
-  let [issued, revocations] = [0, 0];
+  let issued = 0;
+  let revocations = 0;
   const isLive = (token: string) => performance.now() < (tokens.get(token) ?? 0);
   const isDisabled = () =>
     (performance.now() - start) % DISABLED.everyMs > DISABLED.everyMs - DISABLED.ms;
 
   function mint(response: ServerResponse): void {
-    const [name, fault] = isDisabled() ? DISABLED_FAULT : randomFault();
-    if (fault !== undefined) {
-      increment(faults, name);
-      fault(response);
+    const failing = isDisabled() ? DISABLED_FAULT : randomFault();
+    if (failing !== undefined) {
+      increment(faults, failing.name);
+      failing.fault(response);
       return;
     }
     const token = randomBytes(24).toString("base64url");
@@ -86,7 +96,8 @@ export async function startBadArmor(tls: { key: string; cert: string }): Promise
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     const { pathname, search, searchParams } = new URL(request.url ?? "/", "https://armor");
-    const [, token = ""] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+    const authorization = request.headers.authorization ?? "";
+    const token = /^Bearer (?<token>\S+)$/.exec(authorization)?.groups?.["token"] ?? "";
     if (pathname.endsWith("/oauth2/token")) mint(response);
     else if (!isLive(token)) json(response, 401, { error: "unauthorized" });
     else if (pathname.endsWith("/terminate")) {
@@ -131,12 +142,15 @@ export async function startBadArmor(tls: { key: string; cert: string }): Promise
   };
 }
 
-/** None for most mints. */
-function randomFault(): readonly [name: string, fault?: Fault] {
-  return FAULTS[Math.floor((Math.random() / FAILING_SHARE) * FAULTS.length)] ?? ["none"];
+/** Undefined for most mints, which succeed. */
+function randomFault(): NamedFault | undefined {
+  return FAULTS[Math.floor((Math.random() / FAILING_SHARE) * FAULTS.length)];
 }
 
-const DISABLED_FAULT = ["client app disabled", replies(401, '{"error":"invalid_client"}')] as const;
+const DISABLED_FAULT: NamedFault = {
+  name: "client app disabled",
+  fault: replies(401, '{"error":"invalid_client"}'),
+};
 
 function json(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));

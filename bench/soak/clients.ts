@@ -1,4 +1,5 @@
-// The agent's clients: each does one thing for as long as the soak lasts, patiently, and checks all that it gets.
+// The agent's clients: each does one thing for as long as the soak lasts, patiently, and checks all
+// that it gets.
 
 import { execFile } from "node:child_process";
 import http from "node:http";
@@ -27,12 +28,15 @@ export interface Tally {
   readonly longestMs: Map<string, number>;
 }
 
-/** Throws NotNow where the agent said why it cannot serve; what is thrown otherwise is a fault. */
+/** Throws NotNow if the agent said why it cannot serve; any other error is a fault. */
 type Try = (target: Target) => Promise<void>;
 
 class NotNow extends Error {}
 
-/** A patient caller comes back every second, for as long: twice what a rejected client app is remembered. */
+/**
+ * A patient caller comes back every second, for as long: twice what a rejected client app is
+ * remembered.
+ */
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 1_000;
 const SLOW_READ_MS = 20;
@@ -147,7 +151,7 @@ interface CallOptions extends http.RequestOptions {
   readonly pauseMs?: number;
 }
 
-/** @throws NotNow where the agent cannot serve, or the proxy restarted amid the reply */
+/** @throws NotNow if the agent cannot serve, or the proxy restarted amid the reply */
 async function call(url: string, proxy: BadProxy, options: CallOptions = {}) {
   const start = performance.now();
   const { pauseMs = 0, ...requestOptions } = options;
@@ -155,7 +159,8 @@ async function call(url: string, proxy: BadProxy, options: CallOptions = {}) {
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       http.get(url, { agent: false, ...requestOptions }, resolve).on("error", reject);
     });
-    let [body, length] = ["", 0];
+    let body = "";
+    let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length < CHUNK.length) body += chunk;

@@ -1,5 +1,5 @@
-// A proxy on the way to Armor that restarts now and then, and forgets connections that were idle, as a NAT does: what is
-// sent over them afterwards reaches nobody, and nobody is told.
+// A proxy on the way to Armor that restarts now and then, and forgets connections that were idle,
+// as a NAT does: what is sent over them afterwards reaches nobody, and nobody is told.
 
 import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -23,7 +23,9 @@ export interface BadProxy {
 /** @param armorPort where every CONNECT leads to, whatever name it asks for */
 export async function startBadProxy(armorPort: number): Promise<BadProxy> {
   const sockets = new Set<Socket>();
-  let [restarts, lastRestart, swallowed] = [0, Number.NEGATIVE_INFINITY, 0];
+  let restarts = 0;
+  let lastRestart = Number.NEGATIVE_INFINITY;
+  let swallowed = 0;
   const server = createServer((_, response) => response.writeHead(400).end());
   server.on("connection", (socket) => {
     sockets.add(socket);
@@ -32,10 +34,7 @@ export async function startBadProxy(armorPort: number): Promise<BadProxy> {
   server.on("connect", (_, client: Socket) => {
     const armor = connect(armorPort, "127.0.0.1", () => client.write("HTTP/1.1 200 OK\r\n\r\n"));
     let lastUsed = performance.now();
-    for (const [from, to] of [
-      [client, armor],
-      [armor, client],
-    ] as const) {
+    const pass = (from: Socket, to: Socket) => {
       from.on("data", (chunk: Buffer) => {
         if (performance.now() - lastUsed > FORGET_MS) {
           swallowed += 1;
@@ -47,7 +46,9 @@ export async function startBadProxy(armorPort: number): Promise<BadProxy> {
       to.on("drain", () => from.resume());
       from.on("error", () => undefined);
       from.on("close", () => to.destroySoon());
-    }
+    };
+    pass(client, armor);
+    pass(armor, client);
   });
   const listen = (port: number) =>
     new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));

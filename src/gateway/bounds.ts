@@ -72,7 +72,7 @@ export const BOUNDS = {
     beyond: "503 gateway_busy, when it is that request's turn, and the end of the connection.",
   },
   maxInLineInAll: {
-    value: 4_000,
+    value: 2_000,
     unit: "requests",
     protects: "The same over all connections; a request and its response take some 4 KB.",
     beyond: "The connection that brought the last request is reset.",

@@ -62,7 +62,9 @@ export class Requests {
    * older versions a reply that waits for its turn does not learn that the client has left.
    */
   accept(exchange: Exchange): void {
-    const connection = this.#options.connections.find(exchange.request.socket);
+    const { socket } = exchange.request;
+    if (socket.destroyed) return; // Node goes on to parse what it has read
+    const connection = this.#options.connections.find(socket);
     if (connection === undefined || connection.isRefused) return;
     if (connection.isReplying) this.#putInLine(connection, exchange);
     else this.#serve(connection, exchange);

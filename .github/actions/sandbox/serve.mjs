@@ -6,7 +6,7 @@ import { startSandbox } from "../../../sandbox/armor.ts";
 /** Short, so that a few calls through the gateway outlive a token. */
 const TOKEN_LIFETIME_S = 5;
 
-const [, , file] = process.argv;
+const file = process.argv[2];
 const credentials = { appId: randomUUID(), apiKey: randomBytes(32).toString("base64url") };
 const { url, requests } = await startSandbox({ ...credentials, tokenLifetime: TOKEN_LIFETIME_S });
 

@@ -1,4 +1,5 @@
 export default {
+  rootDir: "..",
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "<rootDir>/__tests__/fixtures/strip-types.cjs" },
