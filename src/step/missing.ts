@@ -13,6 +13,15 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ["APPKEY", "api-key"],
   ["APISECRET", "api-key"],
   ["SECRETKEY", "api-key"],
+  ["ARMORAPPID", "app-id"],
+  ["ARMORAPIKEY", "api-key"],
+  ["ARMORAPIURL", "api-url"],
+  ["ARMORURL", "api-url"],
+  ["APIENDPOINT", "api-url"],
+  ["BASEURL", "api-url"],
+  ["CACERT", "ca-certificate"],
+  ["CABUNDLE", "ca-certificate"],
+  ["TIMEOUTSECONDS", "timeout"],
 ]);
 const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
 
