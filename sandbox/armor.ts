@@ -17,7 +17,7 @@ export interface SandboxOptions {
   readonly apiKey: string;
   /** Seconds that a token lives; 60 by default, as at Armor. */
   readonly tokenLifetime?: number;
-  /** Seconds until the scan that goes on at the start has completed; 10 by default. */
+  /** Seconds from the first call of Key Insight until its scan has completed; 10 by default. */
   readonly scanSeconds?: number;
   /** Whether the refusal of a client repeats what it sent, as a careless server might. */
   readonly echoesCredentials?: boolean;
@@ -48,7 +48,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const scheme = options.tls === undefined ? "http" : "https";
   const url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const scanEnds = Date.now() + (options.scanSeconds ?? 10) * 1000;
+  let scanEnds: number | undefined; // undefined until somebody looks
   const store = new TokenStore();
   const token = authorizationServer(url, store, options).callback();
   const requests: string[] = [];
@@ -63,6 +63,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     } else if (path === TERMINATE_PATH) {
       terminate(store, request, response);
     } else if (path.startsWith(DISCOVERY_PATH)) {
+      scanEnds ??= Date.now() + (options.scanSeconds ?? 10) * 1000;
       discover(store, new URL(request.url ?? "/", url), Date.now() < scanEnds, request, response);
     } else {
       reply(response, 404, { error: "not_found" });

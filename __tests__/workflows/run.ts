@@ -125,7 +125,7 @@ async function setStage(one: Case): Promise<Stage> {
       await github.close();
       await proxy.close();
       await armor.close();
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 }); // act may still write
     },
   };
 }
