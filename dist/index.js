@@ -5592,9 +5592,20 @@ const OTHER_NAMES = new Map([
     ["APPLICATIONID", "app-id"],
     ["CLIENTSECRET", "api-key"],
     ["APPKEY", "api-key"],
+    ["APPSECRET", "api-key"],
     ["APISECRET", "api-key"],
     ["SECRETKEY", "api-key"],
+    ["BASEURL", "api-url"],
+    ["ENDPOINT", "api-url"],
+    ["APIENDPOINT", "api-url"],
+    ["CACERT", "ca-certificate"],
+    ["CACERTS", "ca-certificate"],
+    ["CAFILE", "ca-certificate"],
+    ["CABUNDLE", "ca-certificate"],
+    ["TIMEOUTSECONDS", "timeout"],
+    ["EXPORTENV", "export-environment"],
 ]);
+const PRODUCT = /^(?:FORTANIX)?(?:ARMOR)?/;
 const MAX_EVENT_BYTES = 4 * 1024 * 1024;
 function refuseMisspeltInputs(getInput, env, names, defaults) {
     const misspelt = [];
@@ -5616,7 +5627,7 @@ function refuseMisspeltInputs(getInput, env, names, defaults) {
     throw new ArmorError("input_invalid", problem, "Correct the name under with:.");
 }
 function meantBy(given, names) {
-    const letters = lettersOf(given);
+    const letters = lettersOf(given).replace(PRODUCT, "");
     return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
 }
 function lettersOf(name) {
@@ -5689,8 +5700,8 @@ function readEvent(path) {
 
 const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
-const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
-const BETWEEN = /\s+|\\+[nr]/g;
+const BLOCK = /-----BEGIN (?:X509 )?CERTIFICATE-----(?<body>[^-]+)-----END (?:X509 )?CERTIFICATE-----/g;
+const BETWEEN = /\s+|\\+(?:u000[ad]|[nrt])?|%0[ad]|["',\u200b]/gi;
 const LINE = /.{1,64}/g;
 function readCertificates(text) {
     const blocks = [...text.matchAll(BLOCK)].map(({ groups }) => groups?.["body"] ?? "");
@@ -5846,6 +5857,9 @@ function inputs_invalid(problem, remedy) {
 
 
 
+
+
+
 const marks_NAME = /^armor-main-[\da-f]{16}$/;
 const LOOK_EVERY_MS = 50;
 const MAX_PID_BYTES = 20;
@@ -5880,7 +5894,7 @@ async function endMain(mark, env, waitMs) {
     if (!temp || (0,external_node_path_namespaceObject.dirname)(mark) !== (0,external_node_path_namespaceObject.resolve)(temp) || !marks_NAME.test((0,external_node_path_namespaceObject.basename)(mark)))
         return true;
     const own = postMark(mark);
-    if (!isRunning(mark)) {
+    if (!(await isRunning(mark))) {
         remove(mark);
         return true;
     }
@@ -5889,29 +5903,35 @@ async function endMain(mark, env, waitMs) {
     }
     catch {
     }
-    for (let waitedMs = 0; waitedMs < waitMs && isRunning(mark); waitedMs += LOOK_EVERY_MS)
+    const endsAt = clock.now() + waitMs;
+    while (await isRunning(mark)) {
+        if (clock.now() >= endsAt)
+            return false;
         await (0,promises_namespaceObject.setTimeout)(LOOK_EVERY_MS);
-    if (isRunning(mark))
-        return false;
+    }
     remove(own);
     remove(mark);
     return true;
 }
-function isRunning(mark) {
+async function endMainsWithoutState(env, waitMs) {
+    const temp = env["RUNNER_TEMP"];
+    if (!temp)
+        return;
+    const names = await (0,external_node_fs_promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.resolve)(temp)).catch(() => []);
+    const marks = names.filter((name) => marks_NAME.test(name)).map((name) => (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), name));
+    await Promise.all(marks.map((mark) => endMain(mark, env, waitMs)));
+}
+async function isRunning(mark) {
+    const text = await readSmallFile(mark, MAX_PID_BYTES).catch(() => "");
+    const pid = Number(text);
+    if (!(pid > 0))
+        return false;
     try {
-        const { size, isFile } = fileAt(mark);
-        if (!isFile || size > MAX_PID_BYTES)
-            return false;
-        process.kill(Number((0,external_node_fs_namespaceObject.readFileSync)(mark, "utf8")), 0);
-        return true;
+        return process.kill(pid, 0);
     }
     catch (error) {
         return error.code === "EPERM";
     }
-}
-function fileAt(path) {
-    const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
-    return { size: stats.size, isFile: stats.isFile() };
 }
 function remove(path) {
     try {
@@ -5926,6 +5946,7 @@ function remove(path) {
 
 const ALL = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
+const APPEND = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
 function checkFiles(variables) {
     for (const variable of variables) {
         if (!process.env[variable]) {
@@ -5933,7 +5954,7 @@ function checkFiles(variables) {
             const remedy = "Run this as a step of a GitHub Actions workflow.";
             throw new ArmorError("runner_unsupported", problem, remedy);
         }
-        use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND)));
+        use(variable, (path) => (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, APPEND)));
     }
 }
 function closeFilesToOthers() {
@@ -5946,7 +5967,7 @@ function closeFilesToOthers() {
 function closeToOthers(path) {
     let file;
     try {
-        file = (0,external_node_fs_namespaceObject.openSync)(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | external_node_fs_namespaceObject.constants.O_NONBLOCK);
+        file = (0,external_node_fs_namespaceObject.openSync)(path, APPEND);
         if ((0,external_node_fs_namespaceObject.fstatSync)(file).isFile())
             (0,external_node_fs_namespaceObject.fchmodSync)(file, OWNER_ONLY);
     }
@@ -6538,6 +6559,9 @@ const CLEAN_UP_MS = 500;
 const MAX_PORT = 65_535;
 const LATE = { kind: "unknown", reason: "it did not end in time" };
 async function stopAgent(folder, signal, env = process.env) {
+    const isOurs = await unlessAborted(isAgentFolder(folder, env), signal, undefined);
+    if (isOurs === false)
+        return unknown(NOT_OURS);
     const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
     const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
     const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
@@ -6549,6 +6573,7 @@ async function stopAgent(folder, signal, env = process.env) {
     return { kind: "unknown", reason: result.reason, debugLog };
 }
 const CHANGED = "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
+const NOT_OURS = "what stands in place of its folder is not the agent's: a step has changed it, or the saved state";
 async function findEnd(folder, signal) {
     let line;
     try {
@@ -7021,12 +7046,13 @@ const MAIN_MS = 2_500;
 const STOP_MS = 4_000;
 const MIN_SESSION_MS = 500;
 const SECOND_TRY_MS = 1_000;
+const MAX_STATE_BYTES = 1024 * 1024;
 const MAIN_RUNS = "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 async function post(env, crash) {
     process.exitCode = 0;
     const state = loadState(env);
     if (state === undefined)
-        return;
+        return await endMainsWithoutState(env, MAIN_MS);
     if (state.accessToken !== undefined)
         mask(maskedForms(state.accessToken));
     try {
@@ -7049,7 +7075,7 @@ function say({ lines, warnings, read, debugLog }) {
 async function finish(env, saved) {
     const deadline = clock.now() + TIMEOUT_MS;
     const hasMainEnded = await waitForMain(env, saved);
-    const state = currentState(env, saved);
+    const state = await currentState(env, saved);
     const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
     return joined(mainReport, await endAll(env, state, saved, deadline));
 }
@@ -7062,7 +7088,7 @@ async function endAll(env, state, saved, deadline) {
     if (agentFolder === undefined)
         return await endSessionOf(state, context, deadline - clock.now());
     const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
-    const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
+    const result = await stopAgent(agentFolder, timeoutSignal(stopMs), env);
     const agent = agentReport(result, isComplete);
     const stats = result.kind === "ended" ? result.stats : undefined;
     const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
@@ -7076,13 +7102,16 @@ async function endAll(env, state, saved, deadline) {
         return agent;
     return joined(agent, lineReport("The Armor session was over already."));
 }
+function timeoutSignal(ms) {
+    return AbortSignal.timeout(Math.max(0, Math.floor(ms)));
+}
 async function waitForMain(env, saved) {
     const { isComplete, mark } = saved;
     if (isComplete || mark === undefined)
         return true;
     return await endMain(mark, env, MAIN_MS);
 }
-function currentState(env, saved) {
+async function currentState(env, saved) {
     const { isComplete, mark, stateFile } = saved;
     if (isComplete || mark === undefined)
         return saved;
@@ -7090,7 +7119,8 @@ function currentState(env, saved) {
     if (stateFile === undefined || !isRunnersFile)
         return saved;
     try {
-        return loadState(parseStateFile((0,external_node_fs_namespaceObject.readFileSync)(stateFile, "utf8"))) ?? saved;
+        const text = await readSmallFile(stateFile, MAX_STATE_BYTES);
+        return loadState(parseStateFile(text)) ?? saved;
     }
     catch {
         return saved;

@@ -114,6 +114,26 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     await expectNothingLeft(temp.path, armor.live);
   });
 
+  test("ends what it got also if the runner has read none of its state", async () => {
+    await using temp = await makeTempFolder("armor container ");
+    await using armor = await startArmor();
+    const inputs = await inputsOf({
+      "app-id": APP_ID,
+      "api-key": API_KEY,
+      "api-url": armor.url,
+      "keep-fresh": keepFresh,
+    });
+    const main = await startStep("main", temp.path, inputs);
+    while (armor.live.size === 0) await sleep(10);
+    const post = await startStep("post", temp.path, {});
+    await waitForPost(temp.path);
+    armor.grant();
+    await once(post.child, "close");
+    if (main.child.exitCode === null) await once(main.child, "close");
+    expect([main.child.exitCode, post.child.exitCode, await post.stdout]).toEqual([1, 0, ""]);
+    await expectNothingLeft(temp.path, armor.live);
+  });
+
   test("that ends while an always() step runs leaves its session and agent to post", async () => {
     await using temp = await makeTempFolder("armor container ");
     await using armor = await startArmor();

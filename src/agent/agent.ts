@@ -18,7 +18,10 @@ import { Life } from "./life.ts";
 
 /** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
+/**
+ * In ms, for what is left in the folder: a disk that hangs
+ * must not keep the agent, nor the post step.
+ */
 const REPORT_MS = 1_000;
 
 /** The streams by which the agent and the main step know each other. */
@@ -28,8 +31,8 @@ export interface AgentStreams {
 }
 
 /**
- * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit code to 0 if it
- * has served. Never throws.
+ * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit
+ * code to 0 if it has served. Never throws.
  * @param crash rejects with an error that nothing else has caught
  */
 export async function agent(

@@ -14,8 +14,10 @@ export interface PassOnOptions {
 }
 
 /**
- * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
- * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
+ * Gives Armor's reply to the client, and resolves when all of it is with the system.
+ * @returns the body's length in bytes.
+ * @throws ArmorError if the reply breaks off or says nothing for
+ * idleMs; any other error if the client left
  */
 export async function passOn(
   reply: Reply,
@@ -31,7 +33,8 @@ export async function passOn(
     const state = { url: origin, proxy: undefined, isReplying: false };
     throw networkError({ code: "HPE_INVALID_HEAD" }, state);
   }
-  // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+  // Head and body go together where the body has begun, which
+  // is less work; a head alone goes at once.
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
   return await streamBody(reply, response, client, options);
