@@ -18,8 +18,8 @@ const CREDENTIALS: Rejection = {
   code: "credentials_rejected",
   problem: "Armor does not accept this client app",
   remedy:
-    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-    "and that api-url is of its region.",
+    "Check that app-id and api-key are of the same client app and were copied whole, that the app " +
+    "is enabled, and that api-url is the address of its region: no other region knows the app.",
 };
 const DENIED: Rejection = {
   code: "access_denied",
@@ -30,7 +30,8 @@ const DENIED: Rejection = {
 const NOT_FOUND: Rejection = {
   code: "endpoint_not_found",
   problem: "This is not the Armor API",
-  remedy: "Check api-url: it is the address of the Armor API, without a path of its own.",
+  remedy:
+    "Check api-url: it must be the address of the Armor API, not of a web page, and usually has no path.",
 };
 const REJECTED: Rejection = {
   code: "request_rejected",
@@ -41,7 +42,7 @@ const REJECTED: Rejection = {
 const LIMITED: Rejection = {
   code: "rate_limited",
   problem: "Armor's rate limit is reached",
-  remedy: "Start the workflow at another minute, or raise timeout.",
+  remedy: "Start the workflow at another minute, not at the full hour, or raise timeout.",
 };
 const UNAVAILABLE: Rejection = {
   code: "server_unavailable",

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs
 import http from "node:http";
 import { join } from "node:path";
 import { isToken, quote } from "../redact.ts";
+import { DebugLog } from "./debug-log.ts";
 
 /** Longer than the agent tries at the largest `timeout`, which is 300 s. */
 const TIMEOUT_MS = 330_000;
@@ -20,8 +21,8 @@ export const TROUBLESHOOTING =
  * @param folder the agent's, which the wrapper names
  * @throws Error with a text for the user, without a full stop
  */
-export async function fetchToken(folder: string): Promise<string> {
-  const answer = await askAgent(controlUrl(folder));
+export async function fetchToken(folder: string, debugLog = new DebugLog()): Promise<string> {
+  const answer = await askAgent(controlUrl(folder), debugLog);
   const { access_token: token } = answer;
   // Another program may have got the port of an agent that died, and say what the runner would obey.
   if (typeof token === "string" && isToken(token)) return token;
@@ -60,16 +61,25 @@ function readControlFile(path: string): string {
   }
 }
 
-async function askAgent(controlAddress: string): Promise<Record<string, unknown>> {
+async function askAgent(
+  controlAddress: string,
+  debugLog: DebugLog,
+): Promise<Record<string, unknown>> {
+  const startedAt = performance.now();
+  const elapsed = () => `${Math.round(performance.now() - startedAt)} ms`;
   try {
     const response = await get(`${controlAddress}/token`);
+    debugLog.add(`The token agent answered ${response.statusCode} in ${elapsed()}`);
     let body = "";
     for await (const chunk of response.setEncoding("utf8")) {
       body += chunk;
       if (body.length > MAX_ANSWER_LENGTH) throw new Error("this is not the agent");
     }
     return Object(JSON.parse(body));
-  } catch {
+  } catch (error) {
+    // Its text may hold the address; its code, such as ECONNREFUSED, does not.
+    const { code, name } = error as NodeJS.ErrnoException;
+    debugLog.add(`No answer from the token agent (${code ?? name}) in ${elapsed()}`);
     throw new Error(NOT_RUNNING);
   }
 }

@@ -95,7 +95,9 @@ function foreignRequest(headers: readonly Header[], host: string): Refusal | und
   const foreign = (description: string) => refuse("foreign_request", description);
   const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
   if (hostHeader?.value !== host || secondHostHeader !== undefined)
-    return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
+    return foreign(
+      "The Host header is not the one of ARMOR_GATEWAY_URL. Use that address as it is, with 127.0.0.1.",
+    );
   for (const { name, value } of headers) {
     if (PROXY_HEADER.test(name))
       return foreign(
@@ -103,7 +105,10 @@ function foreignRequest(headers: readonly Header[], host: string): Refusal | und
       );
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
     if (BROWSER_HEADER.test(name) && !isOwnReferer)
-      return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
+      return foreign(
+        `Requests with a header ${name} are refused: a web page may have sent them. ` +
+          "Call the gateway from a program, not from a browser.",
+      );
   }
   return undefined;
 }
@@ -121,7 +126,7 @@ function readRequest(
   // A body has no meaning in GET and HEAD (RFC 9110 section
   // 9.3.1), and could hide a second request.
   if (headers.some(announcesBody))
-    return refuse("body_refused", "Requests through the gateway have no body.");
+    return refuse("body_refused", "Requests through the gateway have no body. Leave it out.");
   const target = allowedTarget(below, gatewayPaths);
   return typeof target === "string" ? { route: "gateway", target } : target;
 }

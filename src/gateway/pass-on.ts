@@ -59,7 +59,7 @@ function streamBody(
   options: PassOnOptions,
 ): Promise<number> {
   const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true };
+  const state = { url: origin, proxy: undefined, isReplying: true, isGatewayCall: true };
   const pause = () => {
     client.stopsReading(clock.now());
     options.slots.notePause(client);

@@ -14,7 +14,10 @@ export type Handle = (
   admission: Admission,
 ) => void;
 
-const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
+const BAD_REQUEST = refuse(
+  "bad_request",
+  "The request is not valid HTTP. Use a client that speaks HTTP/1.1.",
+);
 const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 /** By the codes of Node's parser. */
 const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
@@ -26,7 +29,10 @@ const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
         `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.`,
     ),
   ],
-  [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
+  [
+    REQUEST_TIMEOUT,
+    refuse("request_timeout", "The request's headers did not come in time. Send them at once."),
+  ],
 ]);
 const LINE_IS_FULL = busy(
   `More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +

@@ -178,7 +178,8 @@ class Sending {
   #state(): CallState {
     const { origin } = this.#call;
     const proxy = proxyFor(origin, this.#route);
-    return { url: origin, proxy, progress: this.#progress, isReplying: false };
+    const progress = this.#progress;
+    return { url: origin, proxy, progress, isReplying: false, isGatewayCall: true };
   }
 
   /** For the debug log: without the query. The length is the one that is announced. */

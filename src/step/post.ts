@@ -57,6 +57,7 @@ function say({ lines, warnings, read, debugLog }: Report): void {
   lines.forEach(runner.log);
   if (read.length > 0) runner.group("What was read from Armor", read);
   warnings.forEach(runner.warn);
+  if (debugLog.length > 0) runner.logDebug("The token agent's own debug log, with times in UTC:");
   debugLog.forEach(runner.logDebug);
 }
 
