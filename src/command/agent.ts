@@ -54,7 +54,7 @@ function readControlFile(path: string): string {
   const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile() || stats.size > MAX_CONTROL_BYTES) throw new Error("not the agent's file");
+    if (!stats.isFile() || stats.size > MAX_CONTROL_BYTES) throw new Error(NOT_RUNNING);
     return readFileSync(descriptor, "utf8").trim();
   } finally {
     closeSync(descriptor);
