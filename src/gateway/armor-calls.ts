@@ -53,7 +53,7 @@ export class ArmorCalls {
 
   /**
    * @param target path and query below api-url.
-   * @throws ArmorError where there is no token or no reply
+   * @throws ArmorError if there is no token or no reply
    */
   async send(request: IncomingMessage, target: string, client: Client): Promise<Reply> {
     const { method = "GET" } = request;

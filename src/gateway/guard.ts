@@ -81,7 +81,7 @@ function judge(request: ParsedRequest, config: GuardConfig): Admission | Refusal
   return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
 
-/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+/** @returns what follows `/CAPABILITY`, undefined if the target does not begin with that */
 function targetBelow(target: string, capability: string): string | undefined {
   const given = Buffer.from(target.slice(0, capability.length + 1));
   const expected = Buffer.from(`/${capability}`);

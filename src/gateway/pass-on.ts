@@ -33,8 +33,7 @@ export async function passOn(
     const state = { url: origin, proxy: undefined, isReplying: false };
     throw networkError({ code: "HPE_INVALID_HEAD" }, state);
   }
-  // Head and body go together where the body has begun, which
-  // is less work; a head alone goes at once.
+  // A body that has begun goes together with its head, which is less work; a head alone goes at once.
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
   return await streamBody(reply, response, client, options);

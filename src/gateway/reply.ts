@@ -13,10 +13,7 @@ export function sendFailure(response: ServerResponse, failure: ArmorError): void
   response.writeHead(failureStatus(failure), headers).end(body);
 }
 
-/**
- * 424 where a repeat is of no use, 503 where Armor named a
- * time, 504 where time ran out, 502 otherwise.
- */
+/** 424 if a repeat is of no use, 503 if Armor named a time, 504 if time ran out, 502 otherwise. */
 function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
   if (details.isPermanent) return 424;
   if (details.retryAfterMs) return 503;
