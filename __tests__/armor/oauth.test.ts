@@ -444,3 +444,27 @@ test.each([
     expect.objectContaining({ code: "endpoint_not_found" }),
   );
 });
+
+describe("the words of servers that are no OAuth servers", () => {
+  test.each([
+    { server: "ASP.NET", body: { Message: "The key has expired." } },
+    { server: "JSON:API", body: { errors: [{ status: "401", detail: "The key has expired." }] } },
+    { server: "Apigee", body: { fault: { faultstring: "The key has expired." } } },
+    { server: "one with a list as error", body: { error: [{ message: "The key has expired." }] } },
+  ])("are told: $server", ({ body }) => {
+    expect(() => judgeToken(reply(401, body))).toThrow(
+      expect.objectContaining({
+        problem: expect.stringMatching(/401 \("The key has expired\."\)$/),
+      }),
+    );
+  });
+
+  test.each([{ errors: [] }, { errors: [null] }, { fault: "x" }, { error: [], message: ["x"] }])(
+    "are left out if there are none: %j",
+    (body) => {
+      expect(() => judgeToken(reply(401, body))).toThrow(
+        expect.objectContaining({ problem: expect.stringMatching(/answered 401$/) }),
+      );
+    },
+  );
+});

@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
 import { TROUBLESHOOTING } from "../../src/command/agent.ts";
@@ -15,6 +16,12 @@ const PAUSE_MS = 95;
 const MASKS = maskedForms(TOKEN).map(maskCommand).join("");
 /** A line that something else has left unfinished ends before the masks. */
 const ON_A_STREAM = `\n${MASKS}`;
+
+/** Windows has no such pipes, and takes an empty file in their place. */
+async function makePipe(path: string): Promise<void> {
+  if (process.platform === "win32") await writeFile(path, "");
+  else execFileSync("mkfifo", [path]);
+}
 
 describe("armor-token", () => {
   test.concurrent.each([
@@ -162,6 +169,21 @@ describe("armor-token", () => {
   test.concurrent("says in one line that there is no agent", async () => {
     await using agent = await openAgent();
     await rm(join(agent.folder, CONTROL_FILE));
+    const { exitCode, stderr } = await agent.call([]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(notRunning);
+  });
+
+  test.concurrent.each<{ what: string; put: (path: string) => Promise<void> }>([
+    { what: "a folder", put: async (path) => void (await mkdir(path)) },
+    { what: "a link", put: (path) => symlink("/dev/zero", path) },
+    { what: "a file of a megabyte", put: (path) => writeFile(path, "x".repeat(1024 * 1024)) },
+    { what: "a pipe that nobody writes to", put: makePipe },
+  ])("does not wait for $what in place of the agent's file", async ({ put }) => {
+    await using agent = await openAgent();
+    const file = join(agent.folder, CONTROL_FILE);
+    await rm(file);
+    await put(file);
     const { exitCode, stderr } = await agent.call([]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(notRunning);

@@ -20,6 +20,7 @@ describe("of the agent, the post step tells", () => {
     stats.abandoned = 1;
     expect(reportOf(stats).lines).toEqual([
       "Token agent: 1 call given up by its client, 1 token fetched.",
+      expect.stringMatching(/^A client gives up if .*--max-time/),
     ]);
     stats.abandoned = 2;
     expect(reportOf(stats).lines[0]).toContain("2 calls given up by their clients");
