@@ -83,3 +83,11 @@ test("a main that runs as another user is waited for, though it may not be sent 
   }
   expect(mark.hasPostBegun()).toBe(true);
 });
+
+test("a mark that is larger than a process's number is none of main's", async () => {
+  await using temp = await makeTempFolder("armor-marks-");
+  const env = { RUNNER_TEMP: temp.path };
+  const mark = new MainMark(env).path ?? "";
+  await writeFile(mark, `${process.pid}${" ".repeat(100_000)}`);
+  expect(await endMain(mark, env, 100)).toBe(true);
+});

@@ -1,0 +1,12 @@
+import { Writable } from "node:stream";
+import { expect, test } from "@jest/globals";
+import { processOutput } from "../../src/command/output.ts";
+
+test("a reader that has left is an error of this one write, and does not end the program", async () => {
+  const stream = new Writable({
+    write: (_chunk, _encoding, done) => done(new Error("write EPIPE")),
+  });
+  const output = processOutput(Object.assign(stream, { fd: 2 }) as never);
+  await expect(output.write("text")).rejects.toThrow("EPIPE");
+  await new Promise(setImmediate); // in which an error that nobody listens for would be thrown
+});
