@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import type { Server } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
@@ -29,6 +30,9 @@ test(
     await using armor = await startArmor({
       other: (response) => {
         toArmor = response.socket;
+        // Otherwise Armor itself would close the connection after 5 s.
+        const { server } = response.socket as unknown as { server: Server };
+        server.keepAliveTimeout = 60_000;
         response.end("{}");
       },
     });
