@@ -16,7 +16,7 @@ describe("a program of the action", () => {
     for (const event of EVENTS) process.removeAllListeners(event);
   });
 
-  test("main fails until it has succeeded, and ends the process", async () => {
+  test("main that fails says why, and ends the process with exit code 1", async () => {
     const { exitCode, said } = await runStep(runMain);
     expect(exitCode).toBe(1);
     expect(said).toEqual([expect.stringMatching(/^::error::app-id and api-key are empty/)]);

@@ -86,3 +86,20 @@ describe("a token", () => {
     expect(isToken("x".repeat(MAX_TOKEN_LENGTH))).toBe(true);
   });
 });
+
+describe("a secret in pieces", () => {
+  test.each([
+    { what: "soft hyphens", between: "\u00ad" },
+    { what: "zero-width spaces", between: "\u200b" },
+    { what: "blanks", between: " " },
+    { what: "line ends", between: "\r\n  " },
+    { what: "blanks that do not break", between: "\u00a0" },
+  ])("is not shown if $what stand between its characters", ({ between }) => {
+    const broken = [...SECRET].join(between);
+    expect(quote(`no such key: ${broken}, sorry`)).toBe("nosuchkey:***,sorry");
+  });
+
+  test("leaves every other text as it is", () => {
+    expect(quote("the key is not known here")).toBe("the key is not known here");
+  });
+});

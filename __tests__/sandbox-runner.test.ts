@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
+import { commandOf } from "../sandbox/runner/machine.ts";
 import { Masks } from "../sandbox/runner/masks.ts";
 import { Job, parseFileCommand, type RunOptions, type Values } from "../sandbox/runner.ts";
 import { disposable } from "./fixtures/opened.ts";
@@ -77,6 +78,16 @@ describe("the log of the model", () => {
     const next = await job.run("echo '::add-mask::caraway'; echo caraway");
     expect(next.log).toEqual(["***"]);
   });
+
+  test.concurrent.each(["", "error", "Pause-Logging"])(
+    "shows nothing more of a step that stops commands with the token '%s'",
+    async (token) => {
+      await using job = await openJob();
+      const { log, outcome } = await job.run(`echo '::stop-commands::${token}'; echo after`);
+      expect(log).toEqual([expect.stringMatching(/^Error: You cannot use a endToken/)]);
+      expect(outcome).toBe("failure");
+    },
+  );
 
   test.concurrent("shows annotations, groups and refused commands", async () => {
     const lines = [
@@ -210,7 +221,7 @@ describe("a step of the model", () => {
       },
     });
     expect(result).toMatchObject({ exitCode: null, outcome: "cancelled" });
-    expect(result.log.slice(0, 3)).toEqual(["ready", "int", "term"]);
+    expect(result.log).toEqual(["ready", "int", "term", "Error: The operation was canceled."]);
     expect(result.ms).toBeGreaterThan(9_900);
     await expect(job.run("echo x")).resolves.toMatchObject({ outcome: "success" });
     const skipped = await job.run("echo x", { condition: "success" });
@@ -225,6 +236,28 @@ describe("a step of the model", () => {
     const result = await job.run("echo x");
     expect(result).toMatchObject({ exitCode: null, outcome: "failure", stdout: "" });
     expect(result.log.join("\n")).toContain(`with working directory '${job.workspace}'`);
+  });
+});
+
+describe("a program of the model", () => {
+  test.concurrent("runs as a step without a shell", async () => {
+    await using job = await openJob({}, { MINE: "1" });
+    const args = ["-p", "process.env.MINE + process.argv[1]", "a b"];
+    const result = await job.runProgram(process.execPath, args, { env: { MINE: "2" } });
+    expect(result).toMatchObject({ exitCode: 0, outcome: "success", log: ["2a b"] });
+    const failed = await job.runProgram(process.execPath, ["-e", "process.exit(3)"]);
+    expect(failed.log).toEqual(["Error: Process completed with exit code 3."]);
+  });
+
+  test("is given to cmd.exe if Windows has a .cmd, with quotation marks around what holds blanks", () => {
+    const path = "D:\\a job\\armor-token.CMD";
+    const { program, args, isVerbatim } = commandOf(path, ["--header"], "win32");
+    expect(program).toMatch(/cmd\.exe$/i);
+    expect(args).toEqual(["/d", "/s", "/c", `""${path}" "--header""`]);
+    expect(isVerbatim).toBe(true);
+    const elsewhere = { program: path, args: ["--header"], isVerbatim: false };
+    expect(commandOf(path, ["--header"], "linux")).toEqual(elsewhere);
+    expect(commandOf("node.exe", [], "win32").program).toBe("node.exe");
   });
 });
 

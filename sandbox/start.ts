@@ -152,7 +152,8 @@ async function callForLong(job: Job, { countTokens }: Target): Promise<void> {
   const lifetime = job.outputs["expires-in"];
   detail(`${calls} calls in ${seconds} s, all 200, while a token lives ${lifetime} s.`);
   title("Run armor-token --header");
-  show(job, "armor-token", await job.run(`'${job.outputs["token-command"]}' --header`));
+  const command = job.outputs["token-command"] ?? "";
+  show(job, "armor-token", await job.runProgram(command, ["--header"]));
 }
 
 function ordinal(number: number): string {

@@ -1,4 +1,5 @@
-// The second half of `npm run build`: dist/ from build/, which tsc makes from src/.
+// The last part of `npm run build`: dist/ from build/, which tsc makes from src/ and Biome formats, so
+// that the code in dist/ looks as it does in src/.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

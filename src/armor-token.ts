@@ -11,5 +11,6 @@ process.exitCode = 1;
 const [folder = "", ...args] = process.argv.slice(2);
 const stdout = processOutput(process.stdout);
 const stderr = processOutput(process.stderr);
+const isDebug = process.env["RUNNER_DEBUG"] === "1"; // as @actions/core asks
 // A connection to the agent may still be open when the answer is known, and nothing waits for it.
-void runCommand({ folder, args, stdout, stderr, findRunnerPipe }).then(process.exit);
+void runCommand({ folder, args, stdout, stderr, findRunnerPipe, isDebug }).then(process.exit);

@@ -21,7 +21,7 @@ export function isoDate(msSinceEpoch: number): string {
   return new Date(msSinceEpoch).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** What the promise gives, or what `late` gives where `ms` pass before. */
+/** What the promise gives, or what `late` gives if `ms` pass before. */
 export async function within<T>(
   ms: number,
   promise: Promise<T>,

@@ -7,7 +7,7 @@ export function writeDebugTo(sink: ((line: string) => void) | undefined): void {
   write = sink;
 }
 
-/** Says one line in the debug log. Where the log is off, `line` is not called and costs nothing. */
+/** Says one line in the debug log. If the log is off, `line` is not called and costs nothing. */
 export function debug(line: () => string): void {
   write?.(printable(line()));
 }

@@ -36,13 +36,26 @@ export function quote(
   return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
 }
 
+/** All that is neither visible nor a plain space: controls, line ends, zero-width and bidi marks. */
+const UNSEEN = /[\p{C}\p{Z}]+/gu;
+
 function toHarmlessLine(text: string, secrets: readonly string[]): string {
-  // Controls, line ends, zero-width and bidi marks: all that is neither visible nor a plain space.
-  const visible = scrub(text, secrets).replace(/[\p{C}\p{Z}]+/gu, " ");
+  const visible = scrubBroken(scrub(text, secrets), secrets).replace(UNSEEN, " ");
   // The runner takes `::` and `##[` for the start of a command (actions/runner, ActionCommand.cs).
   const harmless = visible.replace(/:{2,}/g, ":").replaceAll("#[", "# [");
   // Secrets are searched for again, because the clean-up can join the two halves of one.
   return scrub(harmless, secrets).trim();
+}
+
+/**
+ * Wrapped lines, and marks at which a page may break a long word, leave a secret in pieces that
+ * anybody can join. A text with such a secret is shown without any of them.
+ */
+function scrubBroken(text: string, secrets: readonly string[]): string {
+  const joined = text.replace(UNSEEN, "");
+  const scrubbed = scrub(joined, secrets);
+  const hasBrokenSecret = scrubbed !== joined;
+  return hasBrokenSecret ? scrubbed : text;
 }
 
 /** A cut can go through a character that JavaScript stores as two (a surrogate pair). */

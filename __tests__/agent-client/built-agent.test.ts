@@ -225,6 +225,13 @@ async function freePort(): Promise<number> {
 // What /proc shows, and what only Linux has.
 if (IS_LINUX) {
   describe("on Linux, the built agent", () => {
+    test("works in a folder that is always there, not in that of the step, which a step may remove", async () => {
+      await using armor = await startArmor();
+      await using temp = await makeTempFolder("armor cwd ");
+      await using agent = await startAgent(temp, { apiUrl: armor.url });
+      expect(readlinkSync(`/proc/${agent.pid}/cwd`)).toBe("/");
+    });
+
     test("leads a process group of its own, so that the runner does not end it with the step", async () => {
       await using armor = await startArmor();
       await using temp = await makeTempFolder("armor group ");

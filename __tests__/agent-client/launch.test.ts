@@ -173,7 +173,7 @@ describe("launchAgent", () => {
 // Only these systems have these signals.
 if (process.platform !== "win32") {
   describe("the built agent", () => {
-    test("has no inspector that SIGUSR1 or NODE_OPTIONS could open, and lives on", async () => {
+    test("lives on at SIGUSR1, and then has no inspector at Node's usual port", async () => {
       await using agent = await openBuiltAgent("http://127.0.0.1:9", {
         NODE_OPTIONS: "--inspect=127.0.0.1:0",
       });
@@ -238,12 +238,15 @@ describe("stopAgent", () => {
     },
     { what: "answers without end", answer: endless({ bytes: 0 }), reason: foreign },
     { what: "answers and closes it", answer: raw("HTTP/1.1 200 OK\r\n\r\n{}"), reason: foreign },
-  ])("does not believe what listens on an agent's port and $what", async ({ answer, reason }) => {
-    await using server = await startServer([answer]);
-    const folder = await folderWith({ [CONTROL_FILE]: `${server.url}/c\n` });
-    await expect(stopAgent(folder, AbortSignal.timeout(1_000))).resolves.toEqual({
-      kind: "unknown",
-      reason,
-    });
-  });
+  ])(
+    "does not believe what listens on an agent's port and $what, and removes the folder, so that the agent ends",
+    async ({ answer, reason }) => {
+      await using server = await startServer([answer]);
+      const folder = await folderWith({ [CONTROL_FILE]: `${server.url}/c\n` });
+      const env = { RUNNER_TEMP: temp.path };
+      const stopping = stopAgent(folder, AbortSignal.timeout(1_000), env);
+      await expect(stopping).resolves.toEqual({ kind: "unknown", reason });
+      expect(existsSync(folder)).toBe(false);
+    },
+  );
 });

@@ -12,6 +12,9 @@ import { makeTempFolder, type TempFolder } from "../fixtures/opened.ts";
 /** Older ones have no permission model. */
 const NODE_HAS_PERMISSIONS = process.allowedNodeEnvironmentFlags.has("--permission");
 const DENIED = NODE_HAS_PERMISSIONS ? "ERR_ACCESS_DENIED" : "done";
+const IS_LINUX = process.platform === "linux";
+/** What reading a missing file comes to. */
+const NOT_THERE = NODE_HAS_PERMISSIONS ? "ERR_ACCESS_DENIED" : "ENOENT";
 const NO_ADDONS = NODE_HAS_PERMISSIONS ? "ERR_DLOPEN_DISABLED" : "ERR_DLOPEN_FAILED";
 
 /** Each expression is tried inside the agent's process, which tells the error's code, or "done". */
@@ -74,6 +77,39 @@ const ATTEMPTS: readonly Attempt[] = [
   {
     what: "open the inspector",
     code: () => `require("node:inspector").open(0); require("node:inspector").close()`,
+    result: DENIED,
+  },
+  {
+    what: "fork itself",
+    code: ({ dist }) => `require("node:child_process").fork(${text(join(dist, "agent.js"))})`,
+    result: DENIED,
+  },
+  {
+    what: "read its own environment and arguments",
+    code: () => fs('readFileSync("/proc/self/environ")'),
+    result: IS_LINUX ? DENIED : NOT_THERE,
+  },
+  {
+    what: "make a hard link to a file of the machine",
+    code: ({ folder }) => fs(`linkSync(${text(process.execPath)}, ${text(join(folder, "h"))})`),
+    result: DENIED,
+  },
+  {
+    what: "move a file of its folder out of it",
+    code: ({ folder, temp }) => {
+      const own = text(join(folder, "moved"));
+      return `${fs(`writeFileSync(${own}, "")`)}; ${fs(`renameSync(${own}, ${text(join(temp, "m"))})`)}`;
+    },
+    result: DENIED,
+  },
+  {
+    what: "leave its folder by ..",
+    code: ({ folder }) => fs(`readdirSync(${text(`${folder}/bin/../..`)})`),
+    result: DENIED,
+  },
+  {
+    what: "reach Node's own bindings",
+    code: () => `process.binding("fs")`,
     result: DENIED,
   },
   {
@@ -149,4 +185,15 @@ describe("the agent's process", () => {
     const known = NODE_HAS_PERMISSIONS ? [...files, `--allow-fs-write=${own}`] : [];
     expect(allowed.filter((flag) => flag !== "--allow-net")).toEqual(known);
   });
+});
+
+test("the agent's Node is started so that SIGUSR1 opens nothing, wherever Node knows how", () => {
+  const flags = agentNodeFlags(
+    { dist: "/dist", folder: "/folder" },
+    "--inspect --no-disable-sigusr1",
+  );
+  const isKnown = process.allowedNodeEnvironmentFlags.has("--disable-sigusr1");
+  expect(flags.filter((flag) => /sigusr1|inspect/.test(flag))).toEqual(
+    isKnown ? ["--disable-sigusr1"] : [],
+  );
 });

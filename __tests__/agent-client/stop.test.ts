@@ -103,7 +103,9 @@ describe("a folder with something else in it does not keep the post step", () =>
 
   test.each(rows)("as its address: $what", async ({ put }) => {
     await put(join(folder, CONTROL_FILE));
-    const reason = expect.stringMatching(/^control-url cannot be read \([A-Z_]+\)\. A step has /);
+    const reason = expect.stringMatching(
+      new RegExp(`^${CONTROL_FILE} cannot be read \\([A-Z_]+\\)\\. A step has `),
+    );
     await expect(stop(20_000)).resolves.toEqual({ kind: "unknown", reason });
     expect(existsSync(folder)).toBe(false);
   });
@@ -126,7 +128,7 @@ describe("a folder with something else in it does not keep the post step", () =>
     "",
   ])("as its address: %j", async (address) => {
     await writeFile(join(folder, CONTROL_FILE), address);
-    const reason = expect.stringContaining("control-url does not hold the agent's address");
+    const reason = expect.stringContaining(`${CONTROL_FILE} does not hold the agent's address`);
     await expect(stop()).resolves.toEqual({ kind: "unknown", reason });
   });
 });
@@ -190,4 +192,11 @@ describe("only a folder of ours is removed", () => {
       await rm(folder);
     });
   }
+});
+
+test("a report with letters beyond ASCII, whose length is in bytes, counts as whole", async () => {
+  const stats = Object.assign(new Stats(), { reason: "sie endete – höhere Gewalt" });
+  await using server = await startServer([replyWith(JSON.stringify(stats))]);
+  await writeFile(join(folder, CONTROL_FILE), `${server.url}/c\n`);
+  await expect(stop()).resolves.toMatchObject({ kind: "ended", stats: { reason: stats.reason } });
 });

@@ -251,15 +251,16 @@ describe("the agent ends by itself, with its sessions, and says why", () => {
     await expect(call(`${controlUrl}/token`)).resolves.toMatchObject({ status: 200 });
   });
 
-  test("at SIGTERM", async () => {
+  // A terminal that closes sends SIGHUP, Ctrl-C SIGINT, and a system that shuts down SIGTERM.
+  test.each(["SIGINT", "SIGHUP", "SIGTERM"] as const)("at %s", async (signal) => {
     await using armor = await startArmor();
     await using agentRun = await startAgent({ apiUrl: armor.url });
     const { folder, ended } = agentRun;
-    process.emit("SIGTERM");
+    process.emit(signal);
     await ended;
     expect(armor.endedSessions()).toEqual(["first"]);
-    expect((await reportIn(folder)).reason).toMatch(/SIGTERM/);
-    expect(process.listenerCount("SIGTERM")).toBe(0);
+    expect((await reportIn(folder)).reason).toContain(signal);
+    expect(process.listenerCount(signal)).toBe(0);
   });
 });
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import net, { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { describe, expect, jest, test } from "@jest/globals";
 import { alternate, connect, Progress } from "../../src/armor/connecting.ts";
@@ -6,10 +7,12 @@ import { createSend } from "../../src/armor/http.ts";
 import {
   addressesOf,
   BLACK_HOLE,
+  BLACK_HOLES,
   hasBlackHole,
   nameHere,
   openBlackHole,
 } from "../fixtures/names.ts";
+import { LINUX, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { CLOSED_PORT, startServer, text } from "../fixtures/server.ts";
@@ -79,31 +82,33 @@ describe("a name with several addresses", () => {
     }
   });
 
-  (hasBlackHole ? test : test.skip)("keeps a slow attempt when the next one begins", async () => {
-    await using here = await listenHere();
-    const { connect: original } = net;
-    const connecting = jest.spyOn(net, "connect");
-    await using _mock = disposable({}, () => connecting.mockRestore());
-    await using _hole = await openBlackHole(here.port);
-    const started: string[] = [];
-    const sockets: Socket[] = [];
-    connecting.mockImplementation(((options: net.TcpNetConnectOpts) => {
-      started.push(String(options.host));
-      // The first address answers when two more are being tried, which never answer.
-      const socket = options.host === "127.0.0.9" ? new net.Socket() : original(options);
-      if (sockets.push(socket) === 3) sockets[0]?.connect(here.port, HERE);
-      return socket;
-    }) as typeof net.connect);
-    await using _names = nameHere({ [NAME]: [["127.0.0.9", BLACK_HOLE, BLACK_HOLE]] });
-    const socket = await connect(
-      { host: NAME, port: here.port },
-      new Progress(),
-      AbortSignal.timeout(SOON_MS),
-    );
-    expect(socket).toBe(sockets[0]);
-    expect(socket.destroyed).toBe(false);
-    socket.destroy();
-    expect(started).toEqual(["127.0.0.9", BLACK_HOLE, BLACK_HOLE]);
+  testsThatNeed(BLACK_HOLES, "a slow attempt", () => {
+    test("keeps a slow attempt when the next one begins", async () => {
+      await using here = await listenHere();
+      const { connect: original } = net;
+      const connecting = jest.spyOn(net, "connect");
+      await using _mock = disposable({}, () => connecting.mockRestore());
+      await using _hole = await openBlackHole(here.port);
+      const started: string[] = [];
+      const sockets: Socket[] = [];
+      connecting.mockImplementation(((options: net.TcpNetConnectOpts) => {
+        started.push(String(options.host));
+        // The first address answers when two more are being tried, which never answer.
+        const socket = options.host === "127.0.0.9" ? new net.Socket() : original(options);
+        if (sockets.push(socket) === 3) sockets[0]?.connect(here.port, HERE);
+        return socket;
+      }) as typeof net.connect);
+      await using _names = nameHere({ [NAME]: [["127.0.0.9", BLACK_HOLE, BLACK_HOLE]] });
+      const socket = await connect(
+        { host: NAME, port: here.port },
+        new Progress(),
+        AbortSignal.timeout(SOON_MS),
+      );
+      expect(socket).toBe(sockets[0]);
+      expect(socket.destroyed).toBe(false);
+      socket.destroy();
+      expect(started).toEqual(["127.0.0.9", BLACK_HOLE, BLACK_HOLE]);
+    });
   });
 
   test.each([
@@ -128,20 +133,22 @@ describe("a name with several addresses", () => {
 });
 
 describe("an abort", () => {
-  (hasBlackHole ? test : test.skip)("ends every attempt that is under way", async () => {
-    await using here = await listenHere();
-    await using _hole = await openBlackHole(here.port);
-    await using _names = nameHere({ [NAME]: [[BLACK_HOLE, BLACK_HOLE]] });
-    const connecting = jest.spyOn(net, "connect");
-    await using _mock = disposable({}, () => connecting.mockRestore());
-    const ending = new AbortController();
-    const connected = connectTo(here.port, ending.signal);
-    connected.catch(() => undefined);
-    while (connecting.mock.calls.length < 2) await new Promise((done) => setTimeout(done, 5));
-    ending.abort();
-    await expect(connected).rejects.toMatchObject({ name: "AbortError" });
-    const attempts = connecting.mock.results.map(({ value }) => value as Socket);
-    expect(attempts.every(({ destroyed }) => destroyed)).toBe(true);
+  testsThatNeed(BLACK_HOLES, "attempts under way", () => {
+    test("ends every attempt that is under way", async () => {
+      await using here = await listenHere();
+      await using _hole = await openBlackHole(here.port);
+      await using _names = nameHere({ [NAME]: [[BLACK_HOLE, BLACK_HOLE]] });
+      const connecting = jest.spyOn(net, "connect");
+      await using _mock = disposable({}, () => connecting.mockRestore());
+      const ending = new AbortController();
+      const connected = connectTo(here.port, ending.signal);
+      connected.catch(() => undefined);
+      while (connecting.mock.calls.length < 2) await new Promise((done) => setTimeout(done, 5));
+      ending.abort();
+      await expect(connected).rejects.toMatchObject({ name: "AbortError" });
+      const attempts = connecting.mock.results.map(({ value }) => value as Socket);
+      expect(attempts.every(({ destroyed }) => destroyed)).toBe(true);
+    });
   });
 
   test("does not wait for DNS, and whoever asks later is told that DNS is silent", async () => {
@@ -212,3 +219,55 @@ test("a name for which DNS has no address is one that it does not know", async (
   const unknown = { code: "ENOTFOUND", message: `no address for ${NAME}` };
   await expect(connectTo(CLOSED_PORT)).rejects.toMatchObject(unknown);
 });
+
+test("what is written goes out at once, not when the next packet is full (Nagle's algorithm)", async () => {
+  await using here = await listenHere();
+  const connecting = jest.spyOn(net, "connect");
+  try {
+    const signal = AbortSignal.timeout(SOON_MS);
+    const socket = await connect({ host: HERE, port: here.port }, new Progress(), signal);
+    expect(connecting.mock.calls[0]?.[0]).toMatchObject({ noDelay: true });
+    socket.destroy();
+  } finally {
+    connecting.mockRestore();
+  }
+});
+
+test("when an address has answered, no other one is tried", async () => {
+  await using here = await listenHere();
+  await using _names = nameHere({ [NAME]: [[HERE, "127.0.0.3"]] });
+  const delay = net.getDefaultAutoSelectFamilyAttemptTimeout();
+  const connecting = jest.spyOn(net, "connect");
+  net.setDefaultAutoSelectFamilyAttemptTimeout(50);
+  try {
+    const socket = await connectTo(here.port);
+    await new Promise((done) => setTimeout(done, 300));
+    expect(connecting).toHaveBeenCalledTimes(1);
+    socket.destroy();
+  } finally {
+    net.setDefaultAutoSelectFamilyAttemptTimeout(delay);
+    connecting.mockRestore();
+  }
+});
+
+testsThatNeed(LINUX, "keep-alive", () => {
+  test("a connection that is silent is kept alive, as a NAT forgets what says nothing for minutes", async () => {
+    await using here = await listenHere();
+    const socket = await connect(
+      { host: HERE, port: here.port },
+      new Progress(),
+      AbortSignal.timeout(SOON_MS),
+    );
+    // Linux says by this number that a timer for keep-alive runs (proc_pid_net(5), `tr`).
+    expect(timerOf(socket.localPort ?? 0)).toBe("02");
+    socket.destroy();
+  });
+});
+
+/** The kind of the timer that the system runs for the connection from this port of 127.0.0.1. */
+function timerOf(port: number): string | undefined {
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/self/net/tcp", "utf8").split("\n");
+  const fields = lines.map((line) => line.trim().split(/\s+/)).find((one) => one[1] === address);
+  return fields?.[5]?.split(":")[0];
+}

@@ -4,7 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ApiReply, ApiRequest, Send } from "../../src/armor/http.ts";
 import { judgeToken } from "../../src/armor/oauth.ts";
-import { retry, retryLine } from "../../src/armor/retry.ts";
+import { FIRST_BACKOFF_MS, retry, retryLine, seconds } from "../../src/armor/retry.ts";
 import { endSession, fetchToken, type RequestContext } from "../../src/armor/token.ts";
 import { writeDebugTo } from "../../src/debug.ts";
 import { ArmorError } from "../../src/errors.ts";
@@ -240,10 +240,11 @@ describe("the log before a pause", () => {
       GRANT,
     ]);
     await fetchToken(context, PAIR);
+    const pause = (times: number) => seconds(FIRST_BACKOFF_MS * times);
     expect(lines).toEqual([
-      "Armor is not available: https://armor.example answered 503. Next try in 0.3 s.",
-      "Try 3 in 0.5 s.",
-      "Armor is not available: https://armor.example answered 502. Next try in 1.0 s.",
+      `Armor is not available: https://armor.example answered 503. Next try in ${pause(0.5)}.`,
+      `Try 3 in ${pause(1)}.`,
+      `Armor is not available: https://armor.example answered 502. Next try in ${pause(2)}.`,
     ]);
   });
 

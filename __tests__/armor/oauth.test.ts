@@ -215,12 +215,12 @@ describe("judgeToken", () => {
     const LIMITED = {
       code: "rate_limited",
       problem: "Armor's rate limit is reached",
-      remedy: expect.stringContaining("raise timeout"),
+      remedy: expect.stringMatching(/\btimeout\b/),
     };
     const UNAVAILABLE = {
       code: "server_unavailable",
       problem: "Armor is not available",
-      remedy: expect.stringContaining("raise timeout"),
+      remedy: expect.stringMatching(/\btimeout\b/),
     };
 
     function expectRefusal(
@@ -442,5 +442,29 @@ test.each([
 ])("an OAuth error is known as a whole, and %s is none", (error) => {
   expect(() => judgeToken(reply(404, { error }))).toThrow(
     expect.objectContaining({ code: "endpoint_not_found" }),
+  );
+});
+
+describe("the words of servers that are no OAuth servers", () => {
+  test.each([
+    { server: "ASP.NET", body: { Message: "The key has expired." } },
+    { server: "JSON:API", body: { errors: [{ status: "401", detail: "The key has expired." }] } },
+    { server: "Apigee", body: { fault: { faultstring: "The key has expired." } } },
+    { server: "one with a list as error", body: { error: [{ message: "The key has expired." }] } },
+  ])("are told: $server", ({ body }) => {
+    expect(() => judgeToken(reply(401, body))).toThrow(
+      expect.objectContaining({
+        problem: expect.stringMatching(/401 \("The key has expired\."\)$/),
+      }),
+    );
+  });
+
+  test.each([{ errors: [] }, { errors: [null] }, { fault: "x" }, { error: [], message: ["x"] }])(
+    "are left out if there are none: %j",
+    (body) => {
+      expect(() => judgeToken(reply(401, body))).toThrow(
+        expect.objectContaining({ problem: expect.stringMatching(/answered 401$/) }),
+      );
+    },
   );
 });

@@ -489,18 +489,18 @@ describe("close", () => {
 
   test("gives the newest tokens up to the limit, and counts all others that may live", async () => {
     const trial = new Trial({ lifetime: 86_400 });
-    await trial.replaceRepeatedly(100);
+    const oldest = 50;
+    await trial.replaceRepeatedly(MAX_SESSIONS + oldest);
     const { accessTokens, forgotten } = await trial.cache.close(1_000);
-    const oldest = 100 - MAX_SESSIONS;
     expect(accessTokens[0]).toBe(`fetched-${oldest}`);
-    expect(accessTokens.at(-1)).toBe("fetched-100");
+    expect(accessTokens.at(-1)).toBe(`fetched-${MAX_SESSIONS + oldest}`);
     expect(accessTokens).toHaveLength(MAX_SESSIONS + 1);
     expect(forgotten).toBe(oldest);
   });
 
   test("does not count those that have expired", async () => {
     const trial = new Trial({ lifetime: 86_400 });
-    await trial.replaceRepeatedly(60);
+    await trial.replaceRepeatedly(MAX_SESSIONS + 10);
     await trial.pass(86_400_000);
     expect(await trial.cache.close(1_000)).toMatchObject({ forgotten: 0 });
   });

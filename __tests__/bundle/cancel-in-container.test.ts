@@ -114,6 +114,26 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     await expectNothingLeft(temp.path, armor.live);
   });
 
+  test("ends what it got also if the runner has read none of its state", async () => {
+    await using temp = await makeTempFolder("armor container ");
+    await using armor = await startArmor();
+    const inputs = await inputsOf({
+      "app-id": APP_ID,
+      "api-key": API_KEY,
+      "api-url": armor.url,
+      "keep-fresh": keepFresh,
+    });
+    const main = await startStep("main", temp.path, inputs);
+    while (armor.live.size === 0) await sleep(10);
+    const post = await startStep("post", temp.path, {});
+    await waitForPost(temp.path);
+    armor.grant();
+    await once(post.child, "close");
+    if (main.child.exitCode === null) await once(main.child, "close");
+    expect([main.child.exitCode, post.child.exitCode, await post.stdout]).toEqual([1, 0, ""]);
+    await expectNothingLeft(temp.path, armor.live);
+  });
+
   test("that ends while an always() step runs leaves its session and agent to post", async () => {
     await using temp = await makeTempFolder("armor container ");
     await using armor = await startArmor();
@@ -134,5 +154,29 @@ describe.each(["false", "true"])("a main without a signal, with keep-fresh: %s",
     expect(post.child.exitCode).toBe(0);
     expect(await post.stdout).toMatch(/session (was )?ended/);
     await expectNothingLeft(temp.path, armor.live);
+  });
+
+  test("that Armor keeps waiting outlives post, which says so, and gives back what it gets", async () => {
+    await using temp = await makeTempFolder("armor container ");
+    await using armor = await startArmor();
+    const inputs = await inputsOf({
+      "app-id": APP_ID,
+      "api-key": API_KEY,
+      "api-url": armor.url,
+      "keep-fresh": keepFresh,
+    });
+    const main = await startStep("main", temp.path, inputs);
+    while (armor.live.size === 0) await sleep(10);
+    const post = await startStep("post", temp.path, await stateOf(main));
+    await once(post.child, "close");
+    expect(post.child.exitCode).toBe(0);
+    expect(await post.stdout).toMatch(/^The main step was cancelled and is still at work/m);
+    // On a busy machine there may be no time left to ask for an agent, which is said. No more than that.
+    expect(await post.stdout).not.toMatch(/::error::|internal_error/);
+    armor.grant();
+    await once(main.child, "close");
+    expect(main.child.exitCode).toBe(1);
+    expect([...armor.live]).toEqual([]);
+    expect(agentsBelow(temp.path)).toEqual([]);
   });
 });

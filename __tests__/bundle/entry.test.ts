@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import { Job, ROOT, type StepResult, type Values } from "../../sandbox/runner.ts";
-import { disposable } from "../fixtures/opened.ts";
+import { POSIX, testsThatNeed } from "../fixtures/needs.ts";
+import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, startServer, token } from "../fixtures/server.ts";
 import { API_KEY, APP_ID } from "../fixtures/step.ts";
 
@@ -15,12 +16,15 @@ const CREDENTIALS = { "app-id": APP_ID, "api-key": API_KEY };
 
 /** A job whose steps load this script before their first file. */
 async function startHooked(hook: string, inputs: Values = {}, options = "") {
-  const { temp } = await Job.start({});
-  const file = join(temp, "hook.cjs");
+  const folder = await makeTempFolder();
+  const file = join(folder.path, "hook.cjs");
   await writeFile(file, hook);
   const env = { NODE_OPTIONS: `${options} --require "${file}"` };
-  const job = await Job.start({ ...CREDENTIALS, ...inputs }, env, temp);
-  return disposable(job, () => job.end());
+  const job = await Job.start({ ...CREDENTIALS, ...inputs }, env, folder.path);
+  return disposable(job, async () => {
+    await job.end();
+    await folder[Symbol.asyncDispose]();
+  });
 }
 
 /** As a runner starts `node` on PATH, which may be too old. */
@@ -167,11 +171,8 @@ describe("main never ends without a word", () => {
     expectOneAnnotation(main, /^::error::Unexpected Error: the process ended without a result/);
   });
 
-  // Windows has no signals that a process could handle.
-  const onPosix = process.platform === "win32" ? test.skip : test.concurrent;
-  onPosix(
-    "where Armor says nothing and the job is cancelled: it ends in some seconds",
-    async () => {
+  testsThatNeed(POSIX, "a signal", () => {
+    test.concurrent("where Armor says nothing and the job is cancelled: it ends in some seconds", async () => {
       await using armor = await startServer([() => undefined]);
       await using job = await startHooked("", { "api-url": armor.url, timeout: "60" });
       const main = await job.main(async (child) => {
@@ -181,6 +182,6 @@ describe("main never ends without a word", () => {
       expect(main.exitCode).toBe(1);
       expectOneAnnotation(main, /^::error::The job was cancelled\. .*\(cancelled, /);
       expect(main.ms).toBeLessThan(30_000);
-    },
-  );
+    });
+  });
 });

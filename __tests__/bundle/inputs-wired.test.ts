@@ -114,5 +114,13 @@ describe("a job with a proxy for http", () => {
       NO_PROXY: "a.test,b.test,127.0.0.1",
     });
     expect(job.log(main.stdout).join("\n")).toContain("Added 127.0.0.1 to no_proxy and NO_PROXY");
+    const call = `curl --silent --show-error --fail "$ARMOR_GATEWAY_URL${CALL}"`;
+    await expect(job.run(call)).resolves.toMatchObject({ exitCode: 0 });
+    expect(proxy.requests).toEqual([]);
+    // Without the two variables, the same call does go to the proxy, address and all.
+    await expect(job.run(`unset no_proxy NO_PROXY; ${call}`)).resolves.toMatchObject({
+      exitCode: 0,
+    });
+    expect(proxy.requests).toHaveLength(1);
   });
 });

@@ -1,6 +1,7 @@
 // Whole jobs: the built action, its agent and armor-token as processes of their own, against an OAuth 2.0 server.
 
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -380,6 +381,8 @@ if (process.platform === "linux") {
         expect(log.at(-1)).toMatch(says);
         expect(post.ms).toBeLessThan(15_000);
         expect(count(armor, ENDED)).toBe(1);
+        // One that stands still ends by this, once it goes on.
+        expect(existsSync(started.folder)).toBe(false);
         if (signal !== "SIGSTOP") await expectNothingLeft(started.job.temp);
       },
     );

@@ -1,15 +1,17 @@
-// What a person sees in the job's log, in seventeen situations: each bad one has a reason, a next action and a link.
+// What a person sees in the job's log, situation by situation: each bad one has a reason, a next action and a link.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import { type Job, ROOT, type Values } from "../../sandbox/runner.ts";
-import { createAuthority } from "../fixtures/certificates.ts";
+import { createAuthority, createSelfSigned } from "../fixtures/certificates.ts";
 import { goodArmor, moveToClosedPort, openJob } from "../fixtures/job.ts";
 import { formsOf, leaksIn } from "../fixtures/leaks.ts";
+import { writeHook } from "../fixtures/names.ts";
+import { makeTempFolder } from "../fixtures/opened.ts";
 import { agentsBelow } from "../fixtures/processes.ts";
-import { startAnsweringProxy } from "../fixtures/proxy.ts";
+import { startAnsweringProxy, startConnectProxy } from "../fixtures/proxy.ts";
 import { type Answer, CALL, json, startServer, TOKEN, text, token } from "../fixtures/server.ts";
 import { API_KEY } from "../fixtures/step.ts";
 
@@ -47,10 +49,13 @@ const refused = json(401, {
   error: "invalid_client",
   error_description: "client authentication failed",
 });
+const REFUSAL_REMEDY =
+  "Check that app-id and api-key are of the same client app and were copied whole, that the app is enabled, " +
+  "and that api-url is the address of its region: no other region knows the app.";
 const REFUSAL =
   'Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
-  "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, and that api-url is of its region. " +
-  "(credentials_rejected, DOCS#credentials_rejected)";
+  REFUSAL_REMEDY +
+  " (credentials_rejected, DOCS#credentials_rejected)";
 /** Of a pair that got a token before. */
 const REFUSAL_LATER =
   'Armor does not accept this client app: http://127.0.0.1:PORT answered 401 invalid_client ("client authentication failed"). ' +
@@ -141,7 +146,9 @@ describe("the job's log", () => {
       main: [
         "Error: https://127.0.0.1:PORT has a certificate that is not signed by an authority that this runner trusts (UNABLE_TO_VERIFY_LEAF_SIGNATURE); " +
           'its issuer is "Private". ' +
-          "Give its private CA as ca-certificate, or have the server send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
+          "If the issuer is your own CA, or a proxy that inspects TLS, give its certificate as ca-certificate. " +
+          "If you do not know it, ask who runs the network. " +
+          "A server with a public certificate has to send its whole chain. (certificate_rejected, DOCS#certificate_rejected)",
       ],
       post: [],
     });
@@ -179,21 +186,102 @@ describe("the job's log", () => {
     await using server = await startServer([json(404, {})]);
     const { exitCodes, main, post } = await logOf({ "api-url": server.url });
     expect([exitCodes, post]).toEqual([[1, 0], []]);
-    expect(main).toEqual([expect.stringMatching(/^Error: .* 404.*\(endpoint_not_found, DOCS#/)]);
+    expect(main).toEqual([
+      "Error: This is not the Armor API: http://127.0.0.1:PORT answered 404. " +
+        "Check api-url: it must be the address of the Armor API, not of a web page, and usually has no path. " +
+        "(endpoint_not_found, DOCS#endpoint_not_found)",
+    ]);
   });
 
   test.concurrent("a rate limit that lasts longer than timeout", async () => {
     await using server = await startServer([text(429, "", { "Retry-After": "60" })]);
     const { exitCodes, main, post } = await logOf({ "api-url": server.url });
     expect([exitCodes, post]).toEqual([[1, 0], []]);
-    expect(main).toEqual([expect.stringMatching(/^Error: .* 429.* 60 s.*\(rate_limited, DOCS#/)]);
+    expect(main).toEqual([
+      "Error: Armor's rate limit is reached: http://127.0.0.1:PORT answered 429 and asks to wait 60 s, " +
+        "longer than timeout (20 s) allows. Set timeout above 60, or start at another minute. " +
+        "(rate_limited, DOCS#rate_limited)",
+    ]);
   });
 
-  test.concurrent("a name that DNS does not know, or that DNS does not answer for", async () => {
-    const inputs = { "api-url": "https://armor.no-such-name.invalid", timeout: "3" };
-    const { exitCodes, main, post } = await logOf(inputs);
-    expect([exitCodes, post]).toEqual([[1, 0], []]);
-    expect(main.at(-1)).toMatch(/^Error: .*DNS.*\((host_unknown|dns_failed), DOCS#/);
+  test.concurrent.each([
+    {
+      what: "a name that DNS does not know",
+      answer: "ENOTFOUND",
+      says: "DNS does not know the host armor.test (ENOTFOUND)",
+      end: "(host_unknown, DOCS#host_unknown)",
+    },
+    {
+      what: "DNS that does not answer",
+      answer: "silence",
+      says: "DNS does not answer for the host armor.test (ETIMEDOUT), tried once in 2 s",
+      end: "(dns_failed, DOCS#dns_failed)",
+    },
+  ])("$what", async ({ answer, says, end }) => {
+    await using folder = await makeTempFolder();
+    const hook = await writeHook(folder.path, { "armor.test": [answer] });
+    const inputs = { "api-url": "https://armor.test", timeout: "2" };
+    const log = await logOf(inputs, { NODE_OPTIONS: `--require "${hook}"` });
+    const remedy =
+      "Check api-url, this runner's DNS, and whether it needs https_proxy to leave its network.";
+    const main = log.main.map((line) => line.replace(/in 2(\.\d)? s/, "in 2 s"));
+    expect({ ...log, main }).toEqual({
+      exitCodes: [1, 0],
+      main: [`Error: ${says}. ${remedy} ${end}`],
+      post: [],
+    });
+  });
+
+  test.concurrent("the wrong region: Armor's words and the address that was used", async () => {
+    const authority = await createAuthority("Private");
+    const tls = await authority.sign(["api.na.armor.fortanix.com"]);
+    await using server = await startServer([json(401, { error: "invalid_client" })], { tls });
+    await using proxy = await startConnectProxy({ to: server.port });
+    const inputs = {
+      "api-url": "https://api.na.armor.fortanix.com",
+      "ca-certificate": authority.certificate,
+    };
+    const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
+    await expect(logOf(inputs, env)).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        "Error: Armor does not accept this client app: https://api.na.armor.fortanix.com answered 401 invalid_client. " +
+          `${REFUSAL_REMEDY} (credentials_rejected, DOCS#credentials_rejected)`,
+      ],
+      post: [],
+    });
+  });
+
+  test.concurrent("a certificate of an inspecting proxy, self-signed (issuer named)", async () => {
+    const tls = await createSelfSigned("Corp TLS Inspection", ["armor.test"]);
+    await using server = await startServer([goodArmor], { tls });
+    await using proxy = await startConnectProxy({ to: server.port });
+    const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
+    await expect(logOf({ "api-url": "https://armor.test" }, env)).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        "Error: https://armor.test through the proxy http://127.0.0.1:PORT has a certificate that is self-signed, " +
+          'or of a self-signed authority (DEPTH_ZERO_SELF_SIGNED_CERT); its issuer is "Corp TLS Inspection". ' +
+          "If the issuer is your own CA, or a proxy that inspects TLS, give its certificate as ca-certificate. " +
+          "If you do not know it, ask who runs the network. (certificate_rejected, DOCS#certificate_rejected)",
+      ],
+      post: [],
+    });
+  });
+
+  test.concurrent("a proxy that forbids the host", async () => {
+    const reply = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    await using proxy = await startAnsweringProxy(reply);
+    const env = { https_proxy: `http://127.0.0.1:${proxy.port}` };
+    await expect(logOf({ "api-url": "https://armor.test" }, env)).resolves.toEqual({
+      exitCodes: [1, 0],
+      main: [
+        "Error: The proxy http://127.0.0.1:PORT refuses to connect to armor.test (403). " +
+          "Have the proxy allow this host, or list it in no_proxy if this runner reaches it directly. " +
+          "(proxy_refused, DOCS#proxy_refused)",
+      ],
+      post: [],
+    });
   });
 
   test.concurrent("a path that is not listed", async () => {
@@ -205,9 +293,8 @@ describe("the job's log", () => {
     const { stdout } = await job.post();
     expect(job.log(stdout).map(normal)).toEqual([
       "Token agent: 1 call refused, 1 token fetched, 1 session ended.",
-      expect.stringMatching(
-        /^Warning: The gateway refused \/api\/v1\/iam\/users: .*DOCS#path_refused\)$/,
-      ),
+      "Warning: The gateway refused /api/v1/iam/users: it is not below gateway-paths (/api/v1/discovery/). " +
+        "Add it there if every step may read it. (path_refused, DOCS#path_refused)",
     ]);
   });
 
@@ -231,6 +318,8 @@ describe("the job's log", () => {
     const { stdout } = await job.post();
     expect(job.log(stdout).map(normal)).toEqual([
       "Token agent: 1 call given up by its client, 1 token fetched, 1 session ended.",
+      "A client gives up if its own time limit (curl: --max-time) is shorter than Armor needs, " +
+        "or if its step is cancelled. Give it more time, or ask for less in one call.",
     ]);
   });
 
@@ -285,7 +374,7 @@ describe("the job's log", () => {
         "The Armor session was ended.",
         "Warning: The token agent ended before the job did and left no report: a step killed it, RUNNER_TEMP was emptied, or the disk was full. " +
           "Later calls failed with curl (7): start at the first failed step. " +
-          "Sessions of tokens that it fetched end when these expire. (agent_failed, DOCS#agent_failed)",
+          "The sessions of its tokens end by themselves when these expire. (agent_failed, DOCS#agent_failed)",
       ]);
     });
   }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { runCommand } from "../../src/command/command.ts";
 import type { Destination } from "../../src/command/output.ts";
 import type { RunnerPipe } from "../../src/command/runner-pipe.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type Answer, json, startServer } from "../fixtures/server.ts";
 
@@ -40,7 +41,7 @@ export interface CallResult {
 export async function openAgent(answer: Answer | undefined = GOOD) {
   const folder = await mkdtemp(join(tmpdir(), "armor-command-"));
   const server = await startServer([answer]);
-  await writeFile(join(folder, "control-url"), `${server.url}/cap\n`);
+  await writeFile(join(folder, CONTROL_FILE), `${server.url}/cap\n`);
   const close = async () => {
     await server.close();
     await rm(folder, { recursive: true, force: true });

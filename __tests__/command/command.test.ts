@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { TROUBLESHOOTING } from "../../src/command/agent.ts";
 import { annotationOf } from "../../src/errors.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { maskCommand, maskedForms } from "../../src/redact.ts";
 import { type Answer, endless, json, raw, reset, text } from "../fixtures/server.ts";
 import { GOOD, openAgent, TOKEN } from "./call.ts";
@@ -14,6 +16,12 @@ const PAUSE_MS = 95;
 const MASKS = maskedForms(TOKEN).map(maskCommand).join("");
 /** A line that something else has left unfinished ends before the masks. */
 const ON_A_STREAM = `\n${MASKS}`;
+
+/** Windows has no such pipes, and takes an empty file in their place. */
+async function makePipe(path: string): Promise<void> {
+  if (process.platform === "win32") await writeFile(path, "");
+  else execFileSync("mkfifo", [path]);
+}
 
 describe("armor-token", () => {
   test.concurrent.each([
@@ -69,7 +77,7 @@ describe("armor-token", () => {
       expect(result.stderr).toMatch(says);
     }
     expect(agent.server.requests).toEqual([]);
-    await expect(readdir(agent.folder)).resolves.toEqual(["control-url"]);
+    await expect(readdir(agent.folder)).resolves.toEqual([CONTROL_FILE]);
   });
 
   test.concurrent("prints no token if the reader of its masks has left", async () => {
@@ -160,7 +168,22 @@ describe("armor-token", () => {
 
   test.concurrent("says in one line that there is no agent", async () => {
     await using agent = await openAgent();
-    await rm(join(agent.folder, "control-url"));
+    await rm(join(agent.folder, CONTROL_FILE));
+    const { exitCode, stderr } = await agent.call([]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(notRunning);
+  });
+
+  test.concurrent.each<{ what: string; put: (path: string) => Promise<void> }>([
+    { what: "a folder", put: async (path) => void (await mkdir(path)) },
+    { what: "a link", put: (path) => symlink("/dev/zero", path) },
+    { what: "a file of a megabyte", put: (path) => writeFile(path, "x".repeat(1024 * 1024)) },
+    { what: "a pipe that nobody writes to", put: makePipe },
+  ])("does not wait for $what in place of the agent's file", async ({ put }) => {
+    await using agent = await openAgent();
+    const file = join(agent.folder, CONTROL_FILE);
+    await rm(file);
+    await put(file);
     const { exitCode, stderr } = await agent.call([]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(notRunning);
@@ -218,7 +241,7 @@ describe("armor-token --file", () => {
       if (process.platform !== "win32") expect(mode & 0o777).toBe(0o600);
       const maskedAt = performance.timeOrigin + (result.written.at(-1)?.at ?? 0);
       expect(mtimeMs - maskedAt).toBeGreaterThan(PAUSE_MS - 20); // a file's clock is a little behind
-      expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+      expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
     },
   );
 
@@ -237,7 +260,7 @@ describe("armor-token --file", () => {
       await expect(agent.call(["--file", path], { [stream]: "gone" })).resolves.toMatchObject({
         exitCode: 1,
       });
-      await expect(readdir(agent.folder)).resolves.toEqual(["control-url"]);
+      await expect(readdir(agent.folder)).resolves.toEqual([CONTROL_FILE]);
     },
   );
 
@@ -256,7 +279,7 @@ describe("armor-token --file", () => {
     await writeFile(path, "old");
     await expect(agent.call(["--file", path])).resolves.toMatchObject({ exitCode: 1, stdout: "" });
     await expect(readFile(path, "utf8")).resolves.toBe("old");
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
   });
 
   test.concurrent("says why it cannot write into a folder that is not there", async () => {
@@ -269,7 +292,7 @@ describe("armor-token --file", () => {
   test.concurrent.each([
     { what: "a folder", make: (path: string) => mkdir(path) },
     { what: "a link to nothing", make: async (path: string) => symlinkSync("nowhere", path) },
-    { what: "a link to a file", make: async (path: string) => symlinkSync("control-url", path) },
+    { what: "a link to a file", make: async (path: string) => symlinkSync(CONTROL_FILE, path) },
   ])("refuses $what before it asks for a token, and leaves it as it is", async ({ make }) => {
     await using agent = await openAgent();
     const path = join(agent.folder, "token");
@@ -278,8 +301,8 @@ describe("armor-token --file", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/the file cannot be written \(.*not a regular file\)\.\n$/);
     expect(agent.server.requests).toEqual([]);
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
-    await expect(readFile(join(agent.folder, "control-url"), "utf8")).resolves.toMatch(/^http:/);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
+    await expect(readFile(join(agent.folder, CONTROL_FILE), "utf8")).resolves.toMatch(/^http:/);
   });
 
   test.concurrent("removes its temporary file if the last step fails", async () => {
@@ -293,6 +316,23 @@ describe("armor-token --file", () => {
     await using agent = await openAgent(answer);
     path = join(agent.folder, "token");
     await expect(agent.call(["--file", path])).resolves.toMatchObject({ exitCode: 1 });
-    expect((await readdir(agent.folder)).sort()).toEqual(["control-url", "token"]);
+    expect((await readdir(agent.folder)).sort()).toEqual([CONTROL_FILE, "token"]);
   });
+});
+
+test("a stranger's answer of more than 64 KB is none, though there is a token in it", async () => {
+  const padding = "x".repeat(64 * 1024);
+  await using agent = await openAgent(json(200, { access_token: TOKEN, padding }));
+  const { exitCode, stdout, stderr } = await agent.call([]);
+  expect([exitCode, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("the token agent is not running");
+});
+
+test("armor-token waits longer than the agent tries at the largest timeout of main", async () => {
+  const limiting = jest.spyOn(AbortSignal, "timeout");
+  await using agent = await openAgent();
+  await expect(agent.call([])).resolves.toMatchObject({ exitCode: 0 });
+  expect(limiting.mock.calls.map(([ms]) => ms)).toEqual([expect.any(Number)]);
+  expect(limiting.mock.calls[0]?.[0]).toBeGreaterThan(300_000);
+  limiting.mockRestore();
 });

@@ -4,6 +4,7 @@ import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { CONTROL_FILE } from "../../src/protocol/config.ts";
+import { POSIX, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { openAgent } from "./call.ts";
 
@@ -21,7 +22,7 @@ async function denyReading(folder: string): Promise<AsyncDisposable> {
   return disposable({}, () => seteuid(0));
 }
 
-if (process.platform !== "win32") {
+testsThatNeed(POSIX, "the user of armor-token", () => {
   test("who may not read the agent's address is told whose it is, and what to do", async () => {
     await using agent = await openAgent();
     await using _denied = await denyReading(agent.folder);
@@ -32,4 +33,4 @@ if (process.platform !== "win32") {
     );
     expect(agent.server.requests).toEqual([]);
   });
-}
+});

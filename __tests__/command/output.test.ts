@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import { expect, test } from "@jest/globals";
 import { destinationOf, processOutput } from "../../src/command/output.ts";
+import { POSIX, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 
 function openFile(path: string, flags = "w") {
@@ -24,7 +25,7 @@ test("a stream into a regular file is one that the runner does not see", async (
   expect(outputOn(new PassThrough(), file.descriptor).destination).toBe("file");
 });
 
-if (process.platform !== "win32") {
+testsThatNeed(POSIX, "devices and pipes", () => {
   test("a stream into the null device leads to nothing", async () => {
     await using file = openFile(devNull);
     expect(destinationOf(file.descriptor)).toBe("nothing");
@@ -42,7 +43,7 @@ if (process.platform !== "win32") {
     await using pipe = openFile(path, "r+");
     expect(destinationOf(pipe.descriptor)).toBe("reader");
   });
-}
+});
 
 test("a stream of which the system does not tell counts as one with a reader", () => {
   expect(destinationOf(2 ** 30)).toBe("reader"); // no process has so many open
@@ -69,6 +70,10 @@ test("a text is written once the stream has taken it", async () => {
 test("a text that nobody takes is an error, and no event that ends the process", async () => {
   const error = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
   const write = (_: Buffer, __: string, callback: (error: Error) => void) => callback(error);
-  await expect(outputOn(new Writable({ write }), 1).write("masks\n")).rejects.toBe(error);
+  const stream = new Writable({ write });
+  const writing = outputOn(stream, 1).write("masks\n");
+  // Node ends a program at an error that nobody listens for, beside the write's own callback.
+  expect(stream.listenerCount("error")).toBe(1);
+  await expect(writing).rejects.toBe(error);
   await new Promise((resolve) => setImmediate(resolve)); // the event follows the callback
 });

@@ -9,6 +9,7 @@ import { expect, jest, test } from "@jest/globals";
 import { becomeWorker } from "../../sandbox/runner/machine.ts";
 import { descendantsOf } from "../../src/command/proc.ts";
 import { findRunnerPipe } from "../../src/command/runner-pipe.ts";
+import { LINUX, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
 import { kill } from "../fixtures/processes.ts";
 
@@ -103,7 +104,7 @@ const BOTH = `exec 3>&2 2>/dev/null; ${WAIT}`;
 const ONLY_READS = "(exec 3<stderr >/dev/null 2>&1; : >held; exec sleep 600)";
 const TURN_AWAY = "exec >/dev/null 2>&1; : >done; read -r line";
 
-if (process.platform === "linux") {
+testsThatNeed(LINUX, "the runner's pipe", () => {
   test("the masks go to the pipe of the step's stderr alone, at once and on a line of their own", async () => {
     await using step = await startStep(WAIT);
     await step.saysReady();
@@ -291,8 +292,4 @@ if (process.platform === "linux") {
       now.mockRestore();
     }
   });
-} else {
-  test("there is none on other systems", () => {
-    expect(findRunnerPipe()).toBeUndefined();
-  });
-}
+});

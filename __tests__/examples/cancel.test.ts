@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
+import { POSIX, programs, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type PlacedStep, STEPS } from "./workflows.ts";
 
@@ -18,10 +19,10 @@ import { type PlacedStep, STEPS } from "./workflows.ts";
 const STOPS_WITHIN_MS = 10_000;
 const STARTED_WITHIN_MS = 15_000;
 
-const NEEDED = ["bash", "curl", "jq", "mkfifo", "ps", "python3"];
-const canRun =
-  process.platform !== "win32" &&
-  NEEDED.every((name) => spawnSync(name, ["--version"]).error === undefined);
+const NEEDED =
+  process.platform === "win32"
+    ? POSIX
+    : programs(["bash", "curl", "jq", "mkfifo", "ps", "python3"]);
 
 const WITH_PROGRAM = STEPS.filter(({ run = "" }) => run.includes("exec "));
 /** The folder of Python itself: some machines have a shell script of that name first, which starts it. */
@@ -122,9 +123,8 @@ async function hasStopped(child: ChildProcess): Promise<boolean> {
   return false;
 }
 
-(canRun ? test : test.skip).each(WAITING)(
-  "$title stops when the job is cancelled",
-  async (step) => {
+testsThatNeed(NEEDED, "the end of a cancelled example", () => {
+  test.each(WAITING)("$title stops when the job is cancelled", async (step) => {
     await using silence = await startSilence();
     await using workspace = await openWorkspace();
     const script = join(workspace.folder, "step.sh");
@@ -141,5 +141,5 @@ async function hasStopped(child: ChildProcess): Promise<boolean> {
     await programHasStarted(child);
     child.kill("SIGINT");
     await expect(hasStopped(child)).resolves.toBe(true);
-  },
-);
+  });
+});

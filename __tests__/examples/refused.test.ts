@@ -1,18 +1,17 @@
 // Examples that call by curl: if Armor refuses, its own words are shown, and the runner finds no command in them.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { POSIX, programs, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type PlacedStep, STEPS } from "./workflows.ts";
 
-const canRun =
-  process.platform !== "win32" &&
-  ["bash", "curl", "jq"].every((name) => spawnSync(name, ["--version"]).error === undefined);
+const NEEDED = process.platform === "win32" ? POSIX : programs(["bash", "curl", "jq"]);
 
 /** The steps of one workflow that calls by curl: the call, what reads its answer, what explains a refusal. */
 interface Calling {
@@ -67,72 +66,74 @@ async function runStep(step: PlacedStep, folder: string, url: string) {
 
 const HOSTILE = "busy ##[stop-commands]x\r\n::error::y\u000b \u2028 z";
 
-describe.each(CALLING)("$file", ({ call, read, explain }) => {
-  (canRun ? test : test.skip).each([
-    {
-      desc: "the description of an OAuth error",
-      body: JSON.stringify({ error: "invalid", error_description: HOSTILE }),
-      says: /^Armor answered: busy ## \[stop-commands\]x :error:y z$/m,
-    },
-    {
-      desc: "a message",
-      body: JSON.stringify({ message: "The app may not read this." }),
-      says: /^Armor answered: The app may not read this\.$/m,
-    },
-    {
-      desc: "something else than JSON",
-      body: `<html>${HOSTILE}`,
-      says: /^Armor answered: <html>busy ## \[stop-commands\]x :error:y z$/m,
-    },
-    {
-      desc: "a very long text",
-      body: "x".repeat(100_000),
-      says: /^Armor answered: x{500}$/m,
-    },
-    {
-      desc: "nothing of an unfinished report, which may hold names",
-      body: '{"connection_summary": {"secret-project": ',
-      says: /^Armor answered: \(no words\)$/m,
-    },
-    { desc: "nothing, if there are no words", body: "", says: /^Armor sent no words\./m },
-  ])("shows $desc", async ({ body, says }) => {
-    await using armor = await startArmor(403, body);
-    await using opened = await openFolder();
-    const called = await runStep(call, opened.folder, armor.url);
-    expect(called).toMatchObject({ exitCode: 22, log: expect.stringContaining("403") });
-    const { exitCode, log } = await runStep(explain, opened.folder, armor.url);
-    expect(log).toMatch(says);
-    expect(log.trim().split(/[\r\n\v\f\u2028\u2029]/)).toHaveLength(1);
-    expect(log).not.toMatch(/::|##\[/);
-    expect(exitCode).toBe(0);
-  });
-
-  (canRun ? test : test.skip)("says in one line what it has read", async () => {
-    const reply = { connection_summary: { a: {}, b: {} }, metadata: { total_count: 2 } };
-    await using armor = await startArmor(200, JSON.stringify(reply));
-    await using opened = await openFolder();
-    await expect(runStep(call, opened.folder, armor.url)).resolves.toEqual({
-      exitCode: 0,
-      log: "",
+testsThatNeed(NEEDED, "what examples show of a refusal", () => {
+  describe.each(CALLING)("$file", ({ call, read, explain }) => {
+    test.each([
+      {
+        desc: "the description of an OAuth error",
+        body: JSON.stringify({ error: "invalid", error_description: HOSTILE }),
+        says: /^Armor answered: busy ## \[stop-commands\]x :error:y z$/m,
+      },
+      {
+        desc: "a message",
+        body: JSON.stringify({ message: "The app may not read this." }),
+        says: /^Armor answered: The app may not read this\.$/m,
+      },
+      {
+        desc: "something else than JSON",
+        body: `<html>${HOSTILE}`,
+        says: /^Armor answered: <html>busy ## \[stop-commands\]x :error:y z$/m,
+      },
+      {
+        desc: "a very long text",
+        body: "x".repeat(100_000),
+        says: /^Armor answered: x{500}$/m,
+      },
+      {
+        desc: "nothing of an unfinished report, which may hold names",
+        body: '{"connection_summary": {"secret-project": ',
+        says: /^Armor answered: \(no words\)$/m,
+      },
+      { desc: "nothing, if there are no words", body: "", says: /^Armor sent no words\./m },
+    ])("shows $desc", async ({ body, says }) => {
+      await using armor = await startArmor(403, body);
+      await using opened = await openFolder();
+      const called = await runStep(call, opened.folder, armor.url);
+      expect(called).toMatchObject({ exitCode: 22, log: expect.stringContaining("403") });
+      const { exitCode, log } = await runStep(explain, opened.folder, armor.url);
+      expect(log).toMatch(says);
+      expect(log.trim().split(/[\r\n\v\f\u2028\u2029]/)).toHaveLength(1);
+      expect(log).not.toMatch(/::|##\[/);
+      expect(exitCode).toBe(0);
     });
-    expect(armor.seen.path).toMatch(/^\/api\/v1\/discovery\//);
-    const { exitCode, log } = await runStep(read, opened.folder, armor.url);
-    expect({ exitCode, log }).toEqual({
-      exitCode: 0,
-      log: expect.stringMatching(/^(The report|Armor) has 2 connections\.\n$/),
-    });
-  });
 
-  (canRun ? test : test.skip).each([
-    { desc: "another answer", body: '{"other": "::error::x"}' },
-    { desc: "something else than JSON", body: "<html>##[x]" },
-  ])("fails at $desc, without repeating it", async ({ body }) => {
-    await using armor = await startArmor(200, body);
-    await using opened = await openFolder();
-    await runStep(call, opened.folder, armor.url);
-    const { exitCode, log } = await runStep(read, opened.folder, armor.url);
-    expect(exitCode).not.toBe(0);
-    expect(log).toMatch(/^(jq: )?(parse )?error/);
-    expect(log).not.toMatch(/::error|##\[/);
+    test("says in one line what it has read", async () => {
+      const reply = { connection_summary: { a: {}, b: {} }, metadata: { total_count: 2 } };
+      await using armor = await startArmor(200, JSON.stringify(reply));
+      await using opened = await openFolder();
+      await expect(runStep(call, opened.folder, armor.url)).resolves.toEqual({
+        exitCode: 0,
+        log: "",
+      });
+      expect(armor.seen.path).toMatch(/^\/api\/v1\/discovery\//);
+      const { exitCode, log } = await runStep(read, opened.folder, armor.url);
+      expect({ exitCode, log }).toEqual({
+        exitCode: 0,
+        log: expect.stringMatching(/^(The report|Armor) has 2 connections\.\n$/),
+      });
+    });
+
+    test.each([
+      { desc: "another answer", body: '{"other": "::error::x"}' },
+      { desc: "something else than JSON", body: "<html>##[x]" },
+    ])("fails at $desc, without repeating it", async ({ body }) => {
+      await using armor = await startArmor(200, body);
+      await using opened = await openFolder();
+      await runStep(call, opened.folder, armor.url);
+      const { exitCode, log } = await runStep(read, opened.folder, armor.url);
+      expect(exitCode).not.toBe(0);
+      expect(log).toMatch(/^(jq: )?(parse )?error/);
+      expect(log).not.toMatch(/::error|##\[/);
+    });
   });
 });

@@ -183,7 +183,10 @@ describe("calls that wait for a slot", () => {
     await until(async () => (await gateway.connections()) === 5);
     const refused = await gateway.call();
     expect([refused.status, errorOf(refused)]).toEqual([503, "gateway_busy"]);
-    expect(refused.headers).toMatchObject({ "retry-after": "5", "x-armor-gateway": "1" });
+    expect(refused.headers).toMatchObject({
+      "retry-after": expect.stringMatching(/^[1-9]\d*$/),
+      "x-armor-gateway": "1",
+    });
     finish();
     for (const { status } of await Promise.all(waiting)) expect(status).toBe(200);
     expect(gateway.counts()).toEqual({ answered: { "2xx": 5 }, failed: {}, refused: 1 });

@@ -15,6 +15,7 @@ import {
   tokenOf,
   until,
 } from "../fixtures/agent.ts";
+import { programs, testsThatNeed } from "../fixtures/needs.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 import { type Answer, CALL, drip, json, silence } from "../fixtures/server.ts";
 
@@ -115,14 +116,15 @@ for (const program of [process.execPath, "curl", "python3"]) {
   if (code === 0) installed.add(program);
 }
 
-/** A test of this client, which Jest reports as skipped if this machine does not have its program. */
-function testOf({ program }: Client) {
-  return installed.has(program) ? test : test.skip;
+/** Registers a test of this client, if this machine has its program. */
+function testClient({ program }: Client, title: string, body: () => Promise<void>): void {
+  const need = programs([program], installed.has(program));
+  testsThatNeed(need, title, () => test(title, body));
 }
 
 describe("a program", () => {
   for (const client of READERS) {
-    testOf(client)(`such as ${client.name} is served`, async () => {
+    testClient(client, `such as ${client.name} is served`, async () => {
       await using gateway = await startGateway([json(200, { ok: true })]);
       const { armor, url, counts } = gateway;
       const ran = await run(client.program, [...client.args, url + CALL]);
@@ -133,7 +135,7 @@ describe("a program", () => {
   }
 
   for (const client of UPLOADERS) {
-    testOf(client)(`such as ${client.name} can read why its upload is refused`, async () => {
+    testClient(client, `such as ${client.name} can read why its upload is refused`, async () => {
       await using gateway = await startGateway([json(200, {})]);
       const { armor, url } = gateway;
       await using folder = await makeTempFolder();
@@ -211,8 +213,7 @@ func main() {
 }
 `;
 
-/** In CI alone, as compiling takes a while. */
-const HAS_GO = Boolean(process.env["CI"]) && (await run("go", ["version"])).code === 0;
+const hasGo = (await run("go", ["version"])).code === 0;
 
 describe("many calls at once", () => {
   const MANY = process.env["CI"] ? 1_000 : 300;
@@ -243,14 +244,11 @@ describe("many calls at once", () => {
     await expectAllAnswered(viaNode, MANY);
   }, 120_000);
 
-  const testGo = HAS_GO ? test : test.skip;
-  testGo(
-    "of Go are all answered, though the first token has expired",
-    async () => {
+  testsThatNeed(programs(["go"], hasGo), "of Go", () => {
+    test("of Go are all answered, though the first token has expired", async () => {
       await expectAllAnswered(viaGo, GO_CALLS);
-    },
-    120_000,
-  );
+    }, 120_000);
+  });
 
   test("that all connect first and send later are all answered", async () => {
     const serverLimits = { headMs: 60_000, maxWaiting: 2_000, minWaitMs: 2_000 };

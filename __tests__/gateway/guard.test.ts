@@ -122,14 +122,14 @@ describe("authorize", () => {
       line: "GET /GATE/api/v1/discovery/x",
       headers: ["Content_Length", "1"],
       status: 400,
-      text: /no body/,
+      text: /\bbody\b/,
       isFromJob: true,
     },
     {
       line: "GET /GATE/api/v1/discovery/x",
       headers: ["Content-Length", "0x1"],
       status: 400,
-      text: /no body/,
+      text: /\bbody\b/,
       isFromJob: true,
     },
     {

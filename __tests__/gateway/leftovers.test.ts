@@ -1,9 +1,15 @@
 // What a call leaves behind when it is over: no connection, no timer, no work for a client that has left. And
 // time-outs of an agent that was kept from running.
 
+import { once } from "node:events";
+import https from "node:https";
+import { connect } from "node:net";
 import { describe, expect, test } from "@jest/globals";
+import { createAgent } from "../../src/armor/route-agents.ts";
 import { LIMITS } from "../../src/gateway/bounds.ts";
 import { DEAD, pause, startGateway, tokenOf, until } from "../fixtures/agent.ts";
+import { disposable } from "../fixtures/opened.ts";
+import { startAnsweringProxy } from "../fixtures/proxy.ts";
 import { type Answer, CALL, json, type Received, text } from "../fixtures/server.ts";
 
 const GET = `GET /CAP${CALL} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
@@ -137,4 +143,54 @@ test("a kept connection that is idle for too long is closed", async () => {
   const socket = (await gateway.begin(GET)).resume();
   await until(() => socket.closed);
   expect(gateway.counts()).toEqual({ answered: { "2xx": 1 }, failed: {}, refused: 0 });
+});
+
+test("a client that leaves while the proxy says nothing leaves no CONNECT open", async () => {
+  let isClosed = false;
+  await using proxy = await startAnsweringProxy((client) => {
+    client.once("close", () => {
+      isClosed = true;
+    });
+  });
+  const variable = { variable: "https_proxy", value: `http://127.0.0.1:${proxy.port}` };
+  const route = { proxy: variable, noProxy: "" };
+  const apiUrl = "https://armor.corp.test";
+  await using gateway = await startGateway([], { apiUrl, route });
+  const client = await gateway.begin(GET);
+  await until(() => proxy.connects.length === 1);
+  client.destroy();
+  await until(() => isClosed);
+});
+
+test.each([
+  { what: "asks for a tunnel", bytes: "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n" },
+  { what: "speaks no HTTP", bytes: "no HTTP at all\r\n\r\n" },
+])(
+  "a client that $what, and keeps its connection, is let go of after a while",
+  async ({ bytes }) => {
+    await using gateway = await startGateway([], { serverLimits: { headMs: 300 } });
+    const { port, connections } = gateway;
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    await using _socket = disposable({}, () => socket.destroy());
+    socket.on("error", () => undefined).resume();
+    socket.write(bytes.replace("HOST", `127.0.0.1:${port}`));
+    await once(socket, "end");
+    await until(async () => (await connections()) === 0);
+  },
+);
+
+test("an agent of connections that is destroyed ends the CONNECT under way", async () => {
+  let isClosed = false;
+  await using proxy = await startAnsweringProxy((client) => {
+    client.once("close", () => {
+      isClosed = true;
+    });
+  });
+  const url = new URL("https://armor.corp.test");
+  const agent = createAgent(url, { origin: `http://127.0.0.1:${proxy.port}` });
+  const request = https.get(url, { agent }).on("error", () => undefined);
+  await until(() => proxy.connects.length === 1);
+  agent.destroy();
+  await until(() => isClosed);
+  request.destroy();
 });

@@ -175,3 +175,33 @@ test("nobody is ended while nobody waits, and nobody is looked at then", async (
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(ended).toEqual([]);
 });
+
+test.each(["left", "granted"] as const)(
+  "a call that has %s the line leaves no timer there",
+  async (outcome) => {
+    const started = jest.spyOn(globalThis, "setTimeout");
+    const ended = jest.spyOn(globalThis, "clearTimeout");
+    const slots = createSlots({ maxCalls: 1 });
+    const [first, second] = [someone().client, someone()];
+    await slots.acquire(first);
+    const before = started.mock.results.length;
+    const waiting = slots.acquire(second.client);
+    const timers = started.mock.results.slice(before).map(({ value }) => value as NodeJS.Timeout);
+    if (outcome === "left") second.leave();
+    else slots.release(first);
+    await expect(waiting).resolves.toBe(outcome);
+    expect(timers).toHaveLength(1);
+    expect(ended.mock.calls.map(([timer]) => timer)).toContain(timers[0]);
+    slots.release(outcome === "left" ? first : second.client);
+  },
+);
+
+test("whoever begins something for a client that has left gives it up at once", () => {
+  const { client, leave } = someone();
+  let givenUp = 0;
+  leave();
+  client.onLeave(() => {
+    givenUp += 1;
+  });
+  expect(givenUp).toBe(1);
+});

@@ -6,7 +6,7 @@ import { ArmorError } from "../../src/errors.ts";
 import { hide } from "../../src/redact.ts";
 import { CAPABILITY, DEAD, startGateway, until } from "../fixtures/agent.ts";
 import { disposable } from "../fixtures/opened.ts";
-import { CALL, json, reset, silence, text } from "../fixtures/server.ts";
+import { CALL, json, reset, silence, stall, text } from "../fixtures/server.ts";
 
 const KEY = "K3y-of-the-gateways-texts";
 const LISTED = "/api/v1/discovery/";
@@ -96,5 +96,19 @@ describe("the debug log has one line for each call", () => {
     await until(() => gateway.armor.requests.length === 1);
     client.destroy();
     await until(() => log.lines.some((line) => line.endsWith(": its client left")));
+  });
+});
+
+describe("a call that takes too long is not told to raise timeout, which is for fetching tokens", () => {
+  test.each([
+    { what: "no reply", answer: silence, limits: { headMs: 300 } },
+    { what: "half a reply", answer: stall, limits: { idleMs: 300 } },
+  ])("$what", async ({ answer, limits }) => {
+    await using gateway = await startGateway([answer], { limits });
+    await gateway.call(CALL).catch(() => undefined);
+    await until(() => gateway.stats.problems["reply_timeout"] !== undefined);
+    const told = gateway.stats.problems["reply_timeout"];
+    expect(told).toMatch(/ask for less in one call\.$/);
+    expect(told).not.toContain("raise timeout");
   });
 });

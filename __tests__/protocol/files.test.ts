@@ -1,10 +1,12 @@
 // What a step of the job can put in the place of a file that another step reads.
 
 import { execFileSync } from "node:child_process";
+import { readdirSync, readlinkSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { placeFile, readSmallFile } from "../../src/protocol/files.ts";
+import { LINUX, testsThatNeed } from "../fixtures/needs.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 
 const IS_WINDOWS = process.platform === "win32";
@@ -96,4 +98,42 @@ describe("placeFile", () => {
       await expect(readFile(path, "utf8")).resolves.toBe("new");
     });
   }
+});
+
+testsThatNeed(LINUX, "open files", () => {
+  test.each([
+    { what: "a file", content: "12345", readsIt: true },
+    { what: "a file that is too large", content: "123456", readsIt: false },
+  ])("$what that was read is closed again", async ({ content, readsIt }) => {
+    await using temp = await makeTempFolder();
+    const path = join(temp.path, "file");
+    await writeFile(path, content);
+    const isOpen = () => {
+      const links = readdirSync("/proc/self/fd").map((name) => join("/proc/self/fd", name));
+      return links.some((link) => targetOf(link) === path);
+    };
+    const hasRead = await readSmallFile(path, 5).then(
+      () => true,
+      () => false,
+    );
+    expect(hasRead).toBe(readsIt);
+    expect(isOpen()).toBe(false);
+  });
+});
+
+/** Of a link that may be gone, as the one by which this folder is read. */
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return "";
+  }
+}
+
+testsThatNeed(LINUX, "a file that comes in pieces", () => {
+  test("a file is read whole, though the system gives it in pieces and does not tell its size", async () => {
+    const content = await readSmallFile("/proc/self/maps", 10_000_000);
+    expect(content.length).toBeGreaterThan(8_192); // two pieces of 4 KB, at the least
+    expect(content.endsWith("\n")).toBe(true);
+  });
 });

@@ -24,6 +24,7 @@ const failure = (problem: string, remedy: string | RegExp) =>
 const authority = await createAuthority("First");
 const first = authority.certificate.trim();
 const second = (await createAuthority("Second")).certificate.trim();
+const both = `${first}\n${second}`;
 const { key } = await authority.sign(["x.example"]);
 const EMPTY = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
 
@@ -147,6 +148,13 @@ describe("readInputs", () => {
     { form: "indented", text: `${first}\n${second}`.replaceAll("\n", "\n\t    ") },
     { form: "with line ends of Windows", text: `${first}\n${second}`.replaceAll("\n", "\r\n") },
     { form: "with blank lines", text: `${first}\n${second}`.replaceAll("\n", "\n\n") },
+    { form: "indented by escaped tabs", text: both.replaceAll("\n", "\\n\\t") },
+    { form: "escaped as of a workflow command", text: both.replaceAll("\n", "%0D%0A") },
+    { form: "on lines that go on", text: both.replaceAll("\n", "\\\n") },
+    { form: "a list of lines", text: both.replaceAll("\n", '",\n"') },
+    { form: "JSON of a program that escapes slashes", text: both.replaceAll("/", "\\/") },
+    { form: "of an older name", text: both.replaceAll(" CERT", " X509 CERT") },
+    { form: "pasted with invisible signs", text: both.replaceAll("\n", "\u200b\n") },
   ])("takes certificates that are $form", ({ text }) => {
     expect(reading("ca-certificate", text)().certificates).toEqual([first, second]);
   });

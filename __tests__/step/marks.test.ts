@@ -1,6 +1,6 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import { endMain, MainMark } from "../../src/step/marks.ts";
 import { post } from "../../src/step/post.ts";
 import { runStep } from "../fixtures/in-process.ts";
@@ -68,9 +68,26 @@ describe("the marks of main and post", () => {
   );
 });
 
-test("a mark that main cannot have written is not waited for", async () => {
+test("a main that runs as another user is waited for, though it may not be sent a signal", async () => {
   await using temp = await makeTempFolder("armor-marks-");
-  const mark = join(temp.path, "armor-main-0123456789abcdef");
-  await writeFile(mark, `${process.pid}`.padEnd(21));
-  expect(await endMain(mark, { RUNNER_TEMP: temp.path }, 0)).toBe(true);
+  const env = { RUNNER_TEMP: temp.path };
+  const mark = new MainMark(env);
+  const denied = Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+  const asking = jest.spyOn(process, "kill").mockImplementation(() => {
+    throw denied;
+  });
+  try {
+    expect(await endMain(mark.path ?? "", env, 100)).toBe(false);
+  } finally {
+    asking.mockRestore();
+  }
+  expect(mark.hasPostBegun()).toBe(true);
+});
+
+test("a mark that is larger than a process's number is none of main's", async () => {
+  await using temp = await makeTempFolder("armor-marks-");
+  const env = { RUNNER_TEMP: temp.path };
+  const mark = new MainMark(env).path ?? "";
+  await writeFile(mark, `${process.pid}${" ".repeat(100_000)}`);
+  expect(await endMain(mark, env, 100)).toBe(true);
 });

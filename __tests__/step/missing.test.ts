@@ -38,6 +38,10 @@ describe("a name that is almost right", () => {
     { given: "APPI-D", meant: "app-id" },
     { given: "API_KEY", meant: "api-key" },
     { given: "API-KEYS", meant: "api-key" },
+    { given: "ARMOR-API-KEY", meant: "api-key" },
+    { given: "BASE_URL", meant: "api-url" },
+    { given: "CA-CERT", meant: "ca-certificate" },
+    { given: "TIMEOUT-SECONDS", meant: "timeout" },
     { given: "CLIENT_SECRET", meant: "api-key" },
     { given: "API_URL", meant: "api-url" },
     { given: "KEEP_FRESH", meant: "keep-fresh" },
@@ -48,6 +52,14 @@ describe("a name that is almost right", () => {
     { given: "CA_CERTIFICATE", meant: "ca-certificate" },
     { given: "TERMINATE-SESION", meant: "terminate-session" },
     { given: "EXPORT_ENVIRONMENT", meant: "export-environment" },
+    { given: "ARMOR_APP_ID", meant: "app-id" },
+    { given: "FORTANIX-ARMOR-API-KEY", meant: "api-key" },
+    { given: "APP-SECRET", meant: "api-key" },
+    { given: "ENDPOINT", meant: "api-url" },
+    { given: "CA-CERT", meant: "ca-certificate" },
+    { given: "CA_BUNDLE", meant: "ca-certificate" },
+    { given: "TIMEOUT-SECONDS", meant: "timeout" },
+    { given: "EXPORT-ENV", meant: "export-environment" },
   ])("$given is answered with $meant", ({ given, meant }) => {
     const others: Record<string, string> = { ...CREDENTIALS };
     delete others[`INPUT_${meant.toUpperCase()}`];

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { isoDate } from "../../src/clock.ts";
 import { writeDebugTo } from "../../src/debug.ts";
+import { hide } from "../../src/redact.ts";
+import * as runner from "../../src/step/outputs.ts";
 import { exportAgent, logDebug, startDebugLog } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
@@ -80,4 +82,23 @@ test("the debug log begins with what Node and OpenSSL are here", async () => {
     `::debug::Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`,
     "::debug::a line of two",
   ]);
+});
+
+const SECRET = "k3y-of-the-outputs";
+const PRINTING: readonly { readonly what: string; readonly print: (text: string) => void }[] = [
+  { what: "a line", print: runner.log },
+  { what: "a warning", print: runner.warn },
+  { what: "an error", print: runner.fail },
+  { what: "a line of the debug log", print: runner.logDebug },
+  { what: "the title of a group", print: (text) => runner.group(text, []) },
+  { what: "a line of a group", print: (text) => runner.group("title", [text]) },
+];
+
+test.each(PRINTING)("$what shows no secret, and is one line", async ({ print }) => {
+  const { lines } = await runStep(() => {
+    hide([SECRET]);
+    print(`it is ${SECRET}\u2028::error::x\u001b[31m`);
+  });
+  const line = lines.find((one) => one.includes("it is")) ?? "";
+  expect(line).toMatch(/it is \*\*\* ::error::x \[31m$/);
 });

@@ -2,10 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
-import { CONTROL_FILE } from "../../src/protocol/config.ts";
 import { crashWith, runPost } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
-import { type Answer, json, startServer, text } from "../fixtures/server.ts";
+import { type Answer, json, redirect, reset, startServer, text } from "../fixtures/server.ts";
 
 /** What post did with an Armor that gives these answers, and that Armor, which goes on. */
 async function runAgainst(
@@ -119,17 +118,17 @@ describe("post", () => {
   });
 
   test.each([
-    { name: "gone", says: / ended before the job did and left no report/ },
+    { name: "armor-token-Gone01", says: / ended before the job did and left no report/ },
     {
-      name: "file",
-      says: new RegExp(`could not be asked to stop: ${CONTROL_FILE} cannot be read \\(ENOTDIR\\)`),
+      name: "armor-token-File01",
+      says: /could not be asked to stop: what stands in place of its folder is not the agent's/,
     },
   ])(
     "ends the session, and says what is known of an agent whose folder is: $name",
     async ({ name, says }) => {
       // A folder of the test's own, as post removes what state names, whatever it is.
       await using temp = await makeTempFolder("armor-post-");
-      await writeFile(join(temp.path, "file"), "");
+      await writeFile(join(temp.path, "armor-token-File01"), "");
       const state = { ...SESSION, agent_folder: join(temp.path, name) };
       await using post = await runAgainst([ok], state);
       const { exitCode, said } = post;
@@ -141,4 +140,10 @@ describe("post", () => {
       expect(late.said[0]).toBe("The Armor session was over already.");
     },
   );
+});
+
+test("what Armor said to an earlier request is not told as the reason why the last one failed", async () => {
+  const answers = [redirect(307, "/elsewhere"), reset];
+  await using post = await runAgainst(answers, SESSION);
+  expect(post.said).toEqual([expect.stringContaining("could not be ended (no connection)")]);
 });

@@ -20,6 +20,7 @@ describe("of the agent, the post step tells", () => {
     stats.abandoned = 1;
     expect(reportOf(stats).lines).toEqual([
       "Token agent: 1 call given up by its client, 1 token fetched.",
+      expect.stringMatching(/^A client gives up if .*--max-time/),
     ]);
     stats.abandoned = 2;
     expect(reportOf(stats).lines[0]).toContain("2 calls given up by their clients");
@@ -127,4 +128,11 @@ test.each([
 
 test("without a debug log there is none in the report", () => {
   expect(agentReport({ kind: "unknown", reason: "x" }, true).debugLog).toEqual([]);
+});
+
+test("the step's own session, which post tries to end itself, is not told of twice", () => {
+  const stats = new Stats();
+  stats.sessionsNotEnded = 1;
+  const { lines } = agentReport({ kind: "ended", stats: stats.report() }, true);
+  expect(lines.join("\n")).not.toContain("could not be ended");
 });

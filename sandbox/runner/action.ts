@@ -28,7 +28,7 @@ export async function readAction(): Promise<ActionFile> {
 }
 
 /** Given inputs and defaults, as names and values. Case does not matter, and what has no default is empty. */
-export function readInputs(
+function readInputs(
   given: Readonly<Record<string, string>>,
   { inputs: known }: ActionFile,
 ): ReadonlyMap<string, string> {
@@ -38,6 +38,17 @@ export function readInputs(
   }
   for (const [name, value] of Object.entries(given)) values.set(name.toLowerCase(), value);
   return values;
+}
+
+/** The same as an action finds them in its environment: INPUT_ and the name in capital letters. */
+export function inputVariables(
+  given: Readonly<Record<string, string>>,
+  description: ActionFile,
+): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of readInputs(given, description))
+    variables[`INPUT_${name.replaceAll(" ", "_").toUpperCase()}`] = value;
+  return variables;
 }
 
 /** What the log says of inputs that action.yml does not know. They reach the action all the same. */

@@ -50,6 +50,9 @@ const SILENT = new Set(["add-mask", "debug", "error", "notice", "warning"]);
 /** In characters. What is longer is cut. */
 const LONGEST_MESSAGE = 4_096;
 
+/** No command of today's, and no token for `::stop-commands::` all the same. */
+const FORMER_STOP_TOKEN = "pause-logging";
+
 /** A token for `::stop-commands::` that is longer becomes a mask. */
 const LONGEST_UNMASKED_STOP_TOKEN = 6;
 
@@ -83,16 +86,18 @@ export class Commands {
   }
 
   #stop(line: string, token: string): string[] {
-    const isUnfit = token === "" || NAMES.has(token.toLowerCase());
+    const name = token.toLowerCase();
+    const isUnfit = name === "" || name === FORMER_STOP_TOKEN || NAMES.has(name);
     if (isUnfit) {
       // The runner shows nothing more of this step.
       this.#isBroken = true;
       this.#target.fail();
       return [
-        "Error: You cannot use a endToken that is an empty string or another workflow command.",
+        "Error: You cannot use a endToken that is an empty string, " +
+          `the string '${FORMER_STOP_TOKEN}', or another workflow command.`,
       ];
     }
-    this.#stopToken = token.toLowerCase();
+    this.#stopToken = name;
     if (token.length > LONGEST_UNMASKED_STOP_TOKEN) this.#target.masks.add(token);
     return [line];
   }

@@ -8,6 +8,7 @@ import { constants as system, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
+import type { Command } from "./machine.ts";
 import type { Outcome } from "./step.ts";
 
 /** After the end of its process, a step waits so long for whatever still holds its streams. */
@@ -16,8 +17,7 @@ const SIGINT_MS = 7_500; // until SIGTERM
 const SIGTERM_MS = 2_500; // until SIGKILL
 
 export interface InvocationOptions {
-  readonly program: string;
-  readonly args: readonly string[];
+  readonly command: Command;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   /** Milliseconds that lines are left to gather before a batch of them is handled. */
@@ -45,10 +45,14 @@ export interface InvocationResult {
 
 /** Runs a process until it and its streams have ended. */
 export async function invoke(options: InvocationOptions): Promise<InvocationResult> {
-  const [input, outPipe, errPipe] = await Promise.all([createPipe(), createPipe(), createPipe()]);
+  const paths = await Promise.all([makeFifo(), makeFifo(), makeFifo()]);
+  // Opened in this order, as .NET does it, so that the numbers of the runner's ends rise.
+  const [input, outPipe, errPipe] = paths.map(openPipe);
   // Steps get an empty stdin: nobody writes.
   if (input !== undefined) closeSync(input.writeEnd);
-  const child = spawn(options.program, options.args, {
+  const { program, args, isVerbatim } = options.command;
+  const child = spawn(program, args, {
+    windowsVerbatimArguments: isVerbatim,
     env: options.env,
     cwd: options.cwd,
     stdio: [input?.readEnd ?? "ignore", outPipe?.writeEnd ?? "pipe", errPipe?.writeEnd ?? "pipe"],
@@ -62,7 +66,7 @@ export async function invoke(options: InvocationOptions): Promise<InvocationResu
   const ended = new Promise<number | null>((resolve) => {
     child.once("exit", resolve);
     child.once("error", ({ message }) => {
-      const what = `process '${options.program}' with working directory '${options.cwd}'`;
+      const what = `process '${program}' with working directory '${options.cwd}'`;
       problem = `An error occurred trying to start ${what}. ${message}`;
       resolve(null);
     });
@@ -122,10 +126,16 @@ interface Pipe {
  * Node gives a child sockets, the runner gives it pipes. What a step can do with the two differs: a pipe can be
  * opened anew by its path in /proc. Undefined on Windows, which has no mkfifo.
  */
-async function createPipe(): Promise<Pipe | undefined> {
+async function makeFifo(): Promise<string | undefined> {
   if (process.platform === "win32") return undefined;
   const path = join(tmpdir(), `armor-pipe-${randomUUID()}`);
   await promisify(execFile)("mkfifo", ["-m", "600", path]);
+  return path;
+}
+
+/** The path of the FIFO is removed. */
+function openPipe(path: string | undefined): Pipe | undefined {
+  if (path === undefined) return undefined;
   try {
     // The reading end comes first, and without waiting, as there is no writer yet.
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

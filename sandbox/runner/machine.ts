@@ -1,14 +1,16 @@
-// What a job shares with its machine: the environment of the runner, and processes.
+// What a job shares with its machine: the environment of the runner, and how programs start and end there.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** Of this machine's environment, what steps get. The original hands on everything. */
 const INHERITED = [
+  "ComSpec",
   "HOME",
   "LANG",
   "LC_ALL",
   "LOGNAME",
   "PATH",
+  "PATHEXT",
   "SHELL",
   "SystemRoot",
   "TEMP",
@@ -30,6 +32,30 @@ export function inheritedEnvironment(): Record<string, string> {
     if (value !== undefined) env[name] = value;
   }
   return env;
+}
+
+/** How a program is started. */
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Whether Windows gets the arguments as they are, without quotation marks of Node's. */
+  readonly isVerbatim: boolean;
+}
+
+/**
+ * Windows starts a .cmd by cmd.exe only, as a step's shell would. It reads its command line by rules of its own:
+ * `/s` takes the outer quotation marks away, and leaves those of a path with blanks.
+ */
+export function commandOf(
+  program: string,
+  args: readonly string[] = [],
+  platform = process.platform,
+): Command {
+  const isBatchFile = platform === "win32" && program.toLowerCase().endsWith(".cmd");
+  if (!isBatchFile) return { program, args, isVerbatim: false };
+  const words = [program, ...args].map((word) => `"${word}"`);
+  const shell = process.env["ComSpec"] ?? "cmd.exe";
+  return { program: shell, args: ["/d", "/s", "/c", `"${words.join(" ")}"`], isVerbatim: true };
 }
 
 /** armor-token and the main step look for the runner by the name of a process. */

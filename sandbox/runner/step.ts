@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FILE_PREFIXES } from "./file-commands.ts";
+import type { Command } from "./machine.ts";
 
 export type Values = Readonly<Record<string, string>>;
 
@@ -32,9 +33,8 @@ export type OnStart = (child: ChildProcess, cancel: () => void) => void;
 /** Whether a step runs, as `if: success()` and so on. */
 export type Condition = "success" | "failure" | "cancelled" | "always";
 
-export interface RunOptions {
-  /** `sh` by default. Bash runs with `-e` too, as the runner does it if no shell is named. */
-  readonly shell?: "sh" | "bash" | "python3";
+/** What a later step may have besides its script or program. */
+export interface StepOptions {
   /** `always` by default: a test may want to go on after a script that has to fail. */
   readonly condition?: Condition;
   /** The step's own `env:`. */
@@ -44,9 +44,13 @@ export interface RunOptions {
   readonly onStart?: OnStart;
 }
 
+export interface RunOptions extends StepOptions {
+  /** `sh` by default. Bash runs with `-e` too, as the runner does it if no shell is named. */
+  readonly shell?: "sh" | "bash" | "python3";
+}
+
 export interface Step {
-  readonly program: string;
-  readonly args: readonly string[];
+  readonly command: Command;
   /** The job's `env:`, what earlier steps have exported, the step's own `env:`. */
   readonly env: Values;
   /** Inputs and state. */

@@ -9,7 +9,10 @@ const MAX_REPLY_BYTES = MAX_REPORT_BYTES + 4_096;
 
 /** What came of asking an agent to stop. */
 export interface StopAnswer {
-  /** Whether the connection was closed, was refused, broke off, or was still open when time was over. */
+  /**
+   * Whether the connection was closed, was refused, broke
+   * off, or was still open when time was over.
+   */
   readonly kind: "closed" | "refused" | "broken" | "late";
   readonly code: string; // of the error of node:net; empty if there was none
   readonly body: string | undefined; // of a reply with status 200; undefined if there was none, or it was cut off
@@ -22,8 +25,9 @@ export interface StopRequest {
 }
 
 /**
- * Asks an agent to stop, and resolves when its end closes the connection. That end is the receipt, so this speaks
- * over a plain socket: an HTTP client would close the connection, or keep it, by rules of its own. Never throws.
+ * Asks an agent to stop, and resolves when its end closes the connection. That end is the receipt,
+ * so this speaks over a plain socket: an HTTP client would close the connection, or keep it, by
+ * rules of its own. Never throws.
  */
 export function askToStop({ port, capability, signal }: StopRequest): Promise<StopAnswer> {
   return new Promise((resolve) => {

@@ -1,7 +1,8 @@
 import { delimiter, isAbsolute, resolve } from "node:path";
 
-// What the agent gets of the job's environment and of its NODE_OPTIONS: what the same Node needs to start, to trust
-// the same authorities and to reach the same network as the main step, and nothing else. /proc shows it to others.
+// What the agent gets of the job's environment and of its NODE_OPTIONS: what the same Node needs to
+// start, to trust the same authorities and to reach the same network as the main step, and nothing
+// else. /proc shows it to others.
 
 /** Names count in any case of letters, as on Windows, which writes `Path` and `SystemRoot`. */
 const PLAIN_VARIABLES: ReadonlySet<string> = new Set([
@@ -73,7 +74,10 @@ function isInherited(name: string): boolean {
   );
 }
 
-/** An empty entry is the working folder. One with `$`, such as `$ORIGIN/lib`, is the loader's to replace. */
+/**
+ * An empty entry is the working folder. One with `$`, such as
+ * `$ORIGIN/lib`, is the loader's to replace.
+ */
 function absoluteFolder(folder: string): string {
   return folder.startsWith("$") ? folder : resolve(folder);
 }
@@ -105,7 +109,10 @@ const FLAGS_WITH_VALUE: ReadonlySet<string> = new Set([
   "--network-family-autoselection-attempt-timeout",
 ]);
 
-/** @param nodeOptions NODE_OPTIONS of the job. @returns its flags that the agent gets, as `--flag=value` */
+/**
+ * @param nodeOptions NODE_OPTIONS of the job.
+ * @returns its flags that the agent gets, as `--flag=value`
+ */
 export function allowedNodeFlags(nodeOptions: string): string[] {
   const flags: string[] = [];
   const words = wordsOf(nodeOptions);
@@ -120,7 +127,10 @@ export function allowedNodeFlags(nodeOptions: string): string[] {
   return flags;
 }
 
-/** Blanks end a word, except between double quotes, where a backslash keeps the next sign (Node's documentation). */
+/**
+ * Blanks end a word, except between double quotes, where a backslash
+ * keeps the next sign (Node's documentation).
+ */
 function wordsOf(nodeOptions: string): string[] {
   const words = nodeOptions.match(/(?:[^ "]|"(?:\\.|[^"\\])*")+/gs) ?? [];
   return words.map((word) =>

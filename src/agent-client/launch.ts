@@ -16,7 +16,9 @@ const PROGRAM = "agent.js";
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 /** In ms. The agent is ready after some 0.1 s; a machine under load may take many times as long. */
 export const READY_MS = 10_000;
-/** Of each stream of an agent that starts: what a preloaded library prints must not fill the memory. */
+/**
+ * Of each stream of an agent that starts: what a preloaded library prints must not fill the memory.
+ */
 const MAX_OUTPUT_LENGTH = 64 * 1024;
 
 /** @returns the secret part of an address of the agent's */
@@ -37,7 +39,8 @@ export interface LaunchedAgent {
 }
 
 /**
- * Starts an agent that outlives this step, and waits until it listens. One that does not get ready is killed.
+ * Starts an agent that outlives this step, and waits until it
+ * listens. One that does not get ready is killed.
  * @param readyMs how long it may take, in ms
  * @throws ArmorError agent_failed
  */
@@ -65,7 +68,10 @@ export async function launchAgent(
   }
 }
 
-/** Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its children. */
+/**
+ * Detached, with pipes of its own: the runner waits for all that
+ * hold the step's, and kills its children.
+ */
 async function spawnAgent(folder: string, parent: Parent): Promise<AgentProcess> {
   const { env, execPath = process.execPath } = parent;
   // The permission model compares paths as texts, and Node starts a program by its real path.

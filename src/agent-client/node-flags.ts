@@ -8,13 +8,15 @@ export interface AgentPaths {
 }
 
 /**
- * In MiB: a heap that holds what the gateway's bounds allow. With a semi space of 1, garbage collection took a
- * tenth more CPU for each call; with 8 or 16, the agent took 10 to 20 MiB more, and no less CPU.
+ * In MiB: a heap that holds what the gateway's bounds allow. With a semi space of 1,
+ * garbage collection took a tenth more CPU for each call; with 8 or 16, the agent
+ * took 10 to 20 MiB more, and no less CPU.
  */
 const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=256"];
 
 /**
- * The flags of the agent's Node. The same Node runs this step, so that what it knows, the agent's knows.
+ * The flags of the agent's Node. The same Node runs this step,
+ * so that what it knows, the agent's knows.
  * @param nodeOptions NODE_OPTIONS of the job, of which the agent gets some
  */
 export function agentNodeFlags(paths: AgentPaths, nodeOptions: string): string[] {
@@ -26,9 +28,10 @@ export function agentNodeFlags(paths: AgentPaths, nodeOptions: string): string[]
 }
 
 /**
- * Node's permission model: what is not allowed here is denied, such as other programs, worker threads, add-ons,
- * WASI and the inspector. Trust and DNS are read by OpenSSL and the C library, which it does not concern. Node
- * takes `*` in a path as the end of a prefix, so that such a folder opens its neighbours of that prefix, too.
+ * Node's permission model: what is not allowed here is denied, such as other programs, worker
+ * threads, add-ons, WASI and the inspector. Trust and DNS are read by OpenSSL and the C library,
+ * which it does not concern. Node takes `*` in a path as the end of a prefix, so that such a folder
+ * opens its neighbours of that prefix, too.
  */
 function permissionFlags({ dist, folder }: AgentPaths): string[] {
   const flags = [

@@ -14,7 +14,7 @@ import {
 import { readSmallFile } from "../protocol/files.ts";
 import { type AgentReport, parseStats } from "../protocol/stats.ts";
 import { askToStop } from "./ask-to-stop.ts";
-import { removeFolder } from "./folder.ts";
+import { isAgentFolder, removeFolder } from "./folder.ts";
 
 /** In ms, for an agent whose start was cancelled to write its control file. */
 const STARTING_MS = 1_000;
@@ -43,8 +43,8 @@ const LATE: UnknownAgent = { kind: "unknown", reason: "it did not end in time" }
 export type StopResult = EndedAgent | UnknownAgent;
 
 /**
- * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is removed, so that
- * an agent which was not reached ends as well. Never throws.
+ * Tells the agent to stop and waits for its end, which ends its connection. Then its folder is
+ * removed, so that an agent which was not reached ends as well. Never throws.
  * @param signal ends the waiting, whatever is found in the folder
  * @param env has RUNNER_TEMP, below which a folder of ours lies: no other is removed
  */
@@ -53,6 +53,9 @@ export async function stopAgent(
   signal: AbortSignal,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<StopResult> {
+  // Before anything there is read or called: saved state can name any folder (see isAgentFolder).
+  const isOurs = await unlessAborted(isAgentFolder(folder, env), signal, undefined);
+  if (isOurs === false) return unknown(NOT_OURS);
   const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
   const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
   const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
@@ -64,6 +67,9 @@ export async function stopAgent(
 
 const CHANGED =
   "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
+
+const NOT_OURS =
+  "what stands in place of its folder is not the agent's: a step has changed it, or the saved state";
 
 async function findEnd(folder: string, signal: AbortSignal): Promise<StopResult> {
   let line: string;
@@ -91,7 +97,10 @@ function unknown(reason: string): UnknownAgent {
   return { kind: "unknown", reason };
 }
 
-/** Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write it. */
+/**
+ * Waits a little for the file: if the start was cancelled a
+ * moment ago, the agent has yet to write it.
+ */
 async function readControlFile(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
   const isExpected = () => existsSync(folder) && !existsSync(file);
@@ -106,7 +115,10 @@ async function readReport(folder: string): Promise<AgentReport | undefined> {
   return parseReport(await readSmallFile(path, MAX_REPORT_BYTES).catch(() => undefined));
 }
 
-/** @returns undefined if the text is none that the agent writes: another program may have its port by now */
+/**
+ * @returns undefined if the text is none that the agent writes:
+ * another program may have its port by now
+ */
 function parseReport(text: string | undefined): AgentReport | undefined {
   if (text === undefined) return undefined;
   try {

@@ -4,7 +4,7 @@ import { secretForms } from "../armor/credentials.ts";
 import { createSend } from "../armor/http.ts";
 import { fetchToken, type RequestContext, type Token } from "../armor/token.ts";
 import { trustCertificates } from "../armor/trust.ts";
-import { within } from "../clock.ts";
+import { clock, within } from "../clock.ts";
 import { debug, writeDebugTo } from "../debug.ts";
 import { asArmorError, fileError } from "../errors.ts";
 import { Service } from "../gateway/serve.ts";
@@ -18,7 +18,10 @@ import { Life } from "./life.ts";
 
 /** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
-/** In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post step. */
+/**
+ * In ms, for what is left in the folder: a disk that hangs
+ * must not keep the agent, nor the post step.
+ */
 const REPORT_MS = 1_000;
 
 /** The streams by which the agent and the main step know each other. */
@@ -28,8 +31,8 @@ export interface AgentStreams {
 }
 
 /**
- * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit code to 0 if it
- * has served. Never throws.
+ * The token agent: it serves until it is told to stop, or is not needed any more. Sets the exit
+ * code to 0 if it has served. Never throws.
  * @param crash rejects with an error that nothing else has caught
  */
 export async function agent(
@@ -112,10 +115,16 @@ function createService(
 /** From now on, the debug lines of this process go to a file in the agent's folder. */
 function openDebugFile(folder: string): DebugFile {
   const file = new DebugFile(folder);
-  writeDebugTo((line) => file.add(line));
+  // Post prints them at the end of the job, so each has to say when it was.
+  writeDebugTo((line) => file.add(`${timeOfDay()} ${line}`));
   const { node, openssl } = process.versions;
   debug(() => `token agent: Node ${node}, OpenSSL ${openssl}, ${process.platform}`);
   return file;
+}
+
+/** Such as `12:07:31.042`, in UTC as the times that GitHub's log shows. */
+function timeOfDay(): string {
+  return new Date(clock.date()).toISOString().slice("2026-01-01T".length, -"Z".length);
 }
 
 async function closeDebugFile(file: DebugFile | undefined): Promise<void> {

@@ -19,12 +19,16 @@ interface Family {
   readonly remedy: string;
 }
 
+/** Nobody should trust an authority only because an error names it. */
+const PRIVATE_CA =
+  "If the issuer is your own CA, or a proxy that inspects TLS, give its certificate as " +
+  "ca-certificate. If you do not know it, ask who runs the network.";
+
 const FAMILIES: readonly Family[] = [
   {
     names: new Set(["DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN"]),
     problem: "has a certificate that is self-signed, or of a self-signed authority",
-    remedy:
-      "Give the private CA that signed it, or that of the inspecting proxy, as ca-certificate.",
+    remedy: PRIVATE_CA,
   },
   {
     names: new Set(["UNABLE_TO_GET_ISSUER_CERT"]),
@@ -32,8 +36,8 @@ const FAMILIES: readonly Family[] = [
       "has a certificate that is not signed by an authority that this runner trusts: " +
       "the root of its chain is missing",
     remedy:
-      "Give the root certificate of its private CA as ca-certificate: an intermediate one alone " +
-      "is not enough.",
+      "Give the root certificate of its private CA as ca-certificate, too: an intermediate one " +
+      "alone is not enough.",
   },
   {
     names: new Set([
@@ -42,7 +46,7 @@ const FAMILIES: readonly Family[] = [
       "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     ]),
     problem: "has a certificate that is not signed by an authority that this runner trusts",
-    remedy: "Give its private CA as ca-certificate, or have the server send its whole chain.",
+    remedy: `${PRIVATE_CA} A server with a public certificate has to send its whole chain.`,
   },
   {
     names: new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]),
@@ -120,7 +124,7 @@ function reasonOf(name: string, message: string): string {
 }
 
 /** An error with the certificate that it is about. Node itself adds it if the name is wrong. */
-interface CertificateError extends Error {
+interface CertificateError extends NodeJS.ErrnoException {
   cert?: PeerCertificate;
 }
 
@@ -135,7 +139,10 @@ export function watchCertificate(socket: TLSSocket): void {
     certificate = socket.getPeerCertificate();
   });
   const addCertificate = (error: CertificateError) => {
-    if (certificate !== undefined) error.cert ??= certificate;
+    const rejected = certificate;
+    if (rejected === undefined) return;
+    error.cert ??= rejected;
+    debug(() => `TLS failed: ${error.code}, ${describe(rejected)}`);
   };
   socket.prependOnceListener("error", addCertificate);
   socket.once("secureConnect", () => {

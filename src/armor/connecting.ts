@@ -86,20 +86,28 @@ async function lookUp(
   const beganAt = clock.now();
   let pauseMs = FIRST_DNS_PAUSE_MS;
   for (;;) {
+    const askedAt = clock.now();
+    const elapsed = () => `after ${Math.round(clock.now() - askedAt)} ms`;
     try {
       const addresses = await askDns(host, signal);
-      debug(() => `${host} is ${addresses.map(({ address }) => address).join(", ")}`);
+      debug(() => `DNS: ${host} is ${addresses.map(toText).join(", ")}, ${elapsed()}`);
       return addresses;
     } catch (error) {
       const code = String((error as NodeJS.ErrnoException).code);
       if (!signal.aborted) progress.dnsCode = code;
+      debug(
+        () => `DNS: no address for ${host} (${signal.aborted ? "no answer" : code}), ${elapsed()}`,
+      );
       const isLastTry = clock.now() + pauseMs - beganAt > UNKNOWN_NAME_MS;
       if (isLastTry || !MAY_BE_KNOWN_SOON.has(code)) throw error;
-      debug(() => `DNS does not know ${host} (${code}): asked again in ${pauseMs} ms`);
     }
     await clock.sleep(pauseMs, signal);
     pauseMs = Math.min(pauseMs * 2, MAX_DNS_PAUSE_MS);
   }
+}
+
+function toText({ address }: LookupAddress): string {
+  return address;
 }
 
 /**

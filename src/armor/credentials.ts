@@ -83,7 +83,7 @@ function pythonQuoted(percentEncoded: string): string {
   return strictly.replaceAll("%2F", "/");
 }
 
-/** Inside JSON as common encoders write it, where that differs from what the runner derives. */
+/** Inside JSON as common encoders write it, if that differs from what the runner derives. */
 function jsonForms(key: string): string[] {
   const json = JSON.stringify(key).slice(1, -1);
   const upper = (sign: string) => `\\u${hexOf(sign, 4)}`;

@@ -24,7 +24,9 @@ const ASSIGNMENT = new RegExp(`^${DECLARATION}["']?${NAME}["']?${SIGN}[^\\s=]`, 
  */
 const TELLING_NAME = /\w*(?:key|secret|token|pass|cred|client|armor|api|app_?id)\w*/.source;
 const VARIABLES: readonly string[] = [
-  `\\$\\{?${TELLING_NAME}\\}?`,
+  `\\$\\{?${TELLING_NAME}(?::?[-?=+].*)?\\}?`,
+  "\\$(?:secrets|vars|env)\\.\\w+",
+  "(?:process\\.env|os\\.(?:environ|getenv)|System\\.getenv|ENV)[.\\[(].*",
   "\\$env:\\w+",
   `%${TELLING_NAME}%`,
   `!${TELLING_NAME}!`,
@@ -80,7 +82,7 @@ const MISTAKES: readonly Mistake[] = [
     shows: "begins with a name and a sign before the value",
   },
   {
-    shape: /^(["'`]).*\1[,;]?$|[\u2018-\u201f\u2032-\u2036\u00ab\u00bb]/su,
+    shape: /^["'`]|["'`][,;]?$|[\u2018-\u201f\u2032-\u2036\u00ab\u00bb]/su,
     shows: "has quotation marks: store it without them",
   },
   {
@@ -88,12 +90,17 @@ const MISTAKES: readonly Mistake[] = [
     shows: "stands in brackets or other marks: store it without them",
   },
   {
+    shape: /^replace[-_ ]?(?:me|it|this)$/i,
+    shows: "is what some instructions write until the value is known",
+  },
+  {
     shape:
       /^(?:your|(?:my|the|insert|enter|paste|replace|put|add)[-_ ]).*(?:id|key|secret|here|me)$/i,
     shows: "is a placeholder of some instructions",
   },
   {
-    shape: /^(?:change[-_ ]?(?:me|it)|to[-_ ]?do|tbd|dummy|test|example|sample|placeholder)$/i,
+    shape:
+      /^(?:(?:fix|fill|change)[-_ ]?(?:me|it|in)|to[-_ ]?do|tbd|dummy|test|example|sample|placeholder)$/i,
     shows: "is a placeholder of some instructions",
   },
   {
@@ -112,6 +119,20 @@ const MISTAKES: readonly Mistake[] = [
   {
     shape: /[\u2010-\u2015\u2212\u2026\uff01-\uff5e]/,
     shows: "contains a typographic character that a word processor put in",
+  },
+  {
+    // The signs of base64 alone: a random value may hold a percent sign and two digits by chance.
+    shape: /^(?=.*%(?:2B|2F|3D))(?:[\w.~-]|%(?:2B|2F|3D))+$/i,
+    shows: "is percent-encoded, as inside an address: store it as it was before that",
+  },
+  {
+    shape:
+      /^@?(?:\.{0,2}\/|~\/|[A-Z]:\\)?[\w./\\ -]+\.(?:txt|key|pem|json|env|ya?ml)$|^\/(?:run|etc|home|var|tmp)\//i,
+    shows: "is a path, not what lies there",
+  },
+  {
+    shape: /[,;]$/,
+    shows: "ends in a comma or semicolon, which separates values in a list or a program",
   },
   { shape: /\.{3}$/, shows: "ends in three dots, so a part of it is missing" },
   {
@@ -179,6 +200,8 @@ function hintOfBoth({ appId, apiKey }: Credentials): string | undefined {
   if (isPair(decoded(apiKey), appId)) return "api-key is the base64 of both values together.";
   if (isPair(decoded(appId), apiKey)) return "app-id is the base64 of both values together.";
   if (decoded(apiKey) === appId) return "api-key is the base64 of app-id.";
+  if (contains(apiKey, appId)) return "api-key holds app-id, too: store the part behind it alone.";
+  if (contains(appId, apiKey)) return "app-id holds api-key, too: store the other part alone.";
   const looksSwapped = UUID.test(apiKey) && LONG_RANDOM.test(appId);
   return looksSwapped ? "app-id and api-key look as if they were swapped." : undefined;
 }
@@ -186,6 +209,11 @@ function hintOfBoth({ appId, apiKey }: Credentials): string | undefined {
 /** Whether the text is the other value and something more, with a colon between them. */
 function isPair(text: string, other: string): boolean {
   return text.startsWith(`${other}:`) || text.endsWith(`:${other}`);
+}
+
+/** Whether the other value stands inside the text. A short one may do so by chance. */
+function contains(text: string, other: string): boolean {
+  return other.length >= 8 && text.includes(other);
 }
 
 /**

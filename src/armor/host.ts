@@ -21,9 +21,8 @@ const CONTAINER_FILES = ["/.dockerenv", "/run/.containerenv"];
 export function containerHint(hostname: string): string {
   if (!isLoopback(hostname) || !isInContainer()) return "";
   return (
-    "In a container, 127.0.0.1 and localhost are the container itself: give the name or the " +
-    "address by which it reaches the other side, such as host.docker.internal or the name of a " +
-    "service. Otherwise: "
+    "In a container, 127.0.0.1 and localhost are the container itself: to reach the machine or a " +
+    "service from there, use host.docker.internal or the name of the service. "
   );
 }
 

@@ -11,6 +11,8 @@ export interface CallState {
   readonly proxy: ProxyAddress | undefined; // undefined: there is none on the way
   readonly progress?: Pick<Progress, "stage" | "dnsCode">; // undefined: the connection stood
   readonly isReplying: boolean; // the head of Armor's reply has arrived
+  // A call through the gateway, whose limits no input changes; undefined: the exchange.
+  readonly isGatewayCall?: boolean;
 }
 
 const CHECK_DNS =
@@ -69,7 +71,8 @@ export function timeoutError(state: CallState): ArmorError {
     ? `${url.origin} began to answer and did not finish`
     : `No answer from ${via(state)}`;
   const who = proxy === undefined ? "this runner" : "the proxy";
-  const remedy = `Check that ${who} can reach the host, or raise timeout.`;
+  const orElse = state.isGatewayCall ? "ask for less in one call" : "raise timeout";
+  const remedy = `Check that ${who} can reach the host, or ${orElse}.`;
   return new ArmorError("reply_timeout", problem, remedy);
 }
 

@@ -18,8 +18,8 @@ const CREDENTIALS: Rejection = {
   code: "credentials_rejected",
   problem: "Armor does not accept this client app",
   remedy:
-    "Check that app-id and api-key are of the same client app, copied whole, that the app is enabled, " +
-    "and that api-url is of its region.",
+    "Check that app-id and api-key are of the same client app and were copied whole, that the app " +
+    "is enabled, and that api-url is the address of its region: no other region knows the app.",
 };
 const DENIED: Rejection = {
   code: "access_denied",
@@ -30,7 +30,8 @@ const DENIED: Rejection = {
 const NOT_FOUND: Rejection = {
   code: "endpoint_not_found",
   problem: "This is not the Armor API",
-  remedy: "Check api-url: it is the address of the Armor API, without a path of its own.",
+  remedy:
+    "Check api-url: it must be the address of the Armor API, not of a web page, and usually has no path.",
 };
 const REJECTED: Rejection = {
   code: "request_rejected",
@@ -41,7 +42,7 @@ const REJECTED: Rejection = {
 const LIMITED: Rejection = {
   code: "rate_limited",
   problem: "Armor's rate limit is reached",
-  remedy: "Start the workflow at another minute, or raise timeout.",
+  remedy: "Start the workflow at another minute, not at the full hour, or raise timeout.",
 };
 const UNAVAILABLE: Rejection = {
   code: "server_unavailable",
@@ -130,24 +131,33 @@ export function answerOf({ status, body }: ApiReply): string {
 
 /**
  * The server's own words, fit to print: `error`, and `error_description` in quotation marks.
- * Servers that are no OAuth servers, and gateways before them, have `message`, `detail` or `title`
- * in its place (RFC 9457), or an object as `error`. Nothing is repeated that came beside a token,
- * which has no mask yet.
+ * Servers that are no OAuth servers, and gateways before them, say it elsewhere (`wordsIn`).
+ * Nothing is repeated that came beside a token, which has no mask yet.
  */
 export function saidBy(fields: Fields): string {
   if (fields["access_token"] !== undefined) return "";
   const { error } = fields;
-  const inner = typeof error === "object" ? (error as Fields)["message"] : undefined;
-  const candidates = [
-    fields["error_description"],
-    fields["message"],
-    fields["detail"],
-    fields["title"],
-    inner,
-  ];
-  const words = candidates.find(isWords);
+  const words = wordsIn(fields);
   const code = isWords(error) ? ` ${quote(error)}` : "";
   return words === undefined ? code : `${code} ("${quote(words)}")`;
+}
+
+/** Where servers put their words. */
+const WORDS: readonly string[] = [
+  "error_description", // RFC 6749 section 5.2
+  "message",
+  "Message", // ASP.NET
+  "detail", // RFC 9457, as the next one
+  "title",
+  "faultstring", // Apigee, inside `fault`
+];
+
+/** Some servers put them into an object of its own, or into the first one of a list. */
+function wordsIn(fields: Fields): string | undefined {
+  const { error, errors, fault } = fields;
+  const places = [fields, error, errors, fault].map((it) => (Array.isArray(it) ? it[0] : it));
+  const candidates = places.flatMap((place) => WORDS.map((name) => Object(place)[name]));
+  return candidates.find(isWords);
 }
 
 function isWords(value: unknown): value is string {

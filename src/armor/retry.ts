@@ -17,20 +17,21 @@ export interface RetryOptions {
   readonly isBrief?: boolean;
 }
 
-const FIRST_BACKOFF_MS = 500;
+/** What the pause after the first failure is drawn from. Each later one is drawn from twice as much. */
+export const FIRST_BACKOFF_MS = 500;
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
 /**
  * Limits are counted by the second or longer, so that an earlier attempt would only be counted as
  * one more.
  */
 const MIN_RATE_LIMIT_PAUSE_MS = 1_000;
-const MAX_BACKOFF_MS = 8_000;
+export const MAX_BACKOFF_MS = 8_000;
 /**
  * An attempt gets half of what is left, to leave room for another after a stall, but not less than
  * this.
  */
 const MIN_ATTEMPT_LIMIT_MS = 5_000;
-const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
+export const MIN_ATTEMPT_MS = 250; // with less left, an attempt would only replace a clear error by a time-out
 const MAX_TIMEOUT_S = 300; // the largest value of the input `timeout`
 
 /** Errors that are Armor's own answer, and so say more than a later attempt without any. */

@@ -1,10 +1,13 @@
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 import { isToken, quote } from "../redact.ts";
+import { DebugLog } from "./debug-log.ts";
 
 /** Longer than the agent tries at the largest `timeout`, which is 300 s. */
 const TIMEOUT_MS = 330_000;
+/** An address of one line, with a port and a capability. */
+const MAX_CONTROL_BYTES = 1024;
 /** A token and a few fields. Whatever is longer comes from somebody else. */
 const MAX_ANSWER_LENGTH = 64 * 1024;
 /** The longest text of ours, with the words of a server in it, has some 900 characters. */
@@ -18,8 +21,8 @@ export const TROUBLESHOOTING =
  * @param folder the agent's, which the wrapper names
  * @throws Error with a text for the user, without a full stop
  */
-export async function fetchToken(folder: string): Promise<string> {
-  const answer = await askAgent(controlUrl(folder));
+export async function fetchToken(folder: string, debugLog = new DebugLog()): Promise<string> {
+  const answer = await askAgent(controlUrl(folder), debugLog);
   const { access_token: token } = answer;
   // Another program may have got the port of an agent that died, and say what the runner would obey.
   if (typeof token === "string" && isToken(token)) return token;
@@ -32,9 +35,8 @@ const NOT_RUNNING =
   "If that step ran in this job, see the post step's warning";
 
 function controlUrl(folder: string): string {
-  const path = join(folder, "control-url");
   try {
-    return readFileSync(path, "utf8").trim();
+    return readControlFile(join(folder, "control-url"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isForeign = code === "EACCES" || code === "EPERM";
@@ -46,16 +48,38 @@ function controlUrl(folder: string): string {
   }
 }
 
-async function askAgent(controlAddress: string): Promise<Record<string, unknown>> {
+/** A step can put anything in the place of the file: a pipe would be waited for, and a link followed. */
+function readControlFile(path: string): string {
+  const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants; // Windows has neither of the two
+  const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile() || stats.size > MAX_CONTROL_BYTES) throw new Error(NOT_RUNNING);
+    return readFileSync(descriptor, "utf8").trim();
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function askAgent(
+  controlAddress: string,
+  debugLog: DebugLog,
+): Promise<Record<string, unknown>> {
+  const startedAt = performance.now();
+  const elapsed = () => `${Math.round(performance.now() - startedAt)} ms`;
   try {
     const response = await get(`${controlAddress}/token`);
+    debugLog.add(`The token agent answered ${response.statusCode} in ${elapsed()}`);
     let body = "";
     for await (const chunk of response.setEncoding("utf8")) {
       body += chunk;
       if (body.length > MAX_ANSWER_LENGTH) throw new Error("this is not the agent");
     }
     return Object(JSON.parse(body));
-  } catch {
+  } catch (error) {
+    // Its text may hold the address; its code, such as ECONNREFUSED, does not.
+    const { code, name } = error as NodeJS.ErrnoException;
+    debugLog.add(`No answer from the token agent (${code ?? name}) in ${elapsed()}`);
     throw new Error(NOT_RUNNING);
   }
 }

@@ -1,8 +1,9 @@
 import { devNull } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { maskCommand, maskedForms } from "../redact.ts";
+import { hide, maskCommand, maskedForms } from "../redact.ts";
 import { fetchToken } from "./agent.ts";
+import { DebugLog } from "./debug-log.ts";
 import type { Output } from "./output.ts";
 import type { RunnerPipe } from "./runner-pipe.ts";
 import { checkTokenFile, replaceTokenFile } from "./token-file.ts";
@@ -35,6 +36,8 @@ export interface CommandCall {
   readonly stderr: Output;
   /** Undefined if there is no way to the runner but the streams of this call. */
   readonly findRunnerPipe: () => RunnerPipe | undefined;
+  /** Whether the workflow runs with step debug logging. Undefined means no. */
+  readonly isDebug?: boolean;
 }
 
 interface Options {
@@ -47,24 +50,29 @@ class UsageError extends Error {}
 
 /** Gives the exit code: 0, 1 without a token, 2 for wrong arguments. Never throws. */
 export async function runCommand(call: CommandCall): Promise<0 | 1 | 2> {
+  const debugLog = new DebugLog();
+  debugLog.add(`Node ${process.versions.node}, ${process.platform}`);
   try {
-    await run(call, parseOptions(call.args));
+    await run(call, parseOptions(call.args), debugLog);
     return 0;
   } catch (error) {
     const { message } = error as Error;
     // If nobody reads it, the exit code has to say it.
     await call.stderr.write(`armor-token: ${message.replace(/\.$/, "")}.\n`).catch(() => undefined);
     return error instanceof UsageError ? 2 : 1;
+  } finally {
+    if (call.isDebug) await debugLog.print(call.findRunnerPipe(), call.stderr);
   }
 }
 
-async function run(call: CommandCall, options: Options): Promise<void> {
+async function run(call: CommandCall, options: Options, debugLog: DebugLog): Promise<void> {
   if (options.help) return await print(call.stdout, USAGE);
   if (options.file !== undefined) checkTokenFile(options.file);
   const runnerPipe = call.findRunnerPipe();
   if (runnerPipe === undefined) checkStderr(call.stderr);
-  const token = await fetchToken(call.folder);
-  await maskToken(token, runnerPipe, call, options);
+  const token = await fetchToken(call.folder, debugLog);
+  hide(maskedForms(token));
+  await maskToken(token, runnerPipe, call, options, debugLog);
   await sleep(MASK_PAUSE_MS);
   if (options.file !== undefined) replaceTokenFile(options.file, token);
   else await print(call.stdout, options.header ? `Authorization: Bearer ${token}\n` : `${token}\n`);
@@ -112,9 +120,12 @@ async function maskToken(
   runnerPipe: RunnerPipe | undefined,
   { stdout, stderr }: CommandCall,
   { file }: Options,
+  debugLog: DebugLog,
 ): Promise<void> {
   const lines = maskedForms(token).map(maskCommand);
   const hasArrived = (await runnerPipe?.write(lines)) === true;
+  const way = runnerPipe === undefined ? "was not found" : `has taken the masks: ${hasArrived}`;
+  debugLog.add(`The runner's own pipe ${way}`);
   if (hasArrived && runnerPipe?.isCertain) return;
   // What has arrived somewhere is not refused: it is only not known for certain who reads it.
   if (!hasArrived) checkStderr(stderr);

@@ -93,9 +93,8 @@ function isWorker(pid: number): boolean {
 function findPipeOf(step: StepProcess): RunnerPipe | undefined {
   const ofStep = listPipes(step.pid).filter(({ isWritable }) => isWritable);
   if (step.worker !== undefined) {
-    const readByWorker = idsOfReadable(listPipes(step.worker));
-    const isOfRunner = ({ id }: Pipe) => readByWorker.has(id);
-    return openable(choosePipes(step.pid, ofStep.filter(isOfRunner), isOfRunner), true);
+    const readByWorker = listPipes(step.worker).filter(({ isReadable }) => isReadable);
+    return openable(choosePipes(step.pid, ofStep, readByWorker), true);
   }
   // The runner reads from outside of the container, so whatever has a reader inside is not its pipe. Whether
   // it is the runner who reads cannot be seen: without the pipe of descriptor 2, all the others get the mask.
@@ -107,21 +106,33 @@ function findPipeOf(step: StepProcess): RunnerPipe | undefined {
 
 /**
  * The runner's pipe for stderr, because it handles what has arrived there before what has arrived on stdout: a
- * mask on stdout may come too late for a token on stderr. If the step's shell has turned descriptor 2 away, it
- * may hold the pipe under another number, as behind `{ …; } 2>file`; or a program that it has started holds it,
- * as behind `exec 2> >(sed …)`. Which of several pipes it is cannot be seen, so the
- * mask goes to each.
+ * mask on stdout may come too late for a token on stderr. Descriptor 2 of the step's shell may lead elsewhere:
+ *
+ * - to the other pipe, as behind `exec 3>&1 1>&2 2>&3`. The worker has opened that for stderr last, so its own
+ *   end of it has the highest number. Both get the mask if they are not the same.
+ * - to no pipe of the runner's, as behind `{ …; } 2>file` or `exec 2> >(sed …)`. Then the shell, or a program
+ *   that it has started, holds the pipe under another number. Which it is cannot be seen, so each gets the mask.
  */
 function choosePipes(
   step: number,
   ofStep: readonly Pipe[],
-  isOfRunner: (pipe: Pipe) => boolean,
+  readByWorker: readonly Pipe[],
 ): readonly Pipe[] {
-  const stderr = ofStep.find(({ descriptor }) => descriptor === 2);
-  if (stderr !== undefined) return [stderr];
-  const below = descendantsOf(step).flatMap(listPipesIfAllowed);
-  const all = [...ofStep, ...below.filter((pipe) => pipe.isWritable && isOfRunner(pipe))];
-  return [...new Map(all.map((pipe) => [pipe.id, pipe])).values()];
+  const ends = new Map(readByWorker.map(({ id, descriptor }) => [id, descriptor]));
+  const isOfRunner = ({ id, isWritable }: Pipe) => isWritable && ends.has(id);
+  const held = ofStep.filter(isOfRunner);
+  const stderr = held.find(({ descriptor }) => descriptor === 2);
+  if (stderr === undefined) {
+    const below = descendantsOf(step).flatMap(listPipesIfAllowed);
+    return eachOnce([...held, ...below.filter(isOfRunner)]);
+  }
+  const endOf = ({ id }: Pipe) => ends.get(id) ?? 0;
+  const last = held.reduce((highest, pipe) => (endOf(pipe) > endOf(highest) ? pipe : highest));
+  return eachOnce([stderr, last]);
+}
+
+function eachOnce(pipes: readonly Pipe[]): Pipe[] {
+  return [...new Map(pipes.map((pipe) => [pipe.id, pipe])).values()];
 }
 
 interface Readers {

@@ -51,7 +51,10 @@ export class ArmorCalls {
     this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
   }
 
-  /** @param target path and query below api-url. @throws ArmorError where there is no token or no reply */
+  /**
+   * @param target path and query below api-url.
+   * @throws ArmorError if there is no token or no reply
+   */
   async send(request: IncomingMessage, target: string, client: Client): Promise<Reply> {
     const { method = "GET" } = request;
     const passedHeaders = keepHeaders(request, isPassedToArmor);
@@ -76,12 +79,14 @@ export class ArmorCalls {
           this.#forbidden.add(path);
           return replyWith();
         }
-        // This path has lately refused every token. It is asked again only if there is a newer one by now.
+        // This path has lately refused every token. It is asked
+        // again only if there is a newer one by now.
         const isForbidden = this.#forbidden.has(path);
         if (isForbidden && this.#tokenCache.isCurrent(accessToken)) return replyWith();
         message.destroy();
         const next = await this.#tokenCache.replace(accessToken);
-        // The same token once more, after a pause, is no repeat: it may not have been known everywhere yet.
+        // The same token once more, after a pause, is no repeat:
+        // it may not have been known everywhere yet.
         if (next.accessToken !== accessToken) repeats += 1;
         accessToken = next.accessToken;
         continue;
@@ -101,7 +106,10 @@ export class ArmorCalls {
     }
   }
 
-  /** @returns the place of a redirect to a trusted origin and a listed path, undefined for every other one */
+  /**
+   * @returns the place of a redirect to a trusted origin and a
+   * listed path, undefined for every other one
+   */
   #allowedRedirect(from: URL, location: URL): Place | undefined {
     if (location.username !== "" || location.password !== "") return undefined;
     if (!isTrustedRedirect(from, location)) return undefined;

@@ -1,7 +1,7 @@
 /**
- * A limit on what others can make the agent hold. Everybody on the machine can connect to a port of 127.0.0.1,
- * and whoever finds the gateway's address can make calls. An agent that runs out of memory is gone for the rest
- * of the job, and another program could take its port.
+ * A limit on what others can make the agent hold. Everybody on the machine can connect to a port of
+ * 127.0.0.1, and whoever finds the gateway's address can make calls. An agent that runs out of
+ * memory is gone for the rest of the job, and another program could take its port.
  */
 export interface Bound {
   readonly value: number;
@@ -10,7 +10,10 @@ export interface Bound {
   readonly beyond: string; // what a client sees beyond it
 }
 
-/** Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at once. */
+/**
+ * Together they stay below the agent's heap of 256 MiB, also
+ * if every one of them is reached at once.
+ */
 export const BOUNDS = {
   maxConnections: {
     value: 4_000,

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 
 /**
- * The client of a call, which may leave before the reply is complete, or stop reading it. The listener refers
- * to nothing but this small object: when it referred to the whole call, or to an AbortSignal, garbage collection
- * took three times as long (measured with Node 24.21).
+ * The client of a call, which may leave before the reply is complete, or stop reading it. The
+ * listener refers to nothing but this small object: when it referred to the whole call, or to an
+ * AbortSignal, garbage collection took three times as long (measured with Node 24.21).
  */
 export class Client {
   hasLeft = false;

@@ -41,7 +41,10 @@ const TURNS_TO_READ = 2;
 export class Connections {
   readonly #limits: Limits;
   readonly #all = new Map<Duplex, Connection>();
-  /** Those without an admitted request, or that were refused; the one that waits longest comes first. */
+  /**
+   * Those without an admitted request, or that were
+   * refused; the one that waits longest comes first.
+   */
   readonly #strangers = new Set<Connection>();
   #turn = 0; // of the event loop; counts only those in which connections are opened
   #isTurnCounted = false;
@@ -72,7 +75,10 @@ export class Connections {
     connection.admittedAt = clock.now();
   }
 
-  /** From now on it counts as one that waits, since it was opened: what follows a refusal is not served. */
+  /**
+   * From now on it counts as one that waits, since it was
+   * opened: what follows a refusal is not served.
+   */
   refuse(connection: Connection): void {
     connection.isRefused = true;
     connection.admittedAt = undefined;
@@ -80,8 +86,8 @@ export class Connections {
   }
 
   /**
-   * Closes one that waits, else one that is idle, else the new one. So a call of the job gets through a flood: a
-   * stranger goes as soon as it could have sent its request.
+   * Closes one that waits, else one that is idle, else the new one. So a call of the job gets
+   * through a flood: a stranger goes as soon as it could have sent its request.
    */
   #makeRoomFor(connection: Connection): void {
     const hadItsTurn = ({ turn }: Connection) => this.#turn - turn >= TURNS_TO_READ;
@@ -101,7 +107,9 @@ export class Connections {
     return closed > 0;
   }
 
-  /** Closes one that had an admitted request whose reply is complete, and that has not sent another. */
+  /**
+   * Closes one that had an admitted request whose reply is complete, and that has not sent another.
+   */
   #closeIdle(): boolean {
     for (const connection of this.#all.values()) {
       const { admittedAt } = connection;

@@ -27,7 +27,9 @@ interface Call {
   readonly startedAt: number; // by the monotonic clock, in ms; 0 while the debug log is off
 }
 
-/** A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call. */
+/**
+ * A streaming reverse proxy to one origin, which only reads, and puts a valid token into each call.
+ */
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #slots: Slots;

@@ -12,7 +12,9 @@ export interface GuardConfig
   readonly host: string; // `127.0.0.1:PORT`
 }
 
-/** As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn. */
+/**
+ * As it came: `url` is the request target, undecoded, `rawHeaders` are names and values in turn.
+ */
 export type RequestHead = Pick<IncomingMessage, "method" | "url" | "rawHeaders">;
 
 export type Admission =
@@ -26,7 +28,10 @@ const TOO_MANY_HEADERS = refuse(
   "head_too_large",
   `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`,
 );
-/** For a client that sends calls to a proxy. It was run: in one `env:` the runner takes only one of the two. */
+/**
+ * For a client that sends calls to a proxy. It was run: in one
+ * `env:` the runner takes only one of the two.
+ */
 const NO_PROXY_REMEDY =
   'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
 
@@ -37,11 +42,14 @@ interface ParsedRequest {
   readonly controlTarget: string | undefined; // the same for the control address
 }
 
-/** Whether this request may do what it asks for. Pure checks in a fixed order, before anything is done. */
+/**
+ * Whether this request may do what it asks for. Pure checks
+ * in a fixed order, before anything is done.
+ */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
   const { method = "", url = "", rawHeaders } = head;
-  // Names and values in turn. Node 20 drops what comes behind this number, so that it cannot be judged; Node 24.21
-  // refuses by itself.
+  // Names and values in turn. Node 20 drops what comes behind this number, so that it cannot be
+  // judged; Node 24.21 refuses by itself.
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
   const request: ParsedRequest = {
     method,
@@ -73,7 +81,7 @@ function judge(request: ParsedRequest, config: GuardConfig): Admission | Refusal
   return refuse("wrong_capability", "Use ARMOR_GATEWAY_URL as it is, and append the path.");
 }
 
-/** @returns what follows `/CAPABILITY`, undefined where that is not what the target begins with */
+/** @returns what follows `/CAPABILITY`, undefined if the target does not begin with that */
 function targetBelow(target: string, capability: string): string | undefined {
   const given = Buffer.from(target.slice(0, capability.length + 1));
   const expected = Buffer.from(`/${capability}`);
@@ -87,7 +95,9 @@ function foreignRequest(headers: readonly Header[], host: string): Refusal | und
   const foreign = (description: string) => refuse("foreign_request", description);
   const [hostHeader, secondHostHeader] = headers.filter(({ name }) => name === "host");
   if (hostHeader?.value !== host || secondHostHeader !== undefined)
-    return foreign("The Host header is not the one of ARMOR_GATEWAY_URL.");
+    return foreign(
+      "The Host header is not the one of ARMOR_GATEWAY_URL. Use that address as it is, with 127.0.0.1.",
+    );
   for (const { name, value } of headers) {
     if (PROXY_HEADER.test(name))
       return foreign(
@@ -95,7 +105,10 @@ function foreignRequest(headers: readonly Header[], host: string): Refusal | und
       );
     const isOwnReferer = name === "referer" && value.startsWith(`http://${host}/`);
     if (BROWSER_HEADER.test(name) && !isOwnReferer)
-      return foreign(`Requests with a header ${name} are refused: a web page may have sent them.`);
+      return foreign(
+        `Requests with a header ${name} are refused: a web page may have sent them. ` +
+          "Call the gateway from a program, not from a browser.",
+      );
   }
   return undefined;
 }
@@ -110,9 +123,10 @@ function readRequest(
     const remedy = "To change something, call Armor with a token of armor-token.";
     return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
   }
-  // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second request.
+  // A body has no meaning in GET and HEAD (RFC 9110 section
+  // 9.3.1), and could hide a second request.
   if (headers.some(announcesBody))
-    return refuse("body_refused", "Requests through the gateway have no body.");
+    return refuse("body_refused", "Requests through the gateway have no body. Leave it out.");
   const target = allowedTarget(below, gatewayPaths);
   return typeof target === "string" ? { route: "gateway", target } : target;
 }

@@ -14,8 +14,10 @@ export interface PassOnOptions {
 }
 
 /**
- * Gives Armor's reply to the client, and resolves when all of it is with the system. @returns the body's length in
- * bytes. @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the client left
+ * Gives Armor's reply to the client, and resolves when all of it is with the system.
+ * @returns the body's length in bytes.
+ * @throws ArmorError if the reply breaks off or says nothing for
+ * idleMs; any other error if the client left
  */
 export async function passOn(
   reply: Reply,
@@ -31,7 +33,7 @@ export async function passOn(
     const state = { url: origin, proxy: undefined, isReplying: false };
     throw networkError({ code: "HPE_INVALID_HEAD" }, state);
   }
-  // Head and body go together where the body has begun, which is less work; a head alone goes at once.
+  // A body that has begun goes together with its head, which is less work; a head alone goes at once.
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
   return await streamBody(reply, response, client, options);
@@ -56,7 +58,7 @@ function streamBody(
   options: PassOnOptions,
 ): Promise<number> {
   const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true };
+  const state = { url: origin, proxy: undefined, isReplying: true, isGatewayCall: true };
   const pause = () => {
     client.stopsReading(clock.now());
     options.slots.notePause(client);

@@ -13,14 +13,17 @@ export function sendFailure(response: ServerResponse, failure: ArmorError): void
   response.writeHead(failureStatus(failure), headers).end(body);
 }
 
-/** 424 where a repeat is of no use, 503 where Armor named a time, 504 where time ran out, 502 otherwise. */
+/** 424 if a repeat is of no use, 503 if Armor named a time, 504 if time ran out, 502 otherwise. */
 function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
   if (details.isPermanent) return 424;
   if (details.retryAfterMs) return 503;
   return code === "reply_timeout" ? 504 : 502;
 }
 
-/** Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section 9.6). */
+/**
+ * Answers at once, then reads on: closing while the client
+ * sends loses the reply (RFC 9112 section 9.6).
+ */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs: number): void {
   const { headers, body } = refusalReply(refusal);
   response.writeHead(refusal.status, headers);

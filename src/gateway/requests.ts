@@ -14,7 +14,10 @@ export type Handle = (
   admission: Admission,
 ) => void;
 
-const BAD_REQUEST = refuse("bad_request", "The request is not valid HTTP.");
+const BAD_REQUEST = refuse(
+  "bad_request",
+  "The request is not valid HTTP. Use a client that speaks HTTP/1.1.",
+);
 const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 /** By the codes of Node's parser. */
 const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
@@ -26,7 +29,10 @@ const BAD_HEADS: ReadonlyMap<string, Refusal> = new Map([
         `${BOUNDS.maxHeaders.value} or more. Leave out what the gateway does not need, such as cookies.`,
     ),
   ],
-  [REQUEST_TIMEOUT, refuse("request_timeout", "The request's headers did not come in time.")],
+  [
+    REQUEST_TIMEOUT,
+    refuse("request_timeout", "The request's headers did not come in time. Send them at once."),
+  ],
 ]);
 const LINE_IS_FULL = busy(
   `More than ${BOUNDS.maxInLine.value} requests came on one connection before the first was answered. ` +
@@ -52,8 +58,9 @@ export class Requests {
   }
 
   /**
-   * Serves the requests of one connection one after the other. Node would serve pipelined requests at once, and in
-   * older versions a reply that waits for its turn does not learn that the client has left.
+   * Serves the requests of one connection one after the other. Node would serve
+   * pipelined requests at once, and in older versions a reply that waits for its turn
+   * does not learn that the client has left.
    */
   accept(exchange: Exchange): void {
     const { socket } = exchange.request;
@@ -201,7 +208,10 @@ function headLength({ url = "", rawHeaders }: IncomingMessage): number {
   return length;
 }
 
-/** Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each message. */
+/**
+ * Reads nothing more from it, whatever Node's parser wants:
+ * it resumes the socket after each message.
+ */
 function stopReading(socket: Duplex): void {
   if (socket.listenerCount("resume", pause) === 0) socket.on("resume", pause);
   socket.pause();

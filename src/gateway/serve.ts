@@ -31,7 +31,10 @@ export interface ControlHandlers {
   answerStop(response: ServerResponse): void;
 }
 
-/** The server with all that is behind the gateway's address: guard, token cache and the way to Armor. */
+/**
+ * The server with all that is behind the gateway's address:
+ * guard, token cache and the way to Armor.
+ */
 export class Service {
   readonly tokenCache: TokenCache;
   readonly #config: ServiceConfig;
@@ -40,7 +43,9 @@ export class Service {
   readonly #upstream: Upstream;
   #server: Server | undefined; // undefined until `listen` has resolved
 
-  /** @param fetchToken gets a new token from Armor, with all its retries; it is given the last one */
+  /**
+   * @param fetchToken gets a new token from Armor, with all its retries; it is given the last one
+   */
   constructor(
     config: ServiceConfig,
     fetchToken: (last: Token) => Promise<Token>,

@@ -1,11 +1,15 @@
 import { quote } from "../redact.ts";
 import { type Refusal, refuse } from "./refusals.ts";
 
-/** How much a text shows of a refused path, and of the part that is wrong with it, in characters. */
+/**
+ * How much a text shows of a refused path, and of the part that is wrong with it, in characters.
+ */
 const SHOWN_PATH = 100;
 const SHOWN_FAULT = 20;
 
-/** Single slashes, and segments that do not begin with a dot: what every reader understands alike. */
+/**
+ * Single slashes, and segments that do not begin with a dot: what every reader understands alike.
+ */
 const PLAIN_PATH = /^\/(?:[\w~:@-][\w.~:@-]*\/)*(?:[\w~:@-][\w.~:@-]*)?$/;
 
 interface PathFault {
@@ -44,8 +48,9 @@ const PATH_FAULTS: readonly PathFault[] = [
 ];
 
 /**
- * The one rule for paths, of first targets and of redirects: every reader of a path must see the same one, so
- * only plain segments are let through, and nothing is decoded. @returns the string to send, or a refusal
+ * The one rule for paths, of first targets and of redirects: every reader of a path must see the
+ * same one, so only plain segments are let through, and nothing is decoded.
+ * @returns the string to send, or a refusal
  */
 export function allowedTarget(target: string, gatewayPaths: readonly string[]): string | Refusal {
   const path = withoutQuery(target);
@@ -69,7 +74,10 @@ export function withoutQuery(target: string): string {
   return end === -1 ? target : target.slice(0, end);
 }
 
-/** @returns what is wrong with a path, naming it, without a full stop; undefined if the path is plain */
+/**
+ * @returns what is wrong with a path, naming it, without a
+ * full stop; undefined if the path is plain
+ */
 export function pathFault(path: string): string | undefined {
   const fault = findFault(path);
   return fault === undefined ? undefined : nameOf(fault, path);
@@ -103,7 +111,10 @@ function covers(listed: string, path: string): boolean {
   return listed.endsWith("/") ? path.startsWith(listed) : path === listed;
 }
 
-/** @returns the first character that is not visible ASCII, or begins a fragment, as it is to be written */
+/**
+ * @returns the first character that is not visible ASCII, or
+ * begins a fragment, as it is to be written
+ */
 function signToEncode(target: string): string | undefined {
   const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];
   if (sign === undefined) return undefined;

@@ -21,8 +21,8 @@ export interface Inputs {
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
 /**
- * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
- * ones.
+ * The same as in action.yml. The runner applies them to inputs
+ * that are left out, but not to empty ones.
  */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
@@ -44,8 +44,8 @@ const MAX_CREDENTIAL_LENGTH = 4096;
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
 
 /**
- * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
- * log.
+ * Every form of the key, to be masked first. A short key has
+ * none: its mask would cover half of the log.
  */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };

@@ -3,9 +3,12 @@
 // file that the other looks for.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { clock } from "../clock.ts";
+import { readSmallFile } from "../protocol/files.ts";
 
 const NAME = /^armor-main-[\da-f]{16}$/;
 const LOOK_EVERY_MS = 50;
@@ -62,7 +65,7 @@ export async function endMain(
   const temp = env["RUNNER_TEMP"];
   if (!temp || dirname(mark) !== resolve(temp) || !NAME.test(basename(mark))) return true;
   const own = postMark(mark);
-  if (!isRunning(mark)) {
+  if (!(await isRunning(mark))) {
     remove(mark); // of a main that was killed
     return true;
   }
@@ -71,29 +74,39 @@ export async function endMain(
   } catch {
     // The disk may be full. Then main does not learn of post, but may end by itself.
   }
-  for (let waitedMs = 0; waitedMs < waitMs && isRunning(mark); waitedMs += LOOK_EVERY_MS)
+  const endsAt = clock.now() + waitMs;
+  while (await isRunning(mark)) {
+    if (clock.now() >= endsAt) return false; // its own look at the mark still ends it
     await sleep(LOOK_EVERY_MS);
-  if (isRunning(mark)) return false; // its own look at the mark still ends it
+  }
   remove(own);
   remove(mark);
   return true;
 }
 
+/**
+ * The same for a post step without saved state: the runner took main for ended before main had
+ * saved where its mark is. Post steps run when all main steps are over, so that every main that
+ * still runs is one that was cancelled. Never fails.
+ */
+export async function endMainsWithoutState(env: NodeJS.ProcessEnv, waitMs: number): Promise<void> {
+  const temp = env["RUNNER_TEMP"];
+  if (!temp) return;
+  const names = await readdir(resolve(temp)).catch(() => []);
+  const marks = names.filter((name) => NAME.test(name)).map((name) => join(resolve(temp), name));
+  await Promise.all(marks.map((mark) => endMain(mark, env, waitMs)));
+}
+
 /** Gives whether main's mark is there, and the process that left it. */
-function isRunning(mark: string): boolean {
+async function isRunning(mark: string): Promise<boolean> {
+  const text = await readSmallFile(mark, MAX_PID_BYTES).catch(() => "");
+  const pid = Number(text);
+  if (!(pid > 0)) return false; // 0 would be this process's own group
   try {
-    const { size, isFile } = fileAt(mark);
-    if (!isFile || size > MAX_PID_BYTES) return false;
-    process.kill(Number(readFileSync(mark, "utf8")), 0); // throws if there is no such process
-    return true;
+    return process.kill(pid, 0); // throws if there is no such process
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM"; // it runs as another user
   }
-}
-
-function fileAt(path: string): { size: number; isFile: boolean } {
-  const stats = lstatSync(path);
-  return { size: stats.size, isFile: stats.isFile() };
 }
 
 function remove(path: string): void {

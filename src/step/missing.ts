@@ -11,9 +11,21 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ["APPLICATIONID", "app-id"],
   ["CLIENTSECRET", "api-key"],
   ["APPKEY", "api-key"],
+  ["APPSECRET", "api-key"],
   ["APISECRET", "api-key"],
   ["SECRETKEY", "api-key"],
+  ["BASEURL", "api-url"],
+  ["ENDPOINT", "api-url"],
+  ["APIENDPOINT", "api-url"],
+  ["CACERT", "ca-certificate"],
+  ["CACERTS", "ca-certificate"],
+  ["CAFILE", "ca-certificate"],
+  ["CABUNDLE", "ca-certificate"],
+  ["TIMEOUTSECONDS", "timeout"],
+  ["EXPORTENV", "export-environment"],
 ]);
+/** People put it before a name, as in their secrets' names. */
+const PRODUCT = /^(?:FORTANIX)?(?:ARMOR)?/;
 const MAX_EVENT_BYTES = 4 * 1024 * 1024; // an event of GitHub's is smaller
 
 /**
@@ -49,7 +61,7 @@ export function refuseMisspeltInputs(
  * Gives the input whose name has the same letters but for one, or which another product calls so.
  */
 function meantBy(given: string, names: readonly string[]): string | undefined {
-  const letters = lettersOf(given);
+  const letters = lettersOf(given).replace(PRODUCT, "");
   return names.find((name) => isAlmost(lettersOf(name), letters)) ?? OTHER_NAMES.get(letters);
 }
 

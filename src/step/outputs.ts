@@ -4,8 +4,8 @@ import { hide, printable } from "../redact.ts";
 import { writeRunnerFile } from "./runner-files.ts";
 
 /**
- * Has the runner mask these texts in all that is printed afterwards, by any step; this one replaces
- * them.
+ * Has the runner mask these texts in all that is printed
+ * afterwards, by any step; this one replaces them.
  */
 export function mask(secrets: readonly string[]): void {
   for (const secret of secrets) core.setSecret(secret);
@@ -18,8 +18,8 @@ export function isDebug(): boolean {
 }
 
 /**
- * Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are
- * here.
+ * Turns the debug log on if the workflow wants it, and
+ * begins it with what OpenSSL and Node are here.
  */
 export function startDebugLog(): void {
   if (!isDebug()) return;

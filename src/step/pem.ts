@@ -2,12 +2,15 @@ import { X509Certificate } from "node:crypto";
 
 const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
-const BLOCK = /-----BEGIN CERTIFICATE-----(?<body>[^-]+)-----END CERTIFICATE-----/g;
+/** Older tools write `X509 CERTIFICATE` (RFC 7468 section 5.1). */
+const BLOCK =
+  /-----BEGIN (?:X509 )?CERTIFICATE-----(?<body>[^-]+)-----END (?:X509 )?CERTIFICATE-----/g;
 /**
- * Line ends and indentation, also as the letters `\n` and `\r` that JSON and environment files make
- * of them.
+ * What may stand between the lines of base64, beside blanks: line ends and tabs as JSON, environment
+ * files, workflow commands (`%0A`) and URLs escape them, the backslash of a line that goes on or of
+ * `\/`, and the quotation marks and commas of a list of lines. Base64 has none of these signs.
  */
-const BETWEEN = /\s+|\\+[nr]/g;
+const BETWEEN = /\s+|\\+(?:u000[ad]|[nrt])?|%0[ad]|["',\u200b]/gi;
 const LINE = /.{1,64}/g; // RFC 7468 section 2
 
 /** Certificates in a text, or the first thing that is wrong with it. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { stopAgent } from "../agent-client/stop.ts";
 import { createSend } from "../armor/http.ts";
@@ -6,8 +5,9 @@ import { takeRoute } from "../armor/proxy.ts";
 import { trustCertificates } from "../armor/trust.ts";
 import { clock } from "../clock.ts";
 import { annotationOf, asArmorError } from "../errors.ts";
+import { readSmallFile } from "../protocol/files.ts";
 import { maskedForms } from "../redact.ts";
-import { endMain } from "./marks.ts";
+import { endMain, endMainsWithoutState } from "./marks.ts";
 import * as runner from "./outputs.ts";
 import {
   agentReport,
@@ -26,6 +26,8 @@ const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
 const STOP_MS = 4_000; // of it, for the agent to stop
 const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
 const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
+/** Main saves certificates, and an input of the runner's has at most some 128 KB. */
+const MAX_STATE_BYTES = 1024 * 1024;
 const MAIN_RUNS =
   "The main step was cancelled and is still at work in its container. What it gets now, it gives back by itself.";
 
@@ -39,7 +41,7 @@ const MAIN_RUNS =
 export async function post(env: NodeJS.ProcessEnv, crash: Promise<never>): Promise<void> {
   process.exitCode = 0;
   const state = loadState(env);
-  if (state === undefined) return;
+  if (state === undefined) return await endMainsWithoutState(env, MAIN_MS);
   if (state.accessToken !== undefined) runner.mask(maskedForms(state.accessToken));
   try {
     runner.startDebugLog();
@@ -55,20 +57,21 @@ function say({ lines, warnings, read, debugLog }: Report): void {
   lines.forEach(runner.log);
   if (read.length > 0) runner.group("What was read from Armor", read);
   warnings.forEach(runner.warn);
+  if (debugLog.length > 0) runner.logDebug("The token agent's own debug log, with times in UTC:");
   debugLog.forEach(runner.logDebug);
 }
 
 async function finish(env: NodeJS.ProcessEnv, saved: State): Promise<Report> {
   const deadline = clock.now() + TIMEOUT_MS;
   const hasMainEnded = await waitForMain(env, saved);
-  const state = currentState(env, saved);
+  const state = await currentState(env, saved);
   const mainReport = hasMainEnded ? NOTHING : lineReport(MAIN_RUNS);
   return joined(mainReport, await endAll(env, state, saved, deadline));
 }
 
 /**
- * Stops the agent and ends the session, whichever there is. @param saved as post has masked it
- * already
+ * Stops the agent and ends the session, whichever there is.
+ * @param saved as post has masked it already
  */
 async function endAll(
   env: NodeJS.ProcessEnv,
@@ -84,12 +87,12 @@ async function endAll(
   const context = { apiUrl: state.apiUrl, send: createSend(takeRoute(env)) };
   if (agentFolder === undefined) return await endSessionOf(state, context, deadline - clock.now());
   const stopMs = Math.min(STOP_MS, deadline - clock.now() - MIN_SESSION_MS);
-  const result = await stopAgent(agentFolder, AbortSignal.timeout(stopMs), env);
+  const result = await stopAgent(agentFolder, timeoutSignal(stopMs), env);
   const agent = agentReport(result, isComplete);
   const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  // An agent that was told to stop, and so gives no reason of its own, has ended the step's
-  // session, too.
+  // An agent that was told to stop, and so gives no reason of
+  // its own, has ended the step's session, too.
   const wasToldToStop = stats !== undefined && stats.reason === undefined;
   if (!wasToldToStop || !terminateSession)
     return joined(agent, await endSessionOf(state, context, leftMs));
@@ -100,6 +103,11 @@ async function endAll(
   return joined(agent, lineReport("The Armor session was over already."));
 }
 
+/** AbortSignal takes whole milliseconds only, and none below 0, which a suspended machine gives. */
+function timeoutSignal(ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.max(0, Math.floor(ms)));
+}
+
 /** Gives whether main has ended: when it is cancelled in a container, it goes on. */
 async function waitForMain(env: NodeJS.ProcessEnv, saved: State): Promise<boolean> {
   const { isComplete, mark } = saved;
@@ -108,14 +116,15 @@ async function waitForMain(env: NodeJS.ProcessEnv, saved: State): Promise<boolea
 }
 
 /** Gives what main has saved by now, which may be more than the runner has read. */
-function currentState(env: NodeJS.ProcessEnv, saved: State): State {
+async function currentState(env: NodeJS.ProcessEnv, saved: State): Promise<State> {
   const { isComplete, mark, stateFile } = saved;
   if (isComplete || mark === undefined) return saved;
   // The runner keeps the files of all steps in one folder until the job ends.
   const isRunnersFile = dirname(stateFile ?? "") === dirname(env["GITHUB_STATE"] ?? "none");
   if (stateFile === undefined || !isRunnersFile) return saved;
   try {
-    return loadState(parseStateFile(readFileSync(stateFile, "utf8"))) ?? saved;
+    const text = await readSmallFile(stateFile, MAX_STATE_BYTES);
+    return loadState(parseStateFile(text)) ?? saved;
   } catch {
     return saved; // what the runner has read of it is all there is
   }

@@ -51,7 +51,7 @@ export function agentReport(result: StopResult, isMainComplete: boolean): Report
   const warnings = Object.entries(stats.problems).map(([code, text]) => annotationOf(code, text));
   if (stats.reason !== undefined) warnings.unshift(earlyEnd(`: ${withoutStop(stats.reason)}`));
   // Quiet if main has failed, but what was left behind is said.
-  const lines = isMainComplete ? [workOf(stats)] : [];
+  const lines = isMainComplete ? [workOf(stats), ...whyGivenUp(stats)] : [];
   return { lines: [...lines, ...sessionsLeft(stats)], warnings, read: readBy(stats), debugLog };
 }
 
@@ -67,7 +67,7 @@ function earlyEnd(why: string): string {
 }
 
 function agentWarning(text: string): string {
-  const sessions = "Sessions of tokens that it fetched end when these expire.";
+  const sessions = "The sessions of its tokens end by themselves when these expire.";
   return annotationOf("agent_failed", `${text} ${sessions}`);
 }
 
@@ -91,6 +91,14 @@ function workOf(stats: AgentReport): string {
   return `${line} If no step needs it, leave keep-fresh out; steps in another container (docker://) cannot reach it.`;
 }
 
+function whyGivenUp({ abandoned }: AgentReport): string[] {
+  if (abandoned === 0) return [];
+  return [
+    "A client gives up if its own time limit (curl: --max-time) is shorter than Armor needs, " +
+      "or if its step is cancelled. Give it more time, or ask for less in one call.",
+  ];
+}
+
 /**
  * Gives whether the agent had the step's own token only, whose session post can try to end itself.
  */
@@ -106,8 +114,8 @@ function sessionsLeft(stats: AgentReport): string[] {
 }
 
 /**
- * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a word of ours, so that none is
- * a command.
+ * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a
+ * word of ours, so that none is a command.
  */
 function readBy({ read, otherKinds, otherCalls, handedOut }: AgentReport): string[] {
   const lines = read.map(

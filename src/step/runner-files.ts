@@ -10,17 +10,19 @@ import {
 import { ArmorError, fileError } from "../errors.ts";
 
 /**
- * The variables of the runner that name the files of a step (GitHub's documentation, workflow
- * commands).
+ * The variables of the runner that name the files of a step
+ * (GitHub's documentation, workflow commands).
  */
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
 const ALL: readonly FileVariable[] = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
+/** Without O_NONBLOCK, which Windows does not have, a pipe without a reader would be waited for. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
 /**
- * Checks that each can be appended to. Without its file, core would print the token. @throws
- * ArmorError
+ * Checks that each can be appended to. Without its file, core would print the token.
+ * @throws ArmorError
  */
 export function checkFiles(variables: readonly FileVariable[]): void {
   for (const variable of variables) {
@@ -29,7 +31,7 @@ export function checkFiles(variables: readonly FileVariable[]): void {
       const remedy = "Run this as a step of a GitHub Actions workflow.";
       throw new ArmorError("runner_unsupported", problem, remedy);
     }
-    use(variable, (path) => closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND)));
+    use(variable, (path) => closeSync(openSync(path, APPEND)));
   }
 }
 
@@ -49,8 +51,7 @@ export function closeFilesToOthers(): void {
 function closeToOthers(path: string): void {
   let file: number | undefined;
   try {
-    // Without O_NONBLOCK, opening a pipe without a reader would wait for ever.
-    file = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
+    file = openSync(path, APPEND);
     if (fstatSync(file).isFile()) fchmodSync(file, OWNER_ONLY); // a device is everybody's
   } catch {
     // EPERM: the file is another user's, and is as closed as that user wants. What else is wrong
@@ -86,8 +87,8 @@ function use(variable: FileVariable, action: (path: string) => void): void {
 }
 
 /**
- * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
- * such ids.
+ * Gives the user id of the file's owner; undefined if the file
+ * cannot be seen, or the system has no such ids.
  */
 function ownerOf(path: string): number | undefined {
   if (process.getuid === undefined) return undefined;

@@ -12,8 +12,8 @@ interface Target {
 }
 
 /**
- * Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has
- * failed.
+ * Why no answer of Armor's came, in a few words. The texts of
+ * these errors are for a login that has failed.
  */
 const REASONS: Partial<Record<ErrorCode, string>> = {
   host_unknown: "DNS does not know its host",

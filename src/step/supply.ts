@@ -156,7 +156,7 @@ function handOnAgent({ env, inputs }: Run, folder: AgentFolder, gatewayUrl: stri
   runner.setOutputs({ "gateway-url": gatewayUrl, "token-command": folder.command });
   if (!folder.canRun) {
     runner.warn(
-      "armor-token cannot be run: RUNNER_TEMP's file system forbids programs (noexec). " +
+      "armor-token cannot be started by its name: the file system of RUNNER_TEMP forbids programs (noexec). " +
         'Give the output token-command to the step as TOKEN_COMMAND, and run: sh "$TOKEN_COMMAND".',
     );
   }
@@ -165,7 +165,8 @@ function handOnAgent({ env, inputs }: Run, folder: AgentFolder, gatewayUrl: stri
   const { wasNoProxyExtended, isNoProxyStar } = runner.exportAgent(env, gatewayUrl, bin);
   if (bin === undefined) {
     runner.warn(
-      "armor-token is not on PATH: the runner's work folder has a sign in its name that parts folders there. " +
+      "armor-token is not on PATH, because the path of the runner's work folder contains the character that " +
+        "separates folders in PATH. " +
         'Give the output token-command to the step as TOKEN_COMMAND, and run: "$TOKEN_COMMAND".',
     );
   }
@@ -175,8 +176,8 @@ function handOnAgent({ env, inputs }: Run, folder: AgentFolder, gatewayUrl: stri
     );
   if (isNoProxyStar) {
     runner.warn(
-      "no_proxy is *, which wget does not know: it would show the gateway's address to the proxy. " +
-        "Name the hosts in no_proxy instead; 127.0.0.1 has to be one of them.",
+      "no_proxy is *. wget does not understand that, and would show the gateway's address to the proxy. " +
+        "List the hosts in no_proxy instead, with 127.0.0.1 among them.",
     );
   }
 }
