@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, jest, test } from "@jest/globals";
 import { becomeWorker } from "../../sandbox/runner/machine.ts";
-import { descendantsOf } from "../../src/command/proc.ts";
+import { descendantsOf, listPipes } from "../../src/command/proc.ts";
 import { findRunnerPipe } from "../../src/command/runner-pipe.ts";
 import { LINUX, testsThatNeed } from "../fixtures/needs.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
@@ -267,6 +267,15 @@ testsThatNeed(LINUX, "the runner's pipe", () => {
     });
     expect(text).toBe(`\n${long}`);
     await expect(writing).resolves.toBe(true);
+  });
+
+  test("nothing of a pipe stays open behind the masks", async () => {
+    await using step = await startStep(WAIT);
+    await step.saysReady();
+    const openHere = () => listPipes(process.pid).filter(({ isWritable }) => isWritable).length;
+    const before = openHere();
+    await expect(findAs("pid", step.pid)?.write(LINES)).resolves.toBe(true);
+    expect(openHere()).toBe(before);
   });
 
   test("a pipe that stays full is given up after half a minute", async () => {
