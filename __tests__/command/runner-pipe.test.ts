@@ -22,6 +22,8 @@ const FULL_BYTES = 1024 * 1024;
 
 /** The pipe of one of the step's streams, of which this process is the reader. */
 interface ReadEnd extends AsyncDisposable {
+  /** The descriptor of this end. */
+  readonly readEnd: number;
   /** For the step, which takes it over. */
   readonly writeEnd: number;
   /** What has arrived since the last look; "" for nothing. */
@@ -30,10 +32,20 @@ interface ReadEnd extends AsyncDisposable {
   close(): void;
 }
 
-/** Node's own pipes to its children are sockets. */
-function openPipe(path: string): ReadEnd {
+/**
+ * Node's own pipes to its children are sockets.
+ * @param above this descriptor the read end has to be, as the runner opens stderr last
+ */
+function openPipe(path: string, above = -1): ReadEnd {
   execFileSync("mkfifo", [path]);
-  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const open = () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const tooLow: number[] = [];
+  let readEnd = open();
+  while (readEnd <= above) {
+    tooLow.push(readEnd);
+    readEnd = open();
+  }
+  for (const descriptor of tooLow) closeSync(descriptor);
   const writeEnd = openSync(path, constants.O_WRONLY);
   let isOpen = true;
   const close = () => {
@@ -48,7 +60,7 @@ function openPipe(path: string): ReadEnd {
       return ""; // it is empty
     }
   };
-  return disposable({ writeEnd, read, close }, close);
+  return disposable({ readEnd, writeEnd, read, close }, close);
 }
 
 /** A step that runs this script until the test ends. @param script says `ready` on stdout, or waits */
@@ -56,7 +68,7 @@ async function startStep(script: string) {
   becomeWorker();
   const folder = await makeTempFolder("armor-pipe-");
   const stdout = openPipe(join(folder.path, "stdout"));
-  const stderr = openPipe(join(folder.path, "stderr"));
+  const stderr = openPipe(join(folder.path, "stderr"), stdout.readEnd);
   const stdio = ["pipe" as const, stdout.writeEnd, stderr.writeEnd];
   const child = spawn("sh", ["-c", script], { cwd: folder.path, stdio, detached: true });
   for (const { writeEnd } of [stdout, stderr]) closeSync(writeEnd);
@@ -133,6 +145,15 @@ testsThatNeed(LINUX, "the runner's pipe", () => {
     await step.saysReady();
     await expect(findAs("pid", step.pid)?.write(LINES)).resolves.toBe(true);
     expect([step.stdout.read(), step.stderr.read()]).toEqual([WRITTEN, WRITTEN]);
+  });
+
+  test("both pipes get the masks if the step has exchanged its streams", async () => {
+    await using step = await startStep(`echo ready; exec 3>&1 1>&2 2>&3 3>&-; : >done; ${WAIT}`);
+    await step.until(() => existsSync(join(step.folder, "done")));
+    await step.saysReady();
+    await expect(findAs("pid", step.pid)?.write(LINES)).resolves.toBe(true);
+    expect(step.stdout.read()).toContain(WRITTEN);
+    expect(step.stderr.read()).toContain(WRITTEN);
   });
 
   test("a pipe that is open under two numbers gets the masks once", async () => {
