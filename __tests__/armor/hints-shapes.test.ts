@@ -66,7 +66,11 @@ const SHAPES: readonly Shape[] = [
     ],
     hasNot: ["(KEY=Q7", "Q7==", "key=="],
   },
-  { says: "has quotation marks", has: ['"Q7";'], hasNot: ['Q7"a"', '"a"Q7'] },
+  {
+    says: "has quotation marks",
+    has: ['"Q7";', '"Q7', 'Q7"', "Q7',", "`Q7"],
+    hasNot: ['Q7"a"Q7', 'Q7"a'],
+  },
   {
     says: "stands in brackets",
     has: ["<Q7>", "(Q7)", "{Q7}", "[Q7]", "**Q7**"],
@@ -109,7 +113,11 @@ const SHAPES: readonly Shape[] = [
     hasNot: ["Q7 Q7", "(Zk3+vQ9/rT7p Xw2L", "Zk3+vQ9/rT7p Xw2L("],
   },
   { says: "ends in three dots", has: ["Q7..."], hasNot: ["Q7...Q7", "Q7.", "Q7.."] },
-  { says: "a web page", has: ["Q7&#38;", "Q7&#x2f;", "&NBSP;"], hasNot: ["&#3;", "&#xg1;", "&;"] },
+  {
+    says: "a web page",
+    has: ["Q7&#38;Q7", "Q7&#x2f;Q7", "Q7&NBSP;Q7"],
+    hasNot: ["&#3;", "&#xg1;", "&;"],
+  },
   { says: "inside JSON", has: ["Q7\\u002b"], hasNot: ["Q7\\u002z"] },
   { says: "a line end", has: ["Q7\\n"], hasNot: ["Q7\\nQ7"] },
 ];

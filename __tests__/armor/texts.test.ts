@@ -107,9 +107,9 @@ test("an agent that stops is told of in sentences", async () => {
   expectSentences(problem, remedy);
 });
 
-test("the hint for a container says what to do, and leads over to the usual remedy", () => {
+test("the hint for a container is a sentence that says what to do", () => {
   const hint = inContainer(() => containerHint("localhost"));
-  expect(hint).toMatch(/^In a container, .*address by which .*docker\.internal .*\. Otherwise: $/);
+  expect(hint).toMatch(/^In a container, .*: to reach .* use host\.docker\.internal or .*\. $/);
   for (const host of ["127.0.0.1.example", "x127.0.0.1"])
     expect(inContainer(() => containerHint(host))).toBe("");
 });

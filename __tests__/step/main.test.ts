@@ -333,8 +333,8 @@ describe("with keep-fresh", () => {
     await using main = await startMain({}, env);
     expect(main.exitCode).toBe(0);
     expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([
-      expect.stringMatching(/armor-token is not on PATH: .* run: "\$TOKEN_COMMAND"\.$/),
-      expect.stringMatching(/no_proxy is \*, .*the proxy\. Name the hosts in no_proxy .*\.$/),
+      expect.stringMatching(/armor-token is not on PATH, .* run: "\$TOKEN_COMMAND"\.$/),
+      expect.stringMatching(/no_proxy is \*\. .*the proxy\. List the hosts in no_proxy .*\.$/),
     ]);
     await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
   });
