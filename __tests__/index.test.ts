@@ -1,6 +1,9 @@
+import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { runMain, runPost } from "../src/index.ts";
+import { runAgent, runMain, runPost } from "../src/index.ts";
 import { runStep } from "./fixtures/in-process.ts";
+import { disposable } from "./fixtures/opened.ts";
+import { startServer, text } from "./fixtures/server.ts";
 
 const EVENTS = ["SIGUSR1", "uncaughtException", "beforeExit"] as const;
 
@@ -37,5 +40,29 @@ describe("a program of the action", () => {
     expect(said.filter((line) => line.includes("NODE_TLS_REJECT_UNAUTHORIZED"))).toEqual([
       expect.stringMatching(/^::warning::NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored/),
     ]);
+  });
+
+  test("main fails if the process would end without a result", async () => {
+    await using armor = await startServer([text(403, "")]); // too late
+    const inputs = { "app-id": "id", "api-key": "k3y-of-the-app", "api-url": armor.url };
+    const { exitCode, said } = await runStep(async () => {
+      const running = runMain();
+      process.emit("beforeExit", 0);
+      await running;
+    }, inputs);
+    expect(exitCode).toBe(1);
+    expect(said).toEqual([
+      expect.stringMatching(/^::error::Unexpected Error: the process ended without a result\. /),
+    ]);
+  });
+
+  test("the agent fails without a configuration, says so, and ends the process", async () => {
+    const own = Object.getOwnPropertyDescriptor(process, "stdin") ?? {};
+    Object.defineProperty(process, "stdin", { ...own, get: () => Readable.from([]) });
+    await using _stdin = disposable({}, () => Object.defineProperty(process, "stdin", own));
+    const { exitCode, lines } = await runStep(runAgent);
+    expect(exitCode).toBe(1);
+    expect(lines).toEqual(["token agent: its configuration is cut off"]);
+    expect(exit).toHaveBeenCalledTimes(1);
   });
 });

@@ -25,6 +25,7 @@ describe("the wrapper of armor-token", () => {
     expect(shWrapper("/opt/no de", "/it's/a.js", "/t$mp")).toBe(
       "#!/bin/sh\nunset NODE_OPTIONS\nexec '/opt/no de' '/it'\\''s/a.js' '/t$mp' \"$@\"\n",
     );
+    expect(shWrapper("/a\\b", "/c", "/d")).toContain("exec '/a\\b' '/c' '/d'");
     expect(shWrapper("C:\\n.exe", "D:\\a.js", "D:\\t", true)).toContain(
       "exec 'C:/n.exe' 'D:/a.js' 'D:/t'",
     );

@@ -81,6 +81,11 @@ describe("launchAgent", () => {
     { script: say('"the k3y is odd."'), says: "the *** is odd. Without" },
     { script: "process.exit(7)", says: "it ended with exit code 7 before it was ready." },
     { script: `console.log("{}\\nnull\\nhello"); ${say('"late"')}`, says: "late." },
+    {
+      // Of what a program prints without end, the last part is looked through.
+      script: 'process.stderr.write("Error: one\\n" + "x\\n".repeat(40_000) + "Error: two\\n")',
+      says: "it ended with exit code 0 before it was ready: Error: two.",
+    },
     { script: "setInterval(() => {}, 1000)", says: "it was not ready within 0.5 s." },
   ])("leaves no process of an agent that does not get ready: $script", async ({ script, says }) => {
     const pidFile = join(temp.path, "pid");

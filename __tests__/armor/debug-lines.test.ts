@@ -4,15 +4,18 @@ import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { watchCertificate } from "../../src/armor/certificate.ts";
+import { connect, Progress } from "../../src/armor/connecting.ts";
 import { createSend } from "../../src/armor/http.ts";
 import { explainRoute } from "../../src/armor/proxy.ts";
 import { writeDebugTo } from "../../src/debug.ts";
 import { Client } from "../../src/gateway/client.ts";
 import { Upstream } from "../../src/gateway/upstream.ts";
 import { createAuthority, trust } from "../fixtures/certificates.ts";
+import { nameHere } from "../fixtures/names.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { startConnectProxy } from "../fixtures/proxy.ts";
-import { json, startServer } from "../fixtures/server.ts";
+import { CLOSED_PORT, json, startServer } from "../fixtures/server.ts";
 
 const HOST = "armor.corp.test";
 const PASSWORD = "Passw0rd";
@@ -58,6 +61,13 @@ async function openWorld() {
 
 type World = Awaited<ReturnType<typeof openWorld>>;
 
+/** A monotonic clock counts from the start of the machine, so that a sum of two times is no duration. */
+function expectDurations(): void {
+  const durations = lines.flatMap((line) => [...line.matchAll(/(?<ms>\d+) ms/g)]);
+  expect(durations.length).toBeGreaterThan(0);
+  for (const { groups } of durations) expect(Number(groups?.["ms"])).toBeLessThan(15_000);
+}
+
 function expectWay({ proxy, origin }: World): void {
   const said = lines.join("\n");
   const at = `http://127.0.0.1:${proxy.port}`;
@@ -83,6 +93,7 @@ test("the exchange says route, address, TLS, certificate, status, time, size and
   const request = { url, headers: { Authorization: "Basic s3cret" }, body: "s3cret" };
   const reply = await createSend(world.route)(request, AbortSignal.timeout(15_000));
   expectWay(world);
+  expectDurations();
   const bytes = reply.body.length;
   expect(lines.at(-1)).toMatch(
     new RegExp(`^POST ${url.origin}/a/b: 200 in \\d+ ms, ${bytes} bytes${SHOWN}$`),
@@ -120,4 +131,38 @@ test.each([
   const isSet = !why.startsWith("neither");
   const explained = explainRoute(new URL(url), isSet ? { ...route, proxy } : route);
   expect(explained).toBe(`Route to ${url}: direct, because ${why}`);
+});
+
+test("a proxy without a user is explained as such", () => {
+  const proxy = { variable: "https_proxy", value: "http://p.test:1" };
+  const explained = explainRoute(new URL("https://a.test"), { proxy, noProxy: "" });
+  expect(explained).toMatch(/http:\/\/p\.test:1, without a user, by the variable https_proxy$/);
+});
+
+test("each answer of DNS and each attempt that failed has a line", async () => {
+  await using _names = nameHere({ localhost: ["ENOTFOUND", ["127.0.0.3", "127.0.0.1"]] });
+  const endpoint = { host: "localhost", port: CLOSED_PORT };
+  const failed = connect(endpoint, new Progress(), AbortSignal.timeout(15_000));
+  await expect(failed).rejects.toThrow("ECONNREFUSED");
+  expect(lines).toEqual([
+    "DNS does not know localhost (ENOTFOUND): asked again in 250 ms",
+    "localhost is 127.0.0.3, 127.0.0.1",
+    expect.stringMatching(/^127\.0\.0\.3 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
+    expect.stringMatching(/^127\.0\.0\.1 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
+  ]);
+});
+
+test.each([
+  { names: {}, shown: '"nobody" by "nobody"' },
+  { names: { O: "Corp", OU: "Unit" }, shown: '"Corp" by "Corp"' },
+  { names: { OU: "Unit" }, shown: '"Unit" by "Unit"' },
+  { names: { CN: ["a", 'b"'] }, shown: `"a, b'" by "a, b'"` },
+  { names: { CN: "" }, shown: '"nobody" by "nobody"' },
+])("a certificate for $names is shown as $shown", ({ names, shown }) => {
+  const getPeerCertificate = () => ({ subject: names, issuer: names, valid_to: "then" });
+  const socket = Object.assign(new EventEmitter(), { getPeerCertificate, getProtocol: () => "T" });
+  watchCertificate(socket as never);
+  socket.emit("secureConnect");
+  expect(lines).toEqual([`T, certificate of ${shown} until then`]);
+  expect(socket.listenerCount("error")).toBe(0);
 });

@@ -118,6 +118,8 @@ describe("after a refusal, a hint names", () => {
     expect(hintsOf({ appId: pair, apiKey: KEY }).join(" ")).toContain("app-id holds both values");
     const encoded = hintsOf({ appId: base64(pair), apiKey: KEY });
     expect(encoded).toEqual(["app-id is the base64 of both values together."]);
+    const ofAppId = hintsOf({ appId: APP, apiKey: base64(APP) });
+    expect(ofAppId).toEqual(["api-key is the base64 of app-id."]);
     expect(hintsOf({ appId: `"${APP}"`, apiKey: `"${KEY}"` })).toHaveLength(2);
   });
 

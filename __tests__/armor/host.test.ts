@@ -42,3 +42,12 @@ test("whoever is refused on loopback is told, before the usual remedy", async ()
   const proxy = proxyError({ origin: "http://127.0.0.1:3128" }, "armor.example", refused);
   expect(proxy.remedy).toMatch(new RegExp(`^${HINT}.* Check https_proxy`));
 });
+
+test("where this process may not look for a container's files, there is no hint", async () => {
+  await using _machine = standIn({ files: NO_FILES, ppid: 1 });
+  const denied = () => {
+    throw new Error("Access to this API has been restricted");
+  };
+  Object.assign(fs, { existsSync: denied });
+  expect(containerHint("localhost")).toBe("");
+});

@@ -399,6 +399,21 @@ describe("a token that the server refused", () => {
     expect([trial.pauses, trial.fetches]).toEqual([[700], 3]);
   });
 
+  test("is not replaced sooner for a caller who asks for any token in the pause", async () => {
+    const trial = new Trial({ lifetime: 0.4 });
+    await trial.refuse("first");
+    await trial.bring();
+    await trial.pass(300);
+    let fetchesInPause = 0;
+    trial.later(100, async () => {
+      const asked = trial.call();
+      fetchesInPause = trial.fetches;
+      await asked;
+    });
+    await trial.refuse("fetched-1");
+    expect([trial.pauses, fetchesInPause, trial.fetches]).toEqual([[700], 1, 2]);
+  });
+
   test("is not replaced if a newer one arrives in the pause before that", async () => {
     const trial = new Trial({ lifetime: 1 });
     await trial.pass(600);

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Values } from "../../sandbox/runner.ts";
 import type { ErrorCode } from "../../src/errors.ts";
@@ -323,5 +324,24 @@ describe("with keep-fresh", () => {
     await using main = await startMain({}, {}, text(403, ""));
     expect(main.exitCode).toBe(1);
     await expect(readdir(temp.path)).resolves.toEqual([]);
+  });
+
+  test("main warns if no_proxy is * beside a proxy, and if PATH cannot hold the folder", async () => {
+    const colon = join(temp.path, `a${delimiter}b`);
+    await mkdir(colon);
+    const env = { RUNNER_TEMP: colon, http_proxy: "http://proxy.example", no_proxy: "*" };
+    await using main = await startMain({}, env);
+    expect(main.exitCode).toBe(0);
+    expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([
+      expect.stringMatching(/armor-token is not on PATH, .* run: "\$TOKEN_COMMAND"\.$/),
+      expect.stringMatching(/no_proxy is \*\. .*wget.* the proxy\. .*no_proxy .*\.$/),
+    ]);
+    await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
+  });
+
+  test("main warns of neither if all is well", async () => {
+    await using main = await startMain();
+    expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([]);
+    await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
   });
 });

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { isoDate } from "../../src/clock.ts";
+import { writeDebugTo } from "../../src/debug.ts";
 import { hide } from "../../src/redact.ts";
 import * as runner from "../../src/step/outputs.ts";
-import { exportAgent } from "../../src/step/outputs.ts";
+import { exportAgent, logDebug, startDebugLog } from "../../src/step/outputs.ts";
 import { runStep } from "../fixtures/in-process.ts";
 
 describe("outputs", () => {
@@ -83,4 +84,21 @@ test.each(PRINTING)("$what shows no secret, and is one line", async ({ print }) 
   });
   const line = lines.find((one) => one.includes("it is")) ?? "";
   expect(line).toMatch(/it is \*\*\* ::error::x \[31m$/);
+});
+
+test("the debug log begins with what Node and OpenSSL are here", async () => {
+  const { lines } = await runStep(
+    () => {
+      startDebugLog();
+      writeDebugTo(undefined);
+      logDebug("a line\nof two");
+    },
+    {},
+    { RUNNER_DEBUG: "1" },
+  );
+  const { node, openssl } = process.versions;
+  expect(lines).toEqual([
+    `::debug::Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`,
+    "::debug::a line of two",
+  ]);
 });

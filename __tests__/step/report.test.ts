@@ -122,3 +122,17 @@ test("the step's own session, which post tries to end itself, is not told of twi
   const { lines } = agentReport({ kind: "ended", stats: stats.report() }, true);
   expect(lines.join("\n")).not.toContain("could not be ended");
 });
+
+test.each([
+  { otherKinds: 1, otherCalls: 1, line: "… and 1 other kind (1 call)" },
+  { otherKinds: 2, otherCalls: 2, line: "… and 2 other kinds (2 calls)" },
+  { otherKinds: 0, otherCalls: 7, line: "… and 7 other calls" },
+])("kinds of calls that are not listed are summed up as $line", (others) => {
+  const { line, ...counts } = others;
+  const stats = { ...new Stats().report(), ...counts };
+  expect(agentReport({ kind: "ended", stats }, true).read).toEqual([line]);
+});
+
+test("without a debug log there is none in the report", () => {
+  expect(agentReport({ kind: "unknown", reason: "x" }, true).debugLog).toEqual([]);
+});

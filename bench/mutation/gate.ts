@@ -112,6 +112,18 @@ function openLines(open: readonly Group[]): string[] {
   return [...lines, ""];
 }
 
+/** @param text what an earlier run has printed. @returns whether a mutant is one that it has left */
+export function leftBy(text: string): (mutant: Mutant) => boolean {
+  const left = new Set<string>();
+  let file = "";
+  for (const line of text.split("\n")) {
+    file = /^ {2}"(?<file>src\/[^"]+)": \[$/.exec(line)?.groups?.["file"] ?? file;
+    const change = /^ {4}\/\/ line \d+: (?<change>.*)$/.exec(line)?.groups?.["change"];
+    if (change !== undefined) left.add(`${file} ${change}`);
+  }
+  return (mutant) => left.has(`${mutant.file} ${mutant.original} -> ${mutant.replacement}`);
+}
+
 function tableOf({ mutants, killed, untried }: Outcome, survivors: readonly Mutant[]): string[] {
   const row = (name: string, cells: readonly (number | string)[]) =>
     name.padEnd(34) + cells.map((cell) => String(cell).padStart(10)).join("");

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linesOf } from "./changed.ts";
 import { nameAt, namedRangesOf } from "./functions.ts";
-import { judge } from "./gate.ts";
+import { judge, leftBy } from "./gate.ts";
 import type { Mutant } from "./instrument.ts";
 
 const SOURCE = `import { x } from "y";
@@ -127,4 +127,12 @@ test("an entry of a file that is gone is void", () => {
   };
   const entry = { function: "f", mutator: "Regex", why: WHY };
   assert.equal(judge(outcome, { "src/gone.ts": [entry] }).isGood, false);
+});
+
+test("what a run has left can be tried again by what it has printed", () => {
+  const { lines } = judgeTwo([], 0);
+  const isLeft = leftBy(lines.join("\n"));
+  assert.equal(isLeft(mutant("1")), true);
+  assert.equal(isLeft({ ...mutant("1"), replacement: "/b/" }), false);
+  assert.equal(isLeft({ ...mutant("1"), file: "src/clock.ts" }), false);
 });

@@ -5,6 +5,8 @@
 //   npm run mutate -- guard armor       these files, or all files of these folders
 //   npm run mutate -- --changed         what the branch has changed, for ten minutes at most
 //   npm run mutate -- --minutes 30      another bound
+//   npm run mutate -- armor --again LOG only what an earlier run, which has printed this, has left
+//   npm run mutate -- --workers 2       fewer processes at once, on a machine that others use, too
 //
 // It fails if a change survives that accepted.ts does not name, or if an entry there stands for
 // nothing, and prints what is left over in the form of accepted.ts. The tests that run the sources
@@ -20,10 +22,10 @@ import { ROOT } from "../../sandbox/runner.ts";
 import { isDistCurrent } from "../../scripts/dist-record.ts";
 import { type ChangedLines, changedLines } from "./changed.ts";
 import { Choice, type MutantJob, type Rooms } from "./choose.ts";
-import { judge } from "./gate.ts";
+import { judge, leftBy } from "./gate.ts";
 import { instrument, type Mutant } from "./instrument.ts";
 import type { Reply } from "./worker.ts";
-import { endAll, runAll } from "./workers.ts";
+import { endAll, runAll, WORKERS } from "./workers.ts";
 
 /**
  * Of a run for what was changed: as long as one waits for a gate. What is left is tried by the job
@@ -40,9 +42,14 @@ const minutes = () => (performance.now() - start) / 60_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { changed: { type: "boolean", default: false }, minutes: { type: "string" } },
+  options: {
+    changed: { type: "boolean", default: false },
+    minutes: { type: "string" },
+    workers: { type: "string" },
+    again: { type: "string" },
+  },
 });
-const bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
+let bound = Number(values.minutes ?? (values.changed ? CHANGED_MINUTES : Infinity));
 const changed = values.changed ? changedLines() : undefined;
 const sources = globSync("src/**/*.ts", { cwd: ROOT })
   .map((file) => file.replaceAll("\\", "/"))
@@ -64,12 +71,22 @@ process.on("exit", () => {
   endAll(folder);
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
-const folders = { copy: join(folder, "copy"), temp: join(folder, "temp") };
+/** The first signal ends the trying, so that what was found is told; the second ends the process. */
+function stopTrying(): void {
+  if (bound === 0) process.exit(1);
+  bound = 0;
+}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stopTrying);
+const folders = {
+  copy: join(folder, "copy"),
+  temp: join(folder, "temp"),
+  workers: Number(values.workers ?? WORKERS),
+};
 await mkdir(folders.temp);
 
 const all = await instrument(folders.copy, files);
-const mutants = all.filter((mutant) => touches(mutant, changed));
+const left = values.again === undefined ? undefined : leftBy(readFileSync(values.again, "utf8"));
+const mutants = all.filter((mutant) => touches(mutant, changed) && (left?.(mutant) ?? true));
 const tests = findTests();
 const covered = await runWithout(tests);
 say(`${mutants.length} mutants, ${covered.runs.length} tests, ${minutes().toFixed(1)} min`);
@@ -78,7 +95,7 @@ const killed = new Set<string>();
 const untried = new Set<string>();
 await tryOn("own");
 await tryOn("others");
-const isWhole = changed === undefined && untried.size === 0;
+const isWhole = changed === undefined && left === undefined && untried.size === 0;
 const { lines, isGood } = judge({ mutants, killed, untried, sources, isWhole });
 for (const line of lines) say(line);
 say(`${minutes().toFixed(1)} min`);

@@ -12,18 +12,27 @@ const GRACE_MS = 10_000;
 /** Properties are tried with as many inputs. */
 const RUNS = "50";
 
-/** Most tests wait for a connection or a timer. */
-const WORKERS = 3 * availableParallelism();
+/** As many as a machine runs that has nothing else to do: most tests wait for something. */
+export const WORKERS = 3 * availableParallelism();
 
 /** Modules that were loaded once more are never freed. */
 const MAX_STATICS = 25;
 
 const running = new Set<ChildProcess>();
 
+export interface Place {
+  /** The instrumented copy of the project. */
+  readonly copy: string;
+  /** For the temporary files of the tests. */
+  readonly temp: string;
+  /** How many processes work at once. */
+  readonly workers: number;
+}
+
 /** @param onReply is told in the order of the ends */
 export async function runAll<T extends Job>(
   jobs: Iterable<T>,
-  folders: { readonly copy: string; readonly temp: string },
+  folders: Place,
   onReply: (job: T, reply: Reply) => void,
 ): Promise<void> {
   const queue = jobs[Symbol.iterator](); // one for all lanes
@@ -50,7 +59,7 @@ export async function runAll<T extends Job>(
     }
     if (worker !== undefined) end(worker);
   };
-  await Promise.all(Array.from({ length: WORKERS }, lane));
+  await Promise.all(Array.from({ length: folders.workers }, lane));
 }
 
 /** Ends every process that was started, and on Linux the agents that tests have left. */
@@ -59,7 +68,7 @@ export function endAll(temp: string): void {
   for (const { pid } of agentsBelow(temp)) kill(pid, "SIGKILL");
 }
 
-function start({ copy, temp }: { readonly copy: string; readonly temp: string }): ChildProcess {
+function start({ copy, temp }: Place): ChildProcess {
   const worker = fork(WORKER, [copy], {
     cwd: copy,
     env: { ...process.env, TMPDIR: temp, TEMP: temp, TMP: temp, PROPERTY_RUNS: RUNS, CI: "" },

@@ -1,0 +1,132 @@
+// What the post step makes of an agent's report, and of what a cancelled main has saved late.
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import { ROOT } from "../../sandbox/runner.ts";
+import { createAgentFolder } from "../../src/agent-client/folder.ts";
+import { CONTROL_FILE } from "../../src/protocol/config.ts";
+import { Stats } from "../../src/protocol/stats.ts";
+import { post } from "../../src/step/post.ts";
+import { runPost, runStep } from "../fixtures/in-process.ts";
+import { disposable, makeTempFolder } from "../fixtures/opened.ts";
+import { raw, silence, startServer, text } from "../fixtures/server.ts";
+
+const TOKEN = "t0k3n-a1";
+
+/** An agent that ends with this report, in a folder of its own, and the state that names it. */
+async function openAgent(report: Partial<Stats>) {
+  const temp = await makeTempFolder("armor-post-");
+  const body = JSON.stringify(Object.assign(new Stats(), report));
+  const reply = `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  const server = await startServer([raw(reply)]);
+  const folder = await createAgentFolder({ RUNNER_TEMP: temp.path }, join(ROOT, "dist"));
+  await writeFile(join(folder.path, CONTROL_FILE), `${server.url}/c\n`);
+  const state = { access_token: TOKEN, agent_folder: folder.path };
+  return disposable({ state }, async () => {
+    await server.close();
+    await temp[Symbol.asyncDispose]();
+  });
+}
+
+const ENDED = "The Armor session was ended.";
+const OVER = "The Armor session was over already.";
+interface Row {
+  readonly report: Partial<Stats>;
+  readonly complete: string;
+  readonly asks: number;
+  readonly says: readonly string[];
+}
+test.each<Row>([
+  { report: { sessionsEnded: 1 }, complete: "true", asks: 0, says: [] },
+  { report: {}, complete: "true", asks: 0, says: [OVER] },
+  { report: {}, complete: "", asks: 0, says: [] },
+  { report: { sessionsNotEnded: 1 }, complete: "true", asks: 1, says: [ENDED] },
+  { report: { minted: 2, sessionsNotEnded: 1 }, complete: "true", asks: 0, says: [] },
+  { report: { reason: "it had enough" }, complete: "true", asks: 1, says: [ENDED] },
+])(
+  "of an agent's report $report, with main complete: '$complete', post says of the session: $says",
+  async ({ report, complete, asks, says }) => {
+    await using armor = await startServer([text(204, "")]);
+    await using agent = await openAgent(report);
+    const { said } = await runPost({ api_url: armor.url, complete, ...agent.state });
+    expect(said.filter((line) => line.startsWith("The Armor session"))).toEqual(says);
+    expect(armor.requests).toHaveLength(asks);
+  },
+);
+
+test("a session that the agent could not end is tried once more, for a moment only", async () => {
+  let startedAt = 0;
+  let endedAt = 0;
+  await using armor = await startServer([
+    (response, request) => {
+      startedAt = performance.now();
+      response.on("close", () => {
+        endedAt = performance.now();
+      });
+      silence(response, request);
+    },
+  ]);
+  await using agent = await openAgent({ sessionsNotEnded: 1 });
+  const { said } = await runPost({ api_url: armor.url, complete: "true", ...agent.state });
+  expect(said.at(-1)).toMatch(/^The Armor session could not be ended \(no answer in time\)/);
+  while (endedAt === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  // A second is what this try has; all that post has left would be more than four.
+  expect(endedAt - startedAt).toBeLessThan(3_000);
+});
+
+/** As the runner's file for saved state holds it. */
+const saved = (values: Readonly<Record<string, string>>) =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}<<end\n${value}\nend\n`)
+    .join("");
+
+/** Post behind a main that was cancelled and has ended since. @param at of the file that it wrote */
+async function runBehindMain(apiUrl: string, at: (temp: string) => string, content?: string) {
+  await using temp = await makeTempFolder("armor-post-");
+  const stateFile = at(temp.path);
+  if (content !== undefined) await writeFile(stateFile, content);
+  const never = new Promise<never>(() => undefined);
+  return await runStep(
+    (env) => post(env, never),
+    {},
+    {
+      RUNNER_TEMP: temp.path,
+      GITHUB_STATE: join(temp.path, "save_state_post"),
+      STATE_api_url: apiUrl,
+      STATE_mark: join(temp.path, "armor-main-0123456789abcdef"),
+      STATE_state_file: stateFile,
+    },
+  );
+}
+
+test("post ends the session of a token that main saved after it was cancelled, and masks it", async () => {
+  await using armor = await startServer([text(204, "")]);
+  const late = saved({ api_url: armor.url, access_token: TOKEN, complete: "true" });
+  const ran = await runBehindMain(armor.url, (temp) => join(temp, "save_state_main"), late);
+  expect(ran.lines[0]).toBe(`::add-mask::${TOKEN}`);
+  expect(ran.said).toEqual([expect.stringMatching(/^The Armor session was ended\.$/)]);
+  expect(armor.requests).toMatchObject([{ headers: { authorization: `Bearer ${TOKEN}` } }]);
+});
+
+test.each([
+  { what: "lies in another folder", name: "../save_state_main", content: true },
+  { what: "is gone", name: "save_state_main", content: false },
+])("post believes no state of a file that $what", async ({ name, content }) => {
+  await using outer = await makeTempFolder("armor-outer-");
+  await using armor = await startServer([text(204, "")]);
+  const late = saved({ api_url: armor.url, access_token: TOKEN, complete: "true" });
+  const at = (temp: string) =>
+    name.startsWith("..") ? join(outer.path, "state") : join(temp, name);
+  const ran = await runBehindMain(armor.url, at, content ? late : undefined);
+  expect(ran).toMatchObject({ exitCode: 0, lines: [] });
+  expect(armor.requests).toEqual([]);
+});
+
+test("post goes by what it knows if main has saved no address", async () => {
+  await using armor = await startServer([text(204, "")]);
+  const at = (temp: string) => join(temp, "save_state_main");
+  const ran = await runBehindMain(armor.url, at, saved({ access_token: TOKEN }));
+  expect(ran).toMatchObject({ exitCode: 0, lines: [] });
+  expect(armor.requests).toEqual([]);
+});
