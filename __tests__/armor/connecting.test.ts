@@ -214,12 +214,6 @@ describe("a name that DNS does not know", () => {
   });
 });
 
-test("a name for which DNS has no address is one that it does not know", async () => {
-  await using _names = nameHere({ [NAME]: [[]] });
-  const unknown = { code: "ENOTFOUND", message: `no address for ${NAME}` };
-  await expect(connectTo(CLOSED_PORT)).rejects.toMatchObject(unknown);
-});
-
 test("what is written goes out at once, not when the next packet is full (Nagle's algorithm)", async () => {
   await using here = await listenHere();
   const connecting = jest.spyOn(net, "connect");
@@ -271,3 +265,9 @@ function timerOf(port: number): string | undefined {
   const fields = lines.map((line) => line.trim().split(/\s+/)).find((one) => one[1] === address);
   return fields?.[5]?.split(":")[0];
 }
+
+test("a name for which DNS has no address is one that it does not know", async () => {
+  await using _names = nameHere({ [NAME]: [[]] });
+  const unknown = { code: "ENOTFOUND", message: `no address for ${NAME}` };
+  await expect(connectTo(CLOSED_PORT)).rejects.toMatchObject(unknown);
+});

@@ -66,7 +66,7 @@ describe("the built action", () => {
     await job.post();
     expect(exitCode).toBe(0);
     expect(log).toMatch(
-      /^Warning: armor-token cannot be run.*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
+      /^Warning: armor-token .*noexec.*TOKEN_COMMAND, and run: sh "\$TOKEN_COMMAND"\.$/m,
     );
     expect(log).toMatch(/by \$ARMOR_GATEWAY_URL and get tokens by the output token-command\.$/);
   });

@@ -51,7 +51,8 @@ async function runFirstWorkflow(change: (script: string) => string) {
 async function runBash(job: Job, script: string) {
   const file = join(job.temp, "step.sh").replaceAll("\\", "/");
   writeFileSync(file, script);
-  const command = `bash --noprofile --norc -eo pipefail '${file}'`;
+  // What mktemp makes goes with the job.
+  const command = `TMPDIR='${job.temp}' bash --noprofile --norc -eo pipefail '${file}'`;
   const { exitCode, stdout, stderr } = await job.run(command);
   return { exitCode, lines: (stdout + stderr).trim().split(/\r?\n/) };
 }

@@ -334,7 +334,7 @@ describe("with keep-fresh", () => {
     expect(main.exitCode).toBe(0);
     expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([
       expect.stringMatching(/armor-token is not on PATH, .* run: "\$TOKEN_COMMAND"\.$/),
-      expect.stringMatching(/no_proxy is \*\. .*the proxy\. List the hosts in no_proxy .*\.$/),
+      expect.stringMatching(/no_proxy is \*\. .*wget.* the proxy\. .*no_proxy .*\.$/),
     ]);
     await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
   });

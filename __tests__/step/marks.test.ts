@@ -91,3 +91,10 @@ test("a mark that is larger than a process's number is none of main's", async ()
   await writeFile(mark, `${process.pid}${" ".repeat(100_000)}`);
   expect(await endMain(mark, env, 100)).toBe(true);
 });
+
+test("a mark that main cannot have written is not waited for", async () => {
+  await using temp = await makeTempFolder("armor-marks-");
+  const mark = join(temp.path, "armor-main-0123456789abcdef");
+  await writeFile(mark, `${process.pid}`.padEnd(21));
+  expect(await endMain(mark, { RUNNER_TEMP: temp.path }, 0)).toBe(true);
+});

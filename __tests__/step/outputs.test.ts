@@ -67,23 +67,6 @@ describe("outputs", () => {
   });
 });
 
-test("the debug log begins with what Node and OpenSSL are here", async () => {
-  const { lines } = await runStep(
-    () => {
-      startDebugLog();
-      writeDebugTo(undefined);
-      logDebug("a line\nof two");
-    },
-    {},
-    { RUNNER_DEBUG: "1" },
-  );
-  const { node, openssl } = process.versions;
-  expect(lines).toEqual([
-    `::debug::Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`,
-    "::debug::a line of two",
-  ]);
-});
-
 const SECRET = "k3y-of-the-outputs";
 const PRINTING: readonly { readonly what: string; readonly print: (text: string) => void }[] = [
   { what: "a line", print: runner.log },
@@ -101,4 +84,21 @@ test.each(PRINTING)("$what shows no secret, and is one line", async ({ print }) 
   });
   const line = lines.find((one) => one.includes("it is")) ?? "";
   expect(line).toMatch(/it is \*\*\* ::error::x \[31m$/);
+});
+
+test("the debug log begins with what Node and OpenSSL are here", async () => {
+  const { lines } = await runStep(
+    () => {
+      startDebugLog();
+      writeDebugTo(undefined);
+      logDebug("a line\nof two");
+    },
+    {},
+    { RUNNER_DEBUG: "1" },
+  );
+  const { node, openssl } = process.versions;
+  expect(lines).toEqual([
+    `::debug::Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch}`,
+    "::debug::a line of two",
+  ]);
 });

@@ -116,6 +116,13 @@ describe("of the agent, the post step tells", () => {
   });
 });
 
+test("the step's own session, which post tries to end itself, is not told of twice", () => {
+  const stats = new Stats();
+  stats.sessionsNotEnded = 1;
+  const { lines } = agentReport({ kind: "ended", stats: stats.report() }, true);
+  expect(lines.join("\n")).not.toContain("could not be ended");
+});
+
 test.each([
   { otherKinds: 1, otherCalls: 1, line: "… and 1 other kind (1 call)" },
   { otherKinds: 2, otherCalls: 2, line: "… and 2 other kinds (2 calls)" },
@@ -128,11 +135,4 @@ test.each([
 
 test("without a debug log there is none in the report", () => {
   expect(agentReport({ kind: "unknown", reason: "x" }, true).debugLog).toEqual([]);
-});
-
-test("the step's own session, which post tries to end itself, is not told of twice", () => {
-  const stats = new Stats();
-  stats.sessionsNotEnded = 1;
-  const { lines } = agentReport({ kind: "ended", stats: stats.report() }, true);
-  expect(lines.join("\n")).not.toContain("could not be ended");
 });
