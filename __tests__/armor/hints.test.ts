@@ -154,6 +154,7 @@ const anyValue = fc.oneof(ofAlphabet, padded, fc.uuid());
 holds(
   "of random values there is no hint, whatever they are made of",
   fc.property(fc.oneof(fc.uuid(), anyValue), fc.oneof(ofAlphabet, padded), (appId, apiKey) => {
+    fc.pre(!appId.includes(apiKey) && !apiKey.includes(appId)); // that is a shape of its own
     expect(hintsOf({ appId, apiKey })).toEqual([]);
   }),
 );
