@@ -55,7 +55,10 @@ async function linesOf(folder: string): Promise<string> {
 
 test("says what the agent answered, and after how long", async () => {
   await using agent = await openAgent();
+  const startedAt = performance.now();
   const said = await linesOf(agent.folder);
+  const tookMs = performance.now() - startedAt;
+  expect(Number(/ in (?<ms>\d+) ms$/m.exec(said)?.groups?.["ms"])).toBeLessThanOrEqual(tookMs + 1);
   expect(said).toMatch(/^::debug::armor-token: The token agent answered 200 in \d{1,5} ms\n$/);
   await agent.server.close();
   expect(await linesOf(agent.folder)).toMatch(
