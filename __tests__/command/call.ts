@@ -27,6 +27,8 @@ export interface CallOptions {
   readonly stderr?: Destination | "gone";
   /** Whether the runner's pipe is found: undefined for no, otherwise what it does. */
   readonly runner?: "certain" | "uncertain" | "broken";
+  /** Whether the workflow runs with step debug logging; undefined for no. */
+  readonly isDebug?: boolean;
 }
 
 export interface CallResult {
@@ -79,6 +81,7 @@ async function callCommand(
     args,
     stdout: output("stdout"),
     stderr: output("stderr"),
+    isDebug: options.isDebug === true,
     findRunnerPipe: () => (options.runner === undefined ? undefined : pipe),
   });
   const textOf = (to: Written["to"]) =>

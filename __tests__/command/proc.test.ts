@@ -67,7 +67,8 @@ testsThatNeed(LINUX, "processes", () => {
     await using shell = await startShell("sh -c 'sleep 600; true' & echo ready; read -r line");
     await using other = await startShell("echo ready; read -r line");
     let below = descendantsOf(shell.pid);
-    while (below.length < 2) {
+    const isSleep = (pid: number) => readProcess(pid).name === "sleep";
+    while (below.length < 2 || !below.some(isSleep)) {
       await pause(5);
       below = descendantsOf(shell.pid);
     }

@@ -382,6 +382,292 @@ export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
       why: "Node takes an empty name of an encoding for UTF-8.",
     },
   ],
+  "src/command/agent.ts": [
+    {
+      function: "controlUrl",
+      mutator: "ConditionalExpression",
+      why: "Linux says EACCES; EPERM is what other systems may say.",
+    },
+    {
+      function: "controlUrl",
+      mutator: "StringLiteral",
+      why: "Linux says EACCES; EPERM is what other systems may say.",
+    },
+    {
+      function: "readControlFile",
+      mutator: "MethodExpression",
+      why: "A URL drops the line end that is inside it.",
+    },
+    {
+      function: "readControlFile",
+      mutator: "BlockStatement",
+      why: "The process ends behind its one call.",
+    },
+    {
+      function: "askAgent",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "The encoding is UTF-8 either way, and the text of the error is not shown.",
+    },
+  ],
+  "src/command/command.ts": [
+    {
+      function: "maskToken",
+      mutator: "ConditionalExpression",
+      why: "Which streams take a mask is looked at once more two lines below.",
+    },
+    {
+      function: "maskToken",
+      mutator: "OptionalChaining",
+      why: "Masks that have arrived have done so by the runner's pipe.",
+    },
+  ],
+  "src/command/output.ts": [
+    {
+      function: "isNullDevice",
+      mutator: "ConditionalExpression",
+      why: "What is no character device has not the number of the null device either.",
+    },
+    {
+      function: "isNullDevice",
+      mutator: "BlockStatement",
+      why: "Windows alone has no path for its null device.",
+    },
+    {
+      function: "isNullDevice",
+      mutator: "BooleanLiteral",
+      why: "Windows alone has no path for its null device.",
+    },
+  ],
+  "src/command/proc.ts": [
+    {
+      function: "STAT",
+      mutator: "Regex",
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readProcess",
+      mutator: "OptionalChaining",
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readProcess",
+      mutator: "StringLiteral",
+      count: 3,
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readProcess",
+      mutator: "ConditionalExpression",
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "isNumber",
+      mutator: "Regex",
+      count: 2,
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "listPipes",
+      mutator: "MethodExpression",
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readPipe",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readPipe",
+      mutator: "OptionalChaining",
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readPipe",
+      mutator: "Regex",
+      count: 2,
+      why: "What Linux shows in /proc has always this form (proc(5)): no test can make another.",
+    },
+    {
+      function: "readPipe",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+  ],
+  "src/command/runner-pipe.ts": [
+    {
+      function: "MACHINE_NAMESPACE",
+      mutator: "StringLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findRunnerPipe",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+    {
+      function: "findStep",
+      mutator: "EqualityOperator",
+      why: "A boundary: no step nests so deep.",
+    },
+    {
+      function: "findStep",
+      mutator: "AssignmentOperator",
+      why: "The count ends nothing but a circle, which no test can make of processes.",
+    },
+    {
+      function: "findStep",
+      mutator: "ConditionalExpression",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findStep",
+      mutator: "ObjectLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "BlockStatement",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "ConditionalExpression",
+      count: 6,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "EqualityOperator",
+      count: 3,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "StringLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "BooleanLiteral",
+      count: 4,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isStepOfContainer",
+      mutator: "MethodExpression",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isWorker",
+      mutator: "BlockStatement",
+      count: 3,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isWorker",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isWorker",
+      mutator: "EqualityOperator",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "isWorker",
+      mutator: "BooleanLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findPipeOf",
+      mutator: "MethodExpression",
+      count: 3,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findPipeOf",
+      mutator: "ConditionalExpression",
+      count: 5,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findPipeOf",
+      mutator: "ArrowFunction",
+      count: 2,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findPipeOf",
+      mutator: "BooleanLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "findPipeOf",
+      mutator: "EqualityOperator",
+      count: 3,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "choosePipes",
+      mutator: "EqualityOperator",
+      why: "The worker has no two ends with one number.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "BlockStatement",
+      count: 4,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "BooleanLiteral",
+      count: 2,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "ConditionalExpression",
+      count: 4,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "LogicalOperator",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "EqualityOperator",
+      count: 2,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "readInsideContainer",
+      mutator: "ObjectLiteral",
+      why: "Only in a container of its own does a process come here: with dist/, __tests__/bundle/armor-token.test.ts holds it.",
+    },
+    {
+      function: "writeLines",
+      mutator: "StringLiteral",
+      why: "It is compared with the two other words alone.",
+    },
+  ],
+  "src/command/token-file.ts": [
+    {
+      function: "replaceTokenFile",
+      mutator: "StringLiteral",
+      why: "The name is random, so nobody can have put a file or a link there before.",
+    },
+  ],
   "src/redact.ts": [
     {
       function: "secretsOfThisProcess",
