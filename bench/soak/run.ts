@@ -4,7 +4,7 @@
 
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { createAuthority } from "../../__tests__/fixtures/certificates.ts";
@@ -184,7 +184,8 @@ function growth(first: Sample, samples: readonly Sample[], last: Sample): string
 }
 
 async function leftovers(agent: BuiltAgent, armor: BadArmor, proxy: BadProxy): Promise<string[]> {
-  const stopped = await stopAgent(agent.folder, AbortSignal.timeout(10_000));
+  const env = { RUNNER_TEMP: dirname(agent.folder) };
+  const stopped = await stopAgent(agent.folder, AbortSignal.timeout(10_000), env);
   for (let ms = 0; ms < END_MS && isAlive(agent); ms += 50) await sleep(50);
   if (stopped.kind !== "ended" || stopped.stats === undefined)
     return [`the agent did not stop when it was told to: ${JSON.stringify(stopped)}`];
