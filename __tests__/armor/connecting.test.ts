@@ -253,16 +253,20 @@ testsThatNeed(LINUX, "keep-alive", () => {
       AbortSignal.timeout(SOON_MS),
     );
     // Linux says by this number that a timer for keep-alive runs (proc_pid_net(5), `tr`).
-    expect(timerOf(socket.localPort ?? 0)).toBe("02");
+    expect(timerOf(socket.localPort ?? 0, here.port)).toBe("02");
     socket.destroy();
   });
 });
 
-/** The kind of the timer that the system runs for the connection from this port of 127.0.0.1. */
-function timerOf(port: number): string | undefined {
-  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+/** The kind of the timer that the system runs for the connection between these ports of 127.0.0.1. */
+function timerOf(localPort: number, remotePort: number): string | undefined {
+  const addressOf = (port: number) =>
+    `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const [local, remote] = [addressOf(localPort), addressOf(remotePort)];
   const lines = readFileSync("/proc/self/net/tcp", "utf8").split("\n");
-  const fields = lines.map((line) => line.trim().split(/\s+/)).find((one) => one[1] === address);
+  const fields = lines
+    .map((line) => line.trim().split(/\s+/))
+    .find((one) => one[1] === local && one[2] === remote);
   return fields?.[5]?.split(":")[0];
 }
 
