@@ -4535,9 +4535,11 @@ class Requests {
   }
   accept(exchange) {
     const { socket } = exchange.request;
-    if (socket.destroyed) return;
     const connection = this.#options.connections.find(socket);
-    if (connection === undefined || connection.isRefused) return;
+    if (socket.destroyed || connection === undefined || connection.isRefused) {
+      ignoreRequests(socket);
+      return;
+    }
     if (connection.isReplying) this.#putInLine(connection, exchange);
     else this.#serve(connection, exchange);
   }
@@ -4582,6 +4584,7 @@ class Requests {
     const { connections, limits, onRefusal } = this.#options;
     connection.lastResponse = response;
     connections.refuse(connection);
+    ignoreRequests(connection.socket);
     onRefusal(refusal);
     sendRefusal(response, refusal, limits.headMs);
   }
@@ -4593,6 +4596,7 @@ class Requests {
     if (isFirstHeld) socket.once("close", () => this.#letGoOfAll(connection));
     if (this.#holdsTooMuch()) {
       socket.destroy();
+      ignoreRequests(socket);
       return;
     }
     if (connection.isOverfull) return;
@@ -4659,6 +4663,10 @@ function headLength({ url = "", rawHeaders }) {
   let length = url.length;
   for (const text of rawHeaders) length += text.length;
   return length;
+}
+function ignoreRequests(socket) {
+  const { parser } = socket;
+  if (typeof parser?.onIncoming === "function") parser.onIncoming = () => 0;
 }
 function stopReading(socket) {
   if (socket.listenerCount("resume", pause) === 0) socket.on("resume", pause);
