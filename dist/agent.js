@@ -1,1 +1,1 @@
-require("./entry.js")("agent");
+require("./main.js")("agent");

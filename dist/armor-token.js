@@ -56,7 +56,7 @@ function quote(text, secrets = secretsOfThisProcess, maxLength = QUOTE_LENGTH) {
   const line = toHarmlessLine(text.slice(0, readLength), secrets);
   if (isWholeRead && line.length <= maxLength) return line;
   const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
-  return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
+  return `${withoutHalfCharacter(shown.slice(0, maxLength))}\u2026`;
 }
 const UNSEEN = /[\p{C}\p{Z}]+/gu;
 function toHarmlessLine(text, secrets) {
@@ -100,8 +100,11 @@ function spansOf(secret, text) {
 function foldCase(text) {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
+const PLAIN = /^[ -~]*$/;
+const CONTROL = /[\p{C}\p{Zl}\p{Zp}]+/gu;
 function printable(text) {
-  return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
+  const scrubbed = scrub(text);
+  return PLAIN.test(scrubbed) ? scrubbed : scrub(scrubbed.replace(CONTROL, " "));
 }
 const MIN_TOKEN_LENGTH = 8;
 const MAX_TOKEN_LENGTH = 16 * 1024;

@@ -1,6 +1,15 @@
 /******/ (() => { // webpackBootstrap
 /******/ 	"use strict";
-/******/ 	var __webpack_modules__ = ({});
+/******/ 	var __webpack_modules__ = ({
+
+/***/ 421:
+/***/ ((module) => {
+
+module.exports = require("node:child_process");
+
+/***/ })
+
+/******/ 	});
 /************************************************************************/
 /******/ 	// The module cache
 /******/ 	var __webpack_module_cache__ = {};
@@ -625,7 +634,7 @@ function quote(text, secrets = secretsOfThisProcess, maxLength = QUOTE_LENGTH) {
   const line = toHarmlessLine(text.slice(0, readLength), secrets);
   if (isWholeRead && line.length <= maxLength) return line;
   const shown = isWholeRead ? line : line.slice(0, Math.max(0, line.length - 2 * longest));
-  return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
+  return `${withoutHalfCharacter(shown.slice(0, maxLength))}\u2026`;
 }
 const UNSEEN = /[\p{C}\p{Z}]+/gu;
 function toHarmlessLine(text, secrets) {
@@ -669,8 +678,11 @@ function spansOf(secret, text) {
 function foldCase(text) {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
+const PLAIN = /^[ -~]*$/;
+const CONTROL = /[\p{C}\p{Zl}\p{Zp}]+/gu;
 function printable(text) {
-  return scrub(scrub(text).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " "));
+  const scrubbed = scrub(text);
+  return PLAIN.test(scrubbed) ? scrubbed : scrub(scrubbed.replace(CONTROL, " "));
 }
 const MIN_TOKEN_LENGTH = 8;
 const MAX_TOKEN_LENGTH = 16 * 1024;
@@ -2784,7 +2796,7 @@ const VARIABLES = [
 const VARIABLE = new RegExp(`^(?:${VARIABLES.join("|")})$`, "i");
 const MISTAKES = [
   {
-    shape: /^[*•●.…xX]{3,}$|^\[?(?:redacted|masked|hidden|secure|filtered)\]?$/i,
+    shape: /^[*\u2022\u25cf.\u2026xX]{3,}$|^\[?(?:redacted|masked|hidden|secure|filtered)\]?$/i,
     shows: "is what a log or a page shows instead of the value",
   },
   {
@@ -2851,12 +2863,12 @@ const MISTAKES = [
     shows: "is a name, not what is kept under it",
   },
   {
-    shape: /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u,
+    shape: { test: hasInvisibleCharacter },
     shows: "contains an invisible character: copy it again, from the page on which Armor shows it",
   },
   { shape: /\ufffd/, shows: "contains a character that was damaged on the way" },
   {
-    shape: /^[\w+/=.~-]{8,}(?:[\s\p{Zs}]+[\w+/=.~-]+)+$/u,
+    shape: /^[\w+/=.~-]{8,}(?:\s+[\w+/=.~-]+)+$/,
     shows: "contains blanks, as wrapped lines leave behind",
   },
   {
@@ -2890,6 +2902,10 @@ const MISTAKES = [
     shows: "ends in a line end that is written as two characters",
   },
 ];
+function hasInvisibleCharacter(text) {
+  const shape = /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u;
+  return shape.test(text);
+}
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 const LONG_RANDOM = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/=.~-]{32,}$/;
 function hintsOf(credentials) {
@@ -3643,7 +3659,7 @@ function signToEncode(target) {
 }
 function shown(text, length) {
   const quoted = quote(text);
-  return quoted.length > length ? `${quoted.slice(0, length)}…` : quoted;
+  return quoted.length > length ? `${quoted.slice(0, length)}\u2026` : quoted;
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/forbidden-paths.js
@@ -4960,15 +4976,12 @@ const MAX_CONTROL_BYTES = 1_024;
 const MAX_REPORT_BYTES = 256 * 1024;
 const MAX_DEBUG_BYTES = 256 * 1024;
 
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = require("node:fs/promises");
 ;// CONCATENATED MODULE: ./build/protocol/files.js
-
 
 
 const READ_FLAGS = external_node_fs_namespaceObject.constants.O_RDONLY | (external_node_fs_namespaceObject.constants.O_NOFOLLOW ?? 0) | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
 async function readSmallFile(path, maxBytes) {
-  const file = await (0,external_node_fs_promises_namespaceObject.open)(path, READ_FLAGS);
+  const file = await external_node_fs_namespaceObject.promises.open(path, READ_FLAGS);
   try {
     const stats = await file.stat();
     if (!stats.isFile()) throw unfit("NOT_A_FILE", path);
@@ -4995,10 +5008,10 @@ function unfit(code, path) {
 async function placeFile(path, content) {
   const temporary = `${path}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString("hex")}`;
   try {
-    await (0,external_node_fs_promises_namespaceObject.writeFile)(temporary, content, { mode: 0o600, flag: "wx" });
-    await (0,external_node_fs_promises_namespaceObject.rename)(temporary, path);
+    await external_node_fs_namespaceObject.promises.writeFile(temporary, content, { mode: 0o600, flag: "wx" });
+    await external_node_fs_namespaceObject.promises.rename(temporary, path);
   } catch (error) {
-    await (0,external_node_fs_promises_namespaceObject.rm)(temporary, { force: true }).catch(() => undefined);
+    await external_node_fs_namespaceObject.promises.rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }
@@ -5085,14 +5098,14 @@ class Stats {
 }
 function shortened(path) {
   if (path.length <= MAX_PATH_LENGTH) return path;
-  return `${printable(path).slice(0, MAX_PATH_LENGTH)}…`;
+  return `${printable(path).slice(0, MAX_PATH_LENGTH)}\u2026`;
 }
 const MAX_COUNT = 1e9;
 const MAX_ENTRIES = 100;
 const MAX_TEXT = 4_000;
 const stats_NAME = /^\w{1,40}$/;
 const METHOD = /^(?:GET|HEAD)$/;
-const PATH = /^[\w\-.~:@/{}*… ]{1,250}$/;
+const PATH = /^[\w\-.~:@/{}*\u2026 ]{1,250}$/;
 function parseStats(value) {
   if (!isObject(value)) return undefined;
   const counts = {
@@ -5271,7 +5284,6 @@ function sizeOf(line) {
 ;// CONCATENATED MODULE: ./build/agent/life.js
 
 
-
 const WATCH_MS = 2_000;
 const HOUR_MS = 3_600_000;
 const MAX_UNASKED_HOURS = 24;
@@ -5318,9 +5330,9 @@ class Life {
       this.end(`it was not asked for anything in ${MAX_UNASKED_HOURS} hours`);
     if (now - this.#beganAt > MAX_LIFE_DAYS * 24 * HOUR_MS)
       this.end(`it has run for ${MAX_LIFE_DAYS} days, longer than GitHub lets a job run`);
-    await (0,external_node_fs_promises_namespaceObject.access)(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK).catch(() =>
-      this.end("its folder below RUNNER_TEMP was removed, or given to another user"),
-    );
+    await external_node_fs_namespaceObject.promises
+      .access(this.#controlFile, external_node_fs_namespaceObject.constants.R_OK)
+      .catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
   }
 }
 function isAlive(pid) {
@@ -5541,7 +5553,7 @@ function missing_remedyFor(env) {
   if (env["GITHUB_ACTOR"] === "dependabot[bot]") {
     return (
       "Runs that Dependabot starts get Dependabot's own secrets only: " +
-      "store it under Settings → Secrets and variables → Dependabot, too."
+      "store it under Settings \u2192 Secrets and variables \u2192 Dependabot, too."
     );
   }
   if (isFromFork(env)) {
@@ -5630,7 +5642,7 @@ const INPUT_NAMES = ["app-id", "api-key", ...Object.keys(DEFAULTS)];
 const MAX_TIMEOUT_SECONDS = 300;
 const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096;
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+const inputs_CONTROL = /[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
 function readSecrets(getInput) {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };
   return credentials.apiKey.length < MIN_KEY_LENGTH ? [] : secretForms(credentials);
@@ -5661,7 +5673,7 @@ function readCredentials(getInput, env) {
   const again =
     "Store the secret again: the value that Armor shows, on one line, and nothing else.";
   for (const { name, value } of credentials) {
-    if (CONTROL.test(value))
+    if (inputs_CONTROL.test(value))
       throw inputs_invalid(`${name} contains a line break or another control character`, again);
     if (value.length > MAX_CREDENTIAL_LENGTH)
       throw inputs_invalid(`${name} is longer than ${MAX_CREDENTIAL_LENGTH} characters`, again);
@@ -5677,7 +5689,7 @@ function parseApiUrl(value) {
   const remedy = `Give https:// and a host name, such as ${DEFAULTS["api-url"]}.`;
   if (value === "")
     throw inputs_invalid("api-url is empty", `${remedy} Without the input, that address is used.`);
-  if (CONTROL.test(value) || !URL.canParse(value))
+  if (inputs_CONTROL.test(value) || !URL.canParse(value))
     throw inputs_invalid("api-url is not an absolute URL", remedy);
   const url = new URL(value);
   if (url.username !== "" || url.password !== "")
@@ -5741,7 +5753,6 @@ function inputs_invalid(problem, remedy) {
 
 
 
-
 const marks_NAME = /^armor-main-[\da-f]{16}$/;
 const LOOK_EVERY_MS = 50;
 const MAX_PID_BYTES = 20;
@@ -5791,7 +5802,7 @@ async function endMain(mark, env, waitMs) {
 async function endMainsWithoutState(env, waitMs) {
   const temp = env["RUNNER_TEMP"];
   if (!temp) return;
-  const names = await (0,external_node_fs_promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.resolve)(temp)).catch(() => []);
+  const names = await external_node_fs_namespaceObject.promises.readdir((0,external_node_path_namespaceObject.resolve)(temp)).catch(() => []);
   const marks = names.filter((name) => marks_NAME.test(name)).map((name) => (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), name));
   await Promise.all(marks.map((mark) => endMain(mark, env, waitMs)));
 }
@@ -6012,7 +6023,6 @@ function parseTime(text) {
 
 
 
-
 const IS_WINDOWS = process.platform === "win32";
 const PREFIX = "armor-token-";
 const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
@@ -6027,12 +6037,12 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
   process.umask(0o077);
   let path = "";
   try {
-    path = await (0,external_node_fs_promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), PREFIX));
+    path = await external_node_fs_namespaceObject.promises.mkdtemp((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), PREFIX));
     const folder = await fillFolder(path, dist, isWindows);
     await giveToOwnerOf((0,external_node_path_namespaceObject.dirname)(path), [path, folder.bin]);
     return folder;
   } catch (error) {
-    if (path !== "") await (0,external_node_fs_promises_namespaceObject.rm)(path, { recursive: true, force: true }).catch(() => undefined);
+    if (path !== "") await external_node_fs_namespaceObject.promises.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
@@ -6041,11 +6051,13 @@ async function fillFolder(path, dist, isWindows) {
   const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
   const script = (0,external_node_path_namespaceObject.join)(bin, "armor-token");
   const program = (0,external_node_path_namespaceObject.join)(bin, COPIED_COMMAND);
-  await (0,external_node_fs_promises_namespaceObject.mkdir)(bin);
+  await external_node_fs_namespaceObject.promises.mkdir(bin);
   await copyCommand((0,external_node_path_namespaceObject.join)(dist, BUILT_COMMAND), program);
-  await (0,external_node_fs_promises_namespaceObject.writeFile)(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
-  if (isWindows) await (0,external_node_fs_promises_namespaceObject.writeFile)(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
-  const canRun = await (0,external_node_fs_promises_namespaceObject.access)(script, external_node_fs_namespaceObject.constants.X_OK).then(
+  await external_node_fs_namespaceObject.promises.writeFile(script, shWrapper(process.execPath, program, path, isWindows), {
+    mode: 0o700,
+  });
+  if (isWindows) await external_node_fs_namespaceObject.promises.writeFile(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
+  const canRun = await external_node_fs_namespaceObject.promises.access(script, external_node_fs_namespaceObject.constants.X_OK).then(
     () => true,
     () => false,
   );
@@ -6055,7 +6067,7 @@ async function fillFolder(path, dist, isWindows) {
 }
 async function copyCommand(built, copy) {
   try {
-    await (0,external_node_fs_promises_namespaceObject.access)(built, external_node_fs_namespaceObject.constants.R_OK);
+    await external_node_fs_namespaceObject.promises.access(built, external_node_fs_namespaceObject.constants.R_OK);
   } catch (error) {
     const { code } = error;
     const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
@@ -6063,18 +6075,18 @@ async function copyCommand(built, copy) {
       "A step has removed or changed the action's files: use the action before that step.";
     throw new ArmorError("runner_unsupported", problem, remedy);
   }
-  await (0,external_node_fs_promises_namespaceObject.copyFile)(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
+  await external_node_fs_namespaceObject.promises.copyFile(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
 }
 async function giveToOwnerOf(temp, folders) {
   if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
+  const { uid, gid } = await external_node_fs_namespaceObject.promises.stat(temp);
   if (uid === 0) return;
   try {
-    for (const folder of folders.toReversed()) await (0,external_node_fs_promises_namespaceObject.chown)(folder, uid, gid);
+    for (const folder of folders.toReversed()) await external_node_fs_namespaceObject.promises.chown(folder, uid, gid);
     for (const folder of folders)
-      await (0,external_node_fs_promises_namespaceObject.access)(folder, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+      await external_node_fs_namespaceObject.promises.access(folder, external_node_fs_namespaceObject.constants.R_OK | external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
   } catch {
-    for (const folder of folders) await (0,external_node_fs_promises_namespaceObject.chown)(folder, 0, 0).catch(() => undefined);
+    for (const folder of folders) await external_node_fs_namespaceObject.promises.chown(folder, 0, 0).catch(() => undefined);
   }
 }
 function shWrapper(node, program, folder, isWindows = false) {
@@ -6093,8 +6105,8 @@ async function isAgentFolder(path, env) {
   if (!temp || !FOLDER_NAME.test((0,external_node_path_namespaceObject.basename)(path))) return false;
   if (path !== (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.resolve)(temp), (0,external_node_path_namespaceObject.basename)(path))) return false;
   try {
-    const { uid } = await (0,external_node_fs_promises_namespaceObject.stat)(temp);
-    const folder = await (0,external_node_fs_promises_namespaceObject.lstat)(path);
+    const { uid } = await external_node_fs_namespaceObject.promises.stat(temp);
+    const folder = await external_node_fs_namespaceObject.promises.lstat(path);
     const isOurs = folder.uid === process.getuid?.() || folder.uid === uid;
     return folder.isDirectory() && (IS_WINDOWS || isOurs);
   } catch (error) {
@@ -6103,11 +6115,9 @@ async function isAgentFolder(path, env) {
 }
 async function removeFolder(folder, env = process.env) {
   if (!(await isAgentFolder(folder, env))) return;
-  await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  await external_node_fs_namespaceObject.promises.rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent-client/inherit.js
 
 const PLAIN_VARIABLES = new Set([
@@ -6246,7 +6256,6 @@ function isKnown(flag) {
 
 
 
-
 const PROGRAM = "agent.js";
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
@@ -6275,10 +6284,11 @@ async function launchAgent(config, parent, readyMs = READY_MS) {
 }
 async function spawnAgent(folder, parent) {
   const { env, execPath = process.execPath } = parent;
-  const dist = await (0,external_node_fs_promises_namespaceObject.realpath)(parent.dist);
+  const dist = await external_node_fs_namespaceObject.promises.realpath(parent.dist);
   await checkProgram(dist);
   const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
-  return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
+  const { spawn } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 421, 23));
+  return spawn(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
     cwd: (0,external_node_path_namespaceObject.parse)(execPath).root,
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,
@@ -6288,7 +6298,7 @@ async function spawnAgent(folder, parent) {
 }
 async function checkProgram(dist) {
   try {
-    await (0,external_node_fs_promises_namespaceObject.access)((0,external_node_path_namespaceObject.join)(dist, PROGRAM));
+    await external_node_fs_namespaceObject.promises.access((0,external_node_path_namespaceObject.join)(dist, PROGRAM));
   } catch (error) {
     const { code } = error;
     throw new Error(
@@ -6391,7 +6401,7 @@ async function stopAgent(folder, signal, env = process.env) {
   return { kind: "unknown", reason: result.reason, debugLog };
 }
 const CHANGED =
-  "A step has changed the folder armor-token-… below RUNNER_TEMP, or its owner: leave it as it is";
+  "A step has changed the folder armor-token-\u2026 below RUNNER_TEMP, or its owner: leave it as it is";
 const NOT_OURS =
   "what stands in place of its folder is not the agent's: a step has changed it, or the saved state";
 async function findEnd(folder, signal) {
@@ -6459,7 +6469,7 @@ async function unlessAborted(promise, signal, late) {
 
 const WORKER_NAME = "Runner.Worker";
 async function findWorker(parentPid = process.ppid) {
-  const name = await (0,external_node_fs_promises_namespaceObject.readFile)(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
+  const name = await external_node_fs_namespaceObject.promises.readFile(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
   return name.trimEnd() === WORKER_NAME ? parentPid : undefined;
 }
 
@@ -6766,12 +6776,12 @@ function sessionsLeft(stats) {
 }
 function readBy({ read, otherKinds, otherCalls, handedOut }) {
   const lines = read.map(
-    ({ calls, method, path, status }) => `${calls} × ${method} ${path} ${status}`,
+    ({ calls, method, path, status }) => `${calls} \u00d7 ${method} ${path} ${status}`,
   );
   if (otherKinds > 0) {
     const kinds = otherKinds === 1 ? "1 other kind" : `${otherKinds} other kinds`;
-    lines.push(`… and ${kinds} (${otherCalls} ${otherCalls === 1 ? "call" : "calls"})`);
-  } else if (otherCalls > 0) lines.push(`… and ${otherCalls} other calls`);
+    lines.push(`\u2026 and ${kinds} (${otherCalls} ${otherCalls === 1 ? "call" : "calls"})`);
+  } else if (otherCalls > 0) lines.push(`\u2026 and ${otherCalls} other calls`);
   if (handedOut > 0)
     lines.push(
       "Calls with tokens that armor-token handed out are not seen, so they are not listed.",

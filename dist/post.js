@@ -1,1 +1,1 @@
-require("./entry.js")("post");
+require("./main.js")("post");

@@ -61,7 +61,6 @@ describe("dist/", () => {
     expect(Object.keys(files)).toEqual([
       "agent.js",
       "armor-token.js",
-      "entry.js",
       "index.js",
       "licenses.txt",
       "main.js",
@@ -74,8 +73,8 @@ describe("dist/", () => {
     expect(bundle).toContain(`\nasync function ${fetchToken.name}(`);
     expect(bundle.includes(ROOT)).toBe(false);
     expect(others["armor-token.js"]).not.toContain("node_modules");
-    for (const role of ["main", "post", "agent"])
-      expect(others[`${role}.js`]).toBe(`require("./entry.js")("${role}");\n`);
+    for (const role of ["post", "agent"])
+      expect(others[`${role}.js`]).toBe(`require("./main.js")("${role}");\n`);
   });
 
   test("what is left out fails when it is called", () => {

@@ -37,6 +37,8 @@ export interface InvocationResult {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** From its start until it and its streams had ended. */
+  readonly ms: number;
   /** Whether the runner cancelled it. */
   readonly isCancelled: boolean;
   /** Why the process could not be started. Undefined if it was. */
@@ -51,6 +53,7 @@ export async function invoke(options: InvocationOptions): Promise<InvocationResu
   // Steps get an empty stdin: nobody writes.
   if (input !== undefined) closeSync(input.writeEnd);
   const { program, args, isVerbatim } = options.command;
+  const startedAt = performance.now();
   const child = spawn(program, args, {
     windowsVerbatimArguments: isVerbatim,
     env: options.env,
@@ -83,7 +86,16 @@ export async function invoke(options: InvocationOptions): Promise<InvocationResu
   batches.flush();
   const signalNumber = child.signalCode === null ? 0 : system.signals[child.signalCode];
   const status = exitCode ?? 128 + signalNumber;
-  return { exitCode, status, stdout: stdout.text(), stderr: stderr.text(), isCancelled, problem };
+  const ms = performance.now() - startedAt;
+  return {
+    exitCode,
+    status,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    ms,
+    isCancelled,
+    problem,
+  };
 }
 
 /** @param hasFailed whether a command or a file has made the step fail, whatever its exit code */

@@ -39,7 +39,6 @@ export class StepRunner {
       hasFailed = true;
     };
     const commands = this.commands(step.isOfAction, fail);
-    const start = performance.now();
     const result = await invoke({
       command: step.command,
       env: this.#environment(step, paths),
@@ -49,13 +48,12 @@ export class StepRunner {
       onOutput: step.onOutput,
       onStart: step.onStart,
     });
-    const ms = performance.now() - start;
     const files = await readFiles(paths);
     const problems = this.handedOn.take(files, step.isOfAction);
     if (problems.length > 0) hasFailed = true;
     for (const line of [...problems, ...complaintsAbout(result, step)])
       log.push(`Error: ${this.masks.apply(line)}`);
-    const { exitCode, stdout, stderr } = result;
+    const { exitCode, stdout, stderr, ms } = result;
     const outcome = outcomeOf(result, hasFailed);
     return { exitCode, outcome, stdout, stderr, log, ms, files };
   }

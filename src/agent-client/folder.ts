@@ -1,15 +1,4 @@
-import { constants } from "node:fs";
-import {
-  access,
-  chown,
-  copyFile,
-  lstat,
-  mkdir,
-  mkdtemp,
-  rm,
-  stat,
-  writeFile,
-} from "node:fs/promises";
+import { constants, promises as fs } from "node:fs";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
 
@@ -55,12 +44,12 @@ export async function createAgentFolder(
   process.umask(0o077); // whatever the job's is
   let path = "";
   try {
-    path = await mkdtemp(join(resolve(temp), PREFIX));
+    path = await fs.mkdtemp(join(resolve(temp), PREFIX));
     const folder = await fillFolder(path, dist, isWindows);
     await giveToOwnerOf(dirname(path), [path, folder.bin]);
     return folder;
   } catch (error) {
-    if (path !== "") await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    if (path !== "") await fs.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
     throw fileError("The folder that RUNNER_TEMP names", error);
   }
@@ -70,11 +59,13 @@ async function fillFolder(path: string, dist: string, isWindows: boolean): Promi
   const bin = join(path, "bin");
   const script = join(bin, "armor-token");
   const program = join(bin, COPIED_COMMAND);
-  await mkdir(bin);
+  await fs.mkdir(bin);
   await copyCommand(join(dist, BUILT_COMMAND), program);
-  await writeFile(script, shWrapper(process.execPath, program, path, isWindows), { mode: 0o700 });
-  if (isWindows) await writeFile(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
-  const canRun = await access(script, constants.X_OK).then(
+  await fs.writeFile(script, shWrapper(process.execPath, program, path, isWindows), {
+    mode: 0o700,
+  });
+  if (isWindows) await fs.writeFile(`${script}.cmd`, cmdWrapper(process.execPath, COPIED_COMMAND));
+  const canRun = await fs.access(script, constants.X_OK).then(
     () => true,
     () => false,
   );
@@ -89,7 +80,7 @@ async function fillFolder(path: string, dist: string, isWindows: boolean): Promi
  */
 async function copyCommand(built: string, copy: string): Promise<void> {
   try {
-    await access(built, constants.R_OK);
+    await fs.access(built, constants.R_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
@@ -97,7 +88,7 @@ async function copyCommand(built: string, copy: string): Promise<void> {
       "A step has removed or changed the action's files: use the action before that step.";
     throw new ArmorError("runner_unsupported", problem, remedy);
   }
-  await copyFile(built, copy, constants.COPYFILE_EXCL);
+  await fs.copyFile(built, copy, constants.COPYFILE_EXCL);
 }
 
 /**
@@ -107,17 +98,17 @@ async function copyCommand(built: string, copy: string): Promise<void> {
  */
 async function giveToOwnerOf(temp: string, folders: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(temp);
+  const { uid, gid } = await fs.stat(temp);
   if (uid === 0) return;
   try {
     // The inner folders first, as root without CAP_DAC_OVERRIDE
     // loses its way to them with the outer one.
-    for (const folder of folders.toReversed()) await chown(folder, uid, gid);
+    for (const folder of folders.toReversed()) await fs.chown(folder, uid, gid);
     for (const folder of folders)
-      await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+      await fs.access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch {
     // Root may not give folders away, or could not use them any more: then it keeps them.
-    for (const folder of folders) await chown(folder, 0, 0).catch(() => undefined);
+    for (const folder of folders) await fs.chown(folder, 0, 0).catch(() => undefined);
   }
 }
 
@@ -157,8 +148,8 @@ export async function isAgentFolder(path: string, env: NodeJS.ProcessEnv): Promi
   if (!temp || !FOLDER_NAME.test(basename(path))) return false;
   if (path !== join(resolve(temp), basename(path))) return false;
   try {
-    const { uid } = await stat(temp);
-    const folder = await lstat(path);
+    const { uid } = await fs.stat(temp);
+    const folder = await fs.lstat(path);
     const isOurs = folder.uid === process.getuid?.() || folder.uid === uid;
     return folder.isDirectory() && (IS_WINDOWS || isOurs);
   } catch (error) {
@@ -176,5 +167,5 @@ export async function removeFolder(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   if (!(await isAgentFolder(folder, env))) return;
-  await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+  await fs.rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }

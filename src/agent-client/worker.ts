@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { promises as fs } from "node:fs";
 
 /** The program of GitHub's runner that runs one job, and ends with it. */
 const WORKER_NAME = "Runner.Worker";
@@ -9,6 +9,6 @@ const WORKER_NAME = "Runner.Worker";
  * container, on another system than Linux, or under another runner
  */
 export async function findWorker(parentPid = process.ppid): Promise<number | undefined> {
-  const name = await readFile(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
+  const name = await fs.readFile(`/proc/${parentPid}/comm`, "utf8").catch(() => "");
   return name.trimEnd() === WORKER_NAME ? parentPid : undefined;
 }

@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { constants, promises as fs } from "node:fs";
 import { clock } from "../clock.ts";
 
 /** How often the agent looks whether its folder and the runner's worker are still there. */
@@ -81,9 +80,9 @@ export class Life {
       this.end(`it was not asked for anything in ${MAX_UNASKED_HOURS} hours`);
     if (now - this.#beganAt > MAX_LIFE_DAYS * 24 * HOUR_MS)
       this.end(`it has run for ${MAX_LIFE_DAYS} days, longer than GitHub lets a job run`);
-    await access(this.#controlFile, constants.R_OK).catch(() =>
-      this.end("its folder below RUNNER_TEMP was removed, or given to another user"),
-    );
+    await fs
+      .access(this.#controlFile, constants.R_OK)
+      .catch(() => this.end("its folder below RUNNER_TEMP was removed, or given to another user"));
   }
 }
 

@@ -2,7 +2,7 @@ import type { Credentials } from "./credentials.ts";
 
 /** A mistake of copying that can be seen from the shape of a value alone. */
 interface Mistake {
-  readonly shape: RegExp; // of the whole value
+  readonly shape: Pick<RegExp, "test">; // of the whole value
   readonly shows: string; // goes on behind `api-key ` and never repeats anything of the value
 }
 
@@ -108,12 +108,12 @@ const MISTAKES: readonly Mistake[] = [
     shows: "is a name, not what is kept under it",
   },
   {
-    shape: /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u,
+    shape: { test: hasInvisibleCharacter },
     shows: "contains an invisible character: copy it again, from the page on which Armor shows it",
   },
   { shape: /\ufffd/, shows: "contains a character that was damaged on the way" },
   {
-    shape: /^[\w+/=.~-]{8,}(?:[\s\p{Zs}]+[\w+/=.~-]+)+$/u,
+    shape: /^[\w+/=.~-]{8,}(?:\s+[\w+/=.~-]+)+$/,
     shows: "contains blanks, as wrapped lines leave behind",
   },
   {
@@ -148,6 +148,12 @@ const MISTAKES: readonly Mistake[] = [
     shows: "ends in a line end that is written as two characters",
   },
 ];
+
+/** Not a literal: V8 reads literals when it loads a file, and this one would take every step 0.6 ms. */
+function hasInvisibleCharacter(text: string): boolean {
+  const shape = /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u;
+  return shape.test(text);
+}
 
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
 const LONG_RANDOM = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/=.~-]{32,}$/;

@@ -40,8 +40,11 @@ const MIN_KEY_LENGTH = 8;
 // Far above any key, and far below what an environment variable can hold.
 const MAX_CREDENTIAL_LENGTH = 4096;
 
-/** Control characters, line separators and lone surrogates. No credential and no URL has one. */
-const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
+/**
+ * All but the visible characters and blanks: control characters, line separators and lone surrogates.
+ * No credential and no URL has one.
+ */
+const CONTROL = /[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
 
 /**
  * Every form of the key, to be masked first. A short key has

@@ -3,8 +3,7 @@
 // file that the other looks for.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, promises as fs, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { clock } from "../clock.ts";
@@ -92,7 +91,7 @@ export async function endMain(
 export async function endMainsWithoutState(env: NodeJS.ProcessEnv, waitMs: number): Promise<void> {
   const temp = env["RUNNER_TEMP"];
   if (!temp) return;
-  const names = await readdir(resolve(temp)).catch(() => []);
+  const names = await fs.readdir(resolve(temp)).catch(() => []);
   const marks = names.filter((name) => NAME.test(name)).map((name) => join(resolve(temp), name));
   await Promise.all(marks.map((mark) => endMain(mark, env, waitMs)));
 }
