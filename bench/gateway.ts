@@ -9,7 +9,7 @@ import { ROOT } from "../sandbox/runner.ts";
 import { cpuSeconds, inTurns, memoryMiB, type Program, quantile, startProgram } from "./measure.ts";
 import type { World } from "./world.ts";
 
-const ROUNDS = 9;
+const ROUNDS = 15;
 /** How many calls a round, by how many callers at once. */
 export const CALLS = { 1: 600, 16: 3_000, 128: 3_000 } as const;
 export type Callers = keyof typeof CALLS;

@@ -3753,7 +3753,163 @@ function utf8Of(value) {
   return Buffer.from(value, "latin1").toString("utf8");
 }
 
+;// CONCATENATED MODULE: ./build/gateway/upstream.js
+
+
+
+
+
+
+
+
+
+
+
+function serverOf(url) {
+  const { origin, host, port } = url;
+  const hostname = withoutBrackets(url.hostname);
+  return { url, origin, host, hostname, port, isHttps: url.protocol === "https:" };
+}
+const MAX_IDLE_MS = 15_000;
+const CLOSED_WHILE_IDLE = new Error("closed while idle");
+class Upstream {
+  #route;
+  #limits;
+  #maxIdleMs;
+  #agents = new Map();
+  #lastSentAt = 0;
+  constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
+    this.#route = route;
+    this.#limits = limits;
+    this.#maxIdleMs = maxIdleMs;
+  }
+  async send(call) {
+    const { server } = call;
+    const keptAgent = this.#keptAgent(server);
+    try {
+      return await new Sending(call, this.#limits, this.#route).run(keptAgent);
+    } catch (error) {
+      if (error !== CLOSED_WHILE_IDLE) throw error;
+      debug_debug(() => `${server.origin} closed a kept connection: the call goes out once more`);
+      const freshAgent = this.#createAgent(server, {});
+      return await new Sending(call, this.#limits, this.#route).run(freshAgent);
+    }
+  }
+  close() {
+    for (const agent of this.#agents.values()) agent.destroy();
+  }
+  #keptAgent(server) {
+    const now = clock.date();
+    if (now - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
+    this.#lastSentAt = now;
+    let agent = this.#agents.get(server.origin);
+    if (agent === undefined) {
+      agent = this.#createAgent(server, {
+        keepAlive: true,
+        maxFreeSockets: 128,
+        timeout: this.#maxIdleMs,
+      });
+      this.#agents.set(server.origin, agent);
+    }
+    return agent;
+  }
+  #createAgent({ url }, options) {
+    debug_debug(() => explainRoute(url, this.#route));
+    return createAgent(url, proxyFor(url, this.#route), options);
+  }
+}
+class Sending {
+  #call;
+  #limits;
+  #route;
+  #progress = new Progress();
+  #timer;
+  #isReplying = false;
+  constructor(call, limits, route) {
+    this.#call = call;
+    this.#limits = limits;
+    this.#route = route;
+  }
+  run(agent) {
+    const { server, client } = this.#call;
+    const beganAt = clock.now();
+    return new Promise((resolve, reject) => {
+      if (client.hasLeft) return reject(new Error("the client left"));
+      const request = this.#createRequest(agent);
+      const fail = (error) => {
+        clearTimeout(this.#timer);
+        reject(error);
+        request.destroy();
+        this.#progress.end();
+      };
+      client.onLeave(() => fail(new Error("the client left")));
+      this.#watchTime(request, fail);
+      request.once("response", (message) => {
+        clearTimeout(this.#timer);
+        this.#isReplying = true;
+        debug_debug(() => this.#describe(message, clock.now() - beganAt));
+        resolve(message);
+      });
+      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
+      request.on("error", (error) => {
+        if (this.#isReplying) return;
+        const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
+        const isStale = request.reusedSocket && wasClosed;
+        debug_debug(() => `${server.origin}: ${error.code ?? error.name}: ${error.message}`);
+        fail(isStale ? CLOSED_WHILE_IDLE : networkError(error, this.#state()));
+      });
+      request.end();
+    });
+  }
+  #createRequest(agent) {
+    const { method, server, path, headers } = this.#call;
+    const options = {
+      host: server.hostname,
+      port: server.port,
+      path,
+      method,
+      headers: headers,
+      agent,
+      progress: this.#progress,
+    };
+    return (server.isHttps ? (external_node_https_default()) : (external_node_http_default())).request(options);
+  }
+  #watchTime(request, fail) {
+    const { connectMs, headMs } = this.#limits;
+    const onLate = () => {
+      afterPendingReads(() => {
+        const wasEnded = this.#isReplying || request.destroyed;
+        if (!wasEnded) fail(timeoutError(this.#state()));
+      });
+    };
+    const limit = (ms) => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(onLate, ms);
+    };
+    limit(request.reusedSocket ? headMs : connectMs);
+    if (request.reusedSocket) return;
+    request.once("socket", (socket) => {
+      if (this.#call.server.isHttps) socket.once("secureConnect", () => limit(headMs));
+      else limit(headMs);
+    });
+  }
+  #state() {
+    const { url } = this.#call.server;
+    const proxy = proxyFor(url, this.#route);
+    const progress = this.#progress;
+    return { url, proxy, progress, isReplying: false, isGatewayCall: true };
+  }
+  #describe({ statusCode, headers }, elapsedMs) {
+    const { method, server, path } = this.#call;
+    const bytes = headers["content-length"];
+    const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
+    const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
+    return `${method} ${server.origin}${path.replace(/\?.*/s, "")}: ${how}`;
+  }
+}
+
 ;// CONCATENATED MODULE: ./build/gateway/armor-calls.js
+
 
 
 
@@ -3763,32 +3919,33 @@ class ArmorCalls {
   #gatewayPaths;
   #tokenCache;
   #upstream;
-  #base;
+  #server;
   #basePath;
   #forbidden;
   constructor(options) {
     this.#gatewayPaths = options.gatewayPaths;
     this.#tokenCache = options.tokenCache;
     this.#upstream = options.upstream;
-    this.#base = new URL(options.apiUrl);
-    this.#basePath = this.#base.pathname.replace(/\/$/, "");
+    const url = new URL(options.apiUrl);
+    this.#server = serverOf(url);
+    this.#basePath = url.pathname.replace(/\/$/, "");
     this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
   }
   async send(request, target, client) {
     const { method = "GET" } = request;
     const passedHeaders = keepHeaders(request, isPassedToArmor);
-    let place = { origin: this.#base, path: this.#basePath + target };
+    let place = { server: this.#server, path: this.#basePath + target };
     let { accessToken } = await this.#tokenCache.get();
     let repeats = 0;
     let redirects = 0;
     for (;;) {
-      const { origin, path } = place;
-      const headers = [...passedHeaders, "Host", origin.host];
+      const { server, path } = place;
+      const headers = [...passedHeaders, "Host", server.host];
       headers.push("Authorization", `Bearer ${accessToken}`);
-      const message = await this.#upstream.send({ origin, path, method, headers, client });
+      const message = await this.#upstream.send({ server, path, method, headers, client });
       const replyWith = (location) => ({
         message,
-        origin,
+        origin: server.url,
         location,
         repeats: repeats + redirects,
       });
@@ -3808,7 +3965,7 @@ class ArmorCalls {
       this.#forbidden.delete(path);
       const location = armor_calls_redirectTarget(message, place);
       if (location === undefined) return replyWith();
-      const next = this.#allowedRedirect(origin, location);
+      const next = this.#allowedRedirect(server.url, location);
       if (next === undefined || redirects === MAX_REDIRECTS) {
         const isAbsolute = URL.canParse(message.headers.location ?? "");
         return replyWith(isAbsolute ? undefined : location.href);
@@ -3825,14 +3982,15 @@ class ArmorCalls {
     const target = location.pathname.slice(this.#basePath.length) + location.search;
     const allowed = allowedTarget(target, this.#gatewayPaths);
     if (typeof allowed !== "string") return undefined;
-    return { origin: location, path: this.#basePath + allowed };
+    return { server: serverOf(location), path: this.#basePath + allowed };
   }
 }
 function armor_calls_redirectTarget(message, from) {
-  const { statusCode = 0, headers } = message;
-  if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined) return undefined;
+  if (!REDIRECT_STATUS.has(message.statusCode ?? 0)) return undefined;
+  const { headers } = message;
+  if (headers.location === undefined) return undefined;
   const location = utf8Of(headers.location);
-  const base = from.origin.origin + from.path;
+  const base = from.server.origin + from.path;
   return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }
 
@@ -4435,14 +4593,16 @@ const NO_PROXY_REMEDY =
 function authorize(head, config) {
   const { method = "", url = "", rawHeaders } = head;
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
+  const gatewayTarget = targetBelow(url, config.capability);
   const request = {
     method,
     headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
       name: normalName(name),
       value,
     })),
-    gatewayTarget: targetBelow(url, config.capability),
-    controlTarget: targetBelow(url, config.controlCapability),
+    gatewayTarget,
+    controlTarget:
+      gatewayTarget === undefined ? targetBelow(url, config.controlCapability) : undefined,
   };
   const verdict = judge(request, config);
   if (verdict.route !== "refused") return verdict;
@@ -4745,155 +4905,6 @@ function serveRequests(server, requests) {
   server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
   server.on("clientError", (error, socket) => requests.endUnreadable(socket, error.code ?? ""));
   server.on("timeout", (socket) => requests.endIdle(socket));
-}
-
-;// CONCATENATED MODULE: ./build/gateway/upstream.js
-
-
-
-
-
-
-
-
-
-
-
-const MAX_IDLE_MS = 15_000;
-const CLOSED_WHILE_IDLE = new Error("closed while idle");
-class Upstream {
-  #route;
-  #limits;
-  #maxIdleMs;
-  #agents = new Map();
-  #lastSentAt = 0;
-  constructor(route, limits, maxIdleMs = MAX_IDLE_MS) {
-    this.#route = route;
-    this.#limits = limits;
-    this.#maxIdleMs = maxIdleMs;
-  }
-  async send(call) {
-    const keptAgent = this.#keptAgent(call.origin);
-    try {
-      return await new Sending(call, this.#limits, this.#route).run(keptAgent);
-    } catch (error) {
-      if (error !== CLOSED_WHILE_IDLE) throw error;
-      debug_debug(() => `${call.origin.origin} closed a kept connection: the call goes out once more`);
-      const freshAgent = this.#createAgent(call.origin, {});
-      return await new Sending(call, this.#limits, this.#route).run(freshAgent);
-    }
-  }
-  close() {
-    for (const agent of this.#agents.values()) agent.destroy();
-  }
-  #keptAgent(url) {
-    const now = clock.date();
-    if (now - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
-    this.#lastSentAt = now;
-    let agent = this.#agents.get(url.origin);
-    if (agent === undefined) {
-      agent = this.#createAgent(url, {
-        keepAlive: true,
-        maxFreeSockets: 128,
-        timeout: this.#maxIdleMs,
-      });
-      this.#agents.set(url.origin, agent);
-    }
-    return agent;
-  }
-  #createAgent(url, options) {
-    debug_debug(() => explainRoute(url, this.#route));
-    return createAgent(url, proxyFor(url, this.#route), options);
-  }
-}
-class Sending {
-  #call;
-  #limits;
-  #route;
-  #progress = new Progress();
-  #timer;
-  #isReplying = false;
-  constructor(call, limits, route) {
-    this.#call = call;
-    this.#limits = limits;
-    this.#route = route;
-  }
-  run(agent) {
-    const { origin, client } = this.#call;
-    const beganAt = clock.now();
-    return new Promise((resolve, reject) => {
-      if (client.hasLeft) return reject(new Error("the client left"));
-      const request = this.#createRequest(agent);
-      const fail = (error) => {
-        clearTimeout(this.#timer);
-        reject(error);
-        request.destroy();
-        this.#progress.end();
-      };
-      client.onLeave(() => fail(new Error("the client left")));
-      this.#watchTime(request, fail);
-      request.once("response", (message) => {
-        clearTimeout(this.#timer);
-        this.#isReplying = true;
-        debug_debug(() => this.#describe(message, clock.now() - beganAt));
-        resolve(message);
-      });
-      request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
-      request.on("error", (error) => {
-        if (this.#isReplying) return;
-        const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
-        const isStale = request.reusedSocket && wasClosed;
-        debug_debug(() => `${origin.origin}: ${error.code ?? error.name}: ${error.message}`);
-        fail(isStale ? CLOSED_WHILE_IDLE : networkError(error, this.#state()));
-      });
-      request.end();
-    });
-  }
-  #createRequest(agent) {
-    const { method, origin, path, headers } = this.#call;
-    const options = {
-      host: withoutBrackets(origin.hostname),
-      port: origin.port,
-      path,
-      method,
-      headers: headers,
-      agent,
-      progress: this.#progress,
-    };
-    return (origin.protocol === "https:" ? (external_node_https_default()) : (external_node_http_default())).request(options);
-  }
-  #watchTime(request, fail) {
-    const { connectMs, headMs } = this.#limits;
-    const onLate = () => {
-      afterPendingReads(() => {
-        const wasEnded = this.#isReplying || request.destroyed;
-        if (!wasEnded) fail(timeoutError(this.#state()));
-      });
-    };
-    const limit = (ms) => {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(onLate, ms);
-    };
-    limit(request.reusedSocket ? headMs : connectMs);
-    if (request.reusedSocket) return;
-    request.once("socket", (socket) => {
-      if (this.#call.origin.protocol === "http:") limit(headMs);
-      else socket.once("secureConnect", () => limit(headMs));
-    });
-  }
-  #state() {
-    const { origin } = this.#call;
-    const proxy = proxyFor(origin, this.#route);
-    const progress = this.#progress;
-    return { url: origin, proxy, progress, isReplying: false, isGatewayCall: true };
-  }
-  #describe({ statusCode, headers }, elapsedMs) {
-    const { method, origin, path } = this.#call;
-    const bytes = headers["content-length"];
-    const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
-    const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
-    return `${method} ${origin.origin}${path.replace(/\?.*/s, "")}: ${how}`;
-  }
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/serve.js
@@ -6226,7 +6237,7 @@ function isAllowedFlag(name) {
 ;// CONCATENATED MODULE: ./build/agent-client/node-flags.js
 
 
-const MEMORY_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=256"];
+const MEMORY_FLAGS = ["--max-old-space-size=256"];
 function agentNodeFlags(paths, nodeOptions) {
   const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(nodeOptions)];
   if (isKnown("--disable-sigusr1")) flags.push("--disable-sigusr1");

@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 import { expect, test } from "@jest/globals";
 import { createSend } from "../../src/armor/http.ts";
 import { Client } from "../../src/gateway/client.ts";
-import { Upstream } from "../../src/gateway/upstream.ts";
+import { serverOf, Upstream } from "../../src/gateway/upstream.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { type Answer, startServer, TOKEN } from "../fixtures/server.ts";
 
@@ -88,8 +88,9 @@ test("a gateway that stood still does so, too", async () => {
   await using _upstream = disposable({}, () => upstream.close());
   const client = new Client(new EventEmitter() as ServerResponse);
   const origin = new URL(armor.url);
+  const server = serverOf(origin);
   const headers = ["Host", origin.host];
-  const sent = upstream.send({ method: "GET", origin, path: "/x", headers, client });
+  const sent = upstream.send({ method: "GET", server, path: "/x", headers, client });
   await standStillOnceAsked(armor.asked);
   expect(await readText(await sent)).toBe("in time");
 });

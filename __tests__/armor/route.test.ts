@@ -13,7 +13,7 @@ import { tokenRequest } from "../../src/armor/oauth.ts";
 import { proxyFor, type RouteConfig, takeRoute } from "../../src/armor/proxy.ts";
 import type { ArmorError, ErrorCode } from "../../src/errors.ts";
 import { Client } from "../../src/gateway/client.ts";
-import { Upstream } from "../../src/gateway/upstream.ts";
+import { serverOf, Upstream } from "../../src/gateway/upstream.ts";
 import { type Authority, createAuthority, EXPIRED, trust } from "../fixtures/certificates.ts";
 import { disposable } from "../fixtures/opened.ts";
 import { anyText, holds, trickyText } from "../fixtures/property.ts";
@@ -82,8 +82,9 @@ async function sendKept(route: RouteConfig, host = HIDDEN, connectMs = 15_000): 
   const upstream = new Upstream(route, limits);
   await using _opened = disposable({}, () => upstream.close());
   const client = new Client(new EventEmitter() as ServerResponse);
+  const server = serverOf(origin);
   const headers = ["Host", origin.host];
-  const reply = await upstream.send({ method: "GET", origin, path: "/x", headers, client });
+  const reply = await upstream.send({ method: "GET", server, path: "/x", headers, client });
   return await readText(reply);
 }
 
@@ -399,11 +400,12 @@ describe("once the tunnel stands", () => {
     const limits = { connectMs: 1_000, headMs: 15_000, idleMs: 15_000 };
     const upstream = new Upstream(through(proxy), limits);
     await using _opened = disposable({}, () => upstream.close());
+    const server = serverOf(origin);
     const headers = ["Host", origin.host];
     const get = async () => {
       const client = new Client(new EventEmitter() as ServerResponse);
       return await readText(
-        await upstream.send({ method: "GET", origin, path: "/x", headers, client }),
+        await upstream.send({ method: "GET", server, path: "/x", headers, client }),
       );
     };
     await expect(get()).resolves.toBe("reached");

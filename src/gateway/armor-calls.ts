@@ -5,7 +5,7 @@ import type { Client } from "./client.ts";
 import { ForbiddenPaths } from "./forbidden-paths.ts";
 import { isPassedToArmor, keepHeaders, utf8Of } from "./headers.ts";
 import { allowedTarget } from "./targets.ts";
-import type { Upstream } from "./upstream.ts";
+import { type Server, serverOf, type Upstream } from "./upstream.ts";
 
 /** How often a call is sent again after a 401, each time with a newer token. */
 const MAX_REPEATS = 3;
@@ -21,7 +21,7 @@ export interface ArmorCallsOptions {
 
 /** Where a call goes to. */
 interface Place {
-  readonly origin: URL;
+  readonly server: Server;
   readonly path: string; // path and query, sent as they are
 }
 
@@ -38,7 +38,7 @@ export class ArmorCalls {
   readonly #gatewayPaths: readonly string[];
   readonly #tokenCache: TokenCache;
   readonly #upstream: Upstream;
-  readonly #base: URL;
+  readonly #server: Server; // of api-url
   readonly #basePath: string; // of api-url, without a slash at its end
   readonly #forbidden: ForbiddenPaths;
 
@@ -46,8 +46,9 @@ export class ArmorCalls {
     this.#gatewayPaths = options.gatewayPaths;
     this.#tokenCache = options.tokenCache;
     this.#upstream = options.upstream;
-    this.#base = new URL(options.apiUrl);
-    this.#basePath = this.#base.pathname.replace(/\/$/, "");
+    const url = new URL(options.apiUrl);
+    this.#server = serverOf(url);
+    this.#basePath = url.pathname.replace(/\/$/, "");
     this.#forbidden = new ForbiddenPaths(options.maxForbiddenPaths);
   }
 
@@ -58,18 +59,18 @@ export class ArmorCalls {
   async send(request: IncomingMessage, target: string, client: Client): Promise<Reply> {
     const { method = "GET" } = request;
     const passedHeaders = keepHeaders(request, isPassedToArmor);
-    let place: Place = { origin: this.#base, path: this.#basePath + target };
+    let place: Place = { server: this.#server, path: this.#basePath + target };
     let { accessToken } = await this.#tokenCache.get();
     let repeats = 0;
     let redirects = 0;
     for (;;) {
-      const { origin, path } = place;
-      const headers = [...passedHeaders, "Host", origin.host];
+      const { server, path } = place;
+      const headers = [...passedHeaders, "Host", server.host];
       headers.push("Authorization", `Bearer ${accessToken}`);
-      const message = await this.#upstream.send({ origin, path, method, headers, client });
+      const message = await this.#upstream.send({ server, path, method, headers, client });
       const replyWith = (location?: string): Reply => ({
         message,
-        origin,
+        origin: server.url,
         location,
         repeats: repeats + redirects,
       });
@@ -95,7 +96,7 @@ export class ArmorCalls {
 
       const location = redirectTarget(message, place);
       if (location === undefined) return replyWith();
-      const next = this.#allowedRedirect(origin, location);
+      const next = this.#allowedRedirect(server.url, location);
       if (next === undefined || redirects === MAX_REDIRECTS) {
         const isAbsolute = URL.canParse(message.headers.location ?? "");
         return replyWith(isAbsolute ? undefined : location.href);
@@ -117,15 +118,16 @@ export class ArmorCalls {
     const target = location.pathname.slice(this.#basePath.length) + location.search;
     const allowed = allowedTarget(target, this.#gatewayPaths);
     if (typeof allowed !== "string") return undefined;
-    return { origin: location, path: this.#basePath + allowed };
+    return { server: serverOf(location), path: this.#basePath + allowed };
   }
 }
 
 /** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
 function redirectTarget(message: IncomingMessage, from: Place): URL | undefined {
-  const { statusCode = 0, headers } = message;
-  if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined) return undefined;
+  if (!REDIRECT_STATUS.has(message.statusCode ?? 0)) return undefined;
+  const { headers } = message; // which Node parses when they are read
+  if (headers.location === undefined) return undefined;
   const location = utf8Of(headers.location);
-  const base = from.origin.origin + from.path;
+  const base = from.server.origin + from.path;
   return URL.canParse(location, base) ? new URL(location, base) : undefined;
 }

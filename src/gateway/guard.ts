@@ -51,14 +51,16 @@ export function authorize(head: RequestHead, config: GuardConfig): Admission | R
   // Names and values in turn. Node 20 drops what comes behind this number, so that it cannot be
   // judged; Node 24.21 refuses by itself.
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
+  const gatewayTarget = targetBelow(url, config.capability);
   const request: ParsedRequest = {
     method,
     headers: parseRawHeaders(rawHeaders).map(({ name, value }) => ({
       name: normalName(name),
       value,
     })),
-    gatewayTarget: targetBelow(url, config.capability),
-    controlTarget: targetBelow(url, config.controlCapability),
+    gatewayTarget,
+    controlTarget:
+      gatewayTarget === undefined ? targetBelow(url, config.controlCapability) : undefined,
   };
   const verdict = judge(request, config);
   if (verdict.route !== "refused") return verdict;

@@ -12,10 +12,26 @@ import type { AgentConfig } from "../protocol/config.ts";
 import { quote } from "../redact.ts";
 import type { Client } from "./client.ts";
 
+/** A server by its parts, which a URL would work out anew for every call. */
+export interface Server {
+  readonly url: URL;
+  readonly origin: string;
+  readonly host: string; // with the port, unless it is the scheme's own
+  readonly hostname: string; // an IPv6 address without brackets
+  readonly port: string; // empty if it is the scheme's own
+  readonly isHttps: boolean;
+}
+
+export function serverOf(url: URL): Server {
+  const { origin, host, port } = url;
+  const hostname = withoutBrackets(url.hostname);
+  return { url, origin, host, hostname, port, isHttps: url.protocol === "https:" };
+}
+
 /** A GET or HEAD to Armor. */
 export interface UpstreamCall {
   readonly method: string;
-  readonly origin: URL;
+  readonly server: Server;
   readonly path: string; // path and query, sent as they are
   readonly headers: readonly string[]; // names and values in turn
   readonly client: Client;
@@ -48,13 +64,14 @@ export class Upstream {
 
   /** @returns the reply when its head is there. @throws ArmorError if none begins */
   async send(call: UpstreamCall): Promise<IncomingMessage> {
-    const keptAgent = this.#keptAgent(call.origin);
+    const { server } = call;
+    const keptAgent = this.#keptAgent(server);
     try {
       return await new Sending(call, this.#limits, this.#route).run(keptAgent);
     } catch (error) {
       if (error !== CLOSED_WHILE_IDLE) throw error;
-      debug(() => `${call.origin.origin} closed a kept connection: the call goes out once more`);
-      const freshAgent = this.#createAgent(call.origin, {});
+      debug(() => `${server.origin} closed a kept connection: the call goes out once more`);
+      const freshAgent = this.#createAgent(server, {});
       return await new Sending(call, this.#limits, this.#route).run(freshAgent);
     }
   }
@@ -63,24 +80,24 @@ export class Upstream {
     for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #keptAgent(url: URL): http.Agent {
+  #keptAgent(server: Server): http.Agent {
     // Timers stand still while a machine sleeps, and the wall clock goes on.
     const now = clock.date();
     if (now - this.#lastSentAt > this.#maxIdleMs) this.#agents.clear();
     this.#lastSentAt = now;
-    let agent = this.#agents.get(url.origin);
+    let agent = this.#agents.get(server.origin);
     if (agent === undefined) {
-      agent = this.#createAgent(url, {
+      agent = this.#createAgent(server, {
         keepAlive: true,
         maxFreeSockets: 128,
         timeout: this.#maxIdleMs,
       });
-      this.#agents.set(url.origin, agent);
+      this.#agents.set(server.origin, agent);
     }
     return agent;
   }
 
-  #createAgent(url: URL, options: https.AgentOptions): http.Agent {
+  #createAgent({ url }: Server, options: https.AgentOptions): http.Agent {
     debug(() => explainRoute(url, this.#route));
     return createAgent(url, proxyFor(url, this.#route), options);
   }
@@ -102,7 +119,7 @@ class Sending {
   }
 
   run(agent: http.Agent): Promise<IncomingMessage> {
-    const { origin, client } = this.#call;
+    const { server, client } = this.#call;
     const beganAt = clock.now();
     return new Promise<IncomingMessage>((resolve, reject) => {
       if (client.hasLeft) return reject(new Error("the client left"));
@@ -128,7 +145,7 @@ class Sending {
         if (this.#isReplying) return; // the message has an error of its own, or is whole
         const wasClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
         const isStale = request.reusedSocket && wasClosed;
-        debug(() => `${origin.origin}: ${error.code ?? error.name}: ${error.message}`);
+        debug(() => `${server.origin}: ${error.code ?? error.name}: ${error.message}`);
         fail(isStale ? CLOSED_WHILE_IDLE : networkError(error, this.#state()));
       });
       request.end();
@@ -136,17 +153,17 @@ class Sending {
   }
 
   #createRequest(agent: http.Agent): ClientRequest {
-    const { method, origin, path, headers } = this.#call;
+    const { method, server, path, headers } = this.#call;
     const options: TrackedRequestOptions = {
-      host: withoutBrackets(origin.hostname),
-      port: origin.port,
+      host: server.hostname,
+      port: server.port,
       path,
       method,
       headers: headers as never,
       agent,
       progress: this.#progress,
     };
-    return (origin.protocol === "https:" ? https : http).request(options);
+    return (server.isHttps ? https : http).request(options);
   }
 
   /**
@@ -169,25 +186,25 @@ class Sending {
     if (request.reusedSocket) return;
     request.once("socket", (socket) => {
       // A new connection without TLS is there as soon as the request gets it.
-      if (this.#call.origin.protocol === "http:") limit(headMs);
-      else socket.once("secureConnect", () => limit(headMs));
+      if (this.#call.server.isHttps) socket.once("secureConnect", () => limit(headMs));
+      else limit(headMs);
     });
   }
 
   /** Made for an error only: to find the proxy takes time. */
   #state(): CallState {
-    const { origin } = this.#call;
-    const proxy = proxyFor(origin, this.#route);
+    const { url } = this.#call.server;
+    const proxy = proxyFor(url, this.#route);
     const progress = this.#progress;
-    return { url: origin, proxy, progress, isReplying: false, isGatewayCall: true };
+    return { url, proxy, progress, isReplying: false, isGatewayCall: true };
   }
 
   /** For the debug log: without the query. The length is the one that is announced. */
   #describe({ statusCode, headers }: IncomingMessage, elapsedMs: number): string {
-    const { method, origin, path } = this.#call;
+    const { method, server, path } = this.#call;
     const bytes = headers["content-length"];
     const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
     const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
-    return `${method} ${origin.origin}${path.replace(/\?.*/s, "")}: ${how}`;
+    return `${method} ${server.origin}${path.replace(/\?.*/s, "")}: ${how}`;
   }
 }
