@@ -1,15 +1,6 @@
 /******/ (() => { // webpackBootstrap
 /******/ 	"use strict";
-/******/ 	var __webpack_modules__ = ({
-
-/***/ 421:
-/***/ ((module) => {
-
-module.exports = require("node:child_process");
-
-/***/ })
-
-/******/ 	});
+/******/ 	var __webpack_modules__ = ({});
 /************************************************************************/
 /******/ 	// The module cache
 /******/ 	var __webpack_module_cache__ = {};
@@ -6129,6 +6120,8 @@ async function removeFolder(folder, env = process.env) {
   await external_node_fs_namespaceObject.promises.rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent-client/inherit.js
 
 const PLAIN_VARIABLES = new Set([
@@ -6267,6 +6260,7 @@ function isKnown(flag) {
 
 
 
+
 const PROGRAM = "agent.js";
 const MALLOC = { MALLOC_ARENA_MAX: "1" };
 const READY_MS = 10_000;
@@ -6298,8 +6292,7 @@ async function spawnAgent(folder, parent) {
   const dist = await external_node_fs_namespaceObject.promises.realpath(parent.dist);
   await checkProgram(dist);
   const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
-  const { spawn } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 421, 23));
-  return spawn(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
+  return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
     cwd: (0,external_node_path_namespaceObject.parse)(execPath).root,
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,

@@ -73,7 +73,6 @@ describe("what reaches a user's runner", () => {
       "dns",
       "events",
       "fs",
-      "fs/promises",
       "http",
       "https",
       "net",
