@@ -3310,7 +3310,6 @@ function wholeSeconds(ms) {
 
 
 
-
 async function fetchToken(context, credentials, last) {
   const { encoded, raw } = basicPairs(credentials);
   let refusal;
@@ -3333,19 +3332,12 @@ async function fetchToken(context, credentials, last) {
 async function askForToken({ apiUrl, send }, basicPair, signal) {
   const sentAt = clock.date();
   const requestedAt = clock.now();
-  const reply = await sendAndTell(send, tokenRequest(apiUrl, basicPair), signal);
+  const reply = await sendFollowing(send, tokenRequest(apiUrl, basicPair), signal);
   return { reply, requestedAt, sentAt };
 }
 function toToken({ reply, requestedAt, sentAt }) {
   const { accessToken, expiresIn } = judgeToken(reply);
   return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
-}
-async function sendAndTell(send, request, signal) {
-  const start = clock.now();
-  const reply = await sendFollowing(send, request, signal);
-  const ms = Math.round(clock.now() - start);
-  debug_debug(() => `POST ${request.url.pathname} answered ${reply.status} after ${ms} ms`);
-  return reply;
 }
 function withRefusal(error, refusal) {
   if (refusal === undefined || !(error instanceof ArmorError)) return error;
@@ -3370,7 +3362,7 @@ function refusedSince({ expiresAt, expiresIn }) {
 async function endSession(context, accessToken) {
   const { apiUrl, send } = context;
   const request = terminateRequest(apiUrl, accessToken);
-  const attempt = async (signal) => judgeTerminate(await sendAndTell(send, request, signal));
+  const attempt = async (signal) => judgeTerminate(await sendFollowing(send, request, signal));
   try {
     return await retry(attempt, { ...context, isBrief: true });
   } catch (error) {
@@ -4580,7 +4572,8 @@ const TOO_MANY_HEADERS = refuse(
   `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`,
 );
 const NO_PROXY_REMEDY =
-  'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
+  "At the beginning of this step's script, put: " +
+  "export no_proxy=${no_proxy:+$no_proxy,}127.0.0.1 NO_PROXY=${NO_PROXY:+$NO_PROXY,}127.0.0.1";
 function authorize(head, config) {
   const { method = "", url = "", rawHeaders } = head;
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
@@ -6831,7 +6824,6 @@ async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
   if (accessToken === undefined) return NOTHING;
   let lastStatus;
   const noteStatus = async (request, signal) => {
-    lastStatus = undefined;
     const reply = await send(request, signal);
     lastStatus = reply.status;
     return reply;
@@ -6847,8 +6839,8 @@ async function endSessionOf(state, { apiUrl, send }, timeoutMs) {
   } catch (error) {
     const { code } = asArmorError(error);
     if (code === "internal_error") throw error;
-    const answered = lastStatus === undefined ? undefined : `Armor answered ${lastStatus}`;
-    const reason = answered ?? REASONS[code] ?? code;
+    const answered = lastStatus === undefined ? code : `Armor answered ${lastStatus}`;
+    const reason = REASONS[code] ?? answered;
     return lineReport(`The Armor session could not be ended (${reason}); ${endOf(state)}.`);
   }
 }

@@ -1,9 +1,8 @@
 import { clock, isoDate } from "../clock.ts";
-import { debug } from "../debug.ts";
 import { ArmorError, asArmorError } from "../errors.ts";
 import { basicPairs, type Credentials } from "./credentials.ts";
 import { hintsOf } from "./hints.ts";
-import type { ApiReply, ApiRequest, Send } from "./http.ts";
+import type { ApiReply, Send } from "./http.ts";
 import {
   isClientUnknown,
   judgeTerminate,
@@ -78,7 +77,7 @@ async function askForToken(
 ): Promise<Asked> {
   const sentAt = clock.date();
   const requestedAt = clock.now();
-  const reply = await sendAndTell(send, tokenRequest(apiUrl, basicPair), signal);
+  const reply = await sendFollowing(send, tokenRequest(apiUrl, basicPair), signal);
   return { reply, requestedAt, sentAt };
 }
 
@@ -86,19 +85,6 @@ async function askForToken(
 function toToken({ reply, requestedAt, sentAt }: Asked): Token {
   const { accessToken, expiresIn } = judgeToken(reply);
   return { accessToken, expiresIn, requestedAt, expiresAt: sentAt + expiresIn * 1000 };
-}
-
-/** Sends, follows redirects, and says in the debug log what was answered and how long it took. */
-async function sendAndTell(
-  send: Send,
-  request: ApiRequest,
-  signal: AbortSignal,
-): Promise<ApiReply> {
-  const start = clock.now();
-  const reply = await sendFollowing(send, request, signal);
-  const ms = Math.round(clock.now() - start);
-  debug(() => `POST ${request.url.pathname} answered ${reply.status} after ${ms} ms`);
-  return reply;
 }
 
 /**
@@ -141,7 +127,7 @@ export async function endSession(context: RequestContext, accessToken: string): 
   const { apiUrl, send } = context;
   const request = terminateRequest(apiUrl, accessToken);
   const attempt = async (signal: AbortSignal) =>
-    judgeTerminate(await sendAndTell(send, request, signal));
+    judgeTerminate(await sendFollowing(send, request, signal));
   try {
     return await retry(attempt, { ...context, isBrief: true });
   } catch (error) {

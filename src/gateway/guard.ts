@@ -29,11 +29,13 @@ const TOO_MANY_HEADERS = refuse(
   `The request has ${BOUNDS.maxHeaders.value} headers or more. Leave out what the gateway does not need.`,
 );
 /**
- * For a client that sends calls to a proxy. It was run: in one
- * `env:` the runner takes only one of the two.
+ * For a client that sends calls to a proxy; what was listed stays listed. In one `env:` the runner
+ * takes only one of the two names. No comma without an entry: wget takes an empty one for every host.
  */
 const NO_PROXY_REMEDY =
-  'Put "export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1" at the beginning of this step\'s script.';
+  "At the beginning of this step's script, put: " +
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell that reads it
+  "export no_proxy=${no_proxy:+$no_proxy,}127.0.0.1 NO_PROXY=${NO_PROXY:+$NO_PROXY,}127.0.0.1";
 
 interface ParsedRequest {
   readonly method: string;

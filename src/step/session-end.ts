@@ -44,10 +44,8 @@ export async function endSessionOf(
   if (!terminateSession)
     return say("The Armor session was not ended, as terminate-session is false.");
   if (accessToken === undefined) return NOTHING; // no token was issued
-  // Of Armor's last answer; undefined if the last attempt got none.
-  let lastStatus: number | undefined;
+  let lastStatus: number | undefined; // of Armor's last answer
   const noteStatus: Send = async (request, signal) => {
-    lastStatus = undefined;
     const reply = await send(request, signal);
     lastStatus = reply.status;
     return reply;
@@ -63,8 +61,9 @@ export async function endSessionOf(
   } catch (error) {
     const { code } = asArmorError(error);
     if (code === "internal_error") throw error;
-    const answered = lastStatus === undefined ? undefined : `Armor answered ${lastStatus}`;
-    const reason = answered ?? REASONS[code] ?? code;
+    // An error that has no words of its own is about an answer, which may be an earlier attempt's.
+    const answered = lastStatus === undefined ? code : `Armor answered ${lastStatus}`;
+    const reason = REASONS[code] ?? answered;
     // What was left behind is said also if main has failed.
     return lineReport(`The Armor session could not be ended (${reason}); ${endOf(state)}.`);
   }
