@@ -49,6 +49,7 @@ describe("quote", () => {
 describe("scrub", () => {
   test("leaves nothing of secrets that overlap", () => {
     expect(scrub("abcdefgh", ["abcde", "cdefgh"])).toBe("***");
+    expect(scrub("xabcabcabcx", ["abcabc"])).toBe("x***x");
   });
 });
 

@@ -93,7 +93,7 @@ function spansOf(secret, text) {
   while (start !== -1) {
     const end = start + secret.length;
     spans.push({ start, end });
-    start = text.indexOf(secret, end);
+    start = text.indexOf(secret, start + 1);
   }
   return spans;
 }
@@ -348,7 +348,10 @@ async function maskToken(token, runnerPipe, { stdout, stderr }, { file }, debugL
   }
 }
 async function print(stdout, text) {
-  await stdout.write(text).catch(() => undefined);
+  await stdout.write(text).catch((error) => {
+    if (error.code === "EPIPE" || error.code === "ECONNRESET") return;
+    throw new Error(`stdout cannot be written (${error.code ?? error.name})`);
+  });
 }
 
 ;// CONCATENATED MODULE: ./build/command/output.js

@@ -662,7 +662,7 @@ function spansOf(secret, text) {
   while (start !== -1) {
     const end = start + secret.length;
     spans.push({ start, end });
-    start = text.indexOf(secret, end);
+    start = text.indexOf(secret, start + 1);
   }
   return spans;
 }
@@ -3748,6 +3748,7 @@ function utf8Of(value) {
 
 
 
+
 function serverOf(url) {
   const { origin, host, port } = url;
   const hostname = withoutBrackets(url.hostname);
@@ -3887,7 +3888,7 @@ class Sending {
     const bytes = headers["content-length"];
     const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
     const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
-    return `${method} ${server.origin}${path.replace(/\?.*/s, "")}: ${how}`;
+    return `${method} ${server.origin}${withoutQuery(path)}: ${how}`;
   }
 }
 
@@ -3918,13 +3919,13 @@ class ArmorCalls {
     const { method = "GET" } = request;
     const passedHeaders = keepHeaders(request, isPassedToArmor);
     let place = { server: this.#server, path: this.#basePath + target };
-    let { accessToken } = await this.#tokenCache.get();
+    let token = await this.#tokenCache.get();
     let repeats = 0;
     let redirects = 0;
     for (;;) {
       const { server, path } = place;
       const headers = [...passedHeaders, "Host", server.host];
-      headers.push("Authorization", `Bearer ${accessToken}`);
+      headers.push("Authorization", `Bearer ${token.accessToken}`);
       const message = await this.#upstream.send({ server, path, method, headers, client });
       const replyWith = (location) => ({
         message,
@@ -3938,11 +3939,11 @@ class ArmorCalls {
           return replyWith();
         }
         const isForbidden = this.#forbidden.has(path);
-        if (isForbidden && this.#tokenCache.isCurrent(accessToken)) return replyWith();
+        if (isForbidden && this.#tokenCache.isCurrent(token.accessToken)) return replyWith();
         message.destroy();
-        const next = await this.#tokenCache.replace(accessToken);
-        if (next.accessToken !== accessToken) repeats += 1;
-        accessToken = next.accessToken;
+        const next = await this.#tokenCache.replace(token.accessToken);
+        if (next !== token) repeats += 1;
+        token = next;
         continue;
       }
       this.#forbidden.delete(path);
@@ -4127,6 +4128,7 @@ class Client {
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/idle-timer.js
+
 class IdleTimer {
   #timer;
   #wasActive = false;
@@ -4137,7 +4139,7 @@ class IdleTimer {
     };
     this.#timer = setTimeout(() => {
       this.#wasActive = false;
-      setImmediate(decide);
+      afterPendingReads(decide);
     }, ms);
   }
   noteActivity() {
@@ -4155,18 +4157,21 @@ class IdleTimer {
 
 
 
+
 async function passOn(reply, response, client, options) {
   const { message, origin } = reply;
   try {
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply));
   } catch {
     message.destroy();
-    const state = { url: origin, proxy: undefined, isReplying: false };
-    throw networkError({ code: "HPE_INVALID_HEAD" }, state);
+    throw networkError({ code: "HPE_INVALID_HEAD" }, stateOf(origin, options.route, false));
   }
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
   return await streamBody(reply, response, client, options);
+}
+function stateOf(url, route, isReplying) {
+  return { url, proxy: proxyFor(url, route), isReplying, isGatewayCall: true };
 }
 function replyHeaders({ message, location }) {
   const isReplaced = (name) => name === "location" && location !== undefined;
@@ -4178,7 +4183,7 @@ function replyHeaders({ message, location }) {
 }
 function streamBody(reply, response, client, options) {
   const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true, isGatewayCall: true };
+  const state = () => stateOf(origin, options.route, true);
   const pause = () => {
     client.stopsReading(clock.now());
     options.slots.notePause(client);
@@ -4192,7 +4197,7 @@ function streamBody(reply, response, client, options) {
     };
     const idle = new IdleTimer(options.idleMs, () => {
       if (message.isPaused()) idle.noteActivity();
-      else fail(timeoutError(state));
+      else fail(timeoutError(state()));
     });
     client.onLeave(() => fail(new Error("the client left")));
     if (client.hasLeft) return;
@@ -4213,7 +4218,7 @@ function streamBody(reply, response, client, options) {
       response.end(() => resolve(length));
       if (response.writableLength > 0) pause();
     });
-    message.on("error", (error) => fail(networkError(error, state)));
+    message.on("error", (error) => fail(networkError(error, state())));
   });
 }
 
@@ -4392,10 +4397,10 @@ class Gateway {
     }
   }
   async #answer(call) {
-    const { calls, stats, idleMs } = this.#options;
+    const { calls, stats, idleMs, route } = this.#options;
     const { request, response, target, client } = call;
     const reply = await calls.send(request, target, client);
-    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots });
+    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots, route });
     const { statusCode } = response;
     stats.addAnswer(statusCode);
     stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);
@@ -4470,6 +4475,7 @@ class Connection {
   isOverfull = false;
   requestsHeld = 0;
   bytesHeld = 0;
+  letsGoAtClose = false;
   constructor(socket, since, turn) {
     this.socket = socket;
     this.since = since;
@@ -4663,6 +4669,7 @@ function controlRequest(method, below) {
 
 
 
+
 const BAD_REQUEST = refuse(
   "bad_request",
   "The request is not valid HTTP. Use a client that speaks HTTP/1.1.",
@@ -4703,12 +4710,16 @@ class Requests {
     if (connection.isReplying) this.#putInLine(connection, exchange);
     else this.#serve(connection, exchange);
   }
-  giveUp(socket, refusal) {
+  #giveUp(socket, refusal) {
     const { connections, limits, onRefusal } = this.#options;
     const connection = connections.find(socket);
     if (connection !== undefined) connections.refuse(connection);
     onRefusal(refusal);
     endSocket(socket, refusal, limits.headMs);
+  }
+  refuseConnect(socket, refusal) {
+    if (this.#options.connections.find(socket)?.isReplying) socket.resetAndDestroy();
+    else this.#giveUp(socket, refusal);
   }
   endUnreadable(socket, code) {
     if (code !== REQUEST_TIMEOUT) {
@@ -4717,14 +4728,14 @@ class Requests {
     }
     const connection = this.#options.connections.find(socket);
     const before = connection?.lastResponse;
-    afterReading(() => {
+    afterPendingReads(() => {
       const hasCome = connection !== undefined && connection.lastResponse !== before;
       if (!hasCome) this.#endNow(socket, code);
     });
   }
   endIdle(socket) {
     const { bytesRead } = socket;
-    afterReading(() => {
+    afterPendingReads(() => {
       if (socket.bytesRead === bytesRead) socket.destroy();
     });
   }
@@ -4751,9 +4762,11 @@ class Requests {
   #putInLine(connection, exchange) {
     const { line, socket, lastResponse } = connection;
     const { maxInLine } = this.#options.limits;
-    const isFirstHeld = connection.requestsHeld === 0;
     this.#hold(connection, exchange.request);
-    if (isFirstHeld) socket.once("close", () => this.#letGoOfAll(connection));
+    if (!connection.letsGoAtClose) {
+      connection.letsGoAtClose = true;
+      socket.once("close", () => this.#letGoOfAll(connection));
+    }
     if (this.#holdsTooMuch()) {
       socket.destroy();
       ignoreRequests(socket);
@@ -4816,7 +4829,7 @@ class Requests {
       socket.destroy();
       return;
     }
-    this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
+    this.#giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
   }
 }
 function headLength({ url = "", rawHeaders }) {
@@ -4834,9 +4847,6 @@ function stopReading(socket) {
 }
 function pause() {
   this.pause();
-}
-function afterReading(decide) {
-  setImmediate(decide);
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/server.js
@@ -4886,13 +4896,12 @@ function serveRequests(server, requests) {
     requests.accept({ request, response, expectsContinue: true }),
   );
   server.on("checkExpectation", accept);
-  server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
+  server.on("connect", (_, socket) => requests.refuseConnect(socket, NO_CONNECT));
   server.on("clientError", (error, socket) => requests.endUnreadable(socket, error.code ?? ""));
   server.on("timeout", (socket) => requests.endIdle(socket));
 }
 
 ;// CONCATENATED MODULE: ./build/gateway/serve.js
-
 
 
 
@@ -4907,7 +4916,6 @@ class Service {
   #upstream;
   #server;
   constructor(config, fetchToken, stats, options = {}) {
-    hide([config.capability, config.controlCapability]);
     this.#config = config;
     this.#stats = stats;
     this.#bounds = { ...LIMITS, ...options.bounds };
@@ -4949,7 +4957,7 @@ class Service {
     };
   }
   #createGateway() {
-    const { apiUrl, gatewayPaths, limits } = this.#config;
+    const { apiUrl, gatewayPaths, limits, route } = this.#config;
     const calls = new ArmorCalls({
       apiUrl,
       gatewayPaths,
@@ -4957,7 +4965,8 @@ class Service {
       tokenCache: this.tokenCache,
       upstream: this.#upstream,
     });
-    return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
+    const { idleMs } = limits;
+    return new Gateway({ calls, stats: this.#stats, idleMs, bounds: this.#bounds, route });
   }
 }
 
@@ -6068,7 +6077,7 @@ async function copyCommand(built, copy) {
     const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
     const remedy =
       "A step has removed or changed the action's files: use the action before that step.";
-    throw new ArmorError("runner_unsupported", problem, remedy);
+    throw new ArmorError("file_failed", problem, remedy);
   }
   await external_node_fs_namespaceObject.promises.copyFile(built, copy, external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
 }
@@ -6137,7 +6146,8 @@ const PATH_VARIABLES = new Set([
   "OPENSSL_MODULES",
   "NIX_LD",
 ]);
-const FOLDERS_VARIABLES = new Set(["SSL_CERT_DIR", "LD_LIBRARY_PATH", "NIX_LD_LIBRARY_PATH"]);
+const FOLDERS_VARIABLES = new Set(["LD_LIBRARY_PATH", "NIX_LD_LIBRARY_PATH"]);
+const SSL_CERT_DIR = "SSL_CERT_DIR";
 const LD_PRELOAD = "LD_PRELOAD";
 const DYLD_PREFIX = "DYLD_";
 function agentEnvironment(env) {
@@ -6153,6 +6163,10 @@ function inheritedVariable(name, value) {
   if (!isInherited(name)) return undefined;
   if (value === "") return "";
   if (PATH_VARIABLES.has(name)) return (0,external_node_path_namespaceObject.resolve)(value);
+  if (name === SSL_CERT_DIR) {
+    const folders = value.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder !== "");
+    return folders.map(absoluteFolder).join(external_node_path_namespaceObject.delimiter);
+  }
   if (FOLDERS_VARIABLES.has(name))
     return value.split(external_node_path_namespaceObject.delimiter).map(absoluteFolder).join(external_node_path_namespaceObject.delimiter);
   if (name === LD_PRELOAD) return value.split(/[:\s]/).map(absoluteLibrary).join(":");
@@ -6164,6 +6178,7 @@ function isInherited(name) {
     PLAIN_VARIABLES.has(name) ||
     PATH_VARIABLES.has(name) ||
     FOLDERS_VARIABLES.has(name) ||
+    name === SSL_CERT_DIR ||
     name === LD_PRELOAD ||
     name.startsWith(DYLD_PREFIX)
   );
@@ -6285,7 +6300,7 @@ async function spawnAgent(folder, parent) {
   const dist = await external_node_fs_namespaceObject.promises.realpath(parent.dist);
   await checkProgram(dist);
   const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
-  return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM), "agent"], {
+  return (0,external_node_child_process_namespaceObject.spawn)(execPath, [...flags, (0,external_node_path_namespaceObject.join)(dist, PROGRAM)], {
     cwd: (0,external_node_path_namespaceObject.parse)(execPath).root,
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,
@@ -6354,7 +6369,7 @@ function askToStop({ port, capability, signal }) {
     });
     socket.on("close", () => {
       const kind = signal.aborted ? "late" : kindOf(code);
-      resolve({ kind, code, body: bodyOf(Buffer.concat(chunks)) });
+      resolve({ kind, code, hasReplied: bytes > 0, body: bodyOf(Buffer.concat(chunks)) });
     });
     socket.write(`POST /${capability}/stop HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
   });
@@ -6389,6 +6404,10 @@ const LATE = { kind: "unknown", reason: "it did not end in time" };
 async function stopAgent(folder, signal, env = process.env) {
   const isOurs = await unlessAborted(isAgentFolder(folder, env), signal, undefined);
   if (isOurs === false) return unknown(NOT_OURS);
+  if (isOurs === undefined) {
+    await unlessAborted(removeFolder(folder, env), AbortSignal.timeout(CLEAN_UP_MS), undefined);
+    return LATE;
+  }
   const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
   const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
   const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
@@ -6419,7 +6438,9 @@ async function findEnd(folder, signal) {
   const stats = parseReport(answer.body) ?? (await readReport(folder));
   if (stats !== undefined || answer.kind === "refused") return { kind: "ended", stats };
   if (answer.kind === "broken") return unknown(`the connection broke off (${answer.code})`);
-  return unknown("what answered there gave no report: it is another program");
+  if (answer.hasReplied)
+    return unknown("what answered there gave no report: it is another program");
+  return unknown("it closed the connection without a reply, as one that is killed does");
 }
 function unknown(reason) {
   return { kind: "unknown", reason };

@@ -1,7 +1,7 @@
-// The first code of every process of this action. It is dist/main.js itself, as each file more takes
-// a step some 0.8 ms; dist/post.js and dist/agent.js start it with their role. Every Node since 12 can
-// read it, because some runners start the first `node` on PATH, and an old one has to be answered
-// with a sentence instead of a stack trace.
+// The first code of the main step, the post step and the token agent. It is dist/main.js itself, as
+// each file more takes a step some 0.8 ms; dist/post.js and dist/agent.js start it with their role.
+// Every Node since 12 can read it, because some runners start the first `node` on PATH, and an old
+// one has to be answered with a sentence instead of a stack trace.
 "use strict";
 
 const OLDEST_NODE = 20; // the bundle, index.js, uses its features
@@ -50,9 +50,9 @@ function start(roleName) {
 
 /**
  * Gives whether the inspector was open. Node opens it by an option, or because a program that an
- * option loads asks for it. Without options, it is not looked for: that would take each step 1.9 ms.
- * Only SIGUSR1 in the first milliseconds could have opened it then, and who may send that to this
- * process may read its environment as well.
+ * option loads asks for it. Without options, it is not looked for: that would take each step 1.9
+ * ms. Only SIGUSR1 in the first milliseconds could have opened it then, and who may send that to
+ * this process may read its environment as well.
  */
 function closeInspector() {
   if (!process.env.NODE_OPTIONS && process.execArgv.length === 0) return false;

@@ -1,4 +1,5 @@
-// The program armor-token: a bundle of its own, so that a step that asks for a token loads nothing else.
+// The program armor-token: a bundle of its own, so that a step that asks for a token loads nothing
+// else.
 
 import { runCommand } from "./command/command.ts";
 import { processOutput } from "./command/output.ts";

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Time and chance. Tests put others in their place, so nothing else asks the system for them. */
 export const clock = {
   /**
-   * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same start, so
-   * that the agent can go on with a time that the main step has noted.
+   * Monotonic, in ms, for durations and deadlines. All processes of a machine count from the same
+   * start, so that the agent can go on with a time that the main step has noted.
    */
   now: (): number => Number(process.hrtime.bigint()) / 1e6,
   /** The wall clock, in ms since the epoch. Unlike `now`, it goes on while the machine sleeps. */
@@ -38,10 +38,12 @@ export async function within<T>(
 }
 
 /**
- * Calls back when what had already arrived was read. Node runs timers before it reads from the network, so after a
- * pause of the whole process (a VM that was suspended) a time-out would fire although the answer is there.
+ * Calls back when what had already arrived was read. Node runs timers before it reads from the
+ * network, so after a pause of the whole process (a VM that was suspended) a time-out would fire
+ * although the answer is there.
  */
 export function afterPendingReads(callback: () => void): void {
-  // The callbacks of setImmediate run after the event loop's next look at the network (Node's guide to it).
+  // The callbacks of setImmediate run after the event loop's next look at the network (Node's guide
+  // to it).
   setImmediate(callback);
 }

@@ -1,8 +1,8 @@
 import { quote } from "./redact.ts";
 
 /**
- * Where the documentation of this version lies. The owner's name stands here, in entry.cjs and in
- * package.json.
+ * Where the documentation of this version lies. The owner's name stands here, in entry.cjs, in
+ * command/agent.ts and in package.json.
  */
 export const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;

@@ -36,7 +36,9 @@ export function quote(
   return `${withoutHalfCharacter(shown.slice(0, maxLength))}…`;
 }
 
-/** All that is neither visible nor a plain space: controls, line ends, zero-width and bidi marks. */
+/**
+ * All that is neither visible nor a plain space: controls, line ends, zero-width and bidi marks.
+ */
 const UNSEEN = /[\p{C}\p{Z}]+/gu;
 
 function toHarmlessLine(text: string, secrets: readonly string[]): string {
@@ -95,7 +97,7 @@ function spansOf(secret: string, text: string): Span[] {
   while (start !== -1) {
     const end = start + secret.length;
     spans.push({ start, end });
-    start = text.indexOf(secret, end);
+    start = text.indexOf(secret, start + 1); // it may overlap itself
   }
   return spans;
 }

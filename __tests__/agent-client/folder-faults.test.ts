@@ -18,7 +18,7 @@ test("without the built command there is no folder, and the error says what is m
   const dist = join(temp.path, "dist");
   await mkdir(dist);
   await expect(createAgentFolder({ RUNNER_TEMP: temp.path }, dist)).rejects.toMatchObject({
-    code: "runner_unsupported",
+    code: "file_failed",
     problem: "armor-token.js of this action cannot be read (ENOENT)",
     remedy: expect.stringMatching(/^A step has removed or changed the action's files: .*\.$/),
   });

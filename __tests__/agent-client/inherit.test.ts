@@ -16,6 +16,8 @@ describe("of the environment, the agent gets", () => {
     { name: "NODE_EXTRA_CA_CERTS", value: "ca.pem", gets: resolve("ca.pem") },
     { name: "SSL_CERT_FILE", value: "ca.pem", gets: resolve("ca.pem") },
     { name: "SSL_CERT_DIR", value: list("a", "b"), gets: list(resolve("a"), resolve("b")) },
+    // OpenSSL passes over an empty entry: what lies in the working folder must not become an authority.
+    { name: "SSL_CERT_DIR", value: list("", "a", "", ""), gets: resolve("a") },
     { name: "OPENSSL_CONF", value: "x/openssl.cnf", gets: resolve("x/openssl.cnf") },
     { name: "OPENSSL_MODULES", value: "modules", gets: resolve("modules") },
     { name: "LD_LIBRARY_PATH", value: list("lib", ""), gets: list(resolve("lib"), resolve("")) },

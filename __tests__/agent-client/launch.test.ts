@@ -230,6 +230,11 @@ describe("stopAgent", () => {
   const foreign = "what answered there gave no report: it is another program";
   test.each<{ readonly what: string; readonly answer: Answer; readonly reason: string }>([
     { what: "says nothing", answer: silence, reason: late },
+    {
+      what: "is killed",
+      answer: (response) => response.socket?.end(),
+      reason: "it closed the connection without a reply, as one that is killed does",
+    },
     { what: "breaks off", answer: reset, reason: "the connection broke off (ECONNRESET)" },
     {
       what: "answers and keeps the connection",

@@ -83,6 +83,14 @@ describe("the report", () => {
   });
 });
 
+test("nothing is read of a folder if time is over before it was looked at", async () => {
+  await using other = await makeTempFolder("armor other ");
+  await writeFile(join(other.path, DEBUG_FILE), "foreign\n");
+  const found = await stopAgent(other.path, AbortSignal.abort(), { RUNNER_TEMP: temp.path });
+  expect(found).toEqual({ kind: "unknown", reason: "it did not end in time" });
+  expect(existsSync(join(other.path, DEBUG_FILE))).toBe(true);
+});
+
 describe("a folder with something else in it does not keep the post step", () => {
   interface Row {
     readonly what: string;

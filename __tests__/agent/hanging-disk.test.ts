@@ -29,7 +29,7 @@ test("a disk that hangs keeps neither the agent nor who waits for its end", asyn
   const first = { accessToken: "t0k3n-first", expiresIn: 60 };
   const config = agentConfig({ apiUrl: armor.url, temp: temp.path, first }, folder);
   const program = join(ROOT, "dist", "agent.js");
-  const child = spawn(process.execPath, ["--require", hook, program, "agent"]);
+  const child = spawn(process.execPath, ["--require", hook, program]);
   await using _child = disposable({}, () => child.kill("SIGKILL"));
   const ended = once(child, "exit");
   child.stdin.end(JSON.stringify(config));

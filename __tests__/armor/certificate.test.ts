@@ -15,6 +15,12 @@ const url = new URL(`https://${HOST}/x`);
 const state = { url, proxy: undefined, isReplying: false };
 
 describe("every reason that OpenSSL has", () => {
+  test("is known: none is missing of those that x509_vfy.h of OpenSSL 3.0 to 3.5 defines", () => {
+    // OpenSSL 3.0 has 94, and 3.5 one more; a release that takes one away is not known.
+    expect(VERIFY_ERRORS.size).toBeGreaterThanOrEqual(95);
+    expect(new Set(VERIFY_ERRORS.values()).size).toBe(VERIFY_ERRORS.size);
+  });
+
   test.each([...VERIFY_ERRORS])("%s is the certificate's, and final: by Node's code", (name) => {
     const error = Object.assign(new Error(VERIFY_ERRORS.get(name)), { code: name });
     const { code, problem, canPass } = networkError(error, state);

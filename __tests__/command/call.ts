@@ -22,8 +22,8 @@ export interface Written {
 }
 
 export interface CallOptions {
-  /** Of stdout; a reader by default. "gone" is a reader that has left. */
-  readonly stdout?: Destination | "gone";
+  /** Of stdout; a reader by default. "gone" is a reader that has left, "full" a disk. */
+  readonly stdout?: Destination | "gone" | "full";
   readonly stderr?: Destination | "gone";
   /** Whether the runner's pipe is found: undefined for no, otherwise what it does. */
   readonly runner?: "certain" | "uncertain" | "broken";
@@ -61,8 +61,9 @@ async function callCommand(
   const written: Written[] = [];
   const output = (to: "stdout" | "stderr") => {
     const kind = options[to] ?? "reader";
-    const destination: Destination = kind === "gone" ? "reader" : kind;
+    const destination = destinationOf(kind);
     const write = async (text: string) => {
+      if (kind === "full") throw Object.assign(new Error("write ENOSPC"), { code: "ENOSPC" });
       if (kind === "gone") throw Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
       written.push({ to, text, at: performance.now() });
     };
@@ -96,4 +97,9 @@ async function callCommand(
     runner: textOf("runner"),
     written,
   };
+}
+
+function destinationOf(kind: Destination | "gone" | "full"): Destination {
+  if (kind === "gone") return "reader";
+  return kind === "full" ? "file" : kind;
 }

@@ -94,6 +94,13 @@ describe("armor-token", () => {
     expect(result).toMatchObject({ exitCode: 0, stderr: ON_A_STREAM });
   });
 
+  test.concurrent("fails if the disk is full under stdout: an empty file is no token", async () => {
+    await using agent = await openAgent();
+    const { exitCode, stderr } = await agent.call([], { stdout: "full" });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("stdout cannot be written (ENOSPC)");
+  });
+
   test.concurrent("masks a token with percent signs as the runner unescapes it", async () => {
     const token = "a%25b%0Ac%dd";
     await using agent = await openAgent(json(200, { access_token: token }));

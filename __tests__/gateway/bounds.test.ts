@@ -173,6 +173,26 @@ describe("requests in line on one connection", () => {
   });
 });
 
+test("however often its line was empty between, a connection has no listener more", async () => {
+  await using gateway = await startGateway([json(200, {})]);
+  const { server } = gateway;
+  let accepted: Socket | undefined;
+  server.once("connection", (socket: Socket) => {
+    accepted = socket;
+  });
+  const client = await gateway.begin("");
+  const { host, pathname } = new URL(gateway.url);
+  const get = `GET ${pathname}${CALL} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  const listeners: number[] = [];
+  for (let pair = 1; pair <= 15; pair += 1) {
+    client.write(get.repeat(2));
+    await until(() => gateway.armor.requests.length === 2 * pair);
+    listeners.push(accepted?.listenerCount("close") ?? 0);
+  }
+  client.destroy();
+  expect(Math.max(...listeners.slice(1))).toBeLessThanOrEqual((listeners[0] ?? 0) + 1);
+});
+
 describe("calls that wait for a slot", () => {
   test("beyond their number are refused, to be repeated later, and are told of once", async () => {
     const { answer, finish } = heldArmor();
@@ -251,7 +271,7 @@ describe("a client that does not read", () => {
     const client = new Client(response as never);
     const reply = { message, origin: new URL("http://x"), location: undefined, repeats: 0 };
     const slots = { notePause: (it: Client) => paused.push(it) };
-    const options = { idleMs: 60_000, slots } as never;
+    const options = { idleMs: 60_000, slots, route: { noProxy: "" } } as never;
     let length: number | undefined;
     const passing = passOn(reply as never, response as never, client, options).then((bytes) => {
       length = bytes;

@@ -230,6 +230,15 @@ describe("a 401", () => {
     expect(fetches()).toBeGreaterThan(1);
   }, 60_000);
 
+  test("from an Armor that gives the same token again, and refuses it, comes back to the client", async () => {
+    hurry(SPEED);
+    const fetch = () => Promise.resolve({ ...tokenOf("first"), requestedAt: clock.now() });
+    await using gateway = await startGateway([text(401, "")], { fetch });
+    const { call, fetches } = gateway;
+    await expect(call()).resolves.toMatchObject({ status: 401 });
+    expect(fetches()).toBe(3);
+  }, 60_000);
+
   test("is answered with the reason, after one question for all calls, if no new token can be had", async () => {
     const rejected = new ArmorError("credentials_rejected", "P", "R.", { isPermanent: true });
     const fetch = () => Promise.reject(rejected);

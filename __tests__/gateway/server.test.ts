@@ -14,7 +14,7 @@ import {
   startGateway,
   until,
 } from "../fixtures/agent.ts";
-import { CALL, json } from "../fixtures/server.ts";
+import { type Answer, CALL, json } from "../fixtures/server.ts";
 import { setClock } from "../fixtures/virtual-clock.ts";
 
 const LISTED = "/api/v1/discovery/";
@@ -381,6 +381,14 @@ describe("what Node's parser gives up", () => {
     expect(armor.requests).toEqual([]);
     expect(stats.refused).toBe(1);
   });
+});
+
+test("a CONNECT behind a request is not answered in place of that request's reply", async () => {
+  const slow: Answer = (response) => void setTimeout(() => response.end("late"), 300);
+  await using gateway = await startGateway([slow]);
+  const connect = "CONNECT other.example:443 HTTP/1.1\r\nHost: HOST\r\n\r\n";
+  const read = await gateway.speak(`${GET}\r\n${connect}`).catch(() => "");
+  expect(read).not.toContain("405");
 });
 
 describe("connections without an admitted request", () => {

@@ -10,11 +10,12 @@ const MAX_REPLY_BYTES = MAX_REPORT_BYTES + 4_096;
 /** What came of asking an agent to stop. */
 export interface StopAnswer {
   /**
-   * Whether the connection was closed, was refused, broke
-   * off, or was still open when time was over.
+   * Whether the connection was closed, was refused, broke off, or was still open when time was
+   * over.
    */
   readonly kind: "closed" | "refused" | "broken" | "late";
   readonly code: string; // of the error of node:net; empty if there was none
+  readonly hasReplied: boolean; // whether anything came back
   readonly body: string | undefined; // of a reply with status 200; undefined if there was none, or it was cut off
 }
 
@@ -45,7 +46,7 @@ export function askToStop({ port, capability, signal }: StopRequest): Promise<St
     });
     socket.on("close", () => {
       const kind = signal.aborted ? "late" : kindOf(code);
-      resolve({ kind, code, body: bodyOf(Buffer.concat(chunks)) });
+      resolve({ kind, code, hasReplied: bytes > 0, body: bodyOf(Buffer.concat(chunks)) });
     });
     socket.write(`POST /${capability}/stop HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
   });

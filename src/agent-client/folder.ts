@@ -75,8 +75,7 @@ async function fillFolder(path: string, dist: string, isWindows: boolean): Promi
 }
 
 /**
- * @throws ArmorError runner_unsupported if it is not there; the
- * error of node:fs if it cannot be written
+ * @throws ArmorError file_failed if it is not there; the error of node:fs if it cannot be written
  */
 async function copyCommand(built: string, copy: string): Promise<void> {
   try {
@@ -86,7 +85,7 @@ async function copyCommand(built: string, copy: string): Promise<void> {
     const problem = `${BUILT_COMMAND} of this action cannot be read (${code})`;
     const remedy =
       "A step has removed or changed the action's files: use the action before that step.";
-    throw new ArmorError("runner_unsupported", problem, remedy);
+    throw new ArmorError("file_failed", problem, remedy);
   }
   await fs.copyFile(built, copy, constants.COPYFILE_EXCL);
 }

@@ -28,12 +28,14 @@ const PATH_VARIABLES: ReadonlySet<string> = new Set([
   "NIX_LD",
 ]);
 
-/** Several folders each, as in PATH. */
-const FOLDERS_VARIABLES: ReadonlySet<string> = new Set([
-  "SSL_CERT_DIR",
-  "LD_LIBRARY_PATH",
-  "NIX_LD_LIBRARY_PATH",
-]);
+/**
+ * Several folders each, as in PATH. For the loader, an empty entry is the working folder
+ * (ld.so(8)).
+ */
+const FOLDERS_VARIABLES: ReadonlySet<string> = new Set(["LD_LIBRARY_PATH", "NIX_LD_LIBRARY_PATH"]);
+
+/** Folders of authorities. OpenSSL passes over an empty entry, so it must not become a folder. */
+const SSL_CERT_DIR = "SSL_CERT_DIR";
 
 /** Libraries by path or by name. ld.so(8) takes a colon or a blank between them. */
 const LD_PRELOAD = "LD_PRELOAD";
@@ -57,6 +59,10 @@ function inheritedVariable(name: string, value: string): string | undefined {
   if (!isInherited(name)) return undefined;
   if (value === "") return "";
   if (PATH_VARIABLES.has(name)) return resolve(value);
+  if (name === SSL_CERT_DIR) {
+    const folders = value.split(delimiter).filter((folder) => folder !== "");
+    return folders.map(absoluteFolder).join(delimiter);
+  }
   if (FOLDERS_VARIABLES.has(name))
     return value.split(delimiter).map(absoluteFolder).join(delimiter);
   if (name === LD_PRELOAD) return value.split(/[:\s]/).map(absoluteLibrary).join(":");
@@ -69,15 +75,13 @@ function isInherited(name: string): boolean {
     PLAIN_VARIABLES.has(name) ||
     PATH_VARIABLES.has(name) ||
     FOLDERS_VARIABLES.has(name) ||
+    name === SSL_CERT_DIR ||
     name === LD_PRELOAD ||
     name.startsWith(DYLD_PREFIX)
   );
 }
 
-/**
- * An empty entry is the working folder. One with `$`, such as
- * `$ORIGIN/lib`, is the loader's to replace.
- */
+/** One that begins with `$`, such as `$ORIGIN/lib`, is the loader's to replace. */
 function absoluteFolder(folder: string): string {
   return folder.startsWith("$") ? folder : resolve(folder);
 }

@@ -78,7 +78,7 @@ async function spawnAgent(folder: string, parent: Parent): Promise<AgentProcess>
   const dist = await fs.realpath(parent.dist);
   await checkProgram(dist);
   const flags = agentNodeFlags({ dist, folder }, env["NODE_OPTIONS"] ?? "");
-  return spawn(execPath, [...flags, join(dist, PROGRAM), "agent"], {
+  return spawn(execPath, [...flags, join(dist, PROGRAM)], {
     cwd: parse(execPath).root, // always there; Windows lets no working folder be removed, such as RUNNER_TEMP
     env: { ...agentEnvironment(env), ...MALLOC },
     detached: true,

@@ -9,8 +9,8 @@ export interface AgentPaths {
 
 /**
  * In MiB: a heap that holds what the gateway's bounds allow. The space for young objects is Node's
- * own, 16: with 2, garbage collection took a twelfth more CPU for each of 16 calls at once, and the
- * agent as much memory.
+ * own, 16: with 2, garbage collection took a twelfth more CPU for 16 calls at once, and the agent
+ * took no less memory.
  */
 const MEMORY_FLAGS = ["--max-old-space-size=256"];
 

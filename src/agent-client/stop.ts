@@ -23,7 +23,10 @@ const LOOK_EVERY_MS = 50;
 const CLEAN_UP_MS = 500;
 const MAX_PORT = 65_535;
 
-/** The agent has ended. This is said only if it is certain. */
+/**
+ * The agent has ended, or ends within seconds because its control file is gone (see agent/life.ts
+ * and agent/control.ts).
+ */
 export interface EndedAgent {
   readonly kind: "ended";
   readonly stats: AgentReport | undefined; // undefined if it left no report: it was killed, or could not write
@@ -56,6 +59,11 @@ export async function stopAgent(
   // Before anything there is read or called: saved state can name any folder (see isAgentFolder).
   const isOurs = await unlessAborted(isAgentFolder(folder, env), signal, undefined);
   if (isOurs === false) return unknown(NOT_OURS);
+  if (isOurs === undefined) {
+    // Time was over before the folder was looked at. removeFolder looks by itself.
+    await unlessAborted(removeFolder(folder, env), AbortSignal.timeout(CLEAN_UP_MS), undefined);
+    return LATE;
+  }
   const result = await unlessAborted(findEnd(folder, signal), signal, LATE);
   const cleanUp = AbortSignal.timeout(CLEAN_UP_MS);
   const debugLog = await unlessAborted(readDebugLog(folder), cleanUp, undefined);
@@ -90,7 +98,9 @@ async function findEnd(folder: string, signal: AbortSignal): Promise<StopResult>
   const stats = parseReport(answer.body) ?? (await readReport(folder));
   if (stats !== undefined || answer.kind === "refused") return { kind: "ended", stats };
   if (answer.kind === "broken") return unknown(`the connection broke off (${answer.code})`);
-  return unknown("what answered there gave no report: it is another program");
+  if (answer.hasReplied)
+    return unknown("what answered there gave no report: it is another program");
+  return unknown("it closed the connection without a reply, as one that is killed does");
 }
 
 function unknown(reason: string): UnknownAgent {

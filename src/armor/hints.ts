@@ -149,7 +149,9 @@ const MISTAKES: readonly Mistake[] = [
   },
 ];
 
-/** Not a literal: V8 reads literals when it loads a file, and this one would take every step 0.6 ms. */
+/**
+ * Not a literal: V8 reads literals when it loads a file, and this one would take every step 0.6 ms.
+ */
 function hasInvisibleCharacter(text: string): boolean {
   const shape = /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u;
   return shape.test(text);

@@ -17,7 +17,9 @@ export interface RetryOptions {
   readonly isBrief?: boolean;
 }
 
-/** What the pause after the first failure is drawn from. Each later one is drawn from twice as much. */
+/**
+ * What the pause after the first failure is drawn from. Each later one is drawn from twice as much.
+ */
 export const FIRST_BACKOFF_MS = 500;
 const FIRST_RATE_LIMIT_BACKOFF_MS = 4_000; // many jobs ask at once: a wider spread (docs/decisions.md)
 /**

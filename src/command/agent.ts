@@ -24,7 +24,8 @@ export const TROUBLESHOOTING =
 export async function fetchToken(folder: string, debugLog = new DebugLog()): Promise<string> {
   const answer = await askAgent(controlUrl(folder), debugLog);
   const { access_token: token } = answer;
-  // Another program may have got the port of an agent that died, and say what the runner would obey.
+  // Another program may have got the port of an agent that died, and say what the runner would
+  // obey.
   if (typeof token === "string" && isToken(token)) return token;
   throw new Error(`the token agent has no token: ${reasonIn(answer)}`);
 }
@@ -48,7 +49,10 @@ function controlUrl(folder: string): string {
   }
 }
 
-/** A step can put anything in the place of the file: a pipe would be waited for, and a link followed. */
+/**
+ * A step can put anything in the place of the file: a pipe would be waited for, and a link
+ * followed.
+ */
 function readControlFile(path: string): string {
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants; // Windows has neither of the two
   const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -91,7 +95,10 @@ function get(url: string): Promise<http.IncomingMessage> {
   });
 }
 
-/** What the agent says, whole: its end is the remedy. With the code and the address of its explanation. */
+/**
+ * What the agent says, whole: its end is the remedy. With the code and the address of its
+ * explanation.
+ */
 function reasonIn(answer: Record<string, unknown>): string {
   const { error: code, error_description: description } = answer;
   if (typeof description !== "string") return "it answered without one";

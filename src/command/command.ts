@@ -21,8 +21,9 @@ Between ::stop-commands:: and its end the runner takes no mask, and shows the to
 `;
 
 /**
- * The runner reads stdout and stderr independently of each other, so a token on one can overtake its mask on
- * the other. Without a pause, 22 of 300 runs showed the token; with 50 ms, none did. This is twice as long.
+ * The runner reads stdout and stderr independently of each other, so a token on one can overtake
+ * its mask on the other. Without a pause, 22 of 300 runs showed the token; with 50 ms, none did.
+ * This is twice as long.
  */
 const MASK_PAUSE_MS = 100;
 
@@ -111,8 +112,9 @@ function checkStderr({ destination }: Output): void {
 }
 
 /**
- * Resolves when the mask is on its way to the runner. An empty line goes before it: if another program has left
- * a line unfinished on the same stream, a mask behind it would be printed by the runner instead of obeyed.
+ * Resolves when the mask is on its way to the runner. An empty line goes before it: if another
+ * program has left a line unfinished on the same stream, a mask behind it would be printed by the
+ * runner instead of obeyed.
  * @throws Error with a text for the user, without a full stop
  */
 async function maskToken(
@@ -139,7 +141,14 @@ async function maskToken(
   }
 }
 
-/** A reader may close the pipe early, as `head` does. Then nothing is left to do, and that is no failure. */
+/**
+ * A reader may close the pipe early, as `head` does: then nothing is left to do, and that is no
+ * failure.
+ * @throws Error with a text for the user, without a full stop, such as for a disk that is full
+ */
 async function print(stdout: Output, text: string): Promise<void> {
-  await stdout.write(text).catch(() => undefined);
+  await stdout.write(text).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || error.code === "ECONNRESET") return;
+    throw new Error(`stdout cannot be written (${error.code ?? error.name})`);
+  });
 }

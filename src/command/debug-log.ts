@@ -12,8 +12,8 @@ export class DebugLog {
   }
 
   /**
-   * Prints the lines: to the runner itself if there is a way, because a step may use what this call prints
-   * on stderr, too, as in `t=$(armor-token 2>&1)`. Otherwise on stderr. Never fails.
+   * Prints the lines: to the runner itself if there is a way, because a step may use what this call
+   * prints on stderr, too, as in `t=$(armor-token 2>&1)`. Otherwise on stderr. Never fails.
    */
   async print(runnerPipe: RunnerPipe | undefined, stderr: Output): Promise<void> {
     const commands = this.#lines.map(debugCommand);

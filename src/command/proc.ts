@@ -69,8 +69,8 @@ export interface Pipe {
 }
 
 /**
- * The pipes that a process has open. The mode counts, too: steps inherit both pipes by which the worker talks
- * to its parent.
+ * The pipes that a process has open. The mode counts, too: steps inherit both pipes by which the
+ * worker talks to its parent.
  */
 export function listPipes(pid: number): Pipe[] {
   const descriptors = readdirSync(`/proc/${pid}/fd`).filter(isNumber).map(Number);

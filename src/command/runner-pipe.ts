@@ -21,9 +21,15 @@ import {
 const WORKER = "Runner.Worker";
 /** A process table that changes while it is read could lead in a circle. No step nests so deep. */
 const MAX_ANCESTORS = 64;
-/** Of the machine itself, as opposed to a container: PROC_PID_INIT_INO in Linux' include/linux/proc_ns.h. */
+/**
+ * Of the machine itself, as opposed to a container: PROC_PID_INIT_INO in Linux'
+ * include/linux/proc_ns.h.
+ */
 const MACHINE_NAMESPACE = "pid:[4026531836]";
-/** POSIX lets nobody else's text come between the bytes of a write that is no longer (Linux' PIPE_BUF). */
+/**
+ * POSIX lets nobody else's text come between the bytes of a write that is no longer (Linux'
+ * PIPE_BUF).
+ */
 const ATOMIC_BYTES = 4096;
 /** A full pipe is one that the runner is about to read. A busy machine may keep it waiting. */
 const FULL_PIPE_MS = 30_000;
@@ -32,15 +38,18 @@ const RETRY_MS = 5;
 /** One or two pipes whose other ends the runner reads. */
 export interface RunnerPipe {
   /**
-   * False if a process whose descriptors cannot be read might be the reader instead. Then the mask has to take
-   * the ordinary way as well.
+   * False if a process whose descriptors cannot be read might be the reader instead. Then the mask
+   * has to take the ordinary way as well.
    */
   readonly isCertain: boolean;
   /** Writes these lines, each with its line end. False if they did not all arrive. Never fails. */
   write(lines: readonly string[]): Promise<boolean>;
 }
 
-/** Undefined on other systems, outside of a runner, and if the processes on the way cannot be looked at. */
+/**
+ * Undefined on other systems, outside of a runner, and if the processes on the way cannot be looked
+ * at.
+ */
 export function findRunnerPipe(): RunnerPipe | undefined {
   if (process.platform !== "linux") return undefined;
   try {
@@ -54,7 +63,9 @@ export function findRunnerPipe(): RunnerPipe | undefined {
 
 interface StepProcess {
   readonly pid: number;
-  /** The pid of the runner's worker. Undefined in a container, from which the worker cannot be seen. */
+  /**
+   * The pid of the runner's worker. Undefined in a container, from which the worker cannot be seen.
+   */
   readonly worker: number | undefined;
 }
 
@@ -71,9 +82,10 @@ function findStep(): StepProcess | undefined {
 }
 
 /**
- * Steps of a container job are started from outside (`docker exec`), so their parent shows as 0. The process
- * with pid 1 is the container's own: it is the step only if the container runs nothing but the step. Otherwise
- * it has taken in a process whose parent has ended, which then belongs to another session.
+ * Steps of a container job are started from outside (`docker exec`), so their parent shows as 0.
+ * The process with pid 1 is the container's own: it is the step only if the container runs nothing
+ * but the step. Otherwise it has taken in a process whose parent has ended, which then belongs to
+ * another session.
  */
 function isStepOfContainer(pid: number): boolean {
   if (readlinkSync("/proc/self/ns/pid") === MACHINE_NAMESPACE) return false;
@@ -96,8 +108,9 @@ function findPipeOf(step: StepProcess): RunnerPipe | undefined {
     const readByWorker = listPipes(step.worker).filter(({ isReadable }) => isReadable);
     return openable(choosePipes(step.pid, ofStep, readByWorker), true);
   }
-  // The runner reads from outside of the container, so whatever has a reader inside is not its pipe. Whether
-  // it is the runner who reads cannot be seen: without the pipe of descriptor 2, all the others get the mask.
+  // The runner reads from outside of the container, so whatever has a reader inside is not its
+  // pipe. Whether it is the runner who reads cannot be seen: without the pipe of descriptor 2, all
+  // the others get the mask.
   const { ids, isComplete } = readInsideContainer();
   const outward = ofStep.filter(({ id }) => !ids.has(id));
   const stderr = outward.filter(({ descriptor }) => descriptor === 2);
@@ -187,8 +200,9 @@ async function writeLines(
 }
 
 /**
- * What to write at once: all lines, if they stay together on their way. A line end goes before them, because
- * a line that another program has begun on the same pipe would make the runner print the command.
+ * What to write at once: all lines, if they stay together on their way. A line end goes before
+ * them, because a line that another program has begun on the same pipe would make the runner print
+ * the command.
  */
 function joinShort(lines: readonly string[]): readonly string[] {
   const all = `\n${lines.join("")}`;

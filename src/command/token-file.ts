@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { lstatSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
 /**
- * Only a regular file is replaced. A link may lead to a stream of this process, and for root a rename would
- * replace a device such as /dev/null.
+ * Only a regular file is replaced. A link may lead to a stream of this process, and for root a
+ * rename would replace a device such as /dev/null.
  * @throws Error with a text for the user, without a full stop
  */
 export function checkTokenFile(path: string): void {
@@ -17,8 +17,8 @@ export function checkTokenFile(path: string): void {
 }
 
 /**
- * Writes a new file beside the old one and renames it, so that a reader never sees half a token. Nobody but
- * this user can read it, whoever could read the old one.
+ * Writes a new file beside the old one and renames it, so that a reader never sees half a token.
+ * Nobody but this user can read it, whoever could read the old one.
  * @throws Error with a text for the user, without a full stop
  */
 export function replaceTokenFile(path: string, token: string): void {

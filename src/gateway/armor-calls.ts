@@ -60,13 +60,13 @@ export class ArmorCalls {
     const { method = "GET" } = request;
     const passedHeaders = keepHeaders(request, isPassedToArmor);
     let place: Place = { server: this.#server, path: this.#basePath + target };
-    let { accessToken } = await this.#tokenCache.get();
+    let token = await this.#tokenCache.get();
     let repeats = 0;
     let redirects = 0;
     for (;;) {
       const { server, path } = place;
       const headers = [...passedHeaders, "Host", server.host];
-      headers.push("Authorization", `Bearer ${accessToken}`);
+      headers.push("Authorization", `Bearer ${token.accessToken}`);
       const message = await this.#upstream.send({ server, path, method, headers, client });
       const replyWith = (location?: string): Reply => ({
         message,
@@ -80,16 +80,17 @@ export class ArmorCalls {
           this.#forbidden.add(path);
           return replyWith();
         }
-        // This path has lately refused every token. It is asked
-        // again only if there is a newer one by now.
+        // This path has lately refused every token. It is asked again only if there is a newer one
+        // by now.
         const isForbidden = this.#forbidden.has(path);
-        if (isForbidden && this.#tokenCache.isCurrent(accessToken)) return replyWith();
+        if (isForbidden && this.#tokenCache.isCurrent(token.accessToken)) return replyWith();
         message.destroy();
-        const next = await this.#tokenCache.replace(accessToken);
-        // The same token once more, after a pause, is no repeat:
-        // it may not have been known everywhere yet.
-        if (next.accessToken !== accessToken) repeats += 1;
-        accessToken = next.accessToken;
+        const next = await this.#tokenCache.replace(token.accessToken);
+        // The same token once more, after a pause, is no repeat: it may not have been known
+        // everywhere yet. One that was fetched anew is, even if Armor has given the same text
+        // again.
+        if (next !== token) repeats += 1;
+        token = next;
         continue;
       }
       this.#forbidden.delete(path);

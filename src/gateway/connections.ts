@@ -22,6 +22,7 @@ export class Connection {
   isOverfull = false; // its line was full, so that its last request is refused and what follows is dropped
   requestsHeld = 0; // those in line, and those that came when its line was full
   bytesHeld = 0; // of their heads
+  letsGoAtClose = false; // whether what is held is let go of when the connection closes
 
   constructor(socket: Duplex, since: number, turn: number) {
     this.socket = socket;
@@ -42,8 +43,8 @@ export class Connections {
   readonly #limits: Limits;
   readonly #all = new Map<Duplex, Connection>();
   /**
-   * Those without an admitted request, or that were
-   * refused; the one that waits longest comes first.
+   * Those without an admitted request, in the order in which they came, and behind them those that
+   * were refused, in the order of their refusals.
    */
   readonly #strangers = new Set<Connection>();
   #turn = 0; // of the event loop; counts only those in which connections are opened
@@ -75,10 +76,7 @@ export class Connections {
     connection.admittedAt = clock.now();
   }
 
-  /**
-   * From now on it counts as one that waits, since it was
-   * opened: what follows a refusal is not served.
-   */
+  /** From now on it counts as one that waits: what follows a refusal is not served. */
   refuse(connection: Connection): void {
     connection.isRefused = true;
     connection.admittedAt = undefined;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { RouteConfig } from "../armor/proxy.ts";
 import { clock } from "../clock.ts";
 import { debug, isDebugOn } from "../debug.ts";
 import type { Stats } from "../protocol/stats.ts";
@@ -16,6 +17,7 @@ export interface GatewayOptions {
   readonly stats: Stats;
   readonly idleMs: number; // between bytes of a reply, while the client reads
   readonly bounds: Limits;
+  readonly route: RouteConfig; // to name the proxy in an error
 }
 
 /** One call of a client. */
@@ -59,10 +61,10 @@ export class Gateway {
   }
 
   async #answer(call: Call): Promise<void> {
-    const { calls, stats, idleMs } = this.#options;
+    const { calls, stats, idleMs, route } = this.#options;
     const { request, response, target, client } = call;
     const reply = await calls.send(request, target, client);
-    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots });
+    const length = await passOn(reply, response, client, { idleMs, slots: this.#slots, route });
     const { statusCode } = response;
     stats.addAnswer(statusCode);
     stats.addRead(request.method ?? "GET", withoutQuery(target), statusCode);

@@ -30,7 +30,8 @@ const TOO_MANY_HEADERS = refuse(
 );
 /**
  * For a client that sends calls to a proxy; what was listed stays listed. In one `env:` the runner
- * takes only one of the two names. No comma without an entry: wget takes an empty one for every host.
+ * takes only one of the two names. No comma without an entry: wget takes an empty one for every
+ * host.
  */
 const NO_PROXY_REMEDY =
   "At the beginning of this step's script, put: " +

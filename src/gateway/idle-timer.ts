@@ -1,3 +1,5 @@
+import { afterPendingReads } from "../clock.ts";
+
 /**
  * Says when nothing has happened for a while. A process that did not run for some time, such as in
  * a virtual machine that was paused, finds its timers due before it has read what has arrived
@@ -19,7 +21,7 @@ export class IdleTimer {
     };
     this.#timer = setTimeout(() => {
       this.#wasActive = false;
-      setImmediate(decide);
+      afterPendingReads(decide);
     }, ms);
   }
 

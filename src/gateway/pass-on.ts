@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { networkError, timeoutError } from "../armor/network-error.ts";
+import { type CallState, networkError, timeoutError } from "../armor/network-error.ts";
+import { proxyFor, type RouteConfig } from "../armor/proxy.ts";
 import { clock } from "../clock.ts";
 import type { Reply } from "./armor-calls.ts";
 import type { Client } from "./client.ts";
@@ -11,6 +12,7 @@ import type { Slots } from "./slots.ts";
 export interface PassOnOptions {
   readonly idleMs: number; // between bytes of the reply, while the client reads
   readonly slots: Slots; // which are told of a client that pauses
+  readonly route: RouteConfig; // to name the proxy in an error
 }
 
 /**
@@ -30,13 +32,18 @@ export async function passOn(
     response.writeHead(message.statusCode ?? 502, replyHeaders(reply) as never);
   } catch {
     message.destroy();
-    const state = { url: origin, proxy: undefined, isReplying: false };
-    throw networkError({ code: "HPE_INVALID_HEAD" }, state);
+    throw networkError({ code: "HPE_INVALID_HEAD" }, stateOf(origin, options.route, false));
   }
-  // A body that has begun goes together with its head, which is less work; a head alone goes at once.
+  // A body that has begun goes together with its head, which is less work; a head alone goes at
+  // once.
   const hasBodyToCome = message.readableLength === 0 && !message.complete;
   if (hasBodyToCome) response.flushHeaders();
   return await streamBody(reply, response, client, options);
+}
+
+/** Made for an error only: to find the proxy takes time. */
+function stateOf(url: URL, route: RouteConfig, isReplying: boolean): CallState {
+  return { url, proxy: proxyFor(url, route), isReplying, isGatewayCall: true };
 }
 
 /** Names and values in turn. */
@@ -58,7 +65,7 @@ function streamBody(
   options: PassOnOptions,
 ): Promise<number> {
   const { message, origin } = reply;
-  const state = { url: origin, proxy: undefined, isReplying: true, isGatewayCall: true };
+  const state = () => stateOf(origin, options.route, true);
   const pause = () => {
     client.stopsReading(clock.now());
     options.slots.notePause(client);
@@ -72,7 +79,7 @@ function streamBody(
     };
     const idle = new IdleTimer(options.idleMs, () => {
       if (message.isPaused()) idle.noteActivity();
-      else fail(timeoutError(state));
+      else fail(timeoutError(state()));
     });
     client.onLeave(() => fail(new Error("the client left")));
     if (client.hasLeft) return;
@@ -94,6 +101,6 @@ function streamBody(
       response.end(() => resolve(length));
       if (response.writableLength > 0) pause();
     });
-    message.on("error", (error) => fail(networkError(error, state)));
+    message.on("error", (error) => fail(networkError(error, state())));
   });
 }

@@ -41,7 +41,9 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs
   response.once("close", () => timer.stop());
 }
 
-/** The same for a connection that Node's parser gave up. */
+/**
+ * The same for a connection without a response: Node's parser gave it up, or it asked for a tunnel.
+ */
 export function endSocket(socket: Duplex, refusal: Refusal, lingerMs: number): void {
   const { headers, body } = refusalReply(refusal);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { afterPendingReads } from "../clock.ts";
 import { BOUNDS, type Limits } from "./bounds.ts";
 import type { Connection, Connections, Exchange } from "./connections.ts";
 import { type Admission, authorize, type GuardConfig } from "./guard.ts";
@@ -74,12 +75,19 @@ export class Requests {
   }
 
   /** Refuses a connection that has no response to write to. */
-  giveUp(socket: Duplex, refusal: Refusal): void {
+  #giveUp(socket: Duplex, refusal: Refusal): void {
     const { connections, limits, onRefusal } = this.#options;
     const connection = connections.find(socket);
     if (connection !== undefined) connections.refuse(connection);
     onRefusal(refusal);
     endSocket(socket, refusal, limits.headMs);
+  }
+
+  /** A CONNECT, for which Node makes no response. */
+  refuseConnect(socket: Socket, refusal: Refusal): void {
+    // A refusal written now would be read as the reply to the request before it.
+    if (this.#options.connections.find(socket)?.isReplying) socket.resetAndDestroy();
+    else this.#giveUp(socket, refusal);
   }
 
   /** Node's parser gave up, with this code, or the time for a head is over. */
@@ -90,7 +98,7 @@ export class Requests {
     }
     const connection = this.#options.connections.find(socket);
     const before = connection?.lastResponse;
-    afterReading(() => {
+    afterPendingReads(() => {
       const hasCome = connection !== undefined && connection.lastResponse !== before;
       if (!hasCome) this.#endNow(socket, code);
     });
@@ -99,7 +107,7 @@ export class Requests {
   /** A connection that was kept for another request has had none for too long. */
   endIdle(socket: Socket): void {
     const { bytesRead } = socket;
-    afterReading(() => {
+    afterPendingReads(() => {
       if (socket.bytesRead === bytesRead) socket.destroy();
     });
   }
@@ -129,9 +137,11 @@ export class Requests {
   #putInLine(connection: Connection, exchange: Exchange): void {
     const { line, socket, lastResponse } = connection;
     const { maxInLine } = this.#options.limits;
-    const isFirstHeld = connection.requestsHeld === 0;
     this.#hold(connection, exchange.request);
-    if (isFirstHeld) socket.once("close", () => this.#letGoOfAll(connection));
+    if (!connection.letsGoAtClose) {
+      connection.letsGoAtClose = true;
+      socket.once("close", () => this.#letGoOfAll(connection));
+    }
     if (this.#holdsTooMuch()) {
       socket.destroy();
       ignoreRequests(socket);
@@ -201,7 +211,7 @@ export class Requests {
       socket.destroy();
       return;
     }
-    this.giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
+    this.#giveUp(socket, BAD_HEADS.get(code) ?? BAD_REQUEST);
   }
 }
 
@@ -215,8 +225,9 @@ function headLength({ url = "", rawHeaders }: IncomingMessage): number {
 /**
  * Node parses all that it has read at once, and keeps each request and its response until the
  * connection is closed, which comes after all other connections have been read: those of 3,900
- * connections with 60 requests each are more than the heap holds (Node 24.21). Without `onIncoming`,
- * which is not documented, it keeps none. Where it is missing, more is kept, and nothing else.
+ * connections with 60 requests each are more than the heap holds (Node 24.21). Without
+ * `onIncoming`, which is not documented, it keeps none. Where it is missing, more is kept, and
+ * nothing else.
  */
 function ignoreRequests(socket: Duplex): void {
   const { parser } = socket as { parser?: { onIncoming?: unknown } | null };
@@ -234,9 +245,4 @@ function stopReading(socket: Duplex): void {
 
 function pause(this: Duplex): void {
   this.pause();
-}
-
-/** Decides about a time-out once what had arrived before it has been read; see IdleTimer. */
-function afterReading(decide: () => void): void {
-  setImmediate(decide);
 }

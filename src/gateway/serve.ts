@@ -3,7 +3,6 @@ import type { Token } from "../armor/token.ts";
 import { TokenCache } from "../armor/token-cache.ts";
 import type { AgentConfig } from "../protocol/config.ts";
 import type { Stats } from "../protocol/stats.ts";
-import { hide } from "../redact.ts";
 import { ArmorCalls } from "./armor-calls.ts";
 import { LIMITS, type Limits } from "./bounds.ts";
 import { Gateway } from "./gateway.ts";
@@ -52,7 +51,6 @@ export class Service {
     stats: Stats,
     options: ServiceOptions = {},
   ) {
-    hide([config.capability, config.controlCapability]);
     this.#config = config;
     this.#stats = stats;
     this.#bounds = { ...LIMITS, ...options.bounds };
@@ -100,7 +98,7 @@ export class Service {
   }
 
   #createGateway(): Gateway {
-    const { apiUrl, gatewayPaths, limits } = this.#config;
+    const { apiUrl, gatewayPaths, limits, route } = this.#config;
     const calls = new ArmorCalls({
       apiUrl,
       gatewayPaths,
@@ -108,6 +106,7 @@ export class Service {
       tokenCache: this.tokenCache,
       upstream: this.#upstream,
     });
-    return new Gateway({ calls, stats: this.#stats, idleMs: limits.idleMs, bounds: this.#bounds });
+    const { idleMs } = limits;
+    return new Gateway({ calls, stats: this.#stats, idleMs, bounds: this.#bounds, route });
   }
 }

@@ -60,7 +60,7 @@ function serveRequests(server: Server, requests: Requests): void {
     requests.accept({ request, response, expectsContinue: true }),
   );
   server.on("checkExpectation", accept);
-  server.on("connect", (_, socket) => requests.giveUp(socket, NO_CONNECT));
+  server.on("connect", (_, socket) => requests.refuseConnect(socket as Socket, NO_CONNECT));
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) =>
     requests.endUnreadable(socket, error.code ?? ""),
   );

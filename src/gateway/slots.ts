@@ -17,7 +17,7 @@ type SlotLimits = Pick<
   "maxCalls" | "maxCallsWaiting" | "callWaitMs" | "maxUnreadMs" | "maxUnreadInAllMs"
 >;
 
-/** How often the clients under way are looked at while calls wait, at most, in ms. */
+/** The longest time between two looks at the clients under way while calls wait, in ms. */
 const MAX_CHECK_MS = 1_000;
 
 /** A limit on how many calls go on at once: first come, first served. The line is bounded, too. */

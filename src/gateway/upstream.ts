@@ -11,6 +11,7 @@ import { debug } from "../debug.ts";
 import type { AgentConfig } from "../protocol/config.ts";
 import { quote } from "../redact.ts";
 import type { Client } from "./client.ts";
+import { withoutQuery } from "./targets.ts";
 
 /** A server by its parts, which a URL would work out anew for every call. */
 export interface Server {
@@ -205,6 +206,6 @@ class Sending {
     const bytes = headers["content-length"];
     const length = bytes === undefined ? "" : `, ${quote(bytes)} bytes`;
     const how = `${statusCode} in ${Math.round(elapsedMs)} ms${length}${shownHeaders(headers)}`;
-    return `${method} ${server.origin}${path.replace(/\?.*/s, "")}: ${how}`;
+    return `${method} ${server.origin}${withoutQuery(path)}: ${how}`;
   }
 }

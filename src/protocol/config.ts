@@ -12,14 +12,19 @@ export const DEBUG_FILE = "debug.log";
 /** The agent's one line on stdout: the port on which it listens, or why it does not. */
 export const READY_LINE = /^token agent: (?:port (?<port>\d+)|(?<problem>.+))\n/m;
 
-/** What CONTROL_FILE holds. Another address in it was not written by the agent, and is not called. */
+/**
+ * What CONTROL_FILE holds. Another address in it was not written by the agent, and is not called.
+ */
 export const CONTROL_URL = /^http:\/\/127\.0\.0\.1:(?<port>\d{1,5})\/(?<capability>[\w-]+)$/;
 
 /** CONTROL_FILE has some 80 bytes. */
 export const MAX_CONTROL_BYTES = 1_024;
 /** A report has one text for each code and at most 50 kinds of calls: some 40 KB at most. */
 export const MAX_REPORT_BYTES = 256 * 1024;
-/** In bytes. A line of the debug log has some 200, so that about 1,000 calls are told. */
+/**
+ * In bytes. A line of the debug log has some 200, and each call has two: of some 500 calls it
+ * tells.
+ */
 export const MAX_DEBUG_BYTES = 256 * 1024;
 
 /** How long a call through the gateway may take. */

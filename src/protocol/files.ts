@@ -5,8 +5,8 @@ import { constants, promises as fs } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 
 /**
- * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO among its
- * files.
+ * Neither follows a link nor waits for the writer of a FIFO. Windows has neither flag, and no FIFO
+ * among its files.
  */
 const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
@@ -14,8 +14,9 @@ const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 export type UnfitFileCode = "NOT_A_FILE" | "TOO_LARGE";
 
 /**
- * Reads a file in a folder where any step of the job can put something else in its place: a FIFO would
- * make the reader wait without end, a link would show it another file, and a large file would fill its memory.
+ * Reads a file in a folder where any step of the job can put something else in its place: a FIFO
+ * would make the reader wait without end, a link would show it another file, and a large file would
+ * fill its memory.
  * @returns the content, as UTF-8
  * @throws an error whose `code` is the system's or an UnfitFileCode
  */
@@ -49,8 +50,9 @@ function unfit(code: UnfitFileCode, path: string): Error {
 }
 
 /**
- * Writes a file that others read at any time: they find it whole or not at all. It is made new, for its owner
- * alone, and then renamed over whatever has the name, which is not followed if it is a link.
+ * Writes a file that others read at any time: they find it whole or not at all. It is made new, for
+ * its owner alone, and then renamed over whatever has the name, which is not followed if it is a
+ * link.
  * @throws the error of node:fs
  */
 export async function placeFile(path: string, content: string): Promise<void> {

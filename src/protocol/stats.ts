@@ -35,7 +35,10 @@ interface RefusedRequest {
   readonly isFromJob?: boolean; // it had a capability, so the job's log tells of it
 }
 
-/** How many kinds of calls are told apart: more than are reported, so that the most frequent ones are. */
+/**
+ * How many kinds of calls are told apart: more than are reported, so that the most frequent ones
+ * are.
+ */
 const MAX_KINDS = 1_000;
 const MAX_REPORTED_KINDS = 50;
 const MAX_PATH_LENGTH = 200;
@@ -62,7 +65,9 @@ export class Stats {
     this.answered[name] = (this.answered[name] ?? 0) + 1;
   }
 
-  /** The same call: what was read. @param path without its query, as the guard has let it through */
+  /**
+   * The same call: what was read. @param path without its query, as the guard has let it through
+   */
   addRead(method: string, path: string, status: number): void {
     const general = shortened(path.replace(UUID, "{id}"));
     const kind = `${method} ${general} ${status}`;

@@ -41,8 +41,8 @@ const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096;
 
 /**
- * All but the visible characters and blanks: control characters, line separators and lone surrogates.
- * No credential and no URL has one.
+ * All but the visible characters and blanks: control characters, line separators and lone
+ * surrogates. No credential and no URL has one.
  */
 const CONTROL = /[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
 

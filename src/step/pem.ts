@@ -6,9 +6,10 @@ const END = "-----END CERTIFICATE-----";
 const BLOCK =
   /-----BEGIN (?:X509 )?CERTIFICATE-----(?<body>[^-]+)-----END (?:X509 )?CERTIFICATE-----/g;
 /**
- * What may stand between the lines of base64, beside blanks: line ends and tabs as JSON, environment
- * files, workflow commands (`%0A`) and URLs escape them, the backslash of a line that goes on or of
- * `\/`, and the quotation marks and commas of a list of lines. Base64 has none of these signs.
+ * What may stand between the lines of base64, beside blanks: line ends and tabs as JSON,
+ * environment files, workflow commands (`%0A`) and URLs escape them, the backslash of a line that
+ * goes on or of `\/`, and the quotation marks and commas of a list of lines. Base64 has none of
+ * these signs.
  */
 const BETWEEN = /\s+|\\+(?:u000[ad]|[nrt])?|%0[ad]|["',\u200b]/gi;
 const LINE = /.{1,64}/g; // RFC 7468 section 2
