@@ -100,6 +100,18 @@ test("the exchange says route, address, TLS, certificate, status, time, size and
   );
 });
 
+test("a certificate that is refused is shown with its issuer, and why", async () => {
+  const authority = await createAuthority("Unknown CA");
+  const tls = await authority.sign(["127.0.0.1"]);
+  await using armor = await startServer([json(200, {})], { tls });
+  const request = { url: new URL(armor.url), headers: {}, body: "" };
+  const sent = createSend({ noProxy: "" })(request, AbortSignal.timeout(15_000));
+  await expect(sent).rejects.toMatchObject({ code: "certificate_rejected" });
+  expect(lines.at(-1)).toMatch(
+    /^TLS failed: UNABLE_TO_VERIFY_LEAF_SIGNATURE, certificate of "server" by "Unknown CA" until /,
+  );
+});
+
 test("the gateway says the same", async () => {
   await using world = await openWorld();
   const { origin } = world;
@@ -150,6 +162,16 @@ test("each answer of DNS and each attempt that failed has a line", async () => {
     expect.stringMatching(/^DNS: localhost is 127\.0\.0\.3, 127\.0\.0\.1, after \d+ ms$/),
     expect.stringMatching(/^127\.0\.0\.3 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
     expect.stringMatching(/^127\.0\.0\.1 port 1: .*ECONNREFUSED.*, after \d+ ms$/),
+  ]);
+  expectDurations();
+});
+
+test("a DNS that says nothing until time is over has a line", async () => {
+  await using _names = nameHere({ localhost: ["silence"] });
+  const endpoint = { host: "localhost", port: CLOSED_PORT };
+  await expect(connect(endpoint, new Progress(), AbortSignal.timeout(50))).rejects.toThrow();
+  expect(lines).toEqual([
+    expect.stringMatching(/^DNS: no address for localhost \(no answer\), after \d+ ms$/),
   ]);
 });
 

@@ -34,7 +34,7 @@ function armorWith(
   };
   const onRetry: RequestContext["onRetry"] = (_error, _pauseMs, line) => lines.push(line);
   const context: RequestContext = { apiUrl: "https://armor.example", send, timeoutMs, onRetry };
-  return { context, sent, lines };
+  return { context, sent, lines, clock };
 }
 
 /** The error with which a promise rejects. */
@@ -346,6 +346,14 @@ describe("a session that could not be ended", () => {
     const { problem, remedy } = await errorOf(endSession(context, "t0k3n-abc"));
     expect(problem).toBe(reason);
     expect(remedy).toBe("The session ends by itself when its token expires.");
+  });
+
+  test("is tried again after the pause that Armor asks for, and not before", async () => {
+    const limited = { status: 429, headers: { "retry-after": "9" } };
+    const { context, clock } = armorWith([limited, { status: 204 }], { timeoutMs: 30_000 });
+    await expect(endSession(context, "t0k3n-abc")).resolves.toBe(true);
+    expect(clock.pauses).toHaveLength(1);
+    expect(clock.pauses[0]).toBeGreaterThanOrEqual(9_000);
   });
 
   test("keeps the remedy of a bug, which is to report it", async () => {

@@ -52,9 +52,15 @@ describe("after a refusal, a hint names", () => {
     { mistake: "a variable of Python", key: 'os.environ["KEY"]', says: "name of a variable" },
     { mistake: "one quotation mark at the end", key: `${KEY}'`, says: "quotation marks" },
     { mistake: "a placeholder", key: "REPLACE_ME", says: "some instructions" },
+    { mistake: "a placeholder in one word", key: "replaceme", says: "some instructions" },
+    { mistake: "a variable of a template", key: "$secrets.armor", says: "name of a variable" },
     { mistake: "percent-encoding", key: encodeURIComponent(KEY), says: "percent-encoded" },
     { mistake: "the path of a secret", key: "/run/secrets/armor", says: "is a path" },
     { mistake: "the name of a file", key: "@armor.key", says: "is a path" },
+    { mistake: "the name of a file alone", key: "armor.yml", says: "is a path" },
+    { mistake: "a file in a folder above", key: "../armor.key", says: "is a path" },
+    { mistake: "a file at home", key: "~/armor.json", says: "is a path" },
+    { mistake: "a file of Windows", key: "C:\\keys\\armor.txt", says: "is a path" },
     { mistake: "a semicolon", key: `${KEY};`, says: "semicolon" },
     { mistake: "the pair with a comma", key: `${APP},${KEY}`, says: "holds app-id, too" },
     {
@@ -127,6 +133,26 @@ describe("after a refusal, a hint names", () => {
     const swapped = { appId: "Zk3vQ9rT7pXw2LmN8sBdZk3vQ9rT7pXw2LmN8sBd", apiKey: APP };
     expect(hintsOf(swapped)).toEqual(["app-id and api-key look as if they were swapped."]);
     expect(hintsOf({ appId: APP, apiKey: APP.replace("6f", "7e") })).toEqual([]);
+  });
+
+  test("one of them inside the other, with something between, from eight characters on", () => {
+    const both = hintsOf({ appId: `${APP} ${KEY}`, apiKey: KEY });
+    expect(both[0]).toBe("app-id holds api-key, too: store the other part alone.");
+    const short = { appId: "Q4w8Zr2T", apiKey: "Zk3+Q4w8Zr2T/vQ9rT7pXw2LmN8" };
+    expect(hintsOf(short)[0]).toBe("api-key holds app-id, too: store the part behind it alone.");
+    expect(hintsOf({ ...short, appId: "Q4w8Zr2" })).toEqual([]);
+  });
+
+  test.each([
+    "Zk3replace-me",
+    "replace-meZk3vQ9",
+    "Zk3+vQ9%2BrT7pXw",
+    "Zk3vQ9%2BrT7p+Xw",
+    "Zk3+vQ9rT7p.key",
+    "Zk3vQ9rT7p.keyXw",
+    "Zk3vQ9/run/rT7pXw",
+  ])("nothing for %s, in which a mistake's shape is only a part", (apiKey) => {
+    expect(hintsOf({ appId: APP, apiKey })).toEqual([]);
   });
 
   test("nothing if its words would repeat a part of a value", () => {

@@ -127,7 +127,7 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     shape:
-      /^@?(?:\.{0,2}\/|~\/|[A-Z]:\\)?[\w./\\ -]+\.(?:txt|key|pem|json|env|ya?ml)$|^\/(?:run|etc|home|var|tmp)\//i,
+      /^@?(?:~\/|[A-Z]:\\)?[\w./\\ -]+\.(?:txt|key|pem|json|env|ya?ml)$|^\/(?:run|etc|home|var|tmp)\//i,
     shows: "is a path, not what lies there",
   },
   {
