@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { describe, expect, test } from "@jest/globals";
 import { ArmorError, fileError } from "../src/errors.ts";
 
@@ -17,7 +18,18 @@ describe("a file that cannot be written", () => {
   });
 
   test("names no user if the owner is not known", () => {
-    expect(fileError("The file", denied).remedy).toContain("(options: --user)");
+    expect(fileError("The file", denied).remedy).toMatch(
+      /as the user who owns the runner's files\.$/,
+    );
+  });
+
+  test("knows a full quota, for which Node has no name", () => {
+    const unnamed = Object.assign(new Error("Unknown system error -122: write"), {
+      errno: -constants.errno.EDQUOT,
+    });
+    const { problem, remedy } = fileError("The file", unnamed);
+    expect(problem).toBe("The file cannot be written: disk quota exceeded (EDQUOT)");
+    expect(remedy).toMatch(/^Raise the disk quota/);
   });
 
   test("names the system's reason, and not the path, which a workflow has chosen", () => {

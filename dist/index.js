@@ -1605,7 +1605,10 @@ function isDebugOn() {
   return write !== undefined;
 }
 
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/errors.js
+
 
 const REPOSITORY = "https://github.com/org/armor-token-action";
 const TROUBLESHOOTING = `${REPOSITORY}/blob/v1/docs/troubleshooting.md`;
@@ -1680,8 +1683,7 @@ const FILE_REMEDIES = new Map([
   ],
 ]);
 function fileError(what, error, ownerId) {
-  const { code = "", reason } =
-    /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(error.message)?.groups ?? {};
+  const { code, reason } = reasonOf(error);
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
   return new ArmorError(
     "file_failed",
@@ -1689,10 +1691,15 @@ function fileError(what, error, ownerId) {
     remedyFor(code, ownerId),
   );
 }
+function reasonOf({ errno, message }) {
+  if (errno === -external_node_os_namespaceObject.constants.errno.EDQUOT) return { code: "EDQUOT", reason: "disk quota exceeded" };
+  const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(message)?.groups ?? {};
+  return reason === undefined ? { code } : { code, reason };
+}
 function remedyFor(code, ownerId) {
   if (code === "EACCES" || code === "EPERM") {
-    const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
-    return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
+    const option = ownerId === undefined ? "" : ` (options: --user ${ownerId})`;
+    return `In a container job, run the container as the user who owns the runner's files${option}.`;
   }
   return (
     FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names."
@@ -2081,7 +2088,7 @@ function certificateFault(nodeCode, error) {
   const name = nameOf(nodeCode, message);
   if (name === undefined) return undefined;
   const family = FAMILIES.find(({ names }) => names.has(name));
-  const rejected = `has a certificate that was rejected${reasonOf(name, message)}`;
+  const rejected = `has a certificate that was rejected${certificate_reasonOf(name, message)}`;
   return {
     name,
     problem: family?.problem ?? rejected,
@@ -2099,7 +2106,7 @@ function nameOf(nodeCode, message) {
   const isKnown = isFamiliar || VERIFY_ERRORS.has(nodeCode) || NAME_OF_VERIFY_ERROR.test(nodeCode);
   return isKnown ? nodeCode : undefined;
 }
-function reasonOf(name, message) {
+function certificate_reasonOf(name, message) {
   const words = name === "UNSPECIFIED" ? message : VERIFY_ERRORS.get(name);
   return words === undefined || words === "" ? "" : `: ${quote(words)}`;
 }
@@ -2232,7 +2239,7 @@ function proxyError(proxy, target, error, stage = "connecting") {
     const problem = `DNS does not know the proxy ${proxy.origin} (${nodeCode})`;
     return new ArmorError("proxy_failed", problem, CHECK_PROXY);
   }
-  if (stage === "looking-up") {
+  if (stage === "looking-up" || nodeCode.startsWith("EAI_")) {
     const problem = `DNS does not answer for the proxy ${proxy.origin} (${nodeCode})`;
     return new ArmorError("proxy_failed", problem, CHECK_PROXY);
   }
@@ -3286,7 +3293,9 @@ function gaveUp(last, answer, { tries, elapsedMs, options }) {
   const timeout = wholeSeconds(options.timeoutMs);
   const asks = `${problem} and asks to wait ${wholeSeconds(askedMs)}, longer than timeout (${timeout}) allows`;
   const fact = tries === 1 ? asks : `${asks}, ${tried}`;
-  const neededS = Math.floor(Math.max(options.timeoutMs, elapsedMs + askedMs) / 1000);
+  const neededS = Math.floor(
+    Math.max(options.timeoutMs, elapsedMs + askedMs + MIN_ATTEMPT_MS) / 1000,
+  );
   const later = code === "rate_limited" ? "start at another minute" : "run the job again later";
   if (neededS < MAX_TIMEOUT_S)
     return new ArmorError(code, fact, `Set timeout above ${neededS}, or ${later}.`, details);
@@ -4579,7 +4588,7 @@ const TOO_MANY_HEADERS = refuse(
 );
 const NO_PROXY_REMEDY =
   "At the beginning of this step's script, put: " +
-  "export no_proxy=${no_proxy:+$no_proxy,}127.0.0.1 NO_PROXY=${NO_PROXY:+$NO_PROXY,}127.0.0.1";
+  "export no_proxy=127.0.0.1,$no_proxy NO_PROXY=127.0.0.1,$NO_PROXY";
 function authorize(head, config) {
   const { method = "", url = "", rawHeaders } = head;
   if (rawHeaders.length >= 2 * BOUNDS.maxHeaders.value) return TOO_MANY_HEADERS;
@@ -5562,8 +5571,8 @@ function missing_remedyFor(env) {
   }
   if (isFromFork(env)) {
     return (
-      "Runs that a fork's pull request starts get no secrets. Leave the step out there: " +
-      "if: github.event.pull_request.head.repo.full_name == github.repository."
+      "Runs that a fork's pull request starts get no secrets. Leave the step out there, by the line " +
+      "if: ${{ !github.event.pull_request || github.event.pull_request.head.repo.full_name == github.repository }}"
     );
   }
   return (
@@ -5935,7 +5944,7 @@ function exportAgent(env, gatewayUrl, bin) {
   }
   const isProxied = PROXY_VARIABLES.some((name) => env[name]);
   const isNoProxyStar = isProxied && noProxyLists(env).some(isEveryHost);
-  return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
+  return { wasNoProxyExtended: noProxy !== undefined && noProxy !== "*", isNoProxyStar };
 }
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const NO_PROXY_VARIABLES = ["no_proxy", "NO_PROXY"];
@@ -6048,8 +6057,15 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
   } catch (error) {
     if (path !== "") await external_node_fs_namespaceObject.promises.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
-    throw fileError("The folder that RUNNER_TEMP names", error);
+    throw fileError("The folder that RUNNER_TEMP names", error, await folder_ownerOf(temp));
   }
+}
+async function folder_ownerOf(folder) {
+  if (process.getuid === undefined) return undefined;
+  return await external_node_fs_namespaceObject.promises.stat(folder).then(
+    ({ uid }) => uid,
+    () => undefined,
+  );
 }
 async function fillFolder(path, dist, isWindows) {
   const bin = (0,external_node_path_namespaceObject.join)(path, "bin");
@@ -6830,7 +6846,7 @@ const REASONS = {
   connection_failed: "no connection",
   reply_incomplete: "its answer broke off",
   reply_timeout: "no answer in time",
-  reply_invalid: "its answer was no HTTP",
+  reply_invalid: "its answer could not be read",
   certificate_rejected: "its certificate is not trusted",
   tls_failed: "no TLS connection",
   proxy_failed: "the proxy has failed",

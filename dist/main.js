@@ -51,8 +51,8 @@ function start(roleName) {
 /**
  * Gives whether the inspector was open. Node opens it by an option, or because a program that an
  * option loads asks for it. Without options, it is not looked for: that would take each step 1.9
- * ms. Only SIGUSR1 in the first milliseconds could have opened it then, and who may send that to
- * this process may read its environment as well.
+ * ms. Then only a SIGUSR1 while Node itself started (some 20 ms) can have opened it. Whoever may
+ * send that signal may read the environment of this process as well.
  */
 function closeInspector() {
   if (!process.env.NODE_OPTIONS && process.execArgv.length === 0) return false;

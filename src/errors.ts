@@ -1,3 +1,4 @@
+import { constants as system } from "node:os";
 import { quote } from "./redact.ts";
 
 /**
@@ -118,9 +119,7 @@ const FILE_REMEDIES: ReadonlyMap<string, string> = new Map([
  * @param ownerId the user id of whoever owns it; undefined if that is not known
  */
 export function fileError(what: string, error: unknown, ownerId?: number): ArmorError {
-  // Node's text is `EACCES: permission denied, open '/a/path'`.
-  const { code = "", reason } =
-    /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec((error as Error).message)?.groups ?? {};
+  const { code, reason } = reasonOf(error as NodeJS.ErrnoException);
   const why = reason === undefined ? "for an unknown reason" : `${reason} (${code})`;
   return new ArmorError(
     "file_failed",
@@ -129,10 +128,21 @@ export function fileError(what: string, error: unknown, ownerId?: number): Armor
   );
 }
 
+/**
+ * Why the system refuses, by its code and in its words; no words if it says nothing of the kind.
+ */
+function reasonOf({ errno, message }: NodeJS.ErrnoException): { code: string; reason?: string } {
+  // Node has no name for it.
+  if (errno === -system.errno.EDQUOT) return { code: "EDQUOT", reason: "disk quota exceeded" };
+  // Node's text is `EACCES: permission denied, open '/a/path'`.
+  const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(message)?.groups ?? {};
+  return reason === undefined ? { code } : { code, reason };
+}
+
 function remedyFor(code: string, ownerId: number | undefined): string {
   if (code === "EACCES" || code === "EPERM") {
-    const user = ownerId === undefined ? "--user" : `--user ${ownerId}`;
-    return `In a container job, run the container as the user who owns the runner's files (options: ${user}).`;
+    const option = ownerId === undefined ? "" : ` (options: --user ${ownerId})`;
+    return `In a container job, run the container as the user who owns the runner's files${option}.`;
   }
   return (
     FILE_REMEDIES.get(code) ?? "Check the runner's disk and the folder that RUNNER_TEMP names."

@@ -1,6 +1,6 @@
-// The three programs of this action. Each has a file of its own in dist/ (entry.cjs), from which
-// the runner or the main step starts it: a process that guessed its role from saved state would be
-// wrong whenever that is missing.
+// The three programs of this action. Each has a file of its own in dist/ (main.js, post.js,
+// agent.js; see entry.cjs), from which the runner or the main step starts it: a process that
+// guessed its role from saved state would be wrong whenever that is missing.
 
 import { dirname } from "node:path";
 import * as core from "@actions/core";

@@ -260,11 +260,16 @@ describe("proxyError", () => {
       nodeCode: "ECONNREFUSED",
       says: "cannot be used (ECONNREFUSED): no connection to armor.example",
     },
-    { nodeCode: "EAI_AGAIN", says: "cannot be used (EAI_AGAIN): no connection to armor.example" },
   ])("calls $nodeCode proxy_failed: the proxy $says", ({ nodeCode, says }) => {
     const error = proxyError(proxy, url.host, failure(nodeCode));
     expect(error).toMatchObject({ code: "proxy_failed", problem: WHO + says, remedy: REMEDY });
     expect(error.message).not.toContain("Passw0rd");
+  });
+
+  test.each(["EAI_AGAIN", "EAI_FAIL"])("says of %s that DNS does not answer", (nodeCode) => {
+    expect(proxyError(proxy, url.host, failure(nodeCode)).problem).toBe(
+      `DNS does not answer for the proxy http://proxy.example:3128 (${nodeCode})`,
+    );
   });
 
   test("says that DNS does not know a proxy's name", () => {

@@ -150,7 +150,7 @@ describe("authorize", () => {
       line: "GET /GATE/x",
       headers: ["X_Real_IP", "1"],
       status: 403,
-      text: /proxy \(header x-real-ip\).*export no_proxy=\S+127\.0\.0\.1 NO_PROXY=\S+127\.0\.0\.1$/,
+      text: /proxy \(header x-real-ip\).*export no_proxy=127\.0\.0\.1,\S+ NO_PROXY=127\.0\.0\.1,\S+$/,
       isFromJob: true,
     },
     {

@@ -8,8 +8,8 @@ const PREFIX = "armor-token-";
 /** mkdtemp puts six letters or digits in place of nothing. */
 const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
 /**
- * The built command in dist/, and its copy: the name makes it
- * CommonJS, whatever package.json lies above it.
+ * The built command in dist/, and its copy: the name makes it CommonJS, whatever package.json lies
+ * above it.
  */
 const BUILT_COMMAND = "armor-token.js";
 const COPIED_COMMAND = "armor-token.cjs";
@@ -24,10 +24,10 @@ export interface AgentFolder {
 }
 
 /**
- * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy,
- * because a later step may remove the action's own files, as it does with a checkout that
- * has the action in a folder (`uses: ./`). The wrappers hold no secret, and name Node by its
- * path, as it is not on PATH in a container job.
+ * Creates a folder below RUNNER_TEMP with armor-token and its wrappers. It is a copy, because a
+ * later step may remove the action's own files, as it does with a checkout that has the action in a
+ * folder (`uses: ./`). The wrappers hold no secret, and name Node by its path, as it is not on PATH
+ * in a container job.
  * @param dist the folder of the built files
  * @throws ArmorError file_failed, runner_unsupported
  */
@@ -51,8 +51,17 @@ export async function createAgentFolder(
   } catch (error) {
     if (path !== "") await fs.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
-    throw fileError("The folder that RUNNER_TEMP names", error);
+    throw fileError("The folder that RUNNER_TEMP names", error, await ownerOf(temp));
   }
+}
+
+/** Gives the user id; undefined if the folder cannot be seen, or the system has no such ids. */
+async function ownerOf(folder: string): Promise<number | undefined> {
+  if (process.getuid === undefined) return undefined;
+  return await fs.stat(folder).then(
+    ({ uid }) => uid,
+    () => undefined,
+  );
 }
 
 async function fillFolder(path: string, dist: string, isWindows: boolean): Promise<AgentFolder> {
@@ -91,17 +100,17 @@ async function copyCommand(built: string, copy: string): Promise<void> {
 }
 
 /**
- * In a container, root makes folders that the runner, an ordinary user outside,
- * could not list: its clean-up would stop there, for this and for all later jobs. So
- * they are given to the owner of RUNNER_TEMP.
+ * In a container, root makes folders that the runner, an ordinary user outside, could not list: its
+ * clean-up would stop there, for this and for all later jobs. So they are given to the owner of
+ * RUNNER_TEMP.
  */
 async function giveToOwnerOf(temp: string, folders: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await fs.stat(temp);
   if (uid === 0) return;
   try {
-    // The inner folders first, as root without CAP_DAC_OVERRIDE
-    // loses its way to them with the outer one.
+    // The inner folders first, as root without CAP_DAC_OVERRIDE loses its way to them with the
+    // outer one.
     for (const folder of folders.toReversed()) await fs.chown(folder, uid, gid);
     for (const folder of folders)
       await fs.access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -137,10 +146,10 @@ export function cmdWrapper(node: string, program: string): string {
 }
 
 /**
- * Whether this is a folder that `createAgentFolder` made or could have made: by its
- * name, directly below RUNNER_TEMP, if it is there a folder and no link, and this user's
- * or that of RUNNER_TEMP's owner. A step can put any path into the saved state of a job,
- * and no other folder must be removed for it.
+ * Whether this is a folder that `createAgentFolder` made or could have made: by its name, directly
+ * below RUNNER_TEMP, if it is there a folder and no link, and this user's or that of RUNNER_TEMP's
+ * owner. A step can put any path into the saved state of a job, and no other folder must be removed
+ * for it.
  */
 export async function isAgentFolder(path: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const temp = env["RUNNER_TEMP"];
@@ -157,8 +166,8 @@ export async function isAgentFolder(path: string, env: NodeJS.ProcessEnv): Promi
 }
 
 /**
- * Removes an agent's folder, and no other. Never fails: what is left of
- * it, the runner removes with RUNNER_TEMP.
+ * Removes an agent's folder, and no other. Never fails: what is left of it, the runner removes with
+ * RUNNER_TEMP.
  * @param env has RUNNER_TEMP
  */
 export async function removeFolder(

@@ -132,8 +132,8 @@ export function allowedNodeFlags(nodeOptions: string): string[] {
 }
 
 /**
- * Blanks end a word, except between double quotes, where a backslash
- * keeps the next sign (Node's documentation).
+ * Blanks end a word, except between double quotes, where a backslash keeps the next sign (Node's
+ * documentation).
  */
 function wordsOf(nodeOptions: string): string[] {
   const words = nodeOptions.match(/(?:[^ "]|"(?:\\.|[^"\\])*")+/gs) ?? [];

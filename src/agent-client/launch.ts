@@ -39,8 +39,8 @@ export interface LaunchedAgent {
 }
 
 /**
- * Starts an agent that outlives this step, and waits until it
- * listens. One that does not get ready is killed.
+ * Starts an agent that outlives this step, and waits until it listens. One that does not get ready
+ * is killed.
  * @param readyMs how long it may take, in ms
  * @throws ArmorError agent_failed
  */
@@ -69,8 +69,8 @@ export async function launchAgent(
 }
 
 /**
- * Detached, with pipes of its own: the runner waits for all that
- * hold the step's, and kills its children.
+ * Detached, with pipes of its own: the runner waits for all that hold the step's, and kills its
+ * children.
  */
 async function spawnAgent(folder: string, parent: Parent): Promise<AgentProcess> {
   const { env, execPath = process.execPath } = parent;

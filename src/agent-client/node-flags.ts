@@ -15,8 +15,8 @@ export interface AgentPaths {
 const MEMORY_FLAGS = ["--max-old-space-size=256"];
 
 /**
- * The flags of the agent's Node. The same Node runs this step,
- * so that what it knows, the agent's knows.
+ * The flags of the agent's Node. The same Node runs this step, so that what it knows, the agent's
+ * knows.
  * @param nodeOptions NODE_OPTIONS of the job, of which the agent gets some
  */
 export function agentNodeFlags(paths: AgentPaths, nodeOptions: string): string[] {

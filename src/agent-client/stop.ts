@@ -108,8 +108,8 @@ function unknown(reason: string): UnknownAgent {
 }
 
 /**
- * Waits a little for the file: if the start was cancelled a
- * moment ago, the agent has yet to write it.
+ * Waits a little for the file: if the start was cancelled a moment ago, the agent has yet to write
+ * it.
  */
 async function readControlFile(folder: string): Promise<string> {
   const file = join(folder, CONTROL_FILE);
@@ -126,8 +126,8 @@ async function readReport(folder: string): Promise<AgentReport | undefined> {
 }
 
 /**
- * @returns undefined if the text is none that the agent writes:
- * another program may have its port by now
+ * @returns undefined if the text is none that the agent writes: another program may have its port
+ * by now
  */
 function parseReport(text: string | undefined): AgentReport | undefined {
   if (text === undefined) return undefined;

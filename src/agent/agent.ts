@@ -19,8 +19,8 @@ import { Life } from "./life.ts";
 /** In ms, for a stop that no post step waits for: a system that shuts down leaves little time. */
 const LAST_STOP_MS = 2_000;
 /**
- * In ms, for what is left in the folder: a disk that hangs
- * must not keep the agent, nor the post step.
+ * In ms, for what is left in the folder: a disk that hangs must not keep the agent, nor the post
+ * step.
  */
 const REPORT_MS = 1_000;
 

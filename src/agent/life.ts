@@ -6,8 +6,8 @@ const WATCH_MS = 2_000;
 const HOUR_MS = 3_600_000;
 const MAX_UNASKED_HOURS = 24;
 /**
- * The longest that GitHub lets a job run on a self-hosted
- * runner ("Usage limits" of GitHub Actions).
+ * The longest that GitHub lets a job run on a self-hosted runner ("Usage limits" of GitHub
+ * Actions).
  */
 export const MAX_LIFE_DAYS = 5;
 /** A terminal that closes sends SIGHUP, Ctrl-C SIGINT, a system that shuts down SIGTERM. */
@@ -70,9 +70,9 @@ export class Life {
   }
 
   async #watch(): Promise<void> {
-    // A worker that was killed runs no post step, and the next job may not be able to
-    // clear the folder away. Its pid is not given to another process between two
-    // looks, as the system hands out pids in turn.
+    // A worker that was killed runs no post step, and the next job may not be able to clear the
+    // folder away. Its pid is not given to another process between two looks, as the system hands
+    // out pids in turn.
     if (this.#workerPid !== undefined && !isAlive(this.#workerPid))
       this.end("the runner's worker, which ran this job, is gone");
     const now = clock.now();
@@ -87,8 +87,8 @@ export class Life {
 }
 
 /**
- * @returns false also if the process is another user's,
- * which the worker that started this one is not
+ * @returns false also if the process is another user's, which the worker that started this one is
+ * not
  */
 function isAlive(pid: number | undefined): boolean {
   if (pid === undefined || pid <= 0) return false;

@@ -30,7 +30,7 @@ export function basicPairs({ appId, apiKey }: Credentials): BasicPairs {
 }
 
 /**
- * Every form of the key that is worth a mask, each once: 6 at most for a key of letters and digits,
+ * Every form of the key that is worth a mask, each once: 7 at most for a key of letters and digits,
  * some 20 for one with signs, as each costs the runner time on every later line.
  *
  * The runner itself masks of each form base64 and some escapes (actions/runner, ValueEncoders.cs),

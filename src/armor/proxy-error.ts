@@ -30,7 +30,7 @@ export function proxyError(
     const problem = `DNS does not know the proxy ${proxy.origin} (${nodeCode})`;
     return new ArmorError("proxy_failed", problem, CHECK_PROXY);
   }
-  if (stage === "looking-up") {
+  if (stage === "looking-up" || nodeCode.startsWith("EAI_")) {
     const problem = `DNS does not answer for the proxy ${proxy.origin} (${nodeCode})`;
     return new ArmorError("proxy_failed", problem, CHECK_PROXY);
   }

@@ -178,7 +178,9 @@ function gaveUp(
   const timeout = wholeSeconds(options.timeoutMs);
   const asks = `${problem} and asks to wait ${wholeSeconds(askedMs)}, longer than timeout (${timeout}) allows`;
   const fact = tries === 1 ? asks : `${asks}, ${tried}`;
-  const neededS = Math.floor(Math.max(options.timeoutMs, elapsedMs + askedMs) / 1000);
+  const neededS = Math.floor(
+    Math.max(options.timeoutMs, elapsedMs + askedMs + MIN_ATTEMPT_MS) / 1000,
+  );
   const later = code === "rate_limited" ? "start at another minute" : "run the job again later";
   if (neededS < MAX_TIMEOUT_S)
     return new ArmorError(code, fact, `Set timeout above ${neededS}, or ${later}.`, details);

@@ -20,8 +20,8 @@ const MAX_FAILURE_MS = 60_000;
 const PERMANENT_FAILURE_MS = 30_000;
 const REPLACE_PAUSE_MS = 1_000; // between two refreshes that a 401 asked for: a path may refuse every token
 /**
- * Of older tokens; with frequent revocations there would be thousands. The post step ends all of
- * them at once.
+ * Of older tokens; with frequent revocations there would be thousands. At the stop, the agent ends
+ * the sessions of all of them at once.
  */
 export const MAX_SESSIONS = 50;
 /**

@@ -109,8 +109,8 @@ export class ArmorCalls {
   }
 
   /**
-   * @returns the place of a redirect to a trusted origin and a
-   * listed path, undefined for every other one
+   * @returns the place of a redirect to a trusted origin and a listed path, undefined for every
+   * other one
    */
   #allowedRedirect(from: URL, location: URL): Place | undefined {
     if (location.username !== "" || location.password !== "") return undefined;

@@ -11,8 +11,8 @@ export interface Bound {
 }
 
 /**
- * Together they stay below the agent's heap of 256 MiB, also
- * if every one of them is reached at once.
+ * Together they stay below the agent's heap of 256 MiB, also if every one of them is reached at
+ * once.
  */
 export const BOUNDS = {
   maxConnections: {

@@ -30,13 +30,11 @@ const TOO_MANY_HEADERS = refuse(
 );
 /**
  * For a client that sends calls to a proxy; what was listed stays listed. In one `env:` the runner
- * takes only one of the two names. No comma without an entry: wget takes an empty one for every
- * host.
+ * takes only one of the two names.
  */
 const NO_PROXY_REMEDY =
   "At the beginning of this step's script, put: " +
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell that reads it
-  "export no_proxy=${no_proxy:+$no_proxy,}127.0.0.1 NO_PROXY=${NO_PROXY:+$NO_PROXY,}127.0.0.1";
+  "export no_proxy=127.0.0.1,$no_proxy NO_PROXY=127.0.0.1,$NO_PROXY";
 
 interface ParsedRequest {
   readonly method: string;
@@ -46,8 +44,8 @@ interface ParsedRequest {
 }
 
 /**
- * Whether this request may do what it asks for. Pure checks
- * in a fixed order, before anything is done.
+ * Whether this request may do what it asks for. Pure checks in a fixed order, before anything is
+ * done.
  */
 export function authorize(head: RequestHead, config: GuardConfig): Admission | Refusal {
   const { method = "", url = "", rawHeaders } = head;
@@ -128,8 +126,8 @@ function readRequest(
     const remedy = "To change something, call Armor with a token of armor-token.";
     return wrongMethod(`The gateway only reads: GET and HEAD. ${remedy}`, "GET, HEAD");
   }
-  // A body has no meaning in GET and HEAD (RFC 9110 section
-  // 9.3.1), and could hide a second request.
+  // A body has no meaning in GET and HEAD (RFC 9110 section 9.3.1), and could hide a second
+  // request.
   if (headers.some(announcesBody))
     return refuse("body_refused", "Requests through the gateway have no body. Leave it out.");
   const target = allowedTarget(below, gatewayPaths);

@@ -48,8 +48,8 @@ export function isPassedToClient(name: string): boolean {
 }
 
 /**
- * Names and values in turn: the message's headers that are
- * wanted and that Connection does not name.
+ * Names and values in turn: the message's headers that are wanted and that Connection does not
+ * name.
  */
 export function keepHeaders(
   message: IncomingMessage,
@@ -59,8 +59,8 @@ export function keepHeaders(
   const kept: string[] = [];
   for (const { name, value } of parseRawHeaders(message.rawHeaders)) {
     const lowerCase = name.toLowerCase();
-    // Without its length, a body that breaks off would look
-    // whole: it stays, whatever Connection says.
+    // Without its length, a body that breaks off would look whole: it stays, whatever Connection
+    // says.
     const isDropped = hopByHop.includes(lowerCase) && lowerCase !== "content-length";
     if (isWanted(lowerCase) && !isDropped) kept.push(name, value);
   }
@@ -68,9 +68,9 @@ export function keepHeaders(
 }
 
 /**
- * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the
- * bytes of a Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to
- * (nodejs/node#46528, lib/_http_outgoing.js).
+ * The same headers with Content-Length at their end. Behind a Content-Length, Node reads the bytes
+ * of a Content-Disposition as UTF-8 and writes them as Latin-1, or refuses to (nodejs/node#46528,
+ * lib/_http_outgoing.js).
  */
 export function lengthLast(headers: readonly string[]): string[] {
   const others: string[] = [];

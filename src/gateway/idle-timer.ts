@@ -12,8 +12,8 @@ export class IdleTimer {
   #isStopped = false;
 
   /**
-   * @param onIdle is called once `ms` have passed without
-   * activity; activity noted then starts it anew
+   * @param onIdle is called once `ms` have passed without activity; activity noted then starts it
+   * anew
    */
   constructor(ms: number, onIdle: () => void) {
     const decide = () => {

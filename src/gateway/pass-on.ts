@@ -18,8 +18,8 @@ export interface PassOnOptions {
 /**
  * Gives Armor's reply to the client, and resolves when all of it is with the system.
  * @returns the body's length in bytes.
- * @throws ArmorError if the reply breaks off or says nothing for
- * idleMs; any other error if the client left
+ * @throws ArmorError if the reply breaks off or says nothing for idleMs; any other error if the
+ * client left
  */
 export async function passOn(
   reply: Reply,

@@ -21,8 +21,8 @@ function failureStatus({ code, details }: ArmorError): 424 | 502 | 503 | 504 {
 }
 
 /**
- * Answers at once, then reads on: closing while the client
- * sends loses the reply (RFC 9112 section 9.6).
+ * Answers at once, then reads on: closing while the client sends loses the reply (RFC 9112 section
+ * 9.6).
  */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, lingerMs: number): void {
   const { headers, body } = refusalReply(refusal);

@@ -59,9 +59,9 @@ export class Requests {
   }
 
   /**
-   * Serves the requests of one connection one after the other. Node would serve
-   * pipelined requests at once, and in older versions a reply that waits for its turn
-   * does not learn that the client has left.
+   * Serves the requests of one connection one after the other. Node would serve pipelined requests
+   * at once, and in older versions a reply that waits for its turn does not learn that the client
+   * has left.
    */
   accept(exchange: Exchange): void {
     const { socket } = exchange.request;
@@ -235,8 +235,8 @@ function ignoreRequests(socket: Duplex): void {
 }
 
 /**
- * Reads nothing more from it, whatever Node's parser wants:
- * it resumes the socket after each message.
+ * Reads nothing more from it, whatever Node's parser wants: it resumes the socket after each
+ * message.
  */
 function stopReading(socket: Duplex): void {
   if (socket.listenerCount("resume", pause) === 0) socket.on("resume", pause);

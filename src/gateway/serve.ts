@@ -31,8 +31,8 @@ export interface ControlHandlers {
 }
 
 /**
- * The server with all that is behind the gateway's address:
- * guard, token cache and the way to Armor.
+ * The server with all that is behind the gateway's address: guard, token cache and the way to
+ * Armor.
  */
 export class Service {
   readonly tokenCache: TokenCache;

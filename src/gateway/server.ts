@@ -54,8 +54,8 @@ function serveRequests(server: Server, requests: Requests): void {
   const accept = (request: IncomingMessage, response: ServerResponse) =>
     requests.accept({ request, response, expectsContinue: false });
   server.on("request", accept);
-  // Without these two, Node asks for the body of a request that
-  // will be refused (RFC 9110 section 10.1.1).
+  // Without these two, Node asks for the body of a request that will be refused (RFC 9110 section
+  // 10.1.1).
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) =>
     requests.accept({ request, response, expectsContinue: true }),
   );

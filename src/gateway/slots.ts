@@ -25,9 +25,9 @@ export class Slots {
   readonly #limits: SlotLimits;
   #free: number;
   /**
-   * Clients under way that have paused. Not all that are under way: a Set of them took
-   * a fifth more CPU for each call, because garbage collection copied every call that
-   * such an old object refers to (Node 24.21).
+   * Clients under way that have paused. Not all that are under way: a Set of them took a fifth more
+   * CPU for each call, because garbage collection copied every call that such an old object refers
+   * to (Node 24.21).
    */
   readonly #paused = new Set<Client>();
   readonly #line = new Set<Waiting>(); // the one that waits longest comes first

@@ -75,8 +75,8 @@ export function withoutQuery(target: string): string {
 }
 
 /**
- * @returns what is wrong with a path, naming it, without a
- * full stop; undefined if the path is plain
+ * @returns what is wrong with a path, naming it, without a full stop; undefined if the path is
+ * plain
  */
 export function pathFault(path: string): string | undefined {
   const fault = findFault(path);
@@ -112,8 +112,8 @@ function covers(listed: string, path: string): boolean {
 }
 
 /**
- * @returns the first character that is not visible ASCII, or
- * begins a fragment, as it is to be written
+ * @returns the first character that is not visible ASCII, or begins a fragment, as it is to be
+ * written
  */
 function signToEncode(target: string): string | undefined {
   const sign = /[^\x21-\x7e]|#/.exec(target)?.[0];

@@ -44,8 +44,8 @@ export interface UpstreamCall {
 const MAX_IDLE_MS = 15_000;
 
 /**
- * The server closed a kept connection at the moment in which it
- * was used again (RFC 9112 section 9.3.1).
+ * The server closed a kept connection at the moment in which it was used again (RFC 9112 section
+ * 9.3.1).
  */
 const CLOSED_WHILE_IDLE = new Error("closed while idle");
 
@@ -139,8 +139,8 @@ class Sending {
         debug(() => this.#describe(message, clock.now() - beganAt));
         resolve(message);
       });
-      // Without a listener, Node would drop a connection
-      // that switches protocols and report nothing.
+      // Without a listener, Node would drop a connection that switches protocols and report
+      // nothing.
       request.once("upgrade", () => fail(networkError({ code: "HPE_UPGRADE" }, this.#state())));
       request.on("error", (error: NodeJS.ErrnoException) => {
         if (this.#isReplying) return; // the message has an error of its own, or is whole
@@ -168,8 +168,8 @@ class Sending {
   }
 
   /**
-   * One limit for the connection, if it is a new one, and
-   * from then on one for the head of the reply.
+   * One limit for the connection, if it is a new one, and from then on one for the head of the
+   * reply.
    */
   #watchTime(request: ClientRequest, fail: (error: Error) => void): void {
     const { connectMs, headMs } = this.#limits;

@@ -4,8 +4,8 @@ import { ArmorError } from "../errors.ts";
 import type { MainMark } from "./marks.ts";
 
 /**
- * For a reply that is on its way when the job is cancelled;
- * the runner kills the step after some 10 s.
+ * For a reply that is on its way when the job is cancelled; the runner kills the step after some 10
+ * s.
  */
 const GRACE_MS = 5_000;
 

@@ -21,8 +21,8 @@ export interface Inputs {
 type GetInput = (name: string) => string; // of @actions/core; it trims what it reads
 
 /**
- * The same as in action.yml. The runner applies them to inputs
- * that are left out, but not to empty ones.
+ * The same as in action.yml. The runner applies them to inputs that are left out, but not to empty
+ * ones.
  */
 export const DEFAULTS = {
   "api-url": "https://api.armor.fortanix.com",
@@ -41,14 +41,14 @@ const MIN_KEY_LENGTH = 8;
 const MAX_CREDENTIAL_LENGTH = 4096;
 
 /**
- * All but the visible characters and blanks: control characters, line separators and lone
- * surrogates. No credential and no URL has one.
+ * Control characters, line separators and lone surrogates. No credential and no URL has one.
+ * Invisible characters pass here: after a 401 a hint tells of them.
  */
 const CONTROL = /[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\u{10ffff}]/u;
 
 /**
- * Every form of the key, to be masked first. A short key has
- * none: its mask would cover half of the log.
+ * Every form of the key, to be masked first. A short key has none: its mask would cover half of the
+ * log.
  */
 export function readSecrets(getInput: GetInput): string[] {
   const credentials = { appId: getInput("app-id"), apiKey: getInput("api-key") };

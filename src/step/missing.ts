@@ -115,8 +115,9 @@ function remedyFor(env: NodeJS.ProcessEnv): string {
   }
   if (isFromFork(env)) {
     return (
-      "Runs that a fork's pull request starts get no secrets. Leave the step out there: " +
-      "if: github.event.pull_request.head.repo.full_name == github.repository."
+      "Runs that a fork's pull request starts get no secrets. Leave the step out there, by the line " +
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is GitHub that reads it
+      "if: ${{ !github.event.pull_request || github.event.pull_request.head.repo.full_name == github.repository }}"
     );
   }
   return (

@@ -4,8 +4,8 @@ import { hide, printable } from "../redact.ts";
 import { writeRunnerFile } from "./runner-files.ts";
 
 /**
- * Has the runner mask these texts in all that is printed
- * afterwards, by any step; this one replaces them.
+ * Has the runner mask these texts in all that any step prints from now on. This process replaces
+ * them by itself, too.
  */
 export function mask(secrets: readonly string[]): void {
   for (const secret of secrets) core.setSecret(secret);
@@ -18,8 +18,8 @@ export function isDebug(): boolean {
 }
 
 /**
- * Turns the debug log on if the workflow wants it, and
- * begins it with what OpenSSL and Node are here.
+ * Turns the debug log on if the workflow wants it, and begins it with what OpenSSL and Node are
+ * here.
  */
 export function startDebugLog(): void {
   if (!isDebug()) return;
@@ -65,7 +65,7 @@ export function setOutputs(outputs: Readonly<Record<string, string>>): void {
 
 /** What was made of the environment of later steps, as far as it has to be said. */
 export interface Exported {
-  readonly wasNoProxyExtended: boolean; // because the job has a proxy
+  readonly wasNoProxyExtended: boolean; // 127.0.0.1 was added, because the job has a proxy
   readonly isNoProxyStar: boolean; // the job has a proxy, and its no_proxy is `*`
 }
 
@@ -89,7 +89,7 @@ export function exportAgent(
   }
   const isProxied = PROXY_VARIABLES.some((name) => env[name]);
   const isNoProxyStar = isProxied && noProxyLists(env).some(isEveryHost);
-  return { wasNoProxyExtended: noProxy !== undefined, isNoProxyStar };
+  return { wasNoProxyExtended: noProxy !== undefined && noProxy !== "*", isNoProxyStar };
 }
 
 // For http, as the gateway is.

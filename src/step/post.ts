@@ -22,7 +22,7 @@ import { endSessionOf } from "./session-end.ts";
 import { loadState, parseStateFile, type State } from "./state.ts";
 
 const TIMEOUT_MS = 5_500; // for all that this step does, as the job waits for it
-const MAIN_MS = 2_500; // of it, for a main that was cancelled to end
+const MAIN_MS = 2_500; // of it, to wait for the end of a main that was cancelled
 const STOP_MS = 4_000; // of it, for the agent to stop
 const MIN_SESSION_MS = 500; // for ending the session, even if the agent took the rest
 const SECOND_TRY_MS = 1_000; // for ending a session that the agent could not end
@@ -91,8 +91,8 @@ async function endAll(
   const agent = agentReport(result, isComplete);
   const stats = result.kind === "ended" ? result.stats : undefined;
   const leftMs = Math.max(MIN_SESSION_MS, deadline - clock.now());
-  // An agent that was told to stop, and so gives no reason of
-  // its own, has ended the step's session, too.
+  // An agent that was told to stop, and so gives no reason of its own, has ended the step's
+  // session, too.
   const wasToldToStop = stats !== undefined && stats.reason === undefined;
   if (!wasToldToStop || !terminateSession)
     return joined(agent, await endSessionOf(state, context, leftMs));

@@ -114,8 +114,8 @@ function sessionsLeft(stats: AgentReport): string[] {
 }
 
 /**
- * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a
- * word of ours, so that none is a command.
+ * Such as `12 × GET /api/v1/discovery/scans 200`. Each begins with a count or a word of ours, so
+ * that none is a command.
  */
 function readBy({ read, otherKinds, otherCalls, handedOut }: AgentReport): string[] {
   const lines = read.map(

@@ -10,8 +10,8 @@ import {
 import { ArmorError, fileError } from "../errors.ts";
 
 /**
- * The variables of the runner that name the files of a step
- * (GitHub's documentation, workflow commands).
+ * The variables of the runner that name the files of a step (GitHub's documentation, workflow
+ * commands).
  */
 export type FileVariable = "GITHUB_OUTPUT" | "GITHUB_STATE" | "GITHUB_ENV" | "GITHUB_PATH";
 
@@ -87,8 +87,8 @@ function use(variable: FileVariable, action: (path: string) => void): void {
 }
 
 /**
- * Gives the user id of the file's owner; undefined if the file
- * cannot be seen, or the system has no such ids.
+ * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
+ * such ids.
  */
 function ownerOf(path: string): number | undefined {
   if (process.getuid === undefined) return undefined;

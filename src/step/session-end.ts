@@ -12,8 +12,8 @@ interface Target {
 }
 
 /**
- * Why no answer of Armor's came, in a few words. The texts of
- * these errors are for a login that has failed.
+ * Why no answer of Armor's came, in a few words. The texts of these errors are for a login that has
+ * failed.
  */
 const REASONS: Partial<Record<ErrorCode, string>> = {
   host_unknown: "DNS does not know its host",
@@ -21,7 +21,7 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   connection_failed: "no connection",
   reply_incomplete: "its answer broke off",
   reply_timeout: "no answer in time",
-  reply_invalid: "its answer was no HTTP",
+  reply_invalid: "its answer could not be read",
   certificate_rejected: "its certificate is not trusted",
   tls_failed: "no TLS connection",
   proxy_failed: "the proxy has failed",

@@ -2,8 +2,8 @@ import * as core from "@actions/core";
 import { writeRunnerFile } from "./runner-files.ts";
 
 /**
- * What main leaves for post. No API key and no proxy are
- * among it, because state is a readable file.
+ * What main leaves for post. No API key and no proxy are among it, because state is a readable
+ * file.
  */
 export interface State {
   readonly apiUrl: string; // without a slash at its end
@@ -86,8 +86,8 @@ export function loadState(env: NodeJS.ProcessEnv): State | undefined {
 }
 
 /**
- * A value between two lines that name the same delimiter, as
- * core writes each (GitHub's documentation).
+ * A value between two lines that name the same delimiter, as core writes each (GitHub's
+ * documentation).
  */
 const ENTRY = /^(?<name>\w+)<<(?<delimiter>\S+)\r?\n(?<value>[\s\S]*?)\r?\n\k<delimiter>$/gm;
 
