@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { describe, expect, jest, test } from "@jest/globals";
 import type { Job, StepResult } from "../../sandbox/runner.ts";
@@ -128,11 +129,12 @@ testsThatNeed(LINUX, "the masks of armor-token", () => {
     });
 
     test("beside a machine that is busy, and without batches", async () => {
-      const loops = Array.from({ length: 4 }, () => spawn("sh", ["-c", "while :; do :; done"]));
+      const cores = { length: availableParallelism() };
+      const loops = Array.from(cores, () => spawn("sh", ["-c", "while :; do :; done"]));
       await using busy = disposable({ loops }, () => {
         for (const loop of loops) loop.kill("SIGKILL");
       });
-      expect(busy.loops).toHaveLength(4);
+      expect(busy.loops).toHaveLength(cores.length);
       const { tokens, answer } = freshTokens();
       await using job = await openJob(answer);
       const script = `${SHOW}\nfor n in 1 2; do ${NOISE}; t=$(armor-token 2>>e.log); show; done`;
