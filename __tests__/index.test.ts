@@ -44,6 +44,12 @@ describe("a program of the action", () => {
     ]);
   });
 
+  test("no log shows what Node finds outdated in the libraries of this action", async () => {
+    process.noDeprecation = false;
+    await runStep(runPost);
+    expect(process.noDeprecation).toBe(true);
+  });
+
   test("main fails, and says why, if an error was not caught anywhere", async () => {
     await using armor = await startServer([text(403, "")]); // too late
     const inputs = { "app-id": "id", "api-key": "k3y-of-the-app", "api-url": armor.url };
