@@ -87,7 +87,7 @@ describe("the shorter masks", () => {
     { what: "a key with a JWT behind its own sign", secret: `key/eyJhbGciOiJ9.eyJzdWIifQ.${END}` },
     { what: "a JWT with more behind it", secret: `eyJhbGciOiJ9.eyJzdWIifQ.${END}/more` },
     { what: "a token in two parts", secret: `eyJhbGciOiJ9.${END}` },
-  ])("of $what hide its end alone where nobody can use the rest", ({ secret, of = secret }) => {
+  ])("of $what are of the part that nobody can do without", ({ secret, of = secret }) => {
     expect(maskedForms(secret)).toEqual([secret, of.slice(0, -1), of.slice(0, -2)]);
   });
 });
