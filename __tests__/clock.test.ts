@@ -22,6 +22,12 @@ test("a date is rounded down to whole seconds", () => {
   expect(isoDate(1_800_000_000_999)).toBe("2027-01-15T08:00:00Z");
 });
 
+test("chance is at least 0 and below 1", () => {
+  const chance = clock.random();
+  expect(chance).toBeGreaterThanOrEqual(0);
+  expect(chance).toBeLessThan(1);
+});
+
 test.each([
   { what: "settled", promise: () => Promise.resolve("it") },
   { what: "failed", promise: () => Promise.reject(new Error("it")) },

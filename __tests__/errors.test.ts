@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { describe, expect, test } from "@jest/globals";
-import { ArmorError, fileError } from "../src/errors.ts";
+import { ArmorError, asArmorError, fileError } from "../src/errors.ts";
 
 test("an error with one more fact keeps all that it says to the code which handles it", () => {
   const details = { retryAfterMs: 7_000, isPermanent: true };
@@ -36,4 +36,32 @@ describe("a file that cannot be written", () => {
     const { problem } = fileError("The file", denied);
     expect(problem).toBe("The file cannot be written: permission denied (EACCES)");
   });
+
+  test.each([
+    { reason: "EPERM: operation not permitted, chown '/a'", helps: /--user/ },
+    { reason: "ENOSPC: no space left on device, write", helps: /^Free space/ },
+    { reason: "EDQUOT: disk quota exceeded, write", helps: /quota/ },
+    { reason: "EROFS: read-only file system, open '/a'", helps: /^Mount/ },
+    { reason: "EMFILE: too many open files, open '/a'", helps: /ulimit -n/ },
+    { reason: "ENFILE: file table overflow, open '/a'", helps: /fs\.file-max/ },
+    { reason: "EFBIG: file too large, write", helps: /ulimit -f/ },
+    { reason: "ENOENT: no such file or directory, open '/a'", helps: /has removed it/ },
+    { reason: "EIO: i/o error, write", helps: /^Check the runner's disk/ },
+  ])("says what helps against $reason", ({ reason, helps }) => {
+    expect(fileError("The file", new Error(reason)).remedy).toMatch(helps);
+  });
+
+  test.each(["the disk said EIO: at /a/path", "no code: at /a/path", ""])(
+    "shows nothing of a text that is not the system's: %j",
+    (message) => {
+      const { problem, remedy } = fileError("The file", new Error(message));
+      expect(problem).toBe("The file cannot be written: for an unknown reason");
+      expect(remedy).toMatch(/^Check the runner's disk/);
+    },
+  );
+});
+
+test("a fault of the action itself is quoted with its inner full stops, and ends with one", () => {
+  const { message } = asArmorError(new TypeError("a.b is not a function."));
+  expect(message).toMatch(/^Unexpected TypeError: a\.b is not a function\. This is a fault /);
 });

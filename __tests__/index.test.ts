@@ -38,7 +38,29 @@ describe("a program of the action", () => {
       { NODE_TLS_REJECT_UNAUTHORIZED: "0" },
     );
     expect(said.filter((line) => line.includes("NODE_TLS_REJECT_UNAUTHORIZED"))).toEqual([
-      expect.stringMatching(/^::warning::NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored/),
+      expect.stringMatching(
+        /^::warning::NODE_TLS_REJECT_UNAUTHORIZED=0 is ignored: .*ca-certificate/,
+      ),
+    ]);
+  });
+
+  test("no log shows what Node finds outdated in the libraries of this action", async () => {
+    process.noDeprecation = false;
+    await runStep(runPost);
+    expect(process.noDeprecation).toBe(true);
+  });
+
+  test("main fails, and says why, if an error was not caught anywhere", async () => {
+    await using armor = await startServer([text(403, "")]); // too late
+    const inputs = { "app-id": "id", "api-key": "k3y-of-the-app", "api-url": armor.url };
+    const { exitCode, said } = await runStep(async () => {
+      const running = runMain();
+      process.emit("uncaughtException", new TypeError("x of nothing"));
+      await running;
+    }, inputs);
+    expect(exitCode).toBe(1);
+    expect(said).toEqual([
+      expect.stringMatching(/^::error::Unexpected TypeError: x of nothing\. /),
     ]);
   });
 

@@ -7,6 +7,7 @@ import {
   isToken,
   MAX_TOKEN_LENGTH,
   MIN_TOKEN_LENGTH,
+  maskedForms,
   printable,
   quote,
   scrub,
@@ -40,9 +41,22 @@ describe("quote", () => {
     ),
   );
 
+  test("shows no part of a secret that stands where reading stops, wherever that is", () => {
+    for (let count = 0; count < 200; count += 1) {
+      const quoted = quote(`${"\u200b".repeat(count)}${SECRET}${"y".repeat(500)}`, [SECRET], 20);
+      for (let length = 4; length <= SECRET.length; length += 1)
+        expect(quoted).not.toContain(SECRET.slice(0, length));
+    }
+  });
+
+  test("does not show what stands far behind the beginning, however little comes before it", () => {
+    expect(quote(`near${" ".repeat(100_000)}far`, [])).toBe("near…");
+  });
+
   test("ends with a whole character", () => {
     const quoted = quote("\u{1f511}".repeat(1_000));
     expect(quoted.isWellFormed()).toBe(true);
+    expect(quote(`x${"\u{1f511}".repeat(9)}`, [], 4)).toBe("x\u{1f511}…");
   });
 });
 
@@ -60,6 +74,21 @@ describe("printable", () => {
 
   test("is one line, for every kind of line end", () => {
     expect(printable("a\nb\r\nc\u2028d\u2029e\u0085f")).toBe("a b c d e f");
+    expect(printable("é\nü\u001b")).toBe("é ü ");
+  });
+});
+
+describe("the shorter masks", () => {
+  const END = "c2lnbmF0dXJlLW9mLWl0";
+
+  test.each([
+    { what: "a JWT", secret: `eyJhbGciOiJ9.eyJzdWIifQ.${END}`, of: END },
+    { what: "an encrypted JWT", secret: `eyJhbGciOiJ9.a2V5.aXY.dGV4dA.${END}`, of: END },
+    { what: "a key with a JWT behind its own sign", secret: `key/eyJhbGciOiJ9.eyJzdWIifQ.${END}` },
+    { what: "a JWT with more behind it", secret: `eyJhbGciOiJ9.eyJzdWIifQ.${END}/more` },
+    { what: "a token in two parts", secret: `eyJhbGciOiJ9.${END}` },
+  ])("of $what are of the part that nobody can do without", ({ secret, of = secret }) => {
+    expect(maskedForms(secret)).toEqual([secret, of.slice(0, -1), of.slice(0, -2)]);
   });
 });
 

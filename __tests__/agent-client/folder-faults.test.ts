@@ -1,8 +1,9 @@
 // What the agent's folder is worth when something about it is not as usual.
 
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { constants, promises, type Stats } from "node:fs";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
 import { askToStop } from "../../src/agent-client/ask-to-stop.ts";
 import { createAgentFolder, isAgentFolder } from "../../src/agent-client/folder.ts";
@@ -40,6 +41,74 @@ test.each([
     expect(fitsPath).toBe(fits);
   },
 );
+
+test.each([
+  { isWindows: false, files: ["armor-token", "armor-token.cjs"] },
+  { isWindows: true, files: ["armor-token", "armor-token.cjs", "armor-token.cmd"] },
+])("there is a wrapper for each shell of the system, on Windows $isWindows", async (row) => {
+  await using temp = await makeTempFolder();
+  const env = { RUNNER_TEMP: temp.path };
+  const { bin } = await createAgentFolder(env, DIST, row.isWindows);
+  expect((await readdir(bin)).sort()).toEqual(row.files);
+});
+
+test("a file system that forbids programs is noticed", async () => {
+  await using temp = await makeTempFolder();
+  using access = jest.spyOn(promises, "access");
+  access.mockImplementation(async (_path, mode) => {
+    if (mode === constants.X_OK) throw new Error("EACCES: permission denied");
+  });
+  const { canRun } = await createAgentFolder({ RUNNER_TEMP: temp.path }, DIST);
+  expect(canRun).toBe(false);
+});
+
+test("without RUNNER_TEMP there is no folder, and the error says where the action belongs", async () => {
+  await expect(createAgentFolder({}, DIST)).rejects.toMatchObject({
+    code: "runner_unsupported",
+    remedy: expect.stringContaining("GitHub Actions"),
+  });
+});
+
+// Windows knows its users by other names than numbers.
+if (process.platform !== "win32") {
+  /** RUNNER_TEMP is this user's, whoever runs the tests. */
+  const ownedBy = (uid: number) => async () => ({ uid, gid: uid }) as Stats;
+
+  test("a folder that root could not use any more is root's again", async () => {
+    await using temp = await makeTempFolder();
+    using user = jest.spyOn(process as Pick<Required<typeof process>, "getuid">, "getuid");
+    user.mockReturnValue(0);
+    using owner = jest.spyOn(promises, "stat");
+    owner.mockImplementation(ownedBy(1001) as never);
+    using giving = jest.spyOn(promises, "chown");
+    giving.mockResolvedValue(undefined);
+    using access = jest.spyOn(promises, "access");
+    access.mockImplementation(async (_path, mode) => {
+      const isForUse = mode === (constants.R_OK | constants.W_OK | constants.X_OK);
+      if (isForUse) throw new Error("EACCES: permission denied");
+    });
+    const { path, bin } = await createAgentFolder({ RUNNER_TEMP: temp.path }, DIST);
+    const owners = Object.fromEntries(giving.mock.calls);
+    expect(owners).toEqual({ [path]: 0, [bin]: 0 });
+  });
+
+  test.each([
+    { what: "this user's", user: 0, owner: 1, isOurs: true },
+    { what: "that of RUNNER_TEMP's owner", user: 1, owner: 0, isOurs: true },
+    { what: "somebody else's", user: 1, owner: 2, isOurs: false },
+  ])("a folder that is $what is the agent's: $isOurs", async (row) => {
+    await using temp = await makeTempFolder();
+    const env = { RUNNER_TEMP: temp.path };
+    const path = join(temp.path, "armor-token-abcdef");
+    await mkdir(path);
+    const { uid } = await stat(path);
+    using user = jest.spyOn(process as Pick<Required<typeof process>, "getuid">, "getuid");
+    user.mockReturnValue(uid + row.user);
+    using owner = jest.spyOn(promises, "stat");
+    owner.mockImplementation(ownedBy(uid + row.owner) as never);
+    await expect(isAgentFolder(path, env)).resolves.toBe(row.isOurs);
+  });
+}
 
 test("what lies below a file is no folder of the agent's that has gone", async () => {
   await using temp = await makeTempFolder();

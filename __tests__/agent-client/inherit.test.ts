@@ -39,6 +39,25 @@ describe("of the environment, the agent gets", () => {
   });
 
   test.each([
+    "PATH",
+    "HOME",
+    "USERPROFILE",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "LANG",
+    "RUNNER_TEMP",
+    "RUNNER_TRACKING_ID",
+  ])("%s as it is, though it looks like a list of paths", (name) => {
+    expect(agentEnvironment({ [name]: "a/b:c/d" })).toEqual({ [name]: "a/b:c/d" });
+  });
+
+  test("nothing of what is not set", () => {
+    expect(agentEnvironment({ PATH: undefined, SSL_CERT_FILE: undefined })).toStrictEqual({});
+  });
+
+  test.each([
     "NODE_OPTIONS",
     "NODE_DEBUG",
     "NODE_PATH",
@@ -56,8 +75,8 @@ describe("of the environment, the agent gets", () => {
     "PATHS",
     "UV_THREADPOOL_SIZE",
   ])("no %s", (name) => {
-    expect(agentEnvironment({ [name]: "value" })).toEqual({});
-    expect(agentEnvironment({ [name]: "" })).toEqual({});
+    expect(agentEnvironment({ [name]: "value" })).toStrictEqual({});
+    expect(agentEnvironment({ [name]: "" })).toStrictEqual({});
   });
 });
 
@@ -88,6 +107,7 @@ describe("of NODE_OPTIONS, the agent gets", () => {
       options: '--openssl-config="C:\\\\my certs\\\\a.cnf"',
       flags: [`--openssl-config=${resolve("C:\\my certs\\a.cnf")}`],
     },
+    { options: "--openssl-config a.cnf", flags: [`--openssl-config=${resolve("a.cnf")}`] },
     { options: "--tls-cipher-list=A\\B", flags: ["--tls-cipher-list=A\\B"] },
     { options: '--tls-cipher-list "A \\"B\\""', flags: ['--tls-cipher-list=A "B"'] },
     // A value that looks like a flag is a value.

@@ -86,6 +86,10 @@ describe("launchAgent", () => {
       script: 'process.stderr.write("Error: one\\n" + "x\\n".repeat(40_000) + "Error: two\\n")',
       says: "it ended with exit code 0 before it was ready: Error: two.",
     },
+    {
+      script: 'process.stderr.write("  \\n  no such library\\r\\n"); process.exitCode = 7',
+      says: "it ended with exit code 7 before it was ready: no such library.",
+    },
     { script: "setInterval(() => {}, 1000)", says: "it was not ready within 0.5 s." },
   ])("leaves no process of an agent that does not get ready: $script", async ({ script, says }) => {
     const pidFile = join(temp.path, "pid");

@@ -1,10 +1,10 @@
 // What the post step finds in an agent's folder, which every step of the job can change.
 
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, promises } from "node:fs";
 import { mkdir, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
 import { createAgentFolder, isAgentFolder, removeFolder } from "../../src/agent-client/folder.ts";
 import { type StopResult, stopAgent } from "../../src/agent-client/stop.ts";
@@ -63,6 +63,12 @@ describe("the report", () => {
     await expect(stop()).resolves.toMatchObject({ kind: "ended", stats: { handedOut: 7 } });
   });
 
+  test("counts up to the size that it may have", async () => {
+    await using server = await startServer([replyWith(REPORT.padEnd(MAX_REPORT_BYTES))]);
+    await writeFile(join(folder, CONTROL_FILE), `${server.url}/c\n`);
+    await expect(stop()).resolves.toMatchObject({ kind: "ended", stats: { handedOut: 7 } });
+  });
+
   interface Row {
     readonly what: string;
     readonly answer: Answer;
@@ -72,6 +78,10 @@ describe("the report", () => {
     { what: "has no length", answer: raw(`HTTP/1.1 200 OK\r\n\r\n${REPORT}`) },
     { what: "has another status", answer: raw(`HTTP/1.1 404 No\r\n\r\n${REPORT}`) },
     { what: "is not HTTP", answer: raw(REPORT) },
+    {
+      what: "begins with something else",
+      answer: raw(`x HTTP/1.1 200 OK\r\nContent-Length: ${REPORT.length + 2}\r\n\r\n${REPORT}`),
+    },
     { what: "is not JSON", answer: replyWith("<html>") },
     { what: "is JSON of something else", answer: replyWith('{"ok":true}') },
     { what: "is too long", answer: replyWith(" ".repeat(2 * MAX_REPORT_BYTES) + REPORT) },
@@ -130,6 +140,7 @@ describe("a folder with something else in it does not keep the post step", () =>
     "http://armor.example:80/c",
     "http://127.0.0.1:65536/c",
     "http://127.0.0.1:80/c/../d",
+    "http://armor.example/ http://127.0.0.1:80/c",
     "http://127.0.0.1@armor.example:80/c",
     "http://127.0.0.1:80/c\r\nX: y",
     "http://[::1]:80/c",
@@ -139,6 +150,19 @@ describe("a folder with something else in it does not keep the post step", () =>
     const reason = expect.stringContaining(`${CONTROL_FILE} does not hold the agent's address`);
     await expect(stop()).resolves.toEqual({ kind: "unknown", reason });
   });
+});
+
+test("the highest port is one where an agent can listen", async () => {
+  await writeFile(join(folder, CONTROL_FILE), "http://127.0.0.1:65535/c");
+  const text = JSON.stringify(await stop(1_000)); // whatever listens there
+  expect(text).not.toContain("does not hold the agent's address");
+});
+
+test("a disk that hangs does not keep the post step", async () => {
+  using looking = jest.spyOn(promises, "lstat");
+  looking.mockImplementationOnce(() => new Promise(() => undefined));
+  const reason = "it did not end in time";
+  await expect(stop(50)).resolves.toEqual({ kind: "unknown", reason });
 });
 
 describe("an agent", () => {

@@ -160,6 +160,8 @@ describe("the debug log", () => {
     expect(log).toContain(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`);
     expect(log).toMatch(/fetched a token, valid for 60 s\n/);
     expect(log).toMatch(/ends, as it was told to\n$/);
+    const untimed = log.split("\n").filter((line) => !/^\d\d:\d\d:\d\d\.\d{3} \S/.test(line));
+    expect(untimed).toEqual([""]); // behind the last line end
     const secrets = [CREDENTIALS.apiKey, "token-2"].flatMap((secret) => formsOf(secret));
     const capabilities = [agent.url, control].map((url) => url.trim().split("/").at(-1) ?? "");
     expect(leaksIn(log, [...secrets, ...capabilities])).toEqual([]);

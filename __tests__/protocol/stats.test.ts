@@ -48,6 +48,13 @@ test("a report shows no secret, also where a long path is cut amid one, or a pro
   expect(text.length).toBeLessThan(1_500);
 });
 
+test("a long path is shown by its beginning, and the report with it counts", () => {
+  const stats = new Stats();
+  stats.addRead("GET", `${LISTED}${"x".repeat(5_000)}`, 200);
+  const report = parseStats(JSON.parse(JSON.stringify(stats)));
+  expect(report?.read[0]?.path).toMatch(/^\/api\/v1\/discovery\/x+…$/);
+});
+
 test("what was counted is what is parsed", () => {
   const stats = new Stats();
   stats.addAnswer(200);
@@ -68,25 +75,41 @@ test.each<{ readonly what: string; readonly changes: Record<string, unknown> }>(
   { what: "a negative count", changes: { minted: -1 } },
   { what: "a count that is text", changes: { refused: "::error::1" } },
   { what: "half a call", changes: { abandoned: 0.5 } },
+  { what: "more tokens than any job takes", changes: { minted: 1e15 } },
   { what: "no count", changes: { sessionsEnded: undefined } },
   { what: "a reason that is an object", changes: { reason: {} } },
+  { what: "a reason that is a list", changes: { reason: [] } },
   { what: "a reason of 1 MB", changes: { reason: "x".repeat(1_000_000) } },
   { what: "a problem of 1 MB", changes: { problems: { x: "x".repeat(1_000_000) } } },
+  { what: "a problem that is a list", changes: { problems: { x: [] } } },
   { what: "a code that is a command", changes: { problems: { "::error::": "x" } } },
+  { what: "a code with a command behind it", changes: { problems: { "x\n::error::": "x" } } },
+  { what: "a code with a command before it", changes: { problems: { "::error::x": "x" } } },
   {
     what: "10,000 codes",
     changes: { failed: Object.fromEntries([...Array(10_000).keys()].map((n) => [`c${n}`, 1])) },
   },
   { what: "a list of counts", changes: { answered: [1, 2] } },
+  { what: "a number in place of counts", changes: { answered: 7 } },
+  { what: "a read that is nothing", changes: { read: [null] } },
   { what: "reads that are no list", changes: { read: {} } },
   { what: "10,000 reads", changes: { read: Array(10_000).fill(read) } },
   { what: "a path with a line end", changes: { read: [{ ...read, path: "/x\n::error::" }] } },
   { what: "a path that is a command", changes: { read: [{ ...read, path: "##[error]" }] } },
+  { what: "a path that is a list", changes: { read: [{ ...read, path: ["/x"] }] } },
   { what: "a method of its own", changes: { read: [{ ...read, method: "::GET" }] } },
+  { what: "a method and a command", changes: { read: [{ ...read, method: "GET\n::error::" }] } },
+  { what: "a method that is a list", changes: { read: [{ ...read, method: ["GET"] }] } },
   { what: "a status that is text", changes: { read: [{ ...read, status: "200" }] } },
+  { what: "a status of two digits", changes: { read: [{ ...read, status: 99 }] } },
+  { what: "a status of four digits", changes: { read: [{ ...read, status: 1_000 }] } },
 ])("a report with $what is none", ({ changes }) => {
   expect(parseStats(good())).toBeDefined();
   expect(parseStats({ ...good(), ...changes })).toBeUndefined();
+});
+
+test.each([100, 999])("a report tells of an answer with %i, as of any three digits", (status) => {
+  expect(parseStats({ ...good(), read: [{ ...read, status }] })).toBeDefined();
 });
 
 test("any JSON is a report or none, never an error, and gives known fields only", () => {

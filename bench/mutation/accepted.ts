@@ -17,6 +17,268 @@ export interface Accepted {
 
 /** By file, as a path below the project's root. */
 export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
+  "src/agent-client/ask-to-stop.ts": [
+    {
+      function: "CONTENT_LENGTH",
+      mutator: "Regex",
+      why: "Node writes one blank there, and nobody else's reply is to count.",
+    },
+    {
+      function: "askToStop",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "Node takes an empty host for localhost, and every error of a socket has a code.",
+    },
+    {
+      function: "askToStop",
+      mutator: "EqualityOperator",
+      why: "A boundary of one byte, beyond what a report and its head can have.",
+    },
+    {
+      function: "kindOf",
+      mutator: "StringLiteral",
+      why: "It is compared with the three other words alone.",
+    },
+    {
+      function: "bodyOf",
+      mutator: "OptionalChaining",
+      why: "An expression with a named group gives groups whenever it matches.",
+    },
+  ],
+  "src/agent-client/folder.ts": [
+    {
+      function: "IS_WINDOWS",
+      mutator: "ConditionalExpression",
+      why: "Windows alone gives another answer, and a test of createAgentFolder gives it itself.",
+    },
+    {
+      function: "IS_WINDOWS",
+      mutator: "StringLiteral",
+      why: "Windows alone gives another answer, and a test of createAgentFolder gives it itself.",
+    },
+    {
+      function: "createAgentFolder",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "There is no folder of Stryker's name, and fs.rm with an empty path finds nothing.",
+    },
+    {
+      function: "createAgentFolder",
+      mutator: "ConditionalExpression",
+      why: "fs.rm with an empty path finds nothing, which it is told to pass over.",
+    },
+    {
+      function: "createAgentFolder",
+      mutator: "BooleanLiteral",
+      why: "What cannot be removed, or is not there, is passed over either way.",
+    },
+    {
+      function: "giveToOwnerOf",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "Who is not root can give nothing away, and what is given to root stays root's.",
+    },
+    { function: "giveToOwnerOf", mutator: "OptionalChaining", why: "Windows alone has no getuid." },
+    { function: "isAgentFolder", mutator: "OptionalChaining", why: "Windows alone has no getuid." },
+    {
+      function: "removeFolder",
+      mutator: "BooleanLiteral",
+      why: "What cannot be removed, or is not there, is passed over either way.",
+    },
+  ],
+  "src/agent-client/inherit.ts": [
+    {
+      function: "wordsOf",
+      mutator: "ArrayDeclaration",
+      why: "Stryker's text is none of the flags that the agent gets.",
+    },
+    {
+      function: "parseFlag",
+      mutator: "StringLiteral",
+      why: "A text that is split has always a first part.",
+    },
+    {
+      function: "isAllowedFlag",
+      mutator: "Regex",
+      why: "What is left has two hyphens where `--no-` was, and no allowed flag has them but at its beginning.",
+    },
+  ],
+  "src/agent-client/launch.ts": [
+    {
+      function: "launchAgent",
+      mutator: "BlockStatement",
+      why: "The step's process ends by process.exit, whatever is open.",
+    },
+    {
+      function: "spawnAgent",
+      mutator: "StringLiteral",
+      why: "Stryker's text is none of the flags that the agent gets.",
+    },
+    {
+      function: "spawnAgent",
+      mutator: "BooleanLiteral",
+      why: "Windows alone has a window to hide.",
+    },
+    {
+      function: "spawnAgent",
+      mutator: "ArrayDeclaration",
+      why: "Pipes are what Node makes by default.",
+    },
+    {
+      function: "readyPort",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "Node takes an empty name of an encoding for UTF-8.",
+    },
+    {
+      function: "readyPort",
+      mutator: "MethodExpression",
+      why: "The agent's line counts as soon as it is there; without the cut, the memory alone would grow.",
+    },
+  ],
+  "src/agent-client/stop.ts": [
+    {
+      function: "stopAgent",
+      mutator: "ConditionalExpression",
+      why: "A debug log that is undefined is read like one that is left out.",
+    },
+    {
+      function: "findEnd",
+      mutator: "StringLiteral",
+      count: 3,
+      why: "Every error of a file has a code, an address that matches has a capability, and who is late has been answered already.",
+    },
+    {
+      function: "findEnd",
+      mutator: "ConditionalExpression",
+      why: "unlessAborted has given LATE when the signal aborted, before the socket closes.",
+    },
+    {
+      function: "readControlFile",
+      mutator: "EqualityOperator",
+      why: "One more look, 50 ms later.",
+    },
+    {
+      function: "parseReport",
+      mutator: "ConditionalExpression",
+      why: "JSON.parse does not take undefined, which gives undefined as well.",
+    },
+    {
+      function: "parseReport",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+    {
+      function: "unlessAborted",
+      mutator: "ObjectLiteral",
+      why: "A listener that stays on a signal goes with it.",
+    },
+    {
+      function: "unlessAborted",
+      mutator: "ArrowFunction",
+      why: "When the listener is taken away, the race is over, and nobody reads what it gives.",
+    },
+    {
+      function: "unlessAborted",
+      mutator: "BlockStatement",
+      why: "A listener that stays on a signal goes with it.",
+    },
+  ],
+  "src/agent-client/worker.ts": [
+    {
+      function: "findWorker",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's is the worker's name.",
+    },
+  ],
+  "src/agent/agent.ts": [
+    {
+      function: "serve",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "An agent that was told to stop has stopped its control already, which does so once only.",
+    },
+    {
+      function: "placeControlFile",
+      mutator: "StringLiteral",
+      why: "With dist/, __tests__/agent-client/built-agent.test.ts holds it: an agent that begins too late names RUNNER_TEMP.",
+    },
+  ],
+  "src/agent/debug-file.ts": [
+    {
+      function: "DebugFile.add",
+      mutator: "ConditionalExpression",
+      why: "Without a line there is no byte, so there is always one to take away.",
+    },
+  ],
+  "src/agent/life.ts": [
+    {
+      function: "Life.watch",
+      mutator: "EqualityOperator",
+      count: 2,
+      why: "Boundaries of one millisecond.",
+    },
+    {
+      function: "isAlive",
+      mutator: "ConditionalExpression",
+      count: 3,
+      why: "Main gives no pid below 1, and process.kill throws at undefined, which is taken for no as well.",
+    },
+    {
+      function: "isAlive",
+      mutator: "LogicalOperator",
+      why: "Main gives no pid below 1, and process.kill throws at undefined, which is taken for no as well.",
+    },
+    {
+      function: "isAlive",
+      mutator: "EqualityOperator",
+      why: "Main gives no pid below 1, and process.kill throws at undefined, which is taken for no as well.",
+    },
+    {
+      function: "isAlive",
+      mutator: "BooleanLiteral",
+      why: "Only undefined comes there, of which nothing is watched.",
+    },
+    {
+      function: "isAlive",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined, which is taken for no.",
+    },
+  ],
+  "src/armor-token.ts": [
+    {
+      function: "(top level)",
+      mutator: "StringLiteral",
+      why: "The wrapper names the folder in every call.",
+    },
+    {
+      function: "(top level)",
+      mutator: "MethodExpression",
+      why: "With dist/, __tests__/bundle/armor-token.test.ts holds it: no call would find its agent.",
+    },
+    {
+      function: "isDebug",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "With dist/, __tests__/bundle/armor-token.test.ts holds the lines that must not be there, __tests__/bundle/debug-log.test.ts those that must.",
+    },
+    {
+      function: "isDebug",
+      mutator: "EqualityOperator",
+      why: "With dist/, __tests__/bundle/debug-log.test.ts holds it: the lines of armor-token are missing.",
+    },
+    {
+      function: "isDebug",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "With dist/, __tests__/bundle/debug-log.test.ts holds it: the lines of armor-token are missing.",
+    },
+    {
+      function: "(top level)",
+      mutator: "ObjectLiteral",
+      why: "With dist/, __tests__/bundle/armor-token.test.ts holds it: no call would find its agent.",
+    },
+  ],
   "src/armor/body.ts": [
     {
       function: "parseObject",
@@ -382,6 +644,14 @@ export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
       why: "Node takes an empty name of an encoding for UTF-8.",
     },
   ],
+  "src/clock.ts": [
+    { function: "isoDate", mutator: "Regex", why: "toISOString gives one Z, at its end." },
+    {
+      function: "within",
+      mutator: "ArrowFunction",
+      why: "When the sleep is ended, the race is over, and nobody reads what it gives.",
+    },
+  ],
   "src/command/agent.ts": [
     {
       function: "controlUrl",
@@ -668,6 +938,72 @@ export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
       why: "The name is random, so nobody can have put a file or a link there before.",
     },
   ],
+  "src/errors.ts": [
+    {
+      function: "fileError",
+      mutator: "StringLiteral",
+      why: "Neither the empty text nor Stryker's is a code of the system's.",
+    },
+  ],
+  "src/index.ts": [
+    {
+      function: "runMain",
+      mutator: "StringLiteral",
+      why: "Node names the file that the runner has started.",
+    },
+    {
+      function: "runMain",
+      mutator: "LogicalOperator",
+      why: "With dist/, __tests__/bundle/job.test.ts holds it: main would not find the agent's files.",
+    },
+  ],
+  "src/protocol/files.ts": [
+    {
+      function: "readUpTo",
+      mutator: "EqualityOperator",
+      why: "To read no byte gives none, which ends the loop as well.",
+    },
+    {
+      function: "unfit",
+      mutator: "StringLiteral",
+      why: "Nobody shows this message: who reads such a file looks at the code alone.",
+    },
+    {
+      function: "placeFile",
+      mutator: "StringLiteral",
+      why: "The name is random, so nobody can have put a file or a link there before.",
+    },
+    {
+      function: "placeFile",
+      mutator: "ObjectLiteral",
+      why: "That there is nothing to remove is passed over either way.",
+    },
+    {
+      function: "placeFile",
+      mutator: "BooleanLiteral",
+      why: "That there is nothing to remove is passed over either way.",
+    },
+  ],
+  "src/protocol/stats.ts": [
+    { function: "shortened", mutator: "EqualityOperator", why: "A boundary of one character." },
+    {
+      function: "parseStats",
+      mutator: "ConditionalExpression",
+      why: "A reason that is undefined is read like one that is left out.",
+    },
+    { function: "isCount", mutator: "EqualityOperator", why: "A boundary that no job comes near." },
+    { function: "isText", mutator: "EqualityOperator", why: "A boundary of one character." },
+    {
+      function: "isRecordOf",
+      mutator: "EqualityOperator",
+      why: "A boundary that no report of the agent's comes near.",
+    },
+    {
+      function: "isListOfReads",
+      mutator: "EqualityOperator",
+      why: "A boundary: the agent reports half as many.",
+    },
+  ],
   "src/redact.ts": [
     {
       function: "secretsOfThisProcess",
@@ -675,5 +1011,16 @@ export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
       why: "No text has the words that take the place of the empty list.",
     },
     { function: "foldCase", mutator: "Regex", why: "Letter by letter gives the same text." },
+    { function: "quote", mutator: "EqualityOperator", why: "A boundary of one character." },
+    {
+      function: "PLAIN",
+      mutator: "Regex",
+      why: "It saves time alone: visible ASCII has nothing that the clean-up changes.",
+    },
+    {
+      function: "maskedForms",
+      mutator: "OptionalChaining",
+      why: "An expression with a named group gives groups whenever it matches.",
+    },
   ],
 };
