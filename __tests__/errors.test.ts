@@ -38,7 +38,7 @@ describe("a file that cannot be written", () => {
   });
 
   test.each([
-    { reason: "EPERM: operation not permitted, chown '/a'", helps: /--user/ },
+    { reason: "EPERM: operation not permitted, chown '/a'", helps: /^In a container job, run/ },
     { reason: "ENOSPC: no space left on device, write", helps: /^Free space/ },
     { reason: "EDQUOT: disk quota exceeded, write", helps: /quota/ },
     { reason: "EROFS: read-only file system, open '/a'", helps: /^Mount/ },
