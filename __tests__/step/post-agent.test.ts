@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
 import { createAgentFolder } from "../../src/agent-client/folder.ts";
-import { CONTROL_FILE } from "../../src/protocol/config.ts";
-import { Stats } from "../../src/protocol/stats.ts";
+import { CONTROL_FILE, DEBUG_FILE } from "../../src/protocol/config.ts";
+import { type AgentReport, Stats } from "../../src/protocol/stats.ts";
 import { post } from "../../src/step/post.ts";
 import { runPost, runStep } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
@@ -15,13 +15,14 @@ import { raw, silence, startServer, text } from "../fixtures/server.ts";
 const TOKEN = "t0k3n-a1";
 
 /** An agent that ends with this report, in a folder of its own, and the state that names it. */
-async function openAgent(report: Partial<Stats>) {
+async function openAgent(report: Partial<AgentReport>, debugLog?: string) {
   const temp = await makeTempFolder("armor-post-");
-  const body = JSON.stringify(Object.assign(new Stats(), report));
+  const body = JSON.stringify({ ...new Stats().report(), ...report });
   const reply = `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
   const server = await startServer([raw(reply)]);
   const folder = await createAgentFolder({ RUNNER_TEMP: temp.path }, join(ROOT, "dist"));
   await writeFile(join(folder.path, CONTROL_FILE), `${server.url}/c\n`);
+  if (debugLog !== undefined) await writeFile(join(folder.path, DEBUG_FILE), debugLog);
   const state = { access_token: TOKEN, agent_folder: folder.path };
   return disposable({ state }, async () => {
     await server.close();
@@ -32,7 +33,7 @@ async function openAgent(report: Partial<Stats>) {
 const ENDED = "The Armor session was ended.";
 const OVER = "The Armor session was over already.";
 interface Row {
-  readonly report: Partial<Stats>;
+  readonly report: Partial<AgentReport>;
   readonly complete: string;
   readonly asks: number;
   readonly says: readonly string[];
@@ -54,6 +55,27 @@ test.each<Row>([
     expect(armor.requests).toHaveLength(asks);
   },
 );
+
+test("what was read from Armor is told behind a title, and the agent's debug log in that of the step", async () => {
+  await using armor = await startServer([text(204, "")]);
+  const read = [{ calls: 2, method: "GET", path: "/api/v1/discovery/scans", status: 200 }];
+  await using agent = await openAgent(
+    { answered: { "2xx": 2 }, read, sessionsEnded: 1 },
+    "a line\n",
+  );
+  const { said } = await runPost({ api_url: armor.url, complete: "true", ...agent.state });
+  expect(said).toEqual([
+    expect.stringMatching(/^Token agent: 2 calls answered/),
+    expect.stringMatching(/^::group::\w+/),
+    "2 × GET /api/v1/discovery/scans 200",
+    "::endgroup::",
+    expect.stringMatching(/^::debug::\w+/),
+    "::debug::a line",
+  ]);
+  await using quiet = await openAgent({ answered: { "2xx": 2 }, sessionsEnded: 1 });
+  const other = await runPost({ api_url: armor.url, complete: "true", ...quiet.state });
+  expect(other.said).toEqual([expect.stringMatching(/^Token agent: 2 calls answered/)]);
+});
 
 test("a session that the agent could not end is tried once more, for a moment only", async () => {
   let startedAt = 0;
