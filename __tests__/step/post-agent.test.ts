@@ -10,19 +10,21 @@ import { type AgentReport, Stats } from "../../src/protocol/stats.ts";
 import { post } from "../../src/step/post.ts";
 import { runPost, runStep } from "../fixtures/in-process.ts";
 import { disposable, makeTempFolder } from "../fixtures/opened.ts";
-import { raw, silence, startServer, text } from "../fixtures/server.ts";
+import { type Answer, raw, silence, startServer, text } from "../fixtures/server.ts";
+import { setClock } from "../fixtures/virtual-clock.ts";
 
 const TOKEN = "t0k3n-a1";
 
 /** An agent that ends with this report, in a folder of its own, and the state that names it. */
-async function openAgent(report: Partial<AgentReport>, debugLog?: string) {
+async function openAgent(report: Partial<AgentReport>, { debugLog = "", afterMs = 0 } = {}) {
   const temp = await makeTempFolder("armor-post-");
   const body = JSON.stringify({ ...new Stats().report(), ...report });
   const reply = `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-  const server = await startServer([raw(reply)]);
+  const answer: Answer = (...args) => void setTimeout(() => raw(reply)(...args), afterMs);
+  const server = await startServer([answer]);
   const folder = await createAgentFolder({ RUNNER_TEMP: temp.path }, join(ROOT, "dist"));
   await writeFile(join(folder.path, CONTROL_FILE), `${server.url}/c\n`);
-  if (debugLog !== undefined) await writeFile(join(folder.path, DEBUG_FILE), debugLog);
+  if (debugLog !== "") await writeFile(join(folder.path, DEBUG_FILE), debugLog);
   const state = { access_token: TOKEN, agent_folder: folder.path };
   return disposable({ state }, async () => {
     await server.close();
@@ -61,7 +63,7 @@ test("what was read from Armor is told behind a title, and the agent's debug log
   const read = [{ calls: 2, method: "GET", path: "/api/v1/discovery/scans", status: 200 }];
   await using agent = await openAgent(
     { answered: { "2xx": 2 }, read, sessionsEnded: 1 },
-    "a line\n",
+    { debugLog: "a line\n" },
   );
   const { said } = await runPost({ api_url: armor.url, complete: "true", ...agent.state });
   expect(said).toEqual([
@@ -97,6 +99,19 @@ test("a session that the agent could not end is tried once more, for a moment on
   expect(endedAt - startedAt).toBeLessThan(3_000);
 });
 
+test("an agent is waited for no longer than leaves time for the session", async () => {
+  await using armor = await startServer([text(204, "")]);
+  await using agent = await openAgent({ sessionsEnded: 1 }, { afterMs: 300 });
+  // As if waiting for main, or a machine that was suspended, had taken nearly all of post's 5.5 s.
+  const times = [0];
+  setClock({ now: () => times.pop() ?? 5_200 });
+  const { said } = await runPost({ api_url: armor.url, complete: "true", ...agent.state });
+  expect(said).toEqual([
+    ENDED,
+    expect.stringMatching(/could not be asked to stop: it did not end in time/),
+  ]);
+});
+
 /** As the runner's file for saved state holds it. */
 const saved = (values: Readonly<Record<string, string>>) =>
   Object.entries(values)
@@ -104,13 +119,18 @@ const saved = (values: Readonly<Record<string, string>>) =>
     .join("");
 
 /** Post behind a main that was cancelled and has ended since. @param at of the file that it wrote */
-async function runBehindMain(apiUrl: string, at: (temp: string) => string, content?: string) {
+async function runBehindMain(
+  apiUrl: string,
+  at: (temp: string) => string,
+  content?: string,
+  env: Readonly<Record<string, string>> = {},
+) {
   await using temp = await makeTempFolder("armor-post-");
   const stateFile = at(temp.path);
   if (content !== undefined) await writeFile(stateFile, content);
   const never = new Promise<never>(() => undefined);
   return await runStep(
-    (env) => post(env, never),
+    (own) => post(own, never),
     {},
     {
       RUNNER_TEMP: temp.path,
@@ -118,6 +138,7 @@ async function runBehindMain(apiUrl: string, at: (temp: string) => string, conte
       STATE_api_url: apiUrl,
       STATE_mark: join(temp.path, "armor-main-0123456789abcdef"),
       STATE_state_file: stateFile,
+      ...env,
     },
   );
 }
@@ -143,6 +164,14 @@ test.each([
   const ran = await runBehindMain(armor.url, at, content ? late : undefined);
   expect(ran).toMatchObject({ exitCode: 0, lines: [] });
   expect(armor.requests).toEqual([]);
+});
+
+test("post does not stumble over saved state that has lost the token", async () => {
+  await using armor = await startServer([text(204, "")]);
+  const at = (temp: string) => join(temp, "save_state_main");
+  const late = saved({ api_url: armor.url });
+  const ran = await runBehindMain(armor.url, at, late, { STATE_access_token: TOKEN });
+  expect(ran.said.join("\n")).not.toMatch(/Unexpected/);
 });
 
 test("post goes by what it knows if main has saved no address", async () => {
