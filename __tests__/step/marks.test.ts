@@ -133,7 +133,12 @@ testsThatNeed(POSIX, "what others can do to marks", () => {
   test("marks are closed to other users", async () => {
     await using temp = await makeTempFolder("armor-marks-");
     const env = { RUNNER_TEMP: temp.path };
-    await endMain(new MainMark(env).path ?? "", env, 0);
+    const umask = process.umask(0); // the runner's may forbid nothing
+    try {
+      await endMain(new MainMark(env).path ?? "", env, 0);
+    } finally {
+      process.umask(umask);
+    }
     const names = await readdir(temp.path);
     const modes = names.map(async (name) => (await stat(join(temp.path, name))).mode & 0o777);
     expect(await Promise.all(modes)).toEqual([0o600, 0o600]);

@@ -166,6 +166,20 @@ test.each([
   expect(armor.requests).toEqual([]);
 });
 
+test.each([
+  { what: "went through", env: { STATE_complete: "true", STATE_access_token: TOKEN } },
+  { what: "could leave no mark", env: { STATE_mark: "" } },
+])(
+  "post goes to no address that a step has written over the state of a main that $what",
+  async ({ env }) => {
+    await using armor = await startServer([text(204, "")]);
+    await using other = await startServer([text(204, "")]);
+    const late = saved({ api_url: other.url, access_token: TOKEN, complete: "true" });
+    await runBehindMain(armor.url, (temp) => join(temp, "save_state_main"), late, env);
+    expect(other.requests).toEqual([]);
+  },
+);
+
 test("post does not stumble over saved state that has lost the token", async () => {
   await using armor = await startServer([text(204, "")]);
   const at = (temp: string) => join(temp, "save_state_main");
