@@ -149,6 +149,7 @@ describe("readInputs", () => {
     { form: "with line ends of Windows", text: `${first}\n${second}`.replaceAll("\n", "\r\n") },
     { form: "with blank lines", text: `${first}\n${second}`.replaceAll("\n", "\n\n") },
     { form: "indented by escaped tabs", text: both.replaceAll("\n", "\\n\\t") },
+    { form: "escaped as JSON may", text: both.replaceAll("\n", "\\u000D\\u000a") },
     { form: "escaped as of a workflow command", text: both.replaceAll("\n", "%0D%0A") },
     { form: "on lines that go on", text: both.replaceAll("\n", "\\\n") },
     { form: "a list of lines", text: both.replaceAll("\n", '",\n"') },

@@ -135,7 +135,7 @@ describe("main", () => {
     readonly env: Values;
   }>([
     {
-      problem: "GITHUB_OUTPUT is not set",
+      problem: "GITHUB_OUTPUT is not set, .*\\. Run this as a step of a GitHub Actions workflow\\.",
       code: "runner_unsupported",
       inputs: {},
       env: { GITHUB_OUTPUT: "" },
@@ -191,18 +191,23 @@ describe("main", () => {
   });
 
   test.each([
-    { what: "ends the session itself", wanted: "true", requests: ["token", "terminate"] },
+    { what: "ends the session itself", inputs: {}, requests: ["token", "terminate"] },
+    {
+      what: "ends the session itself, with keep-fresh too,",
+      inputs: { "keep-fresh": "true" },
+      requests: ["token", "terminate"],
+    },
     {
       what: "leaves the session alone, if that was wanted,",
-      wanted: "false",
+      inputs: { "terminate-session": "false" },
       requests: ["token"],
     },
-  ])("$what if post will not know of it", async ({ wanted, requests }) => {
+  ])("$what if post will not know of it", async ({ inputs, requests }) => {
     const answer: Answer = (response, request) => {
       if (request.path.endsWith("/token")) rmSync(process.env["GITHUB_STATE"] ?? "");
       (request.path.endsWith("/token") ? token() : text(204, ""))(response, request);
     };
-    await using main = await runAgainst([answer], { "terminate-session": wanted });
+    await using main = await runAgainst([answer], inputs);
     const { armor, exitCode, said, outputs } = main;
     expect([exitCode, outputs]).toEqual([1, {}]);
     expect(said).toEqual([
@@ -224,8 +229,9 @@ describe("main, cancelled", () => {
           token({ access_token: "t0k3n-a2" })(...args);
         },
       ]);
-      const { exitCode, lines, outputs, state } = main;
+      const { armor, exitCode, lines, outputs, state } = main;
       expect([exitCode, outputs]).toEqual([1, {}]);
+      expect(asked(armor)).toEqual(["token"]);
       expect(lines).toContain("::add-mask::t0k3n-a2");
       expect(state).toMatchObject({ access_token: "t0k3n-a2" });
       expect(lines.at(-1)).toMatch(
@@ -333,15 +339,17 @@ describe("with keep-fresh", () => {
     await using main = await startMain({}, env);
     expect(main.exitCode).toBe(0);
     expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([
-      expect.stringMatching(/armor-token is not on PATH, .* run: "\$TOKEN_COMMAND"\.$/),
+      expect.stringMatching(
+        /armor-token is not on PATH, .* separates folders in PATH\. .* run: "\$TOKEN_COMMAND"\.$/,
+      ),
       expect.stringMatching(/no_proxy is \*\. .*wget.* the proxy\. .*no_proxy .*\.$/),
     ]);
     await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
   });
 
-  test("main warns of neither if all is well", async () => {
+  test("main warns of neither if all is well, and does not tell of a no_proxy that it left alone", async () => {
     await using main = await startMain();
-    expect(main.said.filter((line) => line.startsWith("::warning::"))).toEqual([]);
+    expect(main.said).toEqual([expect.stringMatching(/^Access token from /)]);
     await expect(runPost(main.state)).resolves.toMatchObject({ exitCode: 0 });
   });
 });

@@ -4,6 +4,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import type { ArmorError } from "../../src/errors.ts";
 import { DEFAULTS, readInputs } from "../../src/step/inputs.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
 
@@ -20,14 +21,16 @@ function read(env: Env) {
   return readInputs((name) => (env[`INPUT_${name.toUpperCase()}`] ?? "").trim(), env);
 }
 
-function problemOf(env: Env): string {
+function errorOf(env: Env): ArmorError | undefined {
   try {
     read(env);
   } catch (error) {
-    return (error as Error).message;
+    return error as ArmorError;
   }
-  return "none";
+  return undefined;
 }
+
+const problemOf = (env: Env) => errorOf(env)?.message ?? "none";
 
 describe("a name that is almost right", () => {
   test.each([
@@ -60,6 +63,16 @@ describe("a name that is almost right", () => {
     { given: "CA_BUNDLE", meant: "ca-certificate" },
     { given: "TIMEOUT-SECONDS", meant: "timeout" },
     { given: "EXPORT-ENV", meant: "export-environment" },
+    { given: "APPLICATION_ID", meant: "app-id" },
+    { given: "APP_KEY", meant: "api-key" },
+    { given: "API_SECRET", meant: "api-key" },
+    { given: "SECRET-KEY", meant: "api-key" },
+    { given: "API-ENDPOINT", meant: "api-url" },
+    { given: "CA-CERTS", meant: "ca-certificate" },
+    { given: "CA_FILE", meant: "ca-certificate" },
+    { given: "FORTANIX_API_KEY", meant: "api-key" },
+    { given: "APP-IID", meant: "app-id" },
+    { given: "TIMAOUT", meant: "timeout" },
   ])("$given is answered with $meant", ({ given, meant }) => {
     const others: Record<string, string> = { ...CREDENTIALS };
     delete others[`INPUT_${meant.toUpperCase()}`];
@@ -83,6 +96,11 @@ describe("a name that is almost right", () => {
     expect(read(env)).toMatchObject({ keepFresh: true });
   });
 
+  test("is no input's if the variable only ends like one", () => {
+    const env = { ...GIVEN_DEFAULTS, ...CREDENTIALS, MY_INPUT_KEEP_FRESH: "true" };
+    expect(read(env)).toMatchObject({ keepFresh: false });
+  });
+
   test("is printed as one harmless line", () => {
     const name = "INPUT_APP_\n::error::ID";
     expect(
@@ -95,12 +113,14 @@ describe("an empty secret", () => {
   const EMPTY = { ...GIVEN_DEFAULTS, "INPUT_APP-ID": "id", "INPUT_API-KEY": "" };
   const fork = { fork: true, full_name: "someone/x" };
   const base = { fork: false, full_name: "org/x" };
-  const FORK = /Runs that a fork's pull request starts get no secrets\./;
+  const FORK = /Runs that a fork's pull request starts get no secrets\. .* if: github\.event\./;
   const OWN = /^api-key is empty\. Check the secret's name\. .*"environment: NAME"\.$/;
 
   test("of Dependabot is looked for in Dependabot's own store", () => {
     const problem = problemOf({ ...EMPTY, GITHUB_ACTOR: "dependabot[bot]" });
-    expect(problem).toMatch(/^api-key is empty\. .*Settings → Secrets and variables → Dependabot/);
+    expect(problem).toMatch(
+      /^api-key is empty\. .*Dependabot's own secrets.*Settings → Secrets and variables → Dependabot/,
+    );
   });
 
   test.each([
@@ -108,6 +128,8 @@ describe("an empty secret", () => {
     { event: { pull_request: { head: { repo: null }, base: { repo: base } } }, says: FORK },
     { event: { pull_request: { head: { repo: fork }, base: { repo: fork } } }, says: OWN },
     { event: { pull_request: { head: { repo: base }, base: { repo: base } } }, says: OWN },
+    { event: { pull_request: { head: { repo: fork }, base: {} } }, says: FORK },
+    { event: { pull_request: { head: { repo: fork } } }, says: FORK },
     { event: null, says: OWN },
     { event: [], says: OWN },
     { event: { pull_request: 1 }, says: OWN },
@@ -120,6 +142,18 @@ describe("an empty secret", () => {
     expect(problemOf({ ...env, GITHUB_EVENT_NAME: "pull_request_target" })).toMatch(OWN);
   });
 
+  test.each([
+    { what: "as large as GitHub's can be", bytes: 4 * 1024 * 1024, says: FORK },
+    { what: "larger than any of GitHub's", bytes: 4 * 1024 * 1024 + 1, says: OWN },
+  ])("is explained by no event that is larger than GitHub's: $what", async ({ bytes, says }) => {
+    await using folder = await makeTempFolder("armor-event-");
+    const path = join(folder.path, "event.json");
+    const event = { pull_request: { head: { repo: fork }, base: { repo: base } } };
+    await writeFile(path, JSON.stringify(event).padEnd(bytes));
+    const env = { ...EMPTY, GITHUB_EVENT_PATH: path, GITHUB_EVENT_NAME: "pull_request" };
+    expect(problemOf(env)).toMatch(says);
+  });
+
   test.each(["/no/such/file", "/", ""])("is explained without the event at %j", (path) => {
     const env = { ...EMPTY, GITHUB_EVENT_PATH: path, GITHUB_EVENT_NAME: "pull_request" };
     expect(problemOf(env)).toMatch(OWN);
@@ -128,6 +162,14 @@ describe("an empty secret", () => {
 
 test("inputs that a wrapper has dropped are not called secrets that are not defined", () => {
   expect(problemOf({})).toMatch(
-    /^No input arrived, not even api-url, which has a default\. .*hyphen/,
+    /^No input arrived, not even api-url, which has a default\. .*hyphen.*: let the runner start it/,
   );
+});
+
+test.each([
+  { what: "a misspelt input", env: { ...GIVEN_DEFAULTS, INPUT_APP_ID: "x" } },
+  { what: "an empty secret", env: { ...GIVEN_DEFAULTS, "INPUT_APP-ID": "id" } },
+  { what: "inputs that a wrapper has dropped", env: {} },
+])("the annotation of $what leads to what is said of inputs", ({ env }) => {
+  expect(errorOf(env)?.code).toBe("input_invalid");
 });

@@ -48,6 +48,7 @@ describe("outputs", () => {
     { variables: { http_proxy: "http://p", no_proxy: "*" }, isStar: true },
     { variables: { http_proxy: "http://p", no_proxy: "*", NO_PROXY: "*" }, isStar: true },
     { variables: { http_proxy: "http://p", no_proxy: "a,*" }, isStar: false },
+    { variables: { http_proxy: "http://p", no_proxy: "*,a" }, isStar: false },
     { variables: { no_proxy: "*" }, isStar: false },
   ])("with $variables, no_proxy of * is told: $isStar", async ({ variables, isStar }) => {
     let isNoProxyStar: boolean | undefined;

@@ -101,11 +101,23 @@ describe("post", () => {
     expect([post.exitCode, post.said]).toEqual([0, [expect.stringMatching(says)]]);
   });
 
-  test("does not wait for longer than its deadline allows", async () => {
+  test.each([
+    { what: "without an agent", agent: undefined },
+    { what: "behind an agent that is gone", agent: "armor-token-Gone01" },
+  ])("does not wait for longer than its deadline allows, $what", async ({ agent }) => {
+    await using temp = await makeTempFolder("armor-post-");
     const answers = ["0", "9"].map((seconds) => text(503, "", { "Retry-After": seconds }));
-    await using post = await runAgainst(answers, SESSION);
-    const { said } = post;
-    expect(said).toEqual([NOT_ENDED(503)]);
+    const folder = agent === undefined ? {} : { agent_folder: join(temp.path, agent) };
+    await using post = await runAgainst(answers, { ...SESSION, ...folder });
+    expect(post.said[0]).toBe(NOT_ENDED(503));
+  });
+
+  test("leaves the time that an agent did not take to an Armor that is slow", async () => {
+    await using temp = await makeTempFolder("armor-post-");
+    const slow: Answer = (...args) => void setTimeout(() => ok(...args), 700);
+    const state = { ...SESSION, agent_folder: join(temp.path, "armor-token-Gone01") };
+    await using post = await runAgainst([slow], state);
+    expect(post.said[0]).toBe(ENDED);
   });
 
   test("warns of what was not caught", async () => {

@@ -20,7 +20,7 @@ describe("of the agent, the post step tells", () => {
     stats.abandoned = 1;
     expect(reportOf(stats).lines).toEqual([
       "Token agent: 1 call given up by its client, 1 token fetched.",
-      expect.stringMatching(/^A client gives up if .*--max-time/),
+      expect.stringMatching(/^A client gives up if .*--max-time.* Give it more time/),
     ]);
     stats.abandoned = 2;
     expect(reportOf(stats).lines[0]).toContain("2 calls given up by their clients");
@@ -98,21 +98,35 @@ describe("of the agent, the post step tells", () => {
 
   test("why it ended before the job did, and what it had done", () => {
     const stats = new Stats();
-    stats.reason = "it had enough.";
+    stats.reason = "its folder /a.b is gone.";
     stats.addAnswer(200);
     const early = expect.stringMatching(
-      / ended before the job did: it had enough\. Later calls failed with curl \(7\): start at/,
+      / ended before the job did: its folder \/a\.b is gone\. Later calls failed with curl \(7\): start at/,
     );
     const lines = ["Token agent: 1 call answered (2xx 1), 1 token fetched."];
     expect(reportOf(stats)).toEqual({ ...NOTHING, lines, warnings: [early] });
+    const idle = new Stats();
+    idle.reason = "it had enough.";
+    // Whoever needs it could not use it: that is no reason to leave it out.
+    expect(reportOf(idle).lines).toEqual(["Token agent: no call came, 1 token fetched."]);
     const killed = expect.stringMatching(
       / ended before the job did and left no report: a step killed it, /,
     );
     expect(reportOf(undefined)).toEqual({ ...NOTHING, warnings: [killed] });
   });
 
+  test("that it could not be asked to stop, and when it and its sessions end", () => {
+    const { warnings, ...rest } = agentReport({ kind: "unknown", reason: "it is /a.b." }, true);
+    const warning =
+      / could not be asked to stop: it is \/a\.b\. It ends by itself .*\. The sessions .* end by themselves .*\. \(agent_failed, .*#agent_failed\)$/;
+    expect(warnings).toEqual([expect.stringMatching(warning)]);
+    expect({ ...rest, warnings: [] }).toEqual(NOTHING);
+  });
+
   test("nothing if main has failed and stopped it", () => {
     expect(agentReport({ kind: "ended", stats: undefined }, false)).toEqual(NOTHING);
+    const stats = new Stats().report();
+    expect(agentReport({ kind: "ended", stats }, false)).toEqual(NOTHING);
   });
 });
 

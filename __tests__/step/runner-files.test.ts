@@ -1,11 +1,19 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { ROOT } from "../../sandbox/runner.ts";
+import type { ArmorError } from "../../src/errors.ts";
 import { DEFAULTS } from "../../src/step/inputs.ts";
 import { post } from "../../src/step/post.ts";
-import { closeFilesToOthers } from "../../src/step/runner-files.ts";
+import { closeFilesToOthers, writeRunnerFile } from "../../src/step/runner-files.ts";
 import { runMain, runStep } from "../fixtures/in-process.ts";
 import { POSIX, testsThatNeed } from "../fixtures/needs.ts";
 import { makeTempFolder } from "../fixtures/opened.ts";
@@ -81,6 +89,21 @@ testsThatNeed(POSIX, "the modes of the runner's files", () => {
     });
   });
 
+  test("a file of another user is explained by who owns it", async () => {
+    let remedy = "";
+    await runStep(() => {
+      try {
+        writeRunnerFile("GITHUB_OUTPUT", () => {
+          throw new Error("EACCES: permission denied, open '/x'");
+        });
+      } catch (error) {
+        remedy = (error as ArmorError).remedy;
+      }
+    });
+    // It is the test's own here.
+    expect(remedy).toContain(`--user ${process.getuid?.()})`);
+  });
+
   test.each(FILES)(
     "%s: a pipe that nobody reads is an error, and is not waited for",
     async (name) => {
@@ -105,4 +128,19 @@ testsThatNeed(POSIX, "the modes of the runner's files", () => {
       );
     },
   );
+});
+
+test("a line that was written by half is cut off again, so that the runner reads what was there before", async () => {
+  let left = "";
+  await runStep(() => {
+    const path = process.env["GITHUB_OUTPUT"] ?? "";
+    writeFileSync(path, "a=1\n");
+    const append = () => {
+      appendFileSync(path, "b");
+      throw new Error("ENOSPC: no space left on device, write");
+    };
+    expect(() => writeRunnerFile("GITHUB_OUTPUT", append)).toThrow(/ENOSPC/);
+    left = readFileSync(path, "utf8");
+  });
+  expect(left).toBe("a=1\n");
 });

@@ -58,6 +58,22 @@ describe("state", () => {
     expect(loadState(asEnvironment(early.state))).toBeUndefined();
   });
 
+  test("promises nothing before anything has happened", async () => {
+    const { state } = await runStep(saveEmptyState);
+    const apiUrl = "https://x";
+    expect(loadState({ ...asEnvironment(state), STATE_api_url: apiUrl })).toEqual({
+      apiUrl,
+      certificates: [],
+      terminateSession: true,
+      isComplete: false,
+    });
+  });
+
+  test("is read from its file by whole lines alone", () => {
+    expect(parseStateFile("not api_url<<end\nhttps://x\nend\n")).toEqual({});
+    expect(parseStateFile("mark<<end\n/m\nendless\nend\n")).toEqual({ STATE_mark: "/m\nendless" });
+  });
+
   test.each(["", "soon", "-1", "1e99", "NaN"])("has no time in %j", (text) => {
     const state = loadState({ STATE_api_url: "https://x", STATE_expires_at: text });
     expect(state?.expiresAt).toBeUndefined();

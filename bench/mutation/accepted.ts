@@ -1023,4 +1023,242 @@ export const ACCEPTED: Readonly<Record<string, readonly Accepted[]>> = {
       why: "An expression with a named group gives groups whenever it matches.",
     },
   ],
+  "src/step/cancel.ts": [
+    {
+      function: "rejectAfterGrace",
+      mutator: "ObjectLiteral",
+      why: "A step ends its process by process.exit(), whatever timer still runs.",
+    },
+    {
+      function: "rejectAfterGrace",
+      mutator: "BooleanLiteral",
+      why: "A step ends its process by process.exit(), whatever timer still runs.",
+    },
+  ],
+  "src/step/marks.ts": [
+    {
+      function: "MainMark.hasPostBegun",
+      mutator: "ConditionalExpression",
+      why: "The name that is made of no mark is that of no file.",
+    },
+    {
+      function: "MainMark.remove",
+      mutator: "ConditionalExpression",
+      why: "To remove what has no path throws, and whatever is thrown there is caught.",
+    },
+    {
+      function: "leave",
+      mutator: "StringLiteral",
+      why: "The name is random, so nobody can have put a file or a link there before.",
+    },
+    {
+      function: "leave",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+    {
+      function: "endMain",
+      mutator: "ConditionalExpression",
+      why: "What follows finds that main does not run, and removes both marks, its own included.",
+    },
+    {
+      function: "endMain",
+      mutator: "BlockStatement",
+      why: "What follows finds that main does not run, and removes both marks, its own included.",
+    },
+    {
+      function: "endMain",
+      mutator: "StringLiteral",
+      why: "Main looks whether post's mark is there, and never into it.",
+    },
+    { function: "endMain", mutator: "EqualityOperator", why: "A boundary of no length." },
+    {
+      function: "endMainsWithoutState",
+      mutator: "ArrayDeclaration",
+      why: "The words that take the place of the empty list are the name of no mark.",
+    },
+    {
+      function: "endMainsWithoutState",
+      mutator: "MethodExpression",
+      why: "endMain takes no other name for a mark's either.",
+    },
+    { function: "isRunning", mutator: "ArrowFunction", why: "Neither is a number above 0." },
+    { function: "isRunning", mutator: "StringLiteral", why: "Neither is a number above 0." },
+  ],
+  "src/step/missing.ts": [
+    {
+      function: "PRODUCT",
+      mutator: "Regex",
+      why: "As it can match nothing, its first match is at the beginning in any case.",
+    },
+    {
+      function: "refuseMisspeltInputs",
+      mutator: "OptionalChaining",
+      why: "A match of a pattern with a named group has groups.",
+    },
+    {
+      function: "refuseMisspeltInputs",
+      mutator: "Regex",
+      why: "The group takes all that follows, so it reaches the end in any case.",
+    },
+    {
+      function: "isAlmost",
+      mutator: "EqualityOperator",
+      why: "Behind the end of a name, what is left of it is empty as well.",
+    },
+    {
+      function: "isFromFork",
+      mutator: "Regex",
+      why: "No event of GitHub's has pull_request anywhere but at the beginning of its name.",
+    },
+    { function: "isFromFork", mutator: "StringLiteral", why: "Neither is a pull request's event." },
+    {
+      function: "isFromFork",
+      mutator: "OptionalChaining",
+      why: "Behind the question whether its head is a fork, the pull request is there.",
+    },
+    {
+      function: "readEvent",
+      mutator: "StringLiteral",
+      why: "Neither is the name of a file.",
+    },
+    {
+      function: "readEvent",
+      mutator: "ConditionalExpression",
+      why: "The file is closed when the process ends, which the missing input makes it do.",
+    },
+    {
+      function: "readEvent",
+      mutator: "BlockStatement",
+      why: "The file is closed when the process ends, which the missing input makes it do.",
+    },
+  ],
+  "src/step/outputs.ts": [
+    {
+      function: "noProxyLists",
+      mutator: "Regex",
+      why: "Between two signs there is an empty text, which is filtered out.",
+    },
+  ],
+  "src/step/pem.ts": [
+    {
+      function: "BETWEEN",
+      mutator: "Regex",
+      count: 2,
+      why: "Signs that do not go in one match go one by one.",
+    },
+    {
+      function: "readCertificates",
+      mutator: "OptionalChaining",
+      why: "A match of a pattern with a named group has groups.",
+    },
+    {
+      function: "readCertificates",
+      mutator: "StringLiteral",
+      why: "The group is part of every match.",
+    },
+    {
+      function: "readCertificates",
+      mutator: "ArrayDeclaration",
+      why: "The words that take the place of the empty list are no certificate either.",
+    },
+    {
+      function: "isCertificate",
+      mutator: "BlockStatement",
+      why: "The undefined of a function that ends without a return is taken as false.",
+    },
+  ],
+  "src/step/post.ts": [
+    {
+      function: "endAll",
+      mutator: "ConditionalExpression",
+      count: 2,
+      why: "To mask a token a second time changes nothing, and an agent of which nothing is known has no report.",
+    },
+    {
+      function: "currentState",
+      mutator: "ConditionalExpression",
+      why: "To read a file without a path throws, which gives the saved state as well.",
+    },
+    {
+      function: "currentState",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "The folder of each of these texts is the working folder's, `.`.",
+    },
+  ],
+  "src/step/runner-files.ts": [
+    {
+      function: "APPEND",
+      mutator: "LogicalOperator",
+      why: "In a process of its own, __tests__/step/pipes.test.ts holds it.",
+    },
+    {
+      function: "closeFilesToOthers",
+      mutator: "ConditionalExpression",
+      why: "To open what has no path throws, and whatever is thrown there is caught.",
+    },
+    {
+      function: "closeToOthers",
+      mutator: "BlockStatement",
+      why: "The files, four at most, are closed when the step's process ends.",
+    },
+    {
+      function: "closeToOthers",
+      mutator: "ConditionalExpression",
+      why: "The files, four at most, are closed when the step's process ends.",
+    },
+    { function: "use", mutator: "StringLiteral", why: "Neither is the name of a file." },
+    {
+      function: "ownerOf",
+      mutator: "BlockStatement",
+      why: "A function that ends without a return gives undefined as well.",
+    },
+    {
+      function: "ownerOf",
+      mutator: "ConditionalExpression",
+      why: "Windows alone has no such ids.",
+    },
+  ],
+  "src/step/state.ts": [
+    {
+      function: "parseStateFile",
+      mutator: "ConditionalExpression",
+      why: "A match of a pattern with named groups has groups.",
+    },
+    { function: "parseTime", mutator: "StringLiteral", why: "Neither is a number above 0." },
+    {
+      function: "parseTime",
+      mutator: "EqualityOperator",
+      why: "A boundary of one millisecond, which a Date can still hold.",
+    },
+  ],
+  "src/step/supply.ts": [
+    {
+      function: "supply",
+      mutator: "ObjectLiteral",
+      why: "What is undefined is taken as false.",
+    },
+    {
+      function: "giveBack",
+      mutator: "ConditionalExpression",
+      why: "An agent that runs has a folder.",
+    },
+    {
+      function: "handOnAgent",
+      mutator: "ConditionalExpression",
+      why: "With dist/, __tests__/bundle/system.test.ts holds it, where the system forbids programs.",
+    },
+    {
+      function: "handOnAgent",
+      mutator: "BlockStatement",
+      why: "With dist/, __tests__/bundle/system.test.ts holds it, where the system forbids programs.",
+    },
+    {
+      function: "handOnAgent",
+      mutator: "StringLiteral",
+      count: 2,
+      why: "With dist/, __tests__/bundle/system.test.ts holds it, where the system forbids programs.",
+    },
+  ],
 };

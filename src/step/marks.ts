@@ -110,8 +110,8 @@ async function isRunning(mark: string): Promise<boolean> {
 
 function remove(path: string): void {
   try {
-    rmSync(path, { force: true });
+    rmSync(path);
   } catch {
-    // The runner removes it with RUNNER_TEMP.
+    // It is gone already, or the runner removes it with RUNNER_TEMP.
   }
 }

@@ -10,7 +10,6 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ["CLIENTID", "app-id"],
   ["APPLICATIONID", "app-id"],
   ["CLIENTSECRET", "api-key"],
-  ["APPKEY", "api-key"],
   ["APPSECRET", "api-key"],
   ["APISECRET", "api-key"],
   ["SECRETKEY", "api-key"],
@@ -69,9 +68,11 @@ function lettersOf(name: string): string {
   return name.toUpperCase().replace(/[^A-Z\d]/g, "");
 }
 
-/** Gives whether at most one letter was left out, added, changed, or swapped with the next. */
+/**
+ * Gives whether at most one letter was left out, added, changed, or swapped with the next. With the
+ * same letters, both rests are empty.
+ */
 function isAlmost(name: string, given: string): boolean {
-  if (name === given) return true;
   let start = 0;
   while (start < name.length && name[start] === given[start]) start += 1;
   const rest = name.slice(start);
