@@ -5498,7 +5498,6 @@ const OTHER_NAMES = new Map([
   ["CLIENTID", "app-id"],
   ["APPLICATIONID", "app-id"],
   ["CLIENTSECRET", "api-key"],
-  ["APPKEY", "api-key"],
   ["APPSECRET", "api-key"],
   ["APISECRET", "api-key"],
   ["SECRETKEY", "api-key"],
@@ -5538,7 +5537,6 @@ function lettersOf(name) {
   return name.toUpperCase().replace(/[^A-Z\d]/g, "");
 }
 function isAlmost(name, given) {
-  if (name === given) return true;
   let start = 0;
   while (start < name.length && name[start] === given[start]) start += 1;
   const rest = name.slice(start);
@@ -5831,7 +5829,7 @@ async function isRunning(mark) {
 }
 function remove(path) {
   try {
-    (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
+    (0,external_node_fs_namespaceObject.rmSync)(path);
   } catch {}
 }
 
