@@ -113,7 +113,8 @@ describe("an empty secret", () => {
   const EMPTY = { ...GIVEN_DEFAULTS, "INPUT_APP-ID": "id", "INPUT_API-KEY": "" };
   const fork = { fork: true, full_name: "someone/x" };
   const base = { fork: false, full_name: "org/x" };
-  const FORK = /Runs that a fork's pull request starts get no secrets\. .* if: \$\{\{ !github\.event\.pull_request \|\| .* \}\}$/;
+  const FORK =
+    /Runs that a fork's pull request starts get no secrets\. .* if: \$\{\{ !github\.event\.pull_request \|\| .* \}\}$/;
   const OWN = /^api-key is empty\. Check the secret's name\. .*"environment: NAME"\.$/;
 
   test("of Dependabot is looked for in Dependabot's own store", () => {
