@@ -6252,7 +6252,7 @@ function isAllowedFlag(name) {
 ;// CONCATENATED MODULE: ./build/agent-client/node-flags.js
 
 
-const MEMORY_FLAGS = ["--max-old-space-size=256"];
+const MEMORY_FLAGS = ["--max-semi-space-size=4", "--max-old-space-size=256"];
 function agentNodeFlags(paths, nodeOptions) {
   const flags = [...MEMORY_FLAGS, ...allowedNodeFlags(nodeOptions)];
   if (isKnown("--disable-sigusr1")) flags.push("--disable-sigusr1");
