@@ -1694,7 +1694,7 @@ function fileError(what, error, ownerId) {
 function reasonOf({ errno, message }) {
   if (errno === -external_node_os_namespaceObject.constants.errno.EDQUOT) return { code: "EDQUOT", reason: "disk quota exceeded" };
   const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(message)?.groups ?? {};
-  return reason === undefined ? { code } : { code, reason };
+  return { code, reason };
 }
 function remedyFor(code, ownerId) {
   if (code === "EACCES" || code === "EPERM") {
@@ -2901,7 +2901,7 @@ const MISTAKES = [
   },
 ];
 function hasInvisibleCharacter(text) {
-  const shape = /[\p{Cf}\p{Zl}\p{Zp}]|\p{Default_Ignorable_Code_Point}/u;
+  const shape = new RegExp("[\\p{Cf}\\p{Zl}\\p{Zp}]|\\p{Default_Ignorable_Code_Point}", "u");
   return shape.test(text);
 }
 const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i;
@@ -3979,9 +3979,8 @@ class ArmorCalls {
   }
 }
 function armor_calls_redirectTarget(message, from) {
-  if (!REDIRECT_STATUS.has(message.statusCode ?? 0)) return undefined;
-  const { headers } = message;
-  if (headers.location === undefined) return undefined;
+  const { statusCode = 0, headers } = message;
+  if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined) return undefined;
   const location = utf8Of(headers.location);
   const base = from.server.origin + from.path;
   return URL.canParse(location, base) ? new URL(location, base) : undefined;
@@ -5028,6 +5027,14 @@ async function placeFile(path, content) {
     throw error;
   }
 }
+function ownerOf(path) {
+  if (process.getuid === undefined) return undefined;
+  try {
+    return (0,external_node_fs_namespaceObject.statSync)(path).uid;
+  } catch {
+    return undefined;
+  }
+}
 
 ;// CONCATENATED MODULE: ./build/protocol/stats.js
 
@@ -5836,6 +5843,7 @@ function remove(path) {
 ;// CONCATENATED MODULE: ./build/step/runner-files.js
 
 
+
 const ALL = ["GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"];
 const OWNER_ONLY = 0o600;
 const APPEND = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_APPEND | (external_node_fs_namespaceObject.constants.O_NONBLOCK ?? 0);
@@ -5882,14 +5890,6 @@ function use(variable, action) {
     action(path);
   } catch (error) {
     throw fileError(`The file that ${variable} names`, error, ownerOf(path));
-  }
-}
-function ownerOf(path) {
-  if (process.getuid === undefined) return undefined;
-  try {
-    return (0,external_node_fs_namespaceObject.statSync)(path).uid;
-  } catch {
-    return undefined;
   }
 }
 
@@ -6034,6 +6034,7 @@ function parseTime(text) {
 
 
 
+
 const IS_WINDOWS = process.platform === "win32";
 const PREFIX = "armor-token-";
 const FOLDER_NAME = /^armor-token-[A-Za-z0-9]{6}$/;
@@ -6055,15 +6056,8 @@ async function createAgentFolder(env, dist, isWindows = IS_WINDOWS) {
   } catch (error) {
     if (path !== "") await external_node_fs_namespaceObject.promises.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
-    throw fileError("The folder that RUNNER_TEMP names", error, await folder_ownerOf(temp));
+    throw fileError("The folder that RUNNER_TEMP names", error, ownerOf(temp));
   }
-}
-async function folder_ownerOf(folder) {
-  if (process.getuid === undefined) return undefined;
-  return await external_node_fs_namespaceObject.promises.stat(folder).then(
-    ({ uid }) => uid,
-    () => undefined,
-  );
 }
 async function fillFolder(path, dist, isWindows) {
   const bin = (0,external_node_path_namespaceObject.join)(path, "bin");

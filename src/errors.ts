@@ -131,12 +131,15 @@ export function fileError(what: string, error: unknown, ownerId?: number): Armor
 /**
  * Why the system refuses, by its code and in its words; no words if it says nothing of the kind.
  */
-function reasonOf({ errno, message }: NodeJS.ErrnoException): { code: string; reason?: string } {
+function reasonOf({ errno, message }: NodeJS.ErrnoException): {
+  code: string;
+  reason: string | undefined;
+} {
   // Node has no name for it.
   if (errno === -system.errno.EDQUOT) return { code: "EDQUOT", reason: "disk quota exceeded" };
   // Node's text is `EACCES: permission denied, open '/a/path'`.
   const { code = "", reason } = /^(?<code>[A-Z\d]+): (?<reason>[^,]+)/.exec(message)?.groups ?? {};
-  return reason === undefined ? { code } : { code, reason };
+  return { code, reason };
 }
 
 function remedyFor(code: string, ownerId: number | undefined): string {

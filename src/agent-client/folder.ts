@@ -1,6 +1,7 @@
 import { constants, promises as fs } from "node:fs";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { ArmorError, fileError } from "../errors.ts";
+import { ownerOf } from "../protocol/files.ts";
 
 const IS_WINDOWS = process.platform === "win32";
 
@@ -51,17 +52,8 @@ export async function createAgentFolder(
   } catch (error) {
     if (path !== "") await fs.rm(path, { recursive: true, force: true }).catch(() => undefined);
     if (error instanceof ArmorError) throw error;
-    throw fileError("The folder that RUNNER_TEMP names", error, await ownerOf(temp));
+    throw fileError("The folder that RUNNER_TEMP names", error, ownerOf(temp));
   }
-}
-
-/** Gives the user id; undefined if the folder cannot be seen, or the system has no such ids. */
-async function ownerOf(folder: string): Promise<number | undefined> {
-  if (process.getuid === undefined) return undefined;
-  return await fs.stat(folder).then(
-    ({ uid }) => uid,
-    () => undefined,
-  );
 }
 
 async function fillFolder(path: string, dist: string, isWindows: boolean): Promise<AgentFolder> {

@@ -125,9 +125,8 @@ export class ArmorCalls {
 
 /** @returns where a reply redirects to; undefined if it is no redirect, or leads to no address */
 function redirectTarget(message: IncomingMessage, from: Place): URL | undefined {
-  if (!REDIRECT_STATUS.has(message.statusCode ?? 0)) return undefined;
-  const { headers } = message; // which Node parses when they are read
-  if (headers.location === undefined) return undefined;
+  const { statusCode = 0, headers } = message;
+  if (!REDIRECT_STATUS.has(statusCode) || headers.location === undefined) return undefined;
   const location = utf8Of(headers.location);
   const base = from.server.origin + from.path;
   return URL.canParse(location, base) ? new URL(location, base) : undefined;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 // Not from node:fs/promises, here and elsewhere: that takes 1.3 ms to load, and a main step without
 // keep-fresh calls none of it. By this name, Node loads it at the first call.
-import { constants, promises as fs } from "node:fs";
+import { constants, promises as fs, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 
 /**
@@ -63,5 +63,18 @@ export async function placeFile(path: string, content: string): Promise<void> {
   } catch (error) {
     await fs.rm(temporary, { force: true }).catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * Gives the user id of the owner of a file or folder; undefined if it cannot be seen, or the system
+ * has no such ids.
+ */
+export function ownerOf(path: string): number | undefined {
+  if (process.getuid === undefined) return undefined;
+  try {
+    return statSync(path).uid;
+  } catch {
+    return undefined;
   }
 }

@@ -8,6 +8,7 @@ import {
   truncateSync,
 } from "node:fs";
 import { ArmorError, fileError } from "../errors.ts";
+import { ownerOf } from "../protocol/files.ts";
 
 /**
  * The variables of the runner that name the files of a step (GitHub's documentation, workflow
@@ -83,18 +84,5 @@ function use(variable: FileVariable, action: (path: string) => void): void {
     action(path);
   } catch (error) {
     throw fileError(`The file that ${variable} names`, error, ownerOf(path));
-  }
-}
-
-/**
- * Gives the user id of the file's owner; undefined if the file cannot be seen, or the system has no
- * such ids.
- */
-function ownerOf(path: string): number | undefined {
-  if (process.getuid === undefined) return undefined;
-  try {
-    return statSync(path).uid;
-  } catch {
-    return undefined;
   }
 }
